@@ -1,0 +1,1 @@
+//! The admin listener: probes and metrics over plain HTTP.

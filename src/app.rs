@@ -1,0 +1,1 @@
+//! The composition root: builds everything in dependency order, runs it, stops it.

@@ -1,0 +1,1 @@
+//! Audit records towards the SIEM.

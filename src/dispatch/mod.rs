@@ -1,0 +1,1 @@
+//! Dispatch: from the store to the sinks.

@@ -1,0 +1,1 @@
+//! Ingress: from a request to a stored event.

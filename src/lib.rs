@@ -1,0 +1,33 @@
+//! gatepost, a webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
+//!
+//! Data moves one way: ingress → store → dispatch → sink. Modules are listed by stratum, top first;
+//! a module imports only from strata below its own (`tests/it/layering.rs` holds the code to it).
+
+// 7: the process
+pub mod cli;
+// 6: the composition root
+pub mod app;
+// 5: pipelines; they never import each other
+pub mod admin;
+pub mod audit;
+pub mod dispatch;
+pub mod ingress;
+// 4: raw configuration → meaning
+pub mod config;
+// 3: families, a trait and a registry each
+pub mod scheme;
+pub mod sink;
+pub mod store;
+// 2: sockets, TLS, connections
+pub mod server;
+// 1: process-wide plumbing, passed, never global
+pub mod lifecycle;
+pub mod metrics;
+pub mod telemetry;
+// 0: vocabulary
+pub mod backoff;
+pub mod clock;
+pub mod event;
+pub mod fault;
+pub mod secret;
+pub mod verdict;

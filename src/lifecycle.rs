@@ -1,0 +1,126 @@
+//! Starting, ready, draining: one explicit state that fails closed, the stop signals, and an owner for every task.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What the daemon is doing, as the probes see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Not serving yet.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Still serving, but asking to be taken out of the load balancer.
+    Draining,
+}
+
+/// The state every part shares; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    phase: watch::Sender<Phase>,
+    store_healthy: Arc<AtomicBool>,
+    stop_accepting: CancellationToken,
+    cut_off: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::Starting),
+            store_healthy: Arc::new(AtomicBool::new(false)),
+            stop_accepting: CancellationToken::new(),
+            cut_off: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+}
+
+impl Lifecycle {
+    /// Moves to `phase`; there is no way back from draining.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let moves = *now != Phase::Draining && *now != phase;
+            if moves {
+                *now = phase;
+            }
+            moves
+        });
+    }
+
+    /// The phase now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Waits until draining begins.
+    pub async fn draining(&self) {
+        let mut phase = self.phase.subscribe();
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = phase.wait_for(|now| *now == Phase::Draining).await;
+    }
+
+    /// Records whether the store took its last write or probe.
+    pub fn set_store_healthy(&self, healthy: bool) {
+        self.store_healthy.store(healthy, Ordering::Release);
+    }
+
+    /// Whether new requests should be sent here: serving, not draining, store writable.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Ready && self.store_healthy.load(Ordering::Acquire)
+    }
+
+    /// Cancelled when no new connection is to be accepted and open ones are to finish what they are doing.
+    #[must_use]
+    pub const fn stop_accepting(&self) -> &CancellationToken {
+        &self.stop_accepting
+    }
+
+    /// Cancelled when whatever still runs is to be cut off.
+    #[must_use]
+    pub const fn cut_off(&self) -> &CancellationToken {
+        &self.cut_off
+    }
+
+    /// Starts a task that [`Lifecycle::tasks_done`] waits for.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
+    /// Waits until every task has ended; no more may be started after this.
+    pub async fn tasks_done(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_needs_a_phase_and_a_store_and_never_returns_from_draining() {
+        let lifecycle = Lifecycle::default();
+        assert!(!lifecycle.is_ready());
+        lifecycle.enter(Phase::Ready);
+        assert!(!lifecycle.is_ready());
+        lifecycle.set_store_healthy(true);
+        assert!(lifecycle.is_ready());
+        lifecycle.enter(Phase::Draining);
+        lifecycle.enter(Phase::Ready);
+        assert!(!lifecycle.is_ready());
+    }
+}

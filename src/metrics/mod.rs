@@ -1,0 +1,299 @@
+//! The metrics of `/metrics`: every series present from the start, every label value from a fixed set.
+
+mod process;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::event::Name;
+use crate::verdict::Outcome;
+
+/// A gauge that holds seconds since 1970 or an age.
+pub type SecondsGauge = Gauge<f64, AtomicU64>;
+
+/// The label value of requests that no source's path matched. No source may be called this.
+pub const NO_SOURCE: &str = "none";
+
+/// Upper bounds of request and commit times, in seconds: from one fast fsync to a sender's patience.
+const SECONDS: [f64; 15] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 10.0];
+/// Upper bounds of events in one commit.
+const BATCH: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceLabel {
+    source: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceOutcome {
+    source: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceReason {
+    source: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceKey {
+    source: String,
+    key: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SinkLabel {
+    sink: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SinkOutcome {
+    sink: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// Every metric of the daemon; passed around, never global.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<SourceOutcome, Counter>,
+    refusals: Family<SourceReason, Counter>,
+    durations: Family<SourceLabel, Histogram, fn() -> Histogram>,
+    key_last_used: Family<SourceKey, SecondsGauge>,
+    deliveries: Family<SinkOutcome, Counter>,
+    delivery_backlog: Family<SinkLabel, Gauge>,
+    delivery_oldest_age: Family<SinkLabel, SecondsGauge>,
+    dead_letters: Family<SinkLabel, Gauge>,
+    siem_callbacks: Family<OutcomeLabel, Counter>,
+    handshakes: Family<OutcomeLabel, Counter>,
+    reloads: Family<OutcomeLabel, Counter>,
+    /// `gatepost_store_commit_duration_seconds`
+    pub store_commit: Histogram,
+    /// `gatepost_store_batch_events`
+    pub store_batch: Histogram,
+    /// `gatepost_siem_backlog`
+    pub siem_backlog: Gauge,
+    /// `gatepost_quarantine_entries`
+    pub quarantine_entries: Gauge,
+    /// `gatepost_connections`
+    pub connections: Gauge,
+    /// `gatepost_body_memory_bytes`
+    pub body_memory: Gauge<i64, AtomicI64>,
+    /// `gatepost_tls_certificate_expiry_timestamp_seconds`: the earliest notAfter of the certificates served
+    pub certificate_expiry: SecondsGauge,
+    /// `gatepost_log_lines_dropped_total`: lines that were dropped because the log could not be written fast enough
+    pub log_lines_dropped: Counter,
+}
+
+/// The series of one source, resolved once so that a request costs a few atomic additions.
+#[derive(Clone)]
+pub struct SourceMetrics {
+    outcomes: [Counter; 6],
+    reasons: Arc<[(&'static str, Counter)]>,
+    keys: Arc<[SecondsGauge]>,
+    /// `gatepost_request_duration_seconds`
+    pub duration: Histogram,
+}
+
+impl SourceMetrics {
+    /// The counter of `outcome`.
+    #[must_use]
+    pub fn outcome(&self, outcome: Outcome) -> &Counter {
+        &self.outcomes[outcome as usize]
+    }
+
+    /// The counter of refusal `reason`; `None` for one that was not registered.
+    #[must_use]
+    pub fn refusal(&self, reason: &str) -> Option<&Counter> {
+        self.reasons.iter().find(|(name, _)| *name == reason).map(|(_, counter)| counter)
+    }
+
+    /// When the key at `index` last verified a request, seconds since 1970.
+    #[must_use]
+    pub fn key_last_used(&self, index: usize) -> Option<&SecondsGauge> {
+        self.keys.get(index)
+    }
+}
+
+/// The series of one sink.
+#[derive(Clone)]
+pub struct SinkMetrics {
+    /// Deliveries made.
+    pub delivered: Counter,
+    /// Attempts that failed and will be repeated.
+    pub retried: Counter,
+    /// Deliveries that will not be tried again.
+    pub dead: Counter,
+    /// Deliveries not done and not dead.
+    pub backlog: Gauge,
+    /// Age of the oldest of them, seconds.
+    pub oldest_age: SecondsGauge,
+    /// Dead letters kept.
+    pub dead_letters: Gauge,
+}
+
+impl Metrics {
+    /// All metrics registered, those without labels present.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let r = &mut registry;
+        let metrics = Self {
+            requests: register(r, "requests", "Requests ended, by source and outcome", Family::default()),
+            refusals: register(r, "refusals", "Requests refused, by source and reason", Family::default()),
+            durations: register(
+                r,
+                "request_duration_seconds",
+                "From head received to answer decided",
+                Family::new_with_constructor(seconds as fn() -> Histogram),
+            ),
+            key_last_used: register(
+                r,
+                "verification_key_last_used_timestamp_seconds",
+                "When a key last verified a request; 0 = never since the start",
+                Family::default(),
+            ),
+            deliveries: register(r, "deliveries", "Delivery attempts ended, by sink and outcome", Family::default()),
+            delivery_backlog: register(r, "delivery_backlog", "Deliveries not done and not dead", Family::default()),
+            delivery_oldest_age: register(
+                r,
+                "delivery_oldest_age_seconds",
+                "Age of the oldest delivery not done",
+                Family::default(),
+            ),
+            dead_letters: register(r, "dead_letters", "Deliveries that ran out of attempts", Family::default()),
+            siem_callbacks: register(r, "siem_callbacks", "Audit batches sent to the SIEM", Family::default()),
+            handshakes: register(r, "tls_handshakes", "TLS handshakes ended", Family::default()),
+            reloads: register(r, "reloads", "Reloads of configuration, secrets and certificates", Family::default()),
+            store_commit: register(r, "store_commit_duration_seconds", "Time of one durable commit", seconds()),
+            store_batch: register(r, "store_batch_events", "Events inserted by one commit", Histogram::new(BATCH)),
+            siem_backlog: register(r, "siem_backlog", "Audit records waiting for the SIEM", Gauge::default()),
+            quarantine_entries: register(r, "quarantine_entries", "Requests kept in quarantine", Gauge::default()),
+            connections: register(r, "connections", "Open connections on the webhook listener", Gauge::default()),
+            body_memory: register(r, "body_memory_bytes", "Bytes of bodies in flight", Gauge::default()),
+            certificate_expiry: register(
+                r,
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the first of the served certificates expires",
+                SecondsGauge::default(),
+            ),
+            log_lines_dropped: register(
+                r,
+                "log_lines_dropped",
+                "Log lines dropped, not blocked on",
+                Counter::default(),
+            ),
+            registry,
+        };
+        metrics.seed()
+    }
+
+    /// Makes the series whose labels are known at build time, so that a dashboard never sees them appear.
+    fn seed(mut self) -> Self {
+        self.registry.register(
+            "gatepost_build",
+            "The running build",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        for outcome in ["ok", "failed"] {
+            let label = OutcomeLabel { outcome };
+            drop(self.handshakes.get_or_create(&label));
+            drop(self.reloads.get_or_create(&label));
+        }
+        for outcome in ["ok", "retried", "dropped"] {
+            drop(self.siem_callbacks.get_or_create(&OutcomeLabel { outcome }));
+        }
+        process::register(&mut self.registry);
+        self
+    }
+
+    /// The series of source `source` (or [`NO_SOURCE`]), each made now.
+    #[must_use]
+    pub fn source(&self, source: &str, reasons: &[&'static str], keys: &[String]) -> SourceMetrics {
+        let name = || source.to_owned();
+        let counter = |outcome: Outcome| {
+            self.requests.get_or_create_owned(&SourceOutcome { source: name(), outcome: outcome.as_str() })
+        };
+        let refusal = |reason| self.refusals.get_or_create_owned(&SourceReason { source: name(), reason });
+        let key =
+            |key: &String| self.key_last_used.get_or_create_owned(&SourceKey { source: name(), key: key.clone() });
+        SourceMetrics {
+            outcomes: Outcome::ALL.map(counter),
+            reasons: reasons.iter().map(|reason| (*reason, refusal(reason))).collect(),
+            keys: keys.iter().map(key).collect(),
+            duration: self.durations.get_or_create_owned(&SourceLabel { source: name() }),
+        }
+    }
+
+    /// The series of sink `sink`, each made now.
+    #[must_use]
+    pub fn sink(&self, sink: &Name) -> SinkMetrics {
+        let outcome =
+            |outcome| self.deliveries.get_or_create_owned(&SinkOutcome { sink: sink.as_str().to_owned(), outcome });
+        let label = SinkLabel { sink: sink.as_str().to_owned() };
+        SinkMetrics {
+            delivered: outcome("delivered"),
+            retried: outcome("retried"),
+            dead: outcome("dead"),
+            backlog: self.delivery_backlog.get_or_create_owned(&label),
+            oldest_age: self.delivery_oldest_age.get_or_create_owned(&label),
+            dead_letters: self.dead_letters.get_or_create_owned(&label),
+        }
+    }
+
+    /// Counts a TLS handshake.
+    pub fn handshake(&self, ok: bool) {
+        self.handshakes.get_or_create(&OutcomeLabel { outcome: if ok { "ok" } else { "failed" } }).inc();
+    }
+
+    /// Counts a reload.
+    pub fn reload(&self, ok: bool) {
+        self.reloads.get_or_create(&OutcomeLabel { outcome: if ok { "ok" } else { "failed" } }).inc();
+    }
+
+    /// Counts a batch of audit records: `ok`, `retried` or `dropped`.
+    pub fn siem_callback(&self, outcome: &'static str) {
+        self.siem_callbacks.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// The text of `/metrics`.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+fn register<M>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M
+where
+    M: Clone + prometheus_client::registry::Metric,
+{
+    registry.register(format!("gatepost_{name}"), help, metric.clone());
+    metric
+}

@@ -1,0 +1,87 @@
+//! Sinks: where events are delivered. The trait, what a sink is built from, and the registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::event::{Event, Name};
+use crate::fault::Fault;
+use crate::secret::Secret;
+
+/// Somewhere that events are delivered to.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Delivers `event` once; `attempt` counts from 1. Returns when the other side has taken it.
+    async fn deliver(&self, event: &Event, attempt: u32) -> Result<(), SinkError>;
+}
+
+/// Why a delivery failed and whether another attempt makes sense.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    /// What happened, in words, without credentials.
+    pub message: String,
+    /// Whether and when to try again.
+    pub retry: Retry,
+}
+
+/// Whether and when to try a delivery again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// With the usual backoff.
+    Backoff,
+    /// The other side said how long to wait.
+    After(Duration),
+    /// Never: the answer is final.
+    Never,
+}
+
+/// What a sink is built from. Keys are those of the file.
+#[derive(Clone)]
+pub struct Settings {
+    /// Unique name.
+    pub name: Name,
+    /// `http`, `nats` or `sqs`.
+    pub kind: String,
+    /// Where to.
+    pub url: String,
+    /// Standard Webhooks secret that signs what we send (http).
+    pub secret: Option<Secret>,
+    /// Bearer token, credentials or the like, by kind.
+    pub token: Option<Secret>,
+    /// NATS subject or SQS message group, by kind; may be absent.
+    pub subject: Option<String>,
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca_file: Option<std::path::PathBuf>,
+    /// One attempt takes at most this long.
+    pub timeout: Duration,
+    /// Deliveries under way at once.
+    pub concurrency: usize,
+    /// Attempts before a delivery is dead.
+    pub max_attempts: u32,
+    /// Age at which a delivery is dead.
+    pub max_age: Duration,
+    /// Event types taken, exact or `prefix*`; empty takes all.
+    pub event_types: Vec<String>,
+}
+
+impl Settings {
+    /// Whether this sink takes events of type `kind`.
+    #[must_use]
+    pub fn takes(&self, kind: &str) -> bool {
+        self.event_types.is_empty()
+            || self.event_types.iter().any(|filter| match filter.strip_suffix('*') {
+                Some(prefix) => kind.starts_with(prefix),
+                None => kind == filter,
+            })
+    }
+}
+
+/// Builds the sink that `settings` describe. Does not connect: a sink that is down must not keep the daemon down.
+///
+/// # Errors
+/// Every fault, each with its key relative to the sink (`url`, `secret` …).
+pub fn build(settings: &Settings) -> Result<Arc<dyn Sink>, Vec<Fault>> {
+    Err(vec![Fault::new("type", format!("unknown sink type {:?}", settings.kind))])
+}

@@ -1,0 +1,387 @@
+//! The store: one object behind narrow traits, each consumer holding only its own; opened by URL from the registry.
+//!
+//! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
+//! of it. All methods may be called while other processes use the same store.
+
+mod sqlite;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::event::{Event, EventId, Name};
+use crate::metrics::Metrics;
+
+/// An open store, taken apart into what each consumer may do with it.
+#[derive(Clone)]
+pub struct Store {
+    /// For ingress: takes events.
+    pub inbox: Arc<dyn Inbox>,
+    /// For dispatch: what is to be delivered.
+    pub outbox: Arc<dyn Outbox>,
+    /// For the command line: what was accepted.
+    pub archive: Arc<dyn Archive>,
+    /// For the command line: deliveries that ran out of attempts.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// For ingress and the command line: refused requests kept for inspection.
+    pub quarantine: Arc<dyn Quarantine>,
+    /// For audit: the queue towards the SIEM.
+    pub audit_queue: Arc<dyn AuditQueue>,
+    /// For app: probes, retention, flush.
+    pub upkeep: Arc<dyn Upkeep>,
+}
+
+/// Where and how to open a store.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite:PATH` or `postgres://…`. May hold a password: never logged.
+    pub url: String,
+    /// How long ids are remembered and delivered events kept.
+    pub retention: Duration,
+    /// Bounds of the quarantine.
+    pub quarantine: QuarantineBounds,
+}
+
+/// Opens the store that `settings.url` names, creating and migrating it as needed. Files are made with mode 0600.
+///
+/// # Errors
+/// [`StoreError`] where the scheme is unknown, or the store cannot be opened, written or migrated.
+pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+    match settings.url.split_once(':') {
+        Some(("sqlite", _)) => sqlite::open(settings, metrics).await,
+        _ => Err(StoreError::Url("expected sqlite:PATH".into())),
+    }
+}
+
+/// Why the store did not do what was asked. Texts never hold credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no store that is known.
+    #[error("store url: {0}")]
+    Url(String),
+    /// The store was written by a newer gatepost.
+    #[error("the store has schema version {found}, this program knows up to {known}: use the newer program")]
+    TooNew {
+        /// The version found.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// It cannot be reached, written or committed to now; nothing of the call took effect.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// What it holds does not make sense.
+    #[error("store corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// The receiving side.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Stores `event` with one delivery for each of `sinks`, once per (source, id). Resolves after the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the commit failed: nothing was accepted.
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError>;
+}
+
+/// What became of an inserted event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Insertion {
+    /// It is new and durable.
+    Accepted,
+    /// The same id with the same body was there before; nothing was written.
+    Duplicate,
+    /// The same id with another body was there before; nothing was written.
+    Conflict,
+}
+
+/// A delivery: one event to one sink.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct DeliveryId(pub i64);
+
+/// A delivery claimed by this process until its lease runs out.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Proof of the claim; a settlement with an outdated one does nothing.
+    pub lease: i64,
+    /// How many attempts have failed before.
+    pub attempts: u32,
+    /// When it was queued or last replayed; `max_age` counts from here.
+    pub queued_at: Timestamp,
+    /// What to deliver.
+    pub event: Event,
+}
+
+/// What became of a claimed delivery.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// The claim it settles.
+    pub lease: i64,
+    /// The outcome.
+    pub outcome: Settled,
+}
+
+/// The outcome of one attempt, as the store keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Settled {
+    /// Delivered.
+    Done,
+    /// Attempt failed; again at this time.
+    Retry {
+        /// Not before.
+        at: Timestamp,
+        /// Why, in words, at most 512 bytes.
+        error: String,
+    },
+    /// Not tried again by itself; kept as a dead letter.
+    Dead {
+        /// Why, in words, at most 512 bytes.
+        error: String,
+    },
+    /// Not attempted (shutdown, open circuit); free to be claimed at this time, the attempt does not count.
+    Released {
+        /// Not before.
+        at: Timestamp,
+    },
+}
+
+/// How much waits for a sink.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// Deliveries not done and not dead.
+    pub pending: u64,
+    /// When the oldest of them was queued.
+    pub oldest: Option<Timestamp>,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// The delivering side.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Claims up to `limit` deliveries of `sink` that are due at `now`, oldest first, until `now + lease`.
+    async fn claim(
+        &self,
+        sink: &Name,
+        limit: usize,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Settles claims, in one commit. Those whose lease has passed to somebody else are skipped.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
+
+    /// When the next delivery of `sink` is due (or its lease ends); `None` with nothing pending.
+    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError>;
+
+    /// How much waits for `sink`; cheap with millions of rows.
+    async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
+
+    /// Notified after each commit that queued deliveries, by this process or (where the store can) by others.
+    fn queued(&self) -> Arc<Notify>;
+}
+
+/// Which events or deliveries a listing or a bulk command is about; empty means all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of this source.
+    pub source: Option<Name>,
+    /// Only of this event type.
+    pub kind: Option<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+    /// Only events in this state.
+    pub state: Option<State>,
+    /// Only deliveries to this sink.
+    pub sink: Option<Name>,
+    /// Only deliveries whose last error contains this text.
+    pub error: Option<String>,
+    /// At most this many rows, newest first.
+    pub limit: Option<u64>,
+}
+
+/// The state of an event: the worst of its deliveries'.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Some delivery is still to be made.
+    Pending,
+    /// All deliveries are made, or there are none.
+    Delivered,
+    /// Some delivery ran out of attempts and none is pending.
+    Dead,
+}
+
+/// An event in a listing.
+#[derive(Clone, Debug)]
+pub struct Archived {
+    /// The event; the payload is empty where a listing did not ask for it.
+    pub event: Event,
+    /// Length of the body in bytes.
+    pub bytes: u64,
+    /// Its state.
+    pub state: State,
+    /// Its deliveries, in the order of their sinks' names.
+    pub deliveries: Vec<DeliveryStatus>,
+}
+
+/// Where one delivery of an event stands.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DeliveryStatus {
+    /// To which sink.
+    pub sink: Name,
+    /// Pending, delivered or dead.
+    pub state: State,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When the next attempt is due, while pending.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What the last attempt failed with.
+    pub last_error: Option<String>,
+}
+
+/// How an operator names an event: `source:id`, or an id alone (which may then match several sources).
+#[derive(Clone, Debug)]
+pub struct EventRef {
+    /// The source, when named.
+    pub source: Option<Name>,
+    /// The event id.
+    pub id: EventId,
+}
+
+/// What was accepted.
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// Events that match, newest first, without bodies.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError>;
+    /// The events that `event` names, with bodies; several only when the source is not named.
+    async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
+    /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many.
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// A delivery that ran out of attempts.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// To which sink.
+    pub sink: Name,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When it died.
+    pub died_at: Timestamp,
+    /// Why.
+    pub error: String,
+    /// The event, without its body in listings.
+    pub event: Event,
+}
+
+/// Deliveries that ran out of attempts. `ids` empty means: all that match the filter.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// Dead letters that match, newest first; with bodies when `bodies`.
+    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
+    /// Queues them again from attempt 0; returns how many. Repeating it does nothing more.
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError>;
+    /// Gives them up for good; returns how many.
+    async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
+}
+
+/// How large the quarantine may grow; the oldest go first.
+#[derive(Clone, Copy, Debug)]
+pub struct QuarantineBounds {
+    /// Entries.
+    pub max_entries: u64,
+    /// Bytes of bodies and headers together.
+    pub max_bytes: u64,
+}
+
+/// A refused request, kept for inspection.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// 0 until stored.
+    pub id: i64,
+    /// The source it was sent to.
+    pub source: Name,
+    /// Why it was refused: one of the fixed reasons, or `id_conflict`.
+    pub reason: String,
+    /// When.
+    pub received_at: Timestamp,
+    /// The request, as in the access record.
+    pub request_id: String,
+    /// From where.
+    pub client_ip: Option<IpAddr>,
+    /// Method and target as received.
+    pub target: String,
+    /// Header lines as received, credentials redacted to what `explain` needs; JSON array of pairs.
+    pub headers: String,
+    /// The event id, where it was verified (`id_conflict`).
+    pub event_id: Option<EventId>,
+    /// The body as received.
+    pub body: bytes::Bytes,
+}
+
+/// Refused requests.
+#[async_trait]
+pub trait Quarantine: Send + Sync {
+    /// Keeps `entry` within the bounds; returns its id.
+    async fn put(&self, entry: Quarantined) -> Result<i64, StoreError>;
+    /// Entries that match (source, since, until, limit; `error` is the reason), newest first, without bodies.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError>;
+    /// One entry, with its body.
+    async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError>;
+    /// Removes entries; returns how many were there.
+    async fn remove(&self, ids: &[i64]) -> Result<u64, StoreError>;
+    /// How many there are.
+    async fn count(&self) -> Result<u64, StoreError>;
+}
+
+/// One record of the audit queue.
+#[derive(Clone, Debug)]
+pub struct QueuedAudit {
+    /// Position in the queue.
+    pub id: i64,
+    /// The record, JSON.
+    pub record: String,
+    /// How often the SIEM refused it for good.
+    pub attempts: u32,
+}
+
+/// The bounded queue of audit records towards the SIEM; several processes may take from it.
+#[async_trait]
+pub trait AuditQueue: Send + Sync {
+    /// Appends records, at most up to `capacity` in all; returns how many did not fit.
+    async fn push(&self, records: Vec<String>, capacity: u64) -> Result<u64, StoreError>;
+    /// Claims up to `limit` records, oldest first, until `now + lease`.
+    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
+    /// Removes records that were sent or given up.
+    async fn remove(&self, ids: &[i64]) -> Result<(), StoreError>;
+    /// Frees claimed records to be claimed again at `at`; counts an attempt when `refused`.
+    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError>;
+    /// How many there are.
+    async fn count(&self) -> Result<u64, StoreError>;
+}
+
+/// What keeps a store healthy.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// Writes something for real, so that a full disk or a lost server shows.
+    async fn probe(&self) -> Result<(), StoreError>;
+    /// Forgets ids and delivered events older than the retention, in small steps that never hold up inserts for long;
+    /// returns how many events went. Pending and dead deliveries keep their event.
+    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
+    async fn close(&self) -> Result<(), StoreError>;
+}

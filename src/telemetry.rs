@@ -1,0 +1,1 @@
+//! Logging: one JSON object a line on stdout, through a bounded queue that never blocks whoever logs.
