@@ -30,11 +30,14 @@ pub fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Source>>, F
     if faults.is_empty() { Ok(sources) } else { Err(Faults(faults)) }
 }
 
+/// A sink and what it was built from.
+pub type BuiltSink = (sink::Settings, Arc<dyn Sink>);
+
 /// The sinks, not yet connected.
 ///
 /// # Errors
 /// Every fault of every sink.
-pub fn sinks(config: &Config) -> Result<Vec<(sink::Settings, Arc<dyn Sink>)>, Faults> {
+pub fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Faults> {
     let mut faults = Vec::new();
     let mut sinks = Vec::new();
     for settings in &config.sinks {
@@ -88,11 +91,10 @@ pub async fn check(config: &Config) -> Result<(), Faults> {
     keep(
         telemetry::check_filter(&config.log.filter).map_err(|error| Faults(vec![Fault::new("log", error.to_string())])),
     );
-    match store(config, &metrics).await {
-        Ok(store) => {
-            keep(store.upkeep.close().await.map_err(|error| Faults(vec![Fault::new("store.url", error.to_string())])))
-        }
-        Err(fault) => faults.push(fault),
-    }
+    let store_fault = match store(config, &metrics).await {
+        Ok(store) => store.upkeep.close().await.err().map(|error| Fault::new("store.url", error.to_string())),
+        Err(fault) => Some(fault),
+    };
+    faults.extend(store_fault);
     if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
 }

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::fault::Faults;
-use crate::ingress::{self, BodyBudget, Shared};
+use crate::ingress::{BodyBudget, Shared};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;

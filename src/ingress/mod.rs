@@ -71,7 +71,6 @@ pub struct Shared {
 }
 
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
-#[must_use]
 pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
     let lifecycle = shared.lifecycle.clone();
     let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
