@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
+
 use crate::admin::{self, Admin};
 use crate::lifecycle::Phase;
 use crate::server::{Limits, Server};
@@ -30,6 +32,7 @@ impl App {
         self.start_front();
         self.start_background();
         self.front.enter(Phase::Ready);
+        tell_systemd(NotifyState::Ready);
         while let Signal::Reload = signals.next().await {
             self.live.reload();
         }
@@ -113,6 +116,7 @@ impl App {
     async fn drain(&self) -> Exit {
         let (delay, timeout) = (self.config.shutdown.drain_delay, self.config.shutdown.drain_timeout);
         self.front.enter(Phase::Draining);
+        tell_systemd(NotifyState::Stopping);
         tracing::info!(delay_seconds = delay.as_secs_f64(), "draining: not ready, still accepting");
         tokio::time::sleep(delay).await;
         tracing::info!(timeout_seconds = timeout.as_secs_f64(), "no longer accepting; finishing what is under way");
@@ -145,6 +149,13 @@ impl App {
         }
         tracing::info!(cut_off = exit == Exit::CutOff, "stopped");
         exit
+    }
+}
+
+/// Tells the service manager, where there is one.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "could not notify systemd");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 /// How often the store is probed: a readiness probe sees a lost store within this and the load balancer's own period.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How often old ids and events are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// How long a probe may take before the store counts as stalled.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
