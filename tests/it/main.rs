@@ -1,2 +1,3 @@
-//! it
-fn main() {}
+//! The integration tests: one binary, one link.
+
+mod store;
