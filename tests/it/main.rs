@@ -1,4 +1,6 @@
 //! Integration tests: one binary, one module for each thing that is promised.
+//! The integration tests: one binary, one link.
 
 mod hmac;
 mod sigv4;
+mod store;
