@@ -2,17 +2,36 @@
 //!
 //! Plain data: nothing here is connected, bound or built; `app` does that.
 
+mod describe;
+mod duration;
+mod enabled;
+mod env;
+mod findings;
+mod load;
+mod material;
+mod nearest;
+mod outlets;
+mod secret_ref;
+mod section;
+mod sections;
+mod source;
+mod sources;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::event::Name;
-use crate::fault::{Fault, Faults};
 use crate::scheme::{self, BodyFormat, Preset};
 use crate::secret::Secret;
 use crate::server::networks::Networks;
 use crate::{sink, store};
+
+pub use load::load;
 
 /// Everything the daemon was told.
 #[derive(Clone)]
@@ -41,6 +60,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Every file that was read or is to be watched: the configuration, secrets, certificates.
     pub files: Vec<PathBuf>,
+    /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// `[listener]`
@@ -203,20 +224,4 @@ pub enum SiemFormat {
     Ecs,
     /// Splunk HTTP Event Collector.
     SplunkHec,
-}
-
-/// Placeholder of this branch, replaced at merge.
-///
-/// # Errors
-/// Always.
-pub fn load(_file: Option<&Path>, _vars: &BTreeMap<String, String>) -> Result<Config, Faults> {
-    Err(Faults(vec![Fault::new("config", "not built in this branch")]))
-}
-
-impl Config {
-    /// Placeholder of this branch, replaced at merge.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        String::new()
-    }
 }
