@@ -89,7 +89,10 @@ mod tests {
     /// Runs `script` with a curl that prints its arguments, each on a line with a bar in front, then its stdin.
     fn run(script: &str) -> (Vec<String>, Vec<u8>) {
         let curl = r#"curl() { printf '|%s\n' "$@" >&2; case " $* " in *' @- '*) cat;; esac; }"#;
-        let output = Command::new("sh").arg("-c").arg(format!("{curl}\n{script}")).output().unwrap();
+        // From a file: a paste is no argument either, and may be longer than one.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{curl}\n{script}")).unwrap();
+        let output = Command::new("sh").arg(file.path()).output().unwrap();
         assert!(output.status.success(), "{script}");
         let arguments = String::from_utf8(output.stderr).unwrap();
         (arguments.split('|').skip(1).map(|line| line.trim_end_matches('\n').to_owned()).collect(), output.stdout)

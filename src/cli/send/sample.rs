@@ -137,59 +137,18 @@ fn put(value: &mut Value, pointer: &str, with: Value, overwrite: bool) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::Duration;
+    use std::collections::BTreeMap;
+    use std::path::Path;
 
     use super::*;
+    use crate::config;
     use crate::scheme::{self, PRESETS, Preset};
-    use crate::secret::Secret;
-    use crate::server::networks::Networks;
 
-    /// A source as the preset has it, with development secrets.
-    pub(in super::super) fn source(preset: &'static Preset) -> Source {
-        let rule = preset.event_id.unwrap_or("/id");
-        let event_id = match rule.strip_prefix("header:") {
-            Some(header) => IdRule::Header(header.to_owned()),
-            None if rule == "digest" => IdRule::Digest,
-            None => IdRule::Pointer(rule.to_owned()),
-        };
-        let kind = preset.event_type.unwrap_or(preset.name);
-        let text = |value: Option<&str>| value.map(str::to_owned);
-        Source {
-            name: preset.name.into(),
-            preset,
-            path: preset.path.unwrap_or("/webhooks/other").to_owned(),
-            allowed_ips: Networks::Any,
-            body_bytes: 4096,
-            max_drift: Duration::from_secs(300),
-            event_id,
-            event_type: if kind.starts_with('/') {
-                TypeRule::Pointer(kind.into())
-            } else {
-                TypeRule::Literal(kind.into())
-            },
-            required_fields: preset.required_fields.iter().map(|&field| field.to_owned()).collect(),
-            content_types: preset.content_types.iter().map(|&media| media.to_owned()).collect(),
-            body_format: preset.body_format,
-            stale_status: preset.stale_status,
-            sinks: Vec::new(),
-            scheme: scheme::Settings {
-                family: preset.family,
-                secrets: vec![Secret::new("whsec_c2l4dGVlbi1ieXRlcy1vci1tb3JlLW9mLXNlY3JldA==").unwrap()],
-                signature_header: text(preset.signature_header.or(Some("X-Signature"))),
-                signature_format: text(preset.signature_format.or(Some("sha256={hex}"))),
-                timestamp_header: text(preset.timestamp_header),
-                timestamp_unit: text(preset.timestamp_unit),
-                signed_content: text(preset.signed_content.or(Some("{body}"))),
-                id_header: text(preset.id_header),
-                region: Some("eu-west-1".to_owned()),
-                service: text(preset.service),
-                keys: vec![scheme::AccessKey {
-                    access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-                    secret: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").unwrap(),
-                    session_token: None,
-                }],
-            },
-        }
+    /// The source of `config/dev.toml` with this preset, taking small bodies only.
+    pub(in super::super) fn source(preset: &Preset) -> Source {
+        let config = config::load(Some(Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
+        let of_preset = |source: &Source| source.preset.name == preset.name;
+        Source { body_bytes: 4096, ..config.sources.into_iter().find(of_preset).unwrap() }
     }
 
     const AT: Timestamp = Timestamp::UNIX_EPOCH;
