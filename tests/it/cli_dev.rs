@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -88,15 +87,9 @@ impl Drop for Dev {
     }
 }
 
-/// One daemon for the tests that only send; each uses ids of its own.
-fn shared() -> &'static Dev {
-    static DEV: OnceLock<Dev> = OnceLock::new();
-    DEV.get_or_init(Dev::start)
-}
-
 #[test]
 fn every_line_that_dev_prints_delivers_an_event() {
-    let dev = shared();
+    let dev = Dev::start();
     assert!(dev.sends.len() >= 6, "{:?}", dev.sends);
     for send in &dev.sends {
         let (status, told) = dev.send(&send[0], &[]);
@@ -107,7 +100,7 @@ fn every_line_that_dev_prints_delivers_an_event() {
 
 #[test]
 fn every_fault_is_answered_as_it_should_be() {
-    let dev = shared();
+    let dev = Dev::start();
     for source in ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks"] {
         for fault in [
             "stale",
@@ -132,7 +125,7 @@ fn every_fault_is_answered_as_it_should_be() {
 
 #[test]
 fn many_are_many_different_events() {
-    let dev = shared();
+    let dev = Dev::start();
     let (status, told) = dev.send("nice", &["--count", "40", "--concurrency", "4"]);
     assert_eq!(status, Some(0), "{told}");
     assert!(told.contains("40  200 accepted\n") && told.contains("p99"), "{told}");
