@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn probes_are_few_and_rarer_each_time_until_one_gets_through() {
         let mut circuit = Circuit::default();
-        (0..FAILURES).for_each(|_| drop(circuit.failed(at(0))));
+        (1..FAILURES).for_each(|_| assert!(!circuit.failed(at(0))));
+        assert!(circuit.failed(at(0)));
         let mut now = 0;
         for wait in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
             assert_eq!(circuit.open_until(), Some(at(now + wait)));

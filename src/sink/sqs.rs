@@ -178,9 +178,8 @@ fn queue(url: &str) -> Result<(Uri, String), Fault> {
 fn region(host: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let labels: Vec<_> = host.split('.').collect();
     let named = match labels.as_slice() {
-        ["sqs" | "sqs-fips", region, _, ..] => Some((*region).to_owned()),
-        // Interface endpoints: vpce-….sqs.REGION.vpce.amazonaws.com
-        [_, "sqs", region, "vpce", ..] => Some((*region).to_owned()),
+        // The second form is that of interface endpoints: vpce-….sqs.REGION.vpce.amazonaws.com
+        ["sqs" | "sqs-fips", region, _, ..] | [_, "sqs", region, "vpce", ..] => Some((*region).to_owned()),
         _ => None,
     };
     let local = || {

@@ -18,9 +18,11 @@ use tokio::sync::Semaphore;
 use crate::dispatch_memory::{Memory, event, eventually};
 use crate::sink_upstream::{Reply, Upstream, settings};
 
+type Answer = dyn Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync;
+
 /// A sink that does what it is told and remembers what it was given.
 struct Scripted {
-    answer: Box<dyn Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync>,
+    answer: Box<Answer>,
     attempts: Mutex<Vec<(String, u32)>>,
     /// Deliveries wait for one of these, where there is a gate.
     gate: Option<Semaphore>,
@@ -89,7 +91,7 @@ fn stepwise(count: usize) -> (Arc<Memory>, Clock, Metrics) {
     (store, clock, Metrics::new())
 }
 
-fn sample(metrics: &Metrics, series: &str) -> f64 {
+fn sample(metrics: &Metrics, series: &str) -> u64 {
     let text = metrics.render();
     let line = text.lines().find(|line| line.starts_with(series)).unwrap_or_else(|| panic!("no {series} in {text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
@@ -104,8 +106,8 @@ async fn what_is_due_is_delivered_and_settled_in_one_commit() {
     assert_eq!(steps.map(Result::unwrap), [16, 16, 8, 0]);
     assert_eq!(store.count("orders", |row| row.done), 40);
     assert_eq!(store.settles.load(Ordering::SeqCst), 3);
-    assert_eq!(sample(&metrics, r#"gatepost_deliveries_total{sink="orders",outcome="delivered"}"#), 40.0);
-    assert_eq!(sample(&metrics, r#"gatepost_delivery_backlog{sink="orders"}"#), 0.0);
+    assert_eq!(sample(&metrics, r#"gatepost_deliveries_total{sink="orders",outcome="delivered"}"#), 40);
+    assert_eq!(sample(&metrics, r#"gatepost_delivery_backlog{sink="orders"}"#), 0);
 }
 
 #[tokio::test]
@@ -115,20 +117,20 @@ async fn failures_wait_at_most_one_then_two_then_four_seconds_and_end_as_a_dead_
     let mut settings = settings("http", "");
     settings.max_attempts = 5;
     let dispatcher = dispatcher(&settings, sink.clone(), &store, &metrics, &clock);
-    for seconds in [1, 2, 4, 8] {
+    for seconds in [1_u32, 2, 4, 8] {
         assert_eq!(dispatcher.step().await.unwrap(), 1);
         let wait = store.row(1).due.duration_since(clock.now());
         assert!(wait.as_secs_f64() <= f64::from(seconds) && !wait.is_negative(), "{wait:?} for {seconds}");
-        clock.advance(Duration::from_secs(seconds as u64));
+        clock.advance(Duration::from_secs(seconds.into()));
     }
     assert_eq!(dispatcher.step().await.unwrap(), 1);
     assert_eq!(store.row(1).dead.as_deref(), Some("gave up after 5 attempts: no"));
     clock.advance(Duration::from_hours(1));
     assert_eq!(dispatcher.step().await.unwrap(), 0);
     assert_eq!(*sink.attempts.lock().unwrap(), (1..=5).map(|n| ("e0".to_owned(), n)).collect::<Vec<_>>());
-    assert_eq!(sample(&metrics, r#"gatepost_deliveries_total{sink="orders",outcome="retried"}"#), 4.0);
-    assert_eq!(sample(&metrics, r#"gatepost_deliveries_total{sink="orders",outcome="dead"}"#), 1.0);
-    assert_eq!(sample(&metrics, r#"gatepost_dead_letters{sink="orders"}"#), 1.0);
+    assert_eq!(sample(&metrics, r#"gatepost_deliveries_total{sink="orders",outcome="retried"}"#), 4);
+    assert_eq!(sample(&metrics, r#"gatepost_deliveries_total{sink="orders",outcome="dead"}"#), 1);
+    assert_eq!(sample(&metrics, r#"gatepost_dead_letters{sink="orders"}"#), 1);
 }
 
 #[tokio::test]
@@ -155,7 +157,7 @@ async fn refused_and_too_old_deliveries_are_dead_letters() {
     dispatcher.step().await.unwrap();
     assert_eq!(store.row(1).dead.as_deref(), Some("no"));
     clock.advance(Duration::from_secs(30));
-    assert_eq!(sample(&metrics, r#"gatepost_delivery_backlog{sink="orders"}"#), 1.0);
+    assert_eq!(sample(&metrics, r#"gatepost_delivery_backlog{sink="orders"}"#), 1);
     dispatcher.step().await.unwrap();
     assert_eq!(store.row(2).dead.as_deref(), Some("gave up after 30s: no"));
     assert_eq!(sink.count(), 3);

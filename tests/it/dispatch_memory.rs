@@ -260,7 +260,7 @@ impl AuditQueue for AuditMemory {
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError> {
         self.check()?;
         let mut rows = self.rows.lock().unwrap();
-        ids.iter().for_each(|id| drop(rows.remove(id)));
+        rows.retain(|id, _| !ids.contains(id));
         Ok(())
     }
 
@@ -284,7 +284,7 @@ impl AuditQueue for AuditMemory {
 
 /// Waits for a condition that must come, however slow the machine.
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+    let waited = tokio::time::timeout(Duration::from_mins(1), async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -120,7 +120,7 @@ async fn what_nobody_stores_is_repeated_and_what_is_too_large_is_refused() {
     let stream = stream(&context).await;
     sink.deliver(&event("e", b"{}"), 2).await.unwrap();
     assert_eq!(stream.get_raw_message(1).await.unwrap().subject.as_str(), "gatepost.orders");
-    let error = sink.deliver(&event("large", &[b'x'; 70_000]), 1).await.unwrap_err();
+    let error = sink.deliver(&event("large", &vec![b'x'; 70_000]), 1).await.unwrap_err();
     assert_eq!(error.retry, Retry::Never, "{error}");
 }
 
