@@ -16,3 +16,4 @@ mod sink_nats;
 #[cfg(feature = "sqs")]
 mod sink_sqs;
 mod sink_upstream;
+mod store;
