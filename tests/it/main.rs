@@ -1,8 +1,14 @@
 //! Integration tests: one binary, one module for each thing that is promised.
-//! The integration tests: one binary, one link.
 
 mod cli;
 mod cli_dev;
+mod dispatch;
+mod dispatch_memory;
 mod hmac;
+mod siem;
 mod sigv4;
+mod sink_http;
+mod sink_nats;
+mod sink_sqs;
+mod sink_upstream;
 mod store;
