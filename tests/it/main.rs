@@ -1,2 +1,26 @@
-//! it
-fn main() {}
+//! Black-box tests of the real program over real sockets and TLS, and of the shape of its sources.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
+)]
+
+mod support;
+
+mod admin;
+mod answers;
+mod crash;
+mod env_config;
+mod http1;
+mod http2;
+mod ids;
+mod json;
+mod layering;
+mod lifecycle;
+mod limits;
+mod logs;
+mod metrics;
+mod order;
+mod reject;
+mod tls;
