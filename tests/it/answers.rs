@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{self, Conn, Daemon, Request, Setup, Signer, accepted, callback, digest_id, event, nameless, unique, wire};
+use crate::support::{
+    self, Conn, Daemon, Request, Setup, Signer, accepted, callback, digest_id, event, nameless, unique, wire,
+};
 
 fn daemon() -> Daemon {
     Setup::every_preset()
@@ -75,7 +77,9 @@ fn an_id_taken_by_another_body_quarantines_the_second_and_keeps_the_first() {
         let again = accepted(&daemon.send(&first));
         assert_eq!((&again["status"], &again["duplicate"]), (&json!("accepted"), &json!(true)));
     }
-    support::eventually("quarantine gauge", || (daemon.scrape().get("gatepost_quarantine_entries", &[]) >= 3.0).then_some(()));
+    support::eventually("quarantine gauge", || {
+        (daemon.scrape().get("gatepost_quarantine_entries", &[]) >= 3.0).then_some(())
+    });
 }
 
 #[test]
@@ -196,7 +200,8 @@ fn a_fixed_body_limit_is_inclusive() {
     let xml = |length| Signer::of("cxone-expert").sign(body(length)).set("Content-Type", "text/xml");
     accepted(&daemon.send(&xml(1000)));
     support::assert_refusal(&daemon.send(&xml(1001)), 413, "payload_too_large");
-    let chunked = |request: Request| daemon.send_raw(&request.header("Connection", "close").chunked_bytes(300)).remove(0);
+    let chunked =
+        |request: Request| daemon.send_raw(&request.header("Connection", "close").chunked_bytes(300)).remove(0);
     assert_eq!(accepted(&chunked(xml(1000)))["duplicate"], true);
     support::assert_refusal(&chunked(xml(1001)), 413, "payload_too_large");
     let _: Option<Conn> = Conn::open(daemon.webhook, wire::client_config(&daemon.ca, &[])).ok();

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use crate::support::sign::HOST;
-use crate::support::{Conn, Daemon, Request, Response, Setup, Signer, accepted, assert_refusal, event, nameless, now, sign, unique};
+use crate::support::{
+    Conn, Daemon, Request, Response, Setup, Signer, accepted, assert_refusal, event, nameless, now, sign, unique,
+};
 
 fn daemon() -> Daemon {
     Setup::every_preset()
@@ -33,8 +35,18 @@ fn content_lengths_that_are_not_one_number() {
     let body = nameless();
     let length = body.len();
     let bad = [
-        format!("+{length}"), format!("-{length}"), format!("0x{length:x}"), format!("{length}."), format!("{length} 0"), format!("{length}, {}", length + 1),
-        String::new(), "abc".into(), format!("{length}a"), "99999999999999999999999".into(), format!("{length};"), format!("\"{length}\""),
+        format!("+{length}"),
+        format!("-{length}"),
+        format!("0x{length:x}"),
+        format!("{length}."),
+        format!("{length} 0"),
+        format!("{length}, {}", length + 1),
+        String::new(),
+        "abc".into(),
+        format!("{length}a"),
+        "99999999999999999999999".into(),
+        format!("{length};"),
+        format!("\"{length}\""),
     ];
     for value in bad {
         let request = Signer::of("cognigy").sign(&body).header("Content-Length", &value);
@@ -73,7 +85,10 @@ fn content_length_beside_transfer_encoding_ends_the_connection() {
             conn.send(&[both.into_bytes(), smuggled()].concat());
             let response = conn.response();
             assert!([200, 400].contains(&response.status), "{response:?}");
-            assert!(conn.closes(), "{first} first, length {length}: leftover bytes were taken for a request, or the connection stays");
+            assert!(
+                conn.closes(),
+                "{first} first, length {length}: leftover bytes were taken for a request, or the connection stays"
+            );
         }
     }
 }
@@ -82,7 +97,17 @@ fn content_length_beside_transfer_encoding_ends_the_connection() {
 fn transfer_codings_other_than_chunked() {
     let daemon = daemon();
     let bad = [
-        "gzip, chunked", "chunked, gzip", "chunked, chunked", "identity", "xchunked", "chunkedx", "\"chunked\"", "chunked;q=1", "gzip", ",", "chunked, identity",
+        "gzip, chunked",
+        "chunked, gzip",
+        "chunked, chunked",
+        "identity",
+        "xchunked",
+        "chunkedx",
+        "\"chunked\"",
+        "chunked;q=1",
+        "gzip",
+        ",",
+        "chunked, identity",
     ];
     for value in bad {
         let raw = String::from_utf8(cognigy().chunked_bytes(64)).unwrap();
@@ -228,7 +253,9 @@ fn lines_that_end_or_fold_oddly() {
 #[test]
 fn continue_is_said_only_after_every_check_of_the_head() {
     let daemon = daemon();
-    let expecting = |request: &Request| request.clone().header("Expect", "100-continue").header("Content-Length", &request.body.len().to_string());
+    let expecting = |request: &Request| {
+        request.clone().header("Expect", "100-continue").header("Content-Length", &request.body.len().to_string())
+    };
     let good = cognigy();
     let mut conn = daemon.connect();
     conn.send(&expecting(&good).head());
@@ -258,9 +285,23 @@ fn continue_is_said_only_after_every_check_of_the_head() {
 fn paths_match_byte_for_byte() {
     let daemon = daemon();
     for path in [
-        "/webhook/cognigy/", "//webhook/cognigy", "/webhook//cognigy", "/webhook/%63ognigy", "/webhook%2Fcognigy", "/Webhook/cognigy", "/webhook/cognigy/.",
-        "/webhook/./cognigy", "/webhook/x/../cognigy", "/webhook/cognigy;a=b", "/webhook/cognigy%00", "/webhook/cognigy%20", "/webhook", "/", "/webhook/cognigy.json",
-        "/webhook/cognigy/callback/", "/webhook/cognig",
+        "/webhook/cognigy/",
+        "//webhook/cognigy",
+        "/webhook//cognigy",
+        "/webhook/%63ognigy",
+        "/webhook%2Fcognigy",
+        "/Webhook/cognigy",
+        "/webhook/cognigy/.",
+        "/webhook/./cognigy",
+        "/webhook/x/../cognigy",
+        "/webhook/cognigy;a=b",
+        "/webhook/cognigy%00",
+        "/webhook/cognigy%20",
+        "/webhook",
+        "/",
+        "/webhook/cognigy.json",
+        "/webhook/cognigy/callback/",
+        "/webhook/cognig",
     ] {
         let response = daemon.send(&cognigy().at(path));
         assert!(response.status == 404, "{path}: {response:?}");
@@ -350,8 +391,15 @@ fn garbage_and_halves_leave_the_daemon_serving() {
         })
         .collect();
     let garbage: [&[u8]; 9] = [
-        b"\0\0\0\0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\r\n\r\n\r\n\r\n", b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\njunk",
-        b"\xff\xfe\xfd\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"GET / HTTP/1.1 extra\r\nHost: a\r\n\r\n", b"{}\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\r\n\r\n\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\njunk",
+        b"\xff\xfe\xfd\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"GET / HTTP/1.1 extra\r\nHost: a\r\n\r\n",
+        b"{}\r\n\r\n",
     ];
     for bytes in garbage {
         let mut conn = daemon.connect();
@@ -382,15 +430,34 @@ fn parameter_lists_are_read_as_written() {
     };
     let many = |count: usize| format!("{}v1={hex},t={t}", format!("v1={zero},").repeat(count - 1));
     for good in [
-        format!("t={t},v1={hex}"), format!(" v1={hex} , t={t} "), format!("v1={zero},v1={hex},t={t}"), many(8),
-        format!("v1={hex},t={t},v0=junk,other=thing"), format!("v1={},t={t}", hex.to_uppercase()),
+        format!("t={t},v1={hex}"),
+        format!(" v1={hex} , t={t} "),
+        format!("v1={zero},v1={hex},t={t}"),
+        many(8),
+        format!("v1={hex},t={t},v0=junk,other=thing"),
+        format!("v1={},t={t}", hex.to_uppercase()),
     ] {
         assert_eq!(ask(&good).0, 200, "{good}");
     }
     for bad in [
-        many(9), many(200), format!("v1={hex};t={t}"), format!("v1={hex},t={t},t={t}"), format!("v1={hex},t={t},t=1"), format!("v1={zero},t={t}"),
-        format!("V1={hex},t={t}"), format!("v1={hex},T={t}"), format!("v1={hex}{hex},t={t}"), format!("v1={},t={t}", &hex[..62]), format!("v1=\"{hex}\",t={t}"),
-        format!("v1={hex},t={t}x"), format!("v1={hex},t= "), "t".into(), "=".into(), ",,,,".into(), format!("v1={hex}"), hex.clone(),
+        many(9),
+        many(200),
+        format!("v1={hex};t={t}"),
+        format!("v1={hex},t={t},t={t}"),
+        format!("v1={hex},t={t},t=1"),
+        format!("v1={zero},t={t}"),
+        format!("V1={hex},t={t}"),
+        format!("v1={hex},T={t}"),
+        format!("v1={hex}{hex},t={t}"),
+        format!("v1={},t={t}", &hex[..62]),
+        format!("v1=\"{hex}\",t={t}"),
+        format!("v1={hex},t={t}x"),
+        format!("v1={hex},t= "),
+        "t".into(),
+        "=".into(),
+        ",,,,".into(),
+        format!("v1={hex}"),
+        hex.clone(),
     ] {
         let (status, reason) = ask(&bad);
         assert!(status == 401, "{bad}: {status} {reason}");

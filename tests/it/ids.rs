@@ -61,8 +61,25 @@ fn what_is_present_but_no_id_is_refused() {
     let long = "x".repeat(257);
     let wide = "\u{e9}".repeat(129);
     let values = [
-        "\"\"", "null", "true", "false", "[]", "{}", "[\"a\"]", "{\"a\":1}", "1.5", "-0.1", "1.0", "\"a\\u0000b\"", "\"a\\nb\"",
-        "\"\\u007f\"", "\"\\u0085\"", "\"\\t\"", &format!("\"{long}\""), &format!("\"{wide}\""), &"1".repeat(257),
+        "\"\"",
+        "null",
+        "true",
+        "false",
+        "[]",
+        "{}",
+        "[\"a\"]",
+        "{\"a\":1}",
+        "1.5",
+        "-0.1",
+        "1.0",
+        "\"a\\u0000b\"",
+        "\"a\\nb\"",
+        "\"\\u007f\"",
+        "\"\\u0085\"",
+        "\"\\t\"",
+        &format!("\"{long}\""),
+        &format!("\"{wide}\""),
+        &"1".repeat(257),
     ];
     for preset in ["nice", "cxone"] {
         for value in values {

@@ -4,7 +4,9 @@ use std::io::Read as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::{Conn, Daemon, Request, Setup, Signer, accepted, assert_refusal, event, eventually, nameless, unique};
+use crate::support::{
+    Conn, Daemon, Request, Setup, Signer, accepted, assert_refusal, event, eventually, nameless, unique,
+};
 
 fn cognigy() -> Request {
     Signer::of("cognigy").sign(nameless())
@@ -60,14 +62,18 @@ fn too_many_body_bytes_in_flight_are_shed() {
     for (conn, request) in conns.iter_mut().zip(&requests) {
         conn.send(&request.body[..request.body.len() - 1]);
     }
-    eventually("both bodies are in memory", || (daemon.scrape().get("gatepost_body_memory_bytes", &[]) >= 119_000.0).then_some(()));
+    eventually("both bodies are in memory", || {
+        (daemon.scrape().get("gatepost_body_memory_bytes", &[]) >= 119_000.0).then_some(())
+    });
     assert_refusal(&daemon.send(&large()), 503, "overloaded");
     for (conn, request) in conns.iter_mut().zip(&requests) {
         conn.send(&request.body[request.body.len() - 1..]);
         accepted(&conn.response());
     }
     accepted(&daemon.send(&large()));
-    eventually("all of it is given back", || (daemon.scrape().get("gatepost_body_memory_bytes", &[]) == 0.0).then_some(()));
+    eventually("all of it is given back", || {
+        (daemon.scrape().get("gatepost_body_memory_bytes", &[]) == 0.0).then_some(())
+    });
 }
 
 #[test]
@@ -96,7 +102,10 @@ fn heads_and_idle_connections_have_a_deadline() {
     let daemon = setup.preset("cognigy").start();
     let mut half = daemon.connect();
     half.send(b"POST /webhook/cognigy HTTP/1.1\r\nHost: a\r\n");
-    assert!(half.all_responses_slow().iter().all(|response| response.status == 408), "half a head is closed, maybe with 408");
+    assert!(
+        half.all_responses_slow().iter().all(|response| response.status == 408),
+        "half a head is closed, maybe with 408"
+    );
     let mut idle = daemon.connect();
     assert_eq!(idle.ask(&cognigy()).status, 200);
     assert!(idle.closes(), "an idle connection is closed");
@@ -120,7 +129,12 @@ fn connections_per_client_are_limited() {
     }
     let mut fourth = TcpStream::connect(daemon.webhook).unwrap();
     fourth.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    assert!(matches!(fourth.read(&mut [0; 1]), Ok(0)) || fourth.take_error().is_ok_and(|error| error.is_some()) || Conn::over(fourth, crate::support::wire::client_config(&daemon.ca, &[])).is_err(), "a fourth connection is turned away");
+    assert!(
+        matches!(fourth.read(&mut [0; 1]), Ok(0))
+            || fourth.take_error().is_ok_and(|error| error.is_some())
+            || Conn::over(fourth, crate::support::wire::client_config(&daemon.ca, &[])).is_err(),
+        "a fourth connection is turned away"
+    );
     drop(held);
     let again = || Conn::open(daemon.webhook, crate::support::wire::client_config(&daemon.ca, &[])).ok();
     assert_eq!(eventually("room again", || again()?.try_ask(&cognigy())).status, 200);

@@ -65,17 +65,37 @@ fn timestamp_before_signature() {
     let nice_with = |value: &str| nice().set("X-NICE-Signature", value);
     let rows = [
         ("no timestamp, no signature", bare(cognigy().without("X-Cognigy-Timestamp")), 401, "missing_timestamp"),
-        ("bad timestamp, no signature", bare(cognigy().set("X-Cognigy-Timestamp", "x")), 401, "invalid_timestamp_format"),
+        (
+            "bad timestamp, no signature",
+            bare(cognigy().set("X-Cognigy-Timestamp", "x")),
+            401,
+            "invalid_timestamp_format",
+        ),
         ("stale, no signature", bare(stale()), 410, "timestamp_expired"),
-        ("no date, no authorization", cxone(0).without("X-Amz-Date").without("Authorization"), 401, "missing_timestamp"),
+        (
+            "no date, no authorization",
+            cxone(0).without("X-Amz-Date").without("Authorization"),
+            401,
+            "missing_timestamp",
+        ),
         ("no date, malformed", cxone(0).without("X-Amz-Date").set("Authorization", "x"), 401, "missing_timestamp"),
-        ("bad date, malformed", cxone(0).set("X-Amz-Date", "x").set("Authorization", "x"), 401, "invalid_timestamp_format"),
+        (
+            "bad date, malformed",
+            cxone(0).set("X-Amz-Date", "x").set("Authorization", "x"),
+            401,
+            "invalid_timestamp_format",
+        ),
         ("stale, malformed", cxone(-4000).set("Authorization", "x"), 401, "timestamp_expired"),
         ("stale, no authorization", cxone(-4000).without("Authorization"), 401, "timestamp_expired"),
         ("neither t nor v1", nice_with("v0=00"), 401, "missing_timestamp"),
         ("stale t, no v1", nice_with("t=1,v0=00"), 401, "timestamp_expired"),
         ("bad t, no v1", nice_with("t=x,v0=00"), 401, "invalid_timestamp_format"),
-        ("stale and wrong key", Signer::of("nice").secret("wrong-secret-0123456789").shifted(-4000).sign("{}"), 401, "timestamp_expired"),
+        (
+            "stale and wrong key",
+            Signer::of("nice").secret("wrong-secret-0123456789").shifted(-4000).sign("{}"),
+            401,
+            "timestamp_expired",
+        ),
         ("stale and no JSON", Signer::of("nice").shifted(-4000).sign("x"), 401, "timestamp_expired"),
     ];
     for (what, request, status, reason) in rows {
@@ -118,7 +138,12 @@ fn body_checks() {
         ("mismatch before invalid id", wrong("{\"eventId\":\"\"}"), 401, "signature_mismatch"),
         ("invalid_json before missing fields", callback("{\"sessionId\":\"a\"} x"), 400, "invalid_json"),
         ("invalid_json before invalid id", Signer::of("nice").sign("{\"eventId\":true} x"), 400, "invalid_json"),
-        ("invalid_json before a duplicate id", Signer::of("nice").sign("{\"eventId\":\"a\",\"eventId\":\"b\",}"), 400, "invalid_json"),
+        (
+            "invalid_json before a duplicate id",
+            Signer::of("nice").sign("{\"eventId\":\"a\",\"eventId\":\"b\",}"),
+            400,
+            "invalid_json",
+        ),
         ("missing fields before invalid id", strict("{\"eventId\":true}"), 400, "missing_required_fields"),
         ("all fields, invalid id", strict("{\"eventId\":true,\"caller\":\"x\"}"), 400, "invalid_event_id"),
     ];

@@ -5,7 +5,9 @@
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::{Daemon, Request, Setup, Signer, assert_refusal, callback, event, eventually, nameless, now, sign, unique};
+use crate::support::{
+    Daemon, Request, Setup, Signer, assert_refusal, callback, event, eventually, nameless, now, sign, unique,
+};
 
 fn daemon() -> Daemon {
     Setup::every_preset()
@@ -62,7 +64,16 @@ fn routes_and_methods() {
 fn content_types_and_codings() {
     let daemon = daemon();
     let mut rows = Vec::new();
-    for media in ["text/plain", "", "application/jsonx", "application/json-patch+json", "application/xml", "json", ";", "application/json, text/plain"] {
+    for media in [
+        "text/plain",
+        "",
+        "application/jsonx",
+        "application/json-patch+json",
+        "application/xml",
+        "json",
+        ";",
+        "application/json, text/plain",
+    ] {
         rows.push((cognigy().set("Content-Type", media), 415, "unsupported_media_type"));
     }
     rows.push((cognigy().without("Content-Type"), 415, "unsupported_media_type"));
@@ -73,7 +84,12 @@ fn content_types_and_codings() {
     rows.push((twice, 415, "unsupported_media_type"));
     rows.push((cxone().header("Content-Encoding", "aws-chunked"), 415, "unsupported_media_type"));
     refused(&daemon, rows);
-    for media in ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;charset=\"utf-8\"", "application/json ; a=b"] {
+    for media in [
+        "application/json; charset=utf-8",
+        "APPLICATION/JSON",
+        "application/json;charset=\"utf-8\"",
+        "application/json ; a=b",
+    ] {
         assert_eq!(daemon.send(&cognigy().set("Content-Type", media)).status, 200, "{media}");
     }
     for coding in ["identity", "Identity"] {
@@ -127,8 +143,17 @@ fn timestamps() {
         rows.push((nice().set("X-NICE-Signature", &nice_value), 401, "invalid_timestamp_format"));
     }
     for value in [
-        "20260230T000000Z", "20261301T000000Z", "20260101T240000Z", "20260101T000060Z", "20260101T000000", "20260101 000000Z",
-        "2026-01-01T00:00:00Z", "20260101T000000z", "1767225600", "20260101T000000+0000", "00000000T000000Z",
+        "20260230T000000Z",
+        "20261301T000000Z",
+        "20260101T240000Z",
+        "20260101T000060Z",
+        "20260101T000000",
+        "20260101 000000Z",
+        "2026-01-01T00:00:00Z",
+        "20260101T000000z",
+        "1767225600",
+        "20260101T000000+0000",
+        "00000000T000000Z",
     ] {
         rows.push((cxone().set("X-Amz-Date", value), 401, "invalid_timestamp_format"));
     }
@@ -212,14 +237,27 @@ fn signatures() {
     let good = cognigy();
     let hex = good.get("X-Cognigy-Signature").to_owned();
     let wrong = [
-        hex[..62].to_owned(), format!("{hex}{hex}"), format!("{hex}00"), format!("{hex}0"), format!("sha256={hex}"),
-        format!("{hex},{hex}"), "0".repeat(64), "z".repeat(64), "a".to_owned(), format!("{}g", &hex[..63]), format!("{hex};"),
+        hex[..62].to_owned(),
+        format!("{hex}{hex}"),
+        format!("{hex}00"),
+        format!("{hex}0"),
+        format!("sha256={hex}"),
+        format!("{hex},{hex}"),
+        "0".repeat(64),
+        "z".repeat(64),
+        "a".to_owned(),
+        format!("{}g", &hex[..63]),
+        format!("{hex};"),
     ];
     for value in wrong {
         rows.push((good.clone().set("X-Cognigy-Signature", &value), 401, "signature_mismatch"));
     }
     refused(&daemon, rows);
-    assert_eq!(daemon.send(&good.clone().set("X-Cognigy-Signature", &hex.to_uppercase())).status, 200, "upper-case hex");
+    assert_eq!(
+        daemon.send(&good.clone().set("X-Cognigy-Signature", &hex.to_uppercase())).status,
+        200,
+        "upper-case hex"
+    );
     let empty = daemon.send(&good.set("X-Cognigy-Signature", ""));
     assert_eq!(empty.status, 401, "{empty:?}");
 }
@@ -236,16 +274,29 @@ fn authorization_headers() {
     let (credential, names, signature) = (part("Credential="), part("SignedHeaders="), part("Signature="));
     let of = |parts: &[&str]| format!("AWS4-HMAC-SHA256 {}", parts.join(", "));
     let malformed = [
-        "".to_owned(), "AWS4-HMAC-SHA256".to_owned(), "Bearer abc".to_owned(), "AWS AKID:sig".to_owned(),
-        value.replace("SHA256", "SHA1"), value.replace("SHA256", "SHA512"), value.replace("SHA256", "SHA256X"),
-        value.replace("AWS4-HMAC", "AWS4-ECDSA-P256"), value.replace("AWS4", "aws4"),
-        of(&[&credential, &names]), of(&[&credential, &signature]), of(&[&names, &signature]),
-        of(&[&credential, &names, &signature, &signature]), of(&[&credential, &credential, &names, &signature]),
-        of(&[&credential, "", &names, &signature]), of(&[&credential, &names, &signature, ""]),
+        "".to_owned(),
+        "AWS4-HMAC-SHA256".to_owned(),
+        "Bearer abc".to_owned(),
+        "AWS AKID:sig".to_owned(),
+        value.replace("SHA256", "SHA1"),
+        value.replace("SHA256", "SHA512"),
+        value.replace("SHA256", "SHA256X"),
+        value.replace("AWS4-HMAC", "AWS4-ECDSA-P256"),
+        value.replace("AWS4", "aws4"),
+        of(&[&credential, &names]),
+        of(&[&credential, &signature]),
+        of(&[&names, &signature]),
+        of(&[&credential, &names, &signature, &signature]),
+        of(&[&credential, &credential, &names, &signature]),
+        of(&[&credential, "", &names, &signature]),
+        of(&[&credential, &names, &signature, ""]),
         of(&[&credential, "nonsense", &names, &signature]),
-        value.replace("/aws4_request", ""), value.replace("/aws4_request", "/aws4_request/more"),
-        value.replace("SignedHeaders=", "SignedHeaders=;"), value.replace("SignedHeaders=content-type;host", "SignedHeaders=host;content-type"),
-        value.replace("SignedHeaders=content-type;host", "SignedHeaders=host;host"), of(&[&credential, "SignedHeaders=", &signature]),
+        value.replace("/aws4_request", ""),
+        value.replace("/aws4_request", "/aws4_request/more"),
+        value.replace("SignedHeaders=", "SignedHeaders=;"),
+        value.replace("SignedHeaders=content-type;host", "SignedHeaders=host;content-type"),
+        value.replace("SignedHeaders=content-type;host", "SignedHeaders=host;host"),
+        of(&[&credential, "SignedHeaders=", &signature]),
         value.replace("SignedHeaders=content-type", "SignedHeaders=Content-Type"),
     ];
     let row = |value: &String| (good.clone().set("Authorization", value), 400, "malformed_authorization");
@@ -300,7 +351,10 @@ fn sigv4_that_parses_but_does_not_verify_has_one_answer() {
         let response = daemon.send(&request);
         assert_eq!(response.reason(), "signature_mismatch", "{:?}", request.headers);
         assert_refusal(&response, 401, "signature_mismatch");
-        answers.push((response.headers.iter().filter(|(name, _)| name != "date").cloned().collect::<Vec<_>>(), response.body));
+        answers.push((
+            response.headers.iter().filter(|(name, _)| name != "date").cloned().collect::<Vec<_>>(),
+            response.body,
+        ));
     }
     // Request ids may differ; whatever else does would tell an attacker which part was right.
     answers.iter_mut().for_each(|(headers, _)| headers.retain(|(name, _)| !name.contains("request-id")));

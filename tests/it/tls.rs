@@ -43,9 +43,12 @@ fn tls_1_2_is_an_escape_hatch_that_warns() {
 #[test]
 fn alpn() {
     let daemon = setup().start();
-    for (offered, wanted) in
-        [(&["h2", "http/1.1"][..], Some("h2")), (&["http/1.1", "h2"], Some("h2")), (&["http/1.1"], Some("http/1.1")), (&[], None)]
-    {
+    for (offered, wanted) in [
+        (&["h2", "http/1.1"][..], Some("h2")),
+        (&["http/1.1", "h2"], Some("h2")),
+        (&["http/1.1"], Some("http/1.1")),
+        (&[], None),
+    ] {
         let conn = Conn::open(daemon.webhook, client_config(&daemon.ca, offered)).unwrap();
         assert_eq!(conn.tls.conn.alpn_protocol(), wanted.map(str::as_bytes), "{offered:?}");
     }

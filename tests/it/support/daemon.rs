@@ -45,7 +45,6 @@ pub struct Daemon {
     stderr: Arc<Mutex<Vec<u8>>>,
     readers: Vec<JoinHandle<()>>,
     secrets: Vec<String>,
-    json: bool,
     _directory: Arc<tempfile::TempDir>,
 }
 
@@ -76,7 +75,6 @@ impl Daemon {
             stderr,
             readers,
             secrets: setup.secrets(),
-            json: true,
             _directory: setup.directory(),
         };
         let listening = eventually("the start-up record", || {
@@ -163,17 +161,6 @@ impl Daemon {
         String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
     }
 
-    /// For a daemon that was told to log for human eyes: stdout is then not looked over.
-    pub fn not_json(mut self) -> Self {
-        self.json = false;
-        self
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends `signal` to it.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
@@ -203,11 +190,9 @@ impl Daemon {
 
     fn look_over(&self) {
         let (out, err) = (self.out(), self.err());
-        if self.json {
-            for line in out.lines() {
-                let record = serde_json::from_str::<Value>(line);
-                assert!(record.is_ok_and(|value| value.is_object()), "not a JSON object on stdout: {line}");
-            }
+        for line in out.lines() {
+            let record = serde_json::from_str::<Value>(line);
+            assert!(record.is_ok_and(|value| value.is_object()), "not a JSON object on stdout: {line}");
         }
         for text in [&out, &err] {
             assert!(!text.contains("panicked"), "the program panicked: {text}");

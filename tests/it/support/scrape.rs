@@ -26,7 +26,8 @@ impl Scrape {
 
     /// Every series of the metric `name`.
     pub fn of(&self, name: &str) -> Vec<&str> {
-        let ours = |series: &&String| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
+        let ours =
+            |series: &&String| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
         self.0.keys().filter(ours).map(String::as_str).collect()
     }
 

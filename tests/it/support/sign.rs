@@ -145,9 +145,7 @@ impl Signer {
         };
         match self.preset.as_str() {
             "cxone" => self.sign_v4(request),
-            "cognigy" => {
-                request.header("X-Cognigy-Timestamp", &time).header("X-Cognigy-Signature", &hex_of(body))
-            }
+            "cognigy" => request.header("X-Cognigy-Timestamp", &time).header("X-Cognigy-Signature", &hex_of(body)),
             "cognigy-callback" => request.header("X-Cognigy-Signature", &hex_of(body)),
             "nice" => request.header("X-NICE-Signature", &format!("v1={},t={time}", hex_of(body))),
             "cxone-expert" => {

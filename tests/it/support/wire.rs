@@ -218,7 +218,8 @@ impl Conn {
     /// The next answer, 100 (Continue) included; panics when none comes.
     #[track_caller]
     pub fn response(&mut self) -> Response {
-        self.try_response().unwrap_or_else(|| panic!("closed without an answer: {:?}", String::from_utf8_lossy(&self.buffer)))
+        self.try_response()
+            .unwrap_or_else(|| panic!("closed without an answer: {:?}", String::from_utf8_lossy(&self.buffer)))
     }
 
     /// The next answer; `None` when the connection closes first.
