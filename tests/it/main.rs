@@ -1,4 +1,5 @@
-//! Black-box tests of the real program over real sockets and TLS, and of the shape of its sources.
+//! Integration tests: black-box tests of the real program over real sockets and TLS, the published vectors of the
+//! schemes, and the shape of the sources. One binary, one module for each thing that is promised.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,6 +13,7 @@ mod admin;
 mod answers;
 mod crash;
 mod env_config;
+mod hmac;
 mod http1;
 mod http2;
 mod ids;
@@ -23,4 +25,5 @@ mod logs;
 mod metrics;
 mod order;
 mod reject;
+mod sigv4;
 mod tls;
