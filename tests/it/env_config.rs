@@ -5,6 +5,7 @@ use std::process::Output;
 use crate::support::{Setup, Signer, accepted, assert_refusal, callback, event, nameless, unique};
 
 const SECRET: &str = "an-environment-secret-0123456789";
+const XFF: &str = "X-Forwarded-For";
 const SECOND: &str = "another-environment-secret-0123456789";
 
 fn cognigy() -> Setup {
@@ -109,7 +110,6 @@ fn a_trusted_proxy_names_the_client() {
         let request = Signer::of("cognigy").secret(SECRET).sign(nameless());
         daemon.send(&lines.iter().fold(request, |request, (name, value)| request.header(name, value))).status
     };
-    const XFF: &str = "X-Forwarded-For";
     for (lines, status) in [
         (&[(XFF, "198.51.100.7")][..], 200),
         (&[(XFF, "198.51.100.7, 10.1.2.3")], 200),

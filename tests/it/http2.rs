@@ -42,7 +42,7 @@ fn refusals_have_the_same_shape() {
         (cognigy().at("/webhook/cognigy/"), 404, "not_found"),
         (cognigy().method("PUT"), 405, "method_not_allowed"),
         (cognigy().set("Content-Type", "text/plain"), 415, "unsupported_media_type"),
-        (cognigy().body(&[b' '; 66_000]), 413, "payload_too_large"),
+        (cognigy().body(&vec![b' '; 66_000]), 413, "payload_too_large"),
         (cognigy().at("/webhook/elsewhere"), 403, "ip_not_whitelisted"),
         (cognigy().without("X-Cognigy-Timestamp"), 401, "missing_timestamp"),
         (Signer::of("cognigy").shifted(-4000).sign(b"{}"), 410, "timestamp_expired"),

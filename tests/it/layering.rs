@@ -53,8 +53,8 @@ fn fault(from: &str, to: &str) -> Option<String> {
 
 /// The modules of this crate that `source` names, in `use` lines, in braces after `crate::` and in paths.
 fn named(source: &str) -> BTreeSet<String> {
-    let code: String =
-        source.lines().map(|line| format!("{}\n", line.split("//").next().unwrap_or_default())).collect();
+    let code: Vec<&str> = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = code.join("\n");
     let mut found = BTreeSet::new();
     for root in ["crate::", "gatepost::"] {
         for (at, _) in code.match_indices(root) {
@@ -118,6 +118,13 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// `super::` as often as a file lies deep is the root of the crate.
+fn from_the_root(file: &Path, source: &str) -> String {
+    let inside = file.strip_prefix(root()).unwrap();
+    let depth = inside.components().count() - usize::from(inside.ends_with("mod.rs"));
+    source.replace(&"super::".repeat(depth), "crate::")
+}
+
 /// Modules named by a file, its own unit tests aside: tests may build what they need from above.
 fn code_of(source: &str) -> &str {
     source.find("\n#[cfg(test)]\nmod tests {").map_or(source, |at| &source[..at])
@@ -132,7 +139,8 @@ fn imports_point_down() {
         if file.ends_with("tests.rs") || from == "lib" {
             continue;
         }
-        for to in named(code_of(&std::fs::read_to_string(&file).unwrap())) {
+        let source = from_the_root(&file, &std::fs::read_to_string(&file).unwrap());
+        for to in named(code_of(&source)) {
             faults.extend(fault(&from, &to).map(|fault| format!("{}: {fault}", file.display())));
             if stratum(&from) == Some(0) && from != to {
                 vocabulary.insert((from.clone(), to));
@@ -189,6 +197,10 @@ fn this_test_would_catch_a_bad_edge() {
     assert_eq!(edges("pub(crate) fn f() { crate::app::run() }"), ["app"]);
     assert_eq!(edges("use gatepost::cli;"), ["cli"]);
     assert_eq!(edges("// use crate::app;\n/// [`crate::app`]\ntarget: \"gatepost::access\""), Vec::<String>::new());
+    let at = |path: &str, source: &str| edges(&from_the_root(&root().join(path), source));
+    assert_eq!(at("clock.rs", "use super::app;"), ["app"]);
+    assert_eq!(at("store/mod.rs", "use super::config;"), ["config"]);
+    assert_eq!(at("store/sqlite.rs", "use super::Inbox;\nuse super::super::config;"), ["config"]);
     for (from, to) in [
         ("ingress", "dispatch"),
         ("scheme", "config"),

@@ -25,5 +25,7 @@ mod logs;
 mod metrics;
 mod order;
 mod reject;
+mod reject_sigv4;
 mod sigv4;
+mod smuggling;
 mod tls;

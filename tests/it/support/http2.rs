@@ -45,8 +45,8 @@ impl Http2 {
             let mut send = send.ready().await?;
             let (response, mut stream) = send.send_request(head, false)?;
             // A server that refuses early resets the stream; the answer is what counts.
-            let sent = stream.send_data(body, trailers.is_none());
-            if let (Ok(()), Some(trailers)) = (sent, trailers) {
+            let outcome = stream.send_data(body, trailers.is_none());
+            if let (Ok(()), Some(trailers)) = (outcome, trailers) {
                 let _ = stream.send_trailers(trailers);
             }
             read(response).await

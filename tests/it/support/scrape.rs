@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Series as `name{label="value",…}` with labels sorted, and their values.
-pub struct Scrape(BTreeMap<String, f64>);
+pub struct Scrape(BTreeMap<String, String>);
 
 impl Scrape {
     /// Reads the text; panics on a line that is none.
@@ -12,16 +12,24 @@ impl Scrape {
         Self(lines.map(series).collect())
     }
 
-    /// The value of the series `name` with exactly these labels.
-    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let labels = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
-        self.0.get(&key(name, labels)).copied()
-    }
-
-    /// The value, which must be there.
+    /// The value of the series `name` with exactly these labels, which must be there.
     #[track_caller]
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.value(name, labels).unwrap_or_else(|| panic!("no series {name}{labels:?} in {:#?}", self.of(name)))
+        self.text(name, labels).parse().unwrap()
+    }
+
+    /// The value of a series that counts whole things.
+    #[track_caller]
+    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
+        let text = self.text(name, labels);
+        text.trim_end_matches(".0").parse().unwrap_or_else(|_| panic!("{name}{labels:?} is no whole number: {text}"))
+    }
+
+    #[track_caller]
+    fn text(&self, name: &str, labels: &[(&str, &str)]) -> &str {
+        let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let key = key(name, labels);
+        self.0.get(&key).unwrap_or_else(|| panic!("no series {key} in {:#?}", self.of(name)))
     }
 
     /// Every series of the metric `name`.
@@ -42,10 +50,11 @@ fn key(name: &str, mut labels: Vec<String>) -> String {
     if labels.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", labels.join(",")) }
 }
 
-fn series(line: &str) -> (String, f64) {
+fn series(line: &str) -> (String, String) {
     let (head, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("not a series: {line}"));
-    let value = value.parse().unwrap_or_else(|_| panic!("not a number: {line}"));
-    let Some((name, labels)) = head.split_once('{') else { return (head.to_owned(), value) };
+    assert!(value.parse::<f64>().is_ok(), "not a number: {line}");
+    let Some((name, labels)) = head.split_once('{') else { return (head.to_owned(), value.to_owned()) };
     let labels = labels.strip_suffix('}').unwrap_or_else(|| panic!("not a series: {line}"));
-    (key(name, labels.split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect()), value)
+    let labels = labels.split(',').filter(|label| !label.is_empty()).map(str::to_owned).collect();
+    (key(name, labels), value.to_owned())
 }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 over TLS, byte by byte: sends whatever a test wants sent and reads what comes back.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -85,14 +85,14 @@ impl Request {
         let has = |name: &str| self.headers.iter().any(|(have, _)| have.eq_ignore_ascii_case(name));
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
         if !has("host") {
-            head += &format!("Host: {HOST}\r\n");
+            let _ = write!(head, "Host: {HOST}\r\n");
         }
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         let sized = has("content-length") || has("transfer-encoding");
         if !sized && (!self.body.is_empty() || self.method == "POST") {
-            head += &format!("Content-Length: {}\r\n", self.body.len());
+            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
         }
         (head + "\r\n").into_bytes()
     }
