@@ -19,14 +19,14 @@ const BASE64_LEN: usize = 44;
 /// Exactly 32 bytes of MAC, claimed or computed.
 ///
 /// No `PartialEq`, `Debug` or `Serialize`: [`Mac::matches`] is the one way to compare, so that no `==` and no log line
-/// can reach it.
-pub struct Mac([u8; LEN]);
+/// can reach it; wiped when dropped, for an expected MAC lets its request in.
+pub struct Mac(Zeroizing<[u8; LEN]>);
 
 impl Mac {
     /// Reads 64 hex digits of any case; `None` for anything else (a prefix, a doubled MAC, trailing junk).
     pub fn from_hex(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; LEN];
-        hex::decode_to_slice(text, &mut bytes).ok()?;
+        let mut bytes = Zeroizing::new([0; LEN]);
+        hex::decode_to_slice(text, &mut *bytes).ok()?;
         Some(Self(bytes))
     }
 
@@ -46,23 +46,23 @@ impl Mac {
         // One more than a MAC: 44 characters may hold 33 bytes, which is then no MAC.
         let mut bytes = [0; LEN + 1];
         let written = STANDARD.decode_slice(text, &mut bytes).ok()?;
-        let exact = bytes.get(..written)?.try_into().ok()?;
-        Some(Self(exact))
+        let exact: [u8; LEN] = bytes.get(..written)?.try_into().ok()?;
+        Some(Self(exact.into()))
     }
 
     /// Whether both are the same, in time that does not tell where they differ.
     pub fn matches(&self, other: &Self) -> Choice {
-        self.0.ct_eq(&other.0)
+        self.0.as_slice().ct_eq(other.0.as_slice())
     }
 
     /// The MAC in lower-case hex, for signing what we send ourselves.
     pub fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        hex::encode(*self.0)
     }
 
     /// The MAC in padded base64, for signing what we send ourselves.
     pub fn to_base64(&self) -> String {
-        STANDARD.encode(self.0)
+        STANDARD.encode(*self.0)
     }
 }
 
@@ -84,7 +84,7 @@ impl Key {
 
     /// The key that a MAC itself is, in a chain of derivations.
     pub fn from_mac(mac: &Mac) -> Self {
-        Self::new(&mac.0)
+        Self::new(mac.0.as_slice())
     }
 
     /// The MAC of `parts`, one after the other.
@@ -93,7 +93,7 @@ impl Key {
         for part in parts {
             state.update(part);
         }
-        Mac(state.finalize().into_bytes().into())
+        Mac(Zeroizing::new(state.finalize().into_bytes().into()))
     }
 }
 

@@ -1,12 +1,10 @@
 //! How a signature stands in its header: alone, in a parameter list, or in a space-separated list of versions.
 //! For the HMAC scheme; it reads and writes header values, and proves nothing.
 
+use super::list::{Offers, is_token, items, name_and_value, split_at_first};
 use super::template::{self, Piece};
 use crate::scheme::Refusal;
 use crate::scheme::mac::Mac;
-
-/// The most MACs one header may offer: more than any rotation needs, few enough to try.
-pub const MAX_MACS: usize = 8;
 
 /// How the signature header is written; read from `signature_format`.
 pub enum Format {
@@ -140,13 +138,13 @@ impl Format {
                 let Some((wanted, encoding)) = parameters.iter().find_map(Parameter::mac) else {
                     return Err(Refusal::MissingSignature);
                 };
-                let offers = Offers::collect(wanted, encoding, items(value).map(name_and_value));
+                let offers = Offers::collect(wanted, |text| encoding.decode(text), items(value).map(name_and_value));
                 // Whatever else stands there, a list without the version looked for has no signature.
-                if offers.found == 0 { Err(Refusal::MissingSignature) } else { offers.finish() }
+                if offers.is_without() { Err(Refusal::MissingSignature) } else { offers.finish() }
             }
             Self::Versions { version, encoding } => {
                 let items = value.split(|byte| *byte == b' ').map(|item| split_at_first(item, b','));
-                Offers::collect(version, *encoding, items).finish()
+                Offers::collect(version, |text| encoding.decode(text), items).finish()
             }
         }
     }
@@ -211,81 +209,8 @@ impl Encoding {
     }
 }
 
-/// What a list of versions offers, gathered in one pass that stops at the ninth MAC.
-struct Offers {
-    macs: Vec<Mac>,
-    /// How many items bear the name looked for, well-formed or not.
-    found: usize,
-    /// Some item cannot be read, or there are too many.
-    faulty: bool,
-    /// Some item is of another version (`v0`, `V1`).
-    other_version: bool,
-}
-
-impl Offers {
-    fn collect<'a>(
-        wanted: &str,
-        encoding: Encoding,
-        items: impl Iterator<Item = Option<(&'a [u8], &'a [u8])>>,
-    ) -> Self {
-        let mut offers = Self { macs: Vec::new(), found: 0, faulty: false, other_version: false };
-        for item in items {
-            let Some((name, value)) = item.filter(|(name, _)| is_token(name)) else {
-                offers.faulty = true;
-                continue;
-            };
-            if name != wanted.as_bytes() {
-                offers.other_version |= is_version(name);
-                continue;
-            }
-            offers.found += 1;
-            match encoding.decode(value) {
-                Some(_) if offers.macs.len() == MAX_MACS => {
-                    offers.faulty = true;
-                    break;
-                }
-                Some(mac) => offers.macs.push(mac),
-                None => offers.faulty = true,
-            }
-        }
-        offers
-    }
-
-    fn finish(self) -> Result<Vec<Mac>, Refusal> {
-        // Contract, section 7: no usable MAC of the version looked for among other versions is a missing signature.
-        if self.macs.is_empty() && self.other_version {
-            return Err(Refusal::MissingSignature);
-        }
-        Ok(if self.faulty { Vec::new() } else { self.macs })
-    }
-}
-
-/// The items of a parameter list, without the blanks around them.
-fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
-}
-
-fn name_and_value(item: &[u8]) -> Option<(&[u8], &[u8])> {
-    split_at_first(item, b'=')
-}
-
-fn split_at_first(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|byte| *byte == separator)?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
-}
-
-/// Whether `name` can name an item: ASCII letters, digits, `-` and `_`.
-fn is_token(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
 fn is_name(name: &str) -> bool {
     is_token(name.as_bytes())
-}
-
-/// Whether `name` looks like the name of a signature version: `v1`, `V1`, `v2`, `v1a`.
-fn is_version(name: &[u8]) -> bool {
-    matches!(name, [b'v' | b'V', digit, ..] if digit.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -347,7 +272,7 @@ mod tests {
             format!("v1={A},t=5"),
             format!("t=5,v1={A}"),
             format!("  t=5 ,\t v1={A} "),
-            format!("v0={A},t=5,v1={A},scheme=x=y"),
+            format!("v0={A},t=5,v1={A},scheme=x=y,key.id=,_="),
         ] {
             assert_eq!(count(&nice(), &value), Ok(1), "{value}");
             assert_eq!(nice().timestamp(value.as_bytes()), Ok(b"5".as_slice()), "{value}");

@@ -3,6 +3,7 @@
 
 mod content;
 mod format;
+mod list;
 mod settings;
 mod template;
 mod time;

@@ -116,14 +116,16 @@ fn put_value(out: &mut Vec<u8>, value: &[u8]) {
 /// The host the request was sent to, exactly as written; `None` where it is missing, given twice or in two ways.
 ///
 /// An HTTP/2 `:authority` and an absolute-form target both arrive as the URI's authority and win over a Host header
-/// (RFC 9113, section 8.3.1; RFC 9112, section 3.2.2); hyper holds nobody to agreement between the two.
+/// (RFC 9113, section 8.3.1; RFC 9112, section 3.2.2). HTTP/1.1 needs its one Host header all the same, and HTTP/2
+/// may repeat what `:authority` says; hyper holds nobody to either.
 pub fn host(head: &Parts) -> Option<&[u8]> {
     let header = Occurrence::of(&head.headers, HOST);
     let Some(authority) = head.uri.authority() else { return header.once().filter(|host| !host.is_empty()) };
     let authority = authority.as_str().as_bytes();
+    let http_2 = head.version >= http::Version::HTTP_2;
     let agreed = match header {
-        Occurrence::Absent => true,
-        Occurrence::Once(host) => head.version < http::Version::HTTP_2 || host.eq_ignore_ascii_case(authority),
+        Occurrence::Absent => http_2,
+        Occurrence::Once(host) => !http_2 || host.eq_ignore_ascii_case(authority),
         Occurrence::Repeated => false,
     };
     // User information is no part of a host, and nobody signs it.
@@ -226,6 +228,7 @@ mod tests {
     fn an_absolute_target_names_the_host_itself() {
         assert_eq!(host(&head("https://a:1/", &["b"], Version::HTTP_11)), Some(b"a:1".as_slice()));
         assert_eq!(host(&head("https://a/", &["a", "b"], Version::HTTP_11)), None);
+        assert_eq!(host(&head("https://a/", &[], Version::HTTP_11)), None);
         assert_eq!(host(&head("https://u@a/", &["a"], Version::HTTP_11)), None);
     }
 
