@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who is really at the other end.
+//! The PROXY protocol, versions 1 and 2 (`HAProxy`'s proxy-protocol.txt): who is really at the other end.
 //!
 //! Reads exactly the header's bytes, so that what follows is the TLS handshake. Whether the peer may send one at all
 //! is the caller's matter, and so is the deadline.

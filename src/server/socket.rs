@@ -124,13 +124,10 @@ impl hyper::rt::Write for Io {
     /// the time in [`Activity::look`].
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
         let Self { tls, activity, discard } = &mut *self;
-        let left = match discard {
-            Some(left) => left,
-            None => {
-                ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
-                discard.insert(if activity.closing() { DISCARD_MAX } else { 0 })
-            }
-        };
+        if discard.is_none() {
+            ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
+        }
+        let left = discard.get_or_insert_with(|| if activity.closing() { DISCARD_MAX } else { 0 });
         let raw = &mut tls.inner_mut().get_mut().0.stream;
         let mut chunk = [0; DISCARD_CHUNK];
         while *left > 0 {
