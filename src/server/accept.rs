@@ -159,7 +159,7 @@ async fn connection<S>(
     };
     let Some((tls, peer)) = opened else { return };
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-    activity.opened(is_h2);
+    activity.opened(is_h2, Instant::now());
     let io = Io::new(tls, Arc::clone(&activity));
     let lifecycle = &shared.server.lifecycle;
     let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());

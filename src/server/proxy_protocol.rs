@@ -208,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3_usize) {
             let prefix: &[u8] = [&b""[..], V1_PREFIX, V2_SIGNATURE][kind];
             let bytes = [prefix, &bytes].concat();
             if let Ok(Some(header)) = parse(&bytes) {
