@@ -1,2 +1,3 @@
-//! it
-fn main() {}
+//! Black-box tests, one binary.
+
+mod config;
