@@ -128,8 +128,13 @@ pub fn overlay(
 pub fn judge(source: &Source, place: &Place, findings: &mut Findings) {
     match scheme::build(&source.scheme) {
         Err(faults) => {
+            let told = findings.faults.len();
             for fault in faults {
-                findings.consequence(place.at(&fault.at), fault.problem);
+                // A faulty entry is missing from its list, so that positions in it say nothing any more.
+                let root = fault.at.split(['[', '.']).next().unwrap_or(&fault.at);
+                if !findings.told(&place.at(root), told) {
+                    findings.fault(place.at(&fault.at), fault.problem);
+                }
             }
         }
         Ok(scheme) => {

@@ -4,6 +4,7 @@ mod admin;
 mod answers;
 mod cli;
 mod cli_dev;
+mod config;
 mod crash;
 mod dispatch;
 mod dispatch_memory;
