@@ -16,8 +16,6 @@ mod verify;
 mod window;
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -73,7 +71,6 @@ pub struct Shared {
 }
 
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
-#[must_use]
 pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
     let lifecycle = shared.lifecycle.clone();
     let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
@@ -150,34 +147,31 @@ pub fn unrouted(metrics: &Metrics) -> crate::metrics::SourceMetrics {
 
 /// The service behind every connection: the router of the moment, exchanged on reload.
 #[derive(Clone)]
-pub struct Ingress {
-    router: Arc<ArcSwap<Router>>,
-}
+pub struct Ingress(Arc<ArcSwap<Router>>);
 
 impl Ingress {
     /// Serves `router` until it is replaced.
     #[must_use]
     pub fn new(router: Router) -> Self {
-        Self { router: Arc::new(ArcSwap::from_pointee(router)) }
+        Self(Arc::new(ArcSwap::from_pointee(router)))
     }
 
     /// Serves `router` from the next request on; requests under way finish in the stack they began in.
     pub fn replace(&self, router: Router) {
-        self.router.store(Arc::new(router));
+        self.0.store(Arc::new(router));
     }
 }
 
 impl Service<Request<Incoming>> for Ingress {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = axum::routing::future::RouteFuture<Infallible>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let mut router = Router::clone(&self.router.load());
-        Box::pin(router.call(request))
+        Router::clone(&self.0.load()).call(request)
     }
 }

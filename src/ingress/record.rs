@@ -14,6 +14,7 @@ use std::time::Instant;
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
+use pin_project_lite::pin_project;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
@@ -163,7 +164,7 @@ where
         let arrival = Arrival { request_id: request_id(), client };
         let entry = Entry { layer: self.layer.clone(), started, peer, arrival: arrival.clone(), written: false };
         request.extensions_mut().insert(arrival);
-        Recorded { inner: Box::pin(self.inner.call(request)), entry }
+        Recorded { inner: self.inner.call(request), entry }
     }
 }
 
@@ -172,10 +173,13 @@ fn request_id() -> Arc<str> {
     format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)).into()
 }
 
-/// The answer of the inner service, recorded.
-pub struct Recorded<F> {
-    inner: Pin<Box<F>>,
-    entry: Entry,
+pin_project! {
+    /// The answer of the inner service, recorded.
+    pub struct Recorded<F> {
+        #[pin]
+        inner: F,
+        entry: Entry,
+    }
 }
 
 impl<F, E> Future for Recorded<F>
@@ -184,11 +188,12 @@ where
 {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = std::task::ready!(self.inner.as_mut().poll(cx));
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = std::task::ready!(this.inner.poll(cx));
         if let Ok(response) = &answer {
             let unmarked = Ended::failed(Outcome::Failed, None);
-            self.entry.write(response.extensions().get().unwrap_or(&unmarked), Some(response.status()));
+            this.entry.write(response.extensions().get().unwrap_or(&unmarked), Some(response.status()));
         }
         Poll::Ready(answer)
     }

@@ -1,2 +1,33 @@
-//! it
-fn main() {}
+//! Integration tests: one binary, one module for each thing that is promised.
+
+mod admin;
+mod answers;
+mod cli;
+mod cli_dev;
+mod crash;
+mod dispatch;
+mod dispatch_memory;
+mod env_config;
+mod hmac;
+mod http1;
+mod http2;
+mod ids;
+mod json;
+mod layering;
+mod lifecycle;
+mod limits;
+mod logs;
+mod metrics;
+mod order;
+mod reject;
+mod reject_sigv4;
+mod siem;
+mod sigv4;
+mod sink_http;
+mod sink_nats;
+mod sink_sqs;
+mod sink_upstream;
+mod smuggling;
+mod store;
+mod support;
+mod tls;
