@@ -1,6 +1,6 @@
 //! Load from one thread: closed loops that fill a server, open arrivals that do not wait for it, bare handshakes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -63,26 +63,26 @@ impl Pool {
             start: Instant::now(),
             expected,
             target: self.target.clone(),
+            latency: RefCell::new(histogram()?),
         });
         let local = tokio::task::LocalSet::new();
         let mut tasks = JoinSet::new();
         for connection in self.connections.drain(..) {
             tasks.spawn_local_on(work(Rc::clone(&shared), connection), &local);
         }
-        let mut seen = Seen { took: Duration::ZERO, latency: Histogram::new(3)?, reconnects: 0 };
+        let mut reconnects = 0;
         local
             .run_until(async {
                 while let Some(done) = tasks.join_next().await {
-                    let (connection, latency, reconnects) = done??;
+                    let (connection, again) = done??;
                     self.connections.push(connection);
-                    seen.latency.add(latency)?;
-                    seen.reconnects += reconnects;
+                    reconnects += again;
                 }
                 Outcome::Ok(())
             })
             .await?;
-        seen.took = shared.start.elapsed();
-        Ok(seen)
+        let took = shared.start.elapsed();
+        Ok(Seen { took, latency: shared.latency.borrow().clone(), reconnects })
     }
 }
 
@@ -101,6 +101,7 @@ struct Shared {
     start: Instant,
     expected: Expected,
     target: Target,
+    latency: RefCell<Histogram<u64>>,
 }
 
 impl Shared {
@@ -128,19 +129,19 @@ async fn work(shared: Rc<Shared>, mut connection: Connection) -> Result<(Connect
     let mut reconnects = 0;
     while let Some((request, since)) = shared.take().await {
         connection.exchange(request, shared.expected).await.map_err(words)?;
-        latency.saturating_record(u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX));
+        record(&mut shared.latency.borrow_mut(), since.elapsed());
         if connection.closing() {
             connection = shared.target.connect().await.map_err(words)?;
             reconnects += 1;
         }
     }
-    Ok((connection, latency, reconnects))
+    Ok((connection, reconnects))
 }
 
 /// Full handshakes, each connection closed at once; how long all took.
 pub async fn handshakes(target: &Target, count: usize) -> Outcome<Seen> {
     let left = Cell::new(count);
-    let mut seen = Seen { took: Duration::ZERO, latency: Histogram::new(3)?, reconnects: 0 };
+    let mut seen = Seen { took: Duration::ZERO, latency: histogram()?, reconnects: 0 };
     let start = Instant::now();
     let one_after_the_other = || async {
         let mut times = Vec::new();
@@ -156,7 +157,7 @@ pub async fn handshakes(target: &Target, count: usize) -> Outcome<Seen> {
     let loops = (0..HANDSHAKES_AT_ONCE).map(|_| one_after_the_other());
     for times in futures_util::future::join_all(loops).await {
         for time in times? {
-            seen.latency.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+            record(&mut seen.latency, time);
         }
     }
     seen.took = start.elapsed();

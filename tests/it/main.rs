@@ -5,6 +5,7 @@ mod answers;
 mod cli;
 mod cli_dev;
 mod crash;
+mod deploy;
 mod dispatch;
 mod dispatch_memory;
 mod env_config;
