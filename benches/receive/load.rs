@@ -122,10 +122,18 @@ impl Shared {
     }
 }
 
-/// One connection's loop. Errors cross as text: tasks want `'static`.
-async fn work(shared: Rc<Shared>, mut connection: Connection) -> Result<(Connection, Histogram<u64>, usize), String> {
+/// Microseconds up to a minute.
+fn histogram() -> Outcome<Histogram<u64>> {
+    Ok(Histogram::new_with_max(60_000_000, 3)?)
+}
+
+fn record(latency: &mut Histogram<u64>, time: Duration) {
+    latency.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+}
+
+/// One connection's loop; gives the connection back, and how often it had to be opened again.
+async fn work(shared: Rc<Shared>, mut connection: Connection) -> Result<(Connection, usize), String> {
     let words = |error: Box<dyn std::error::Error>| error.to_string();
-    let mut latency = Histogram::new(3).map_err(|error| error.to_string())?;
     let mut reconnects = 0;
     while let Some((request, since)) = shared.take().await {
         connection.exchange(request, shared.expected).await.map_err(words)?;
