@@ -6,6 +6,7 @@ mod cli;
 mod cli_dev;
 mod config;
 mod crash;
+mod deploy;
 mod dispatch;
 mod dispatch_memory;
 mod env_config;
