@@ -11,6 +11,8 @@ mod support;
 
 mod admin;
 mod answers;
+mod cli;
+mod cli_dev;
 mod crash;
 mod env_config;
 mod hmac;
@@ -28,4 +30,5 @@ mod reject;
 mod reject_sigv4;
 mod sigv4;
 mod smuggling;
+mod store;
 mod tls;

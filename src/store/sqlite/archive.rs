@@ -1,0 +1,151 @@
+//! What was accepted: listed, looked up, delivered again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+
+use crate::event::{EventKey, Name};
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, micros, unsigned};
+use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
+use crate::store::sqlite::selection;
+use crate::store::sqlite::transaction::Tx;
+use crate::store::sqlite::writer::Writer;
+use crate::store::{Archive, Archived, EventRef, Filter, StoreError};
+
+/// Events queued again in one transaction, so that a long replay never holds up inserts for long.
+const STEP: usize = 200;
+
+/// The accepted events of a SQLite store.
+pub struct SqliteArchive {
+    /// For replays.
+    pub writer: Arc<Writer>,
+    /// For listings.
+    pub readers: Readers,
+}
+
+#[async_trait]
+impl Archive for SqliteArchive {
+    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |conn| list(conn, &filter)).await
+    }
+
+    async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
+        let event = event.clone();
+        self.readers.read(move |conn| get(conn, &event)).await
+    }
+
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError> {
+        let sinks: Option<Arc<[Name]>> = sinks.map(Into::into);
+        let now = micros(now);
+        let mut queued = 0;
+        for step in events.chunks(STEP) {
+            let step = step.to_vec();
+            let sinks = sinks.clone();
+            queued += self
+                .writer
+                .call(move |tx| {
+                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks.as_deref(), now)?))
+                })
+                .await?;
+        }
+        Ok(queued)
+    }
+}
+
+fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+    let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
+    let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    conditions.values.push(limit(filter.limit).into());
+    let sql = format!(
+        "SELECT {EVENT}, length(e.body), e.seq FROM events e WHERE {} ORDER BY e.seq DESC LIMIT ?",
+        conditions.sql()
+    );
+    let mut sql = conn.prepare_cached(&sql)?;
+    let mut rows = sql.query(params_from_iter(conditions.values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let deliveries = rows::deliveries(conn, &sinks, row.get(EVENT_COLUMNS + 1)?)?;
+        found.push(Archived {
+            event: sources.event(row, 0, Vec::new())?,
+            bytes: unsigned(row.get(EVENT_COLUMNS)?),
+            state: rows::worst(&deliveries),
+            deliveries,
+        });
+    }
+    Ok(found)
+}
+
+fn get(conn: &Connection, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
+    let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
+    let mut sql = conn.prepare_cached(&format!("SELECT {EVENT}, e.body FROM events e WHERE e.seq = ?1"))?;
+    let mut found = Vec::new();
+    for seq in named(conn, event)? {
+        let mut rows = sql.query([seq])?;
+        let row = rows.next()?.ok_or_else(|| StoreError::Corrupt(format!("an id without its event {seq}")))?;
+        let body: Vec<u8> = row.get(EVENT_COLUMNS)?;
+        let deliveries = rows::deliveries(conn, &sinks, seq)?;
+        found.push(Archived {
+            bytes: body.len() as u64,
+            event: sources.event(row, 0, body)?,
+            state: rows::worst(&deliveries),
+            deliveries,
+        });
+    }
+    Ok(found)
+}
+
+/// The events that `event` names, newest first: an id alone is looked up under every source there ever was.
+fn named(conn: &Connection, event: &EventRef) -> Result<Vec<i64>, StoreError> {
+    let mut found = Vec::new();
+    if let Some(source) = &event.source {
+        found.extend(rows::find(conn, &EventKey::of(source, &event.id))?);
+    } else {
+        for (_, source) in Names::sources(conn)?.iter() {
+            found.extend(rows::find(conn, &EventKey::of(source, &event.id))?);
+        }
+    }
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(found)
+}
+
+fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
+    let mut queued = 0;
+    for seq in named(tx.conn, event)? {
+        let ids: Vec<i64> = if let Some(sinks) = sinks {
+            sinks.iter().map(|sink| Ok(seq * SINKS + tx.sink(sink)?)).collect::<Result<_, StoreError>>()?
+        } else {
+            let mut sql = tx.conn.prepare_cached("SELECT id FROM deliveries WHERE id BETWEEN ?1 AND ?2")?;
+            let rows = sql.query_map([seq * SINKS, seq * SINKS + SINKS - 1], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for id in ids {
+            queued += u64::from(requeue(tx, id, now)?);
+        }
+    }
+    Ok(queued)
+}
+
+/// Queues delivery `id` again from attempt 0. One that is under way, or waits for its first attempt, is left alone.
+pub fn requeue(tx: &mut Tx<'_>, id: i64, now: i64) -> Result<bool, StoreError> {
+    let sink = id % SINKS;
+    let sql = "SELECT state, claimed_at IS NOT NULL OR (attempts = 0 AND due_at <= ?2) FROM deliveries WHERE id = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let held: Option<(i64, bool)> = tx.conn.prepare_cached(sql)?.query_row([id, now], read).optional()?;
+    match held {
+        Some((PENDING, true)) => return Ok(false),
+        Some((PENDING, false)) => {}
+        Some((DEAD, _)) => tx.count(sink, 1, -1),
+        Some(_) | None => tx.count(sink, 1, 0),
+    }
+    // The lease stays, so that a claim from before cannot settle what is queued now.
+    let sql = "INSERT INTO deliveries VALUES (?1, ?2, 0, 0, ?3, ?3, 0, NULL, NULL)
+               ON CONFLICT (id) DO UPDATE SET state = 0, attempts = 0, due_at = ?3, queued_at = ?3, claimed_at = NULL,
+                   error = NULL";
+    tx.conn.prepare_cached(sql)?.execute(params![id, sink, now])?;
+    tx.done.queued = true;
+    Ok(true)
+}

@@ -1,0 +1,98 @@
+//! The queue of audit records towards the SIEM: appended up to a capacity, claimed by lease, removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::rows::{micros, unsigned};
+use crate::store::sqlite::transaction::{self, Tx};
+use crate::store::sqlite::writer::Writer;
+use crate::store::{AuditQueue, QueuedAudit, StoreError};
+
+const COUNT: &str = "audit_entries";
+
+/// The audit queue of a SQLite store.
+pub struct SqliteAuditQueue {
+    /// For changes.
+    pub writer: Arc<Writer>,
+    /// For the count.
+    pub readers: Readers,
+}
+
+#[async_trait]
+impl AuditQueue for SqliteAuditQueue {
+    async fn push(&self, records: Vec<String>, capacity: u64) -> Result<u64, StoreError> {
+        if records.is_empty() {
+            return Ok(0);
+        }
+        self.writer.call(move |tx| push(tx, &records, capacity)).await
+    }
+
+    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let now = micros(now);
+        let until = now.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX));
+        self.writer.call(move |tx| claim(tx, limit, now, until)).await
+    }
+
+    async fn remove(&self, ids: &[i64]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.writer
+            .call(move |tx| {
+                let mut gone = 0;
+                for id in &ids {
+                    gone += tx.conn.prepare_cached("DELETE FROM audit WHERE id = ?1")?.execute([id])?;
+                }
+                tx.set_counter(COUNT, tx.counter(COUNT)? - i64::try_from(gone).unwrap_or(0))
+            })
+            .await
+    }
+
+    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        let at = micros(at);
+        self.writer
+            .call(move |tx| {
+                let sql = "UPDATE audit SET due_at = ?2, attempts = attempts + ?3 WHERE id = ?1";
+                for id in &ids {
+                    tx.conn.prepare_cached(sql)?.execute([*id, at, i64::from(refused)])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.readers.read(|conn| Ok(unsigned(transaction::counter(conn, COUNT)?))).await
+    }
+}
+
+fn push(tx: &Tx<'_>, records: &[String], capacity: u64) -> Result<u64, StoreError> {
+    let held = tx.counter(COUNT)?;
+    let room = capacity.saturating_sub(unsigned(held));
+    let fits = usize::try_from(room).unwrap_or(usize::MAX).min(records.len());
+    let mut sql = tx.conn.prepare_cached("INSERT INTO audit (record) VALUES (?1)")?;
+    for record in &records[..fits] {
+        sql.execute([record])?;
+    }
+    if fits > 0 {
+        tx.set_counter(COUNT, held + i64::try_from(fits).unwrap_or(0))?;
+    }
+    Ok((records.len() - fits) as u64)
+}
+
+fn claim(tx: &Tx<'_>, limit: i64, now: i64, until: i64) -> Result<Vec<QueuedAudit>, StoreError> {
+    let sql = "SELECT id, record, attempts FROM audit WHERE due_at <= ?1 ORDER BY id LIMIT ?2";
+    let mut sql = tx.conn.prepare_cached(sql)?;
+    let read =
+        |row: &rusqlite::Row<'_>| Ok(QueuedAudit { id: row.get(0)?, record: row.get(1)?, attempts: row.get(2)? });
+    let due: Vec<QueuedAudit> = sql.query_map([now, limit], read)?.collect::<Result<_, _>>()?;
+    let mut take = tx.conn.prepare_cached("UPDATE audit SET due_at = ?2 WHERE id = ?1")?;
+    for audit in &due {
+        take.execute([audit.id, until])?;
+    }
+    Ok(due)
+}

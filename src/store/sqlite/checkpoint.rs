@@ -1,0 +1,100 @@
+//! Keeps the write-ahead log short without the commits noticing: a thread of its own copies it into the database.
+//!
+//! Under constant load that thread alone never finishes, as the log grows while it copies; and the log starts over
+//! only when all of it is copied. So when it has copied nearly all, the writer copies the small rest between two
+//! transactions.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+use crate::store::sqlite::file::{self, Role};
+
+/// Pages in the log (of 8 KiB) from which it is copied.
+const START: u32 = 8_000;
+/// How few pages may be left for the writer.
+const REST: i64 = 400;
+/// How often the thread tries to get down to [`REST`].
+const ROUNDS: u32 = 5;
+
+/// The writer's hold on the checkpointing thread; dropping it ends the thread.
+pub struct Checkpointer {
+    begin: SyncSender<()>,
+    pages: Arc<AtomicU32>,
+    nearly_done: Arc<AtomicBool>,
+}
+
+impl Checkpointer {
+    /// Starts the thread for the database at `path`.
+    pub fn start(path: PathBuf) -> Result<Self, StoreError> {
+        let (begin, told) = sync_channel(1);
+        let nearly_done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&nearly_done);
+        let thread = thread::Builder::new().name("store-checkpoint".into());
+        thread
+            .spawn(move || copy_when_told(&path, &told, &flag))
+            .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
+        Ok(Self { begin, pages: Arc::default(), nearly_done })
+    }
+
+    /// Follows how long the log is after each commit of `conn`.
+    pub fn watch(&self, conn: &mut Connection) {
+        let pages = Arc::clone(&self.pages);
+        let hook = move |_: &'_ mut rusqlite::hooks::Wal, length: std::ffi::c_int| {
+            pages.store(u32::try_from(length).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        };
+        // Without the hook the log would only be copied on close.
+        if let Err(error) = conn.wal_hook(Some(hook)) {
+            tracing::error!(%error, "the store's log cannot be watched");
+        }
+    }
+
+    /// Called between transactions: wakes the thread when the log is long, and copies the rest it left.
+    pub fn relieve(&self, conn: &Connection) {
+        if self.pages.load(Ordering::Relaxed) < START {
+            return;
+        }
+        if self.nearly_done.swap(false, Ordering::AcqRel) {
+            if checkpoint(conn).is_ok_and(|left| left == 0) {
+                self.pages.store(0, Ordering::Relaxed);
+            }
+        } else {
+            // Full means that it has been told already.
+            let _ = self.begin.try_send(());
+        }
+    }
+}
+
+fn copy_when_told(path: &Path, told: &Receiver<()>, nearly_done: &AtomicBool) {
+    let mut conn = None;
+    while told.recv().is_ok() {
+        if conn.is_none() {
+            conn = file::connect(path, Role::Checkpointer).ok();
+        }
+        let Some(open) = &conn else { continue };
+        for _ in 0..ROUNDS {
+            match checkpoint(open) {
+                Ok(left) if left > REST => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the store's log could not be copied, it grows until it can");
+                    conn = None;
+                    break;
+                }
+            }
+        }
+        nearly_done.store(conn.is_some(), Ordering::Release);
+    }
+}
+
+/// Copies what can be copied without holding anybody up; returns how many pages are left.
+fn checkpoint(conn: &Connection) -> Result<i64, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+    Ok(conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], read)?)
+}

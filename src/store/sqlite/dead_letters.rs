@@ -1,0 +1,123 @@
+//! Deliveries that ran out of attempts: listed, queued again, given up.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::store::sqlite::archive::requeue;
+use crate::store::sqlite::outbox::loosen;
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit, micros, time};
+use crate::store::sqlite::schema::SINKS;
+use crate::store::sqlite::selection;
+use crate::store::sqlite::transaction::Tx;
+use crate::store::sqlite::writer::Writer;
+use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+
+/// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
+const STEP: usize = 500;
+
+/// The dead letters of a SQLite store.
+pub struct SqliteDeadLetters {
+    /// For changes.
+    pub writer: Arc<Writer>,
+    /// For listings.
+    pub readers: Readers,
+}
+
+#[async_trait]
+impl DeadLetters for SqliteDeadLetters {
+    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+        let (ids, filter) = (numbers(ids), filter.clone());
+        self.readers.read(move |conn| list(conn, &ids, &filter, bodies)).await
+    }
+
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
+        let now = micros(now);
+        self.each(ids, filter, move |tx, id| Ok(is_dead(tx, id)? && requeue(tx, id, now)?)).await
+    }
+
+    async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+        self.each(ids, filter, discard).await
+    }
+}
+
+impl SqliteDeadLetters {
+    /// Does `change` to each that matches now; returns how many it changed.
+    async fn each<F>(&self, ids: &[DeliveryId], filter: &Filter, change: F) -> Result<u64, StoreError>
+    where
+        F: Fn(&mut Tx<'_>, i64) -> Result<bool, StoreError> + Copy + Send + 'static,
+    {
+        let (ids, filter) = (numbers(ids), filter.clone());
+        let matching = self.readers.read(move |conn| matching(conn, &ids, &filter)).await?;
+        let mut changed = 0;
+        for step in matching.chunks(STEP) {
+            let step = step.to_vec();
+            let work = move |tx: &mut Tx<'_>| {
+                step.iter().try_fold(0, |sum, id| Ok::<u64, StoreError>(sum + u64::from(change(tx, *id)?)))
+            };
+            changed += self.writer.call(work).await?;
+        }
+        Ok(changed)
+    }
+}
+
+fn numbers(ids: &[DeliveryId]) -> Vec<i64> {
+    ids.iter().map(|id| id.0).collect()
+}
+
+fn is_dead(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    Ok(tx.conn.prepare_cached("SELECT 1 FROM deliveries WHERE id = ?1 AND state = 2")?.exists([id])?)
+}
+
+fn discard(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let gone = tx.conn.prepare_cached("DELETE FROM deliveries WHERE id = ?1 AND state = 2")?.execute([id])? > 0;
+    if gone {
+        tx.count(id % SINKS, 0, -1);
+        loosen(tx, id / SINKS)?;
+    }
+    Ok(gone)
+}
+
+fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>, StoreError> {
+    let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
+    let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    conditions.values.push(limit(filter.limit).into());
+    let sql = format!(
+        "SELECT d.id FROM deliveries d JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
+         ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
+        conditions.sql()
+    );
+    let mut sql = conn.prepare(&sql)?;
+    let rows = sql.query_map(params_from_iter(conditions.values), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn list(conn: &Connection, ids: &[i64], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+    let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
+    let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    conditions.values.push(limit(filter.limit).into());
+    let body = if bodies { "e.body" } else { "x''" };
+    let sql = format!(
+        "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
+         FROM deliveries d JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
+         ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
+        conditions.sql()
+    );
+    let mut sql = conn.prepare(&sql)?;
+    let mut rows = sql.query(params_from_iter(conditions.values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(DeadLetter {
+            event: sources.event(row, 0, row.get(EVENT_COLUMNS)?)?,
+            id: DeliveryId(row.get(EVENT_COLUMNS + 1)?),
+            sink: sinks.get(row.get(EVENT_COLUMNS + 2)?)?,
+            attempts: row.get(EVENT_COLUMNS + 3)?,
+            died_at: time(row.get(EVENT_COLUMNS + 4)?)?,
+            error: row.get::<_, Option<String>>(EVENT_COLUMNS + 5)?.unwrap_or_default(),
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,84 @@
+//! The SQLite store: one file, one writing thread, any number of readers and of other processes.
+//!
+//! WAL with `synchronous=FULL`: a commit is on the disk when it returns. Locking is normal, so that the command line
+//! works beside the daemon; an insert that ran out of patience may still be committed, and its sender's retry is then
+//! answered as a duplicate. Where a body conflicts is decided by the bodies themselves.
+
+mod archive;
+mod audit_queue;
+mod checkpoint;
+mod dead_letters;
+mod file;
+mod inbox;
+mod outbox;
+mod quarantine;
+mod readers;
+mod rows;
+mod schema;
+mod selection;
+mod transaction;
+mod upkeep;
+mod writer;
+
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+use tokio::sync::Notify;
+
+use crate::metrics::Metrics;
+use crate::store::sqlite::file::Role;
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::writer::Writer;
+use crate::store::{Settings, Store, StoreError};
+
+/// Opens the store at `sqlite:PATH`, making file and directory when missing and migrating it.
+///
+/// # Errors
+/// [`StoreError`] where the URL names no file, or the file cannot be opened, written or migrated.
+pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+    let path = file::path(&settings.url)?;
+    let queued = Arc::new(Notify::new());
+    let notify = Arc::clone(&queued);
+    let file = path.clone();
+    let start = move || {
+        file::create(&file)?;
+        let mut conn = file::connect(&file, Role::Writer)?;
+        schema::migrate(&mut conn)?;
+        Writer::start(file, conn, metrics, notify)
+    };
+    let opened = tokio::task::spawn_blocking(start).await;
+    let writer = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+    Ok(assemble(Arc::new(writer), Readers::new(path), queued, settings))
+}
+
+fn assemble(writer: Arc<Writer>, readers: Readers, queued: Arc<Notify>, settings: &Settings) -> Store {
+    let parts = || (Arc::clone(&writer), readers.clone());
+    let outbox = parts();
+    let archive = parts();
+    let dead_letters = parts();
+    let quarantine = parts();
+    let audit_queue = parts();
+    let upkeep = parts();
+    Store {
+        inbox: Arc::new(inbox::SqliteInbox(Arc::clone(&writer))),
+        outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued }),
+        archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1 }),
+        dead_letters: Arc::new(dead_letters::SqliteDeadLetters { writer: dead_letters.0, readers: dead_letters.1 }),
+        quarantine: Arc::new(quarantine::SqliteQuarantine {
+            writer: quarantine.0,
+            readers: quarantine.1,
+            bounds: settings.quarantine,
+        }),
+        audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
+        upkeep: Arc::new(upkeep::SqliteUpkeep { writer: upkeep.0, readers: upkeep.1, retention: settings.retention }),
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A few read connections, used on the blocking threads of the runtime so that no listing holds up a request.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+use crate::store::sqlite::file::{self, Role};
+
+/// Idle connections kept.
+const KEPT: usize = 2;
+
+/// Opens, lends and keeps read connections.
+#[derive(Clone)]
+pub struct Readers(Arc<Pool>);
+
+struct Pool {
+    path: PathBuf,
+    /// `None` once closed.
+    idle: Mutex<Option<Vec<Connection>>>,
+}
+
+impl Readers {
+    /// Reads the existing database at `path`; connects when first used.
+    pub fn new(path: PathBuf) -> Self {
+        Self(Arc::new(Pool { path, idle: Mutex::new(Some(Vec::new())) }))
+    }
+
+    /// Runs `read` on one snapshot of the store, off the runtime's threads.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let pool = Arc::clone(&self.0);
+        let work = tokio::task::spawn_blocking(move || pool.read(read));
+        work.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a read broke off: {error}"))))
+    }
+
+    /// Closes what is idle; later reads fail.
+    pub fn close(&self) {
+        drop(self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Pool {
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = match self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(idle) => idle.pop(),
+            None => return Err(StoreError::Unavailable("the store is closed".into())),
+        };
+        let conn = idle.map_or_else(|| file::connect(&self.path, Role::Reader), Ok)?;
+        conn.execute_batch("BEGIN")?;
+        let value = read(&conn)?;
+        conn.execute_batch("COMMIT")?;
+        // After an error the connection is not kept.
+        if let Some(idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+            && idle.len() < KEPT
+        {
+            idle.push(conn);
+        }
+        Ok(value)
+    }
+}

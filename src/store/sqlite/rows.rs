@@ -1,0 +1,144 @@
+//! Between rows and the types of `crate::event` and `crate::store`; decides nothing.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row};
+
+use crate::event::{Event, EventId, EventKey, Name, Payload};
+use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
+use crate::store::{DeliveryStatus, State, StoreError};
+
+/// The columns of `events e` that [`Sources::event`] reads; a body column follows them.
+pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
+                         e.traceparent";
+/// How many columns [`EVENT`] has.
+pub const EVENT_COLUMNS: usize = 9;
+
+/// Microseconds since 1970, as stored.
+pub fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// A stored time.
+pub fn time(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
+}
+
+/// A count, which is never negative.
+pub fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+/// A limit for `LIMIT`.
+pub fn limit(rows: Option<u64>) -> i64 {
+    rows.map_or(-1, |rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
+/// Names by their numbers.
+pub struct Names(HashMap<i64, Name>);
+
+impl Names {
+    /// All sources.
+    pub fn sources(conn: &Connection) -> Result<Self, StoreError> {
+        Self::load(conn, "SELECT id, name FROM sources")
+    }
+
+    /// All sinks.
+    pub fn sinks(conn: &Connection) -> Result<Self, StoreError> {
+        Self::load(conn, "SELECT id, name FROM sinks")
+    }
+
+    fn load(conn: &Connection, sql: &str) -> Result<Self, StoreError> {
+        let mut sql = conn.prepare_cached(sql)?;
+        let rows = sql.query_map([], |row| Ok((row.get(0)?, Name::from(row.get::<_, String>(1)?))))?;
+        Ok(Self(rows.collect::<Result<_, _>>()?))
+    }
+
+    /// The name with number `id`.
+    pub fn get(&self, id: i64) -> Result<Name, StoreError> {
+        self.0.get(&id).cloned().ok_or_else(|| StoreError::Corrupt(format!("no name {id}")))
+    }
+
+    /// The number of `name`, when it was ever used.
+    pub fn id(&self, name: &Name) -> Option<i64> {
+        self.0.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
+    }
+
+    /// All names with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, &Name)> {
+        self.0.iter().map(|(id, name)| (*id, name))
+    }
+
+    /// The event in the columns [`EVENT`] from `first` on, whose source is named here, with `body`.
+    pub fn event(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Result<Event, StoreError> {
+        let id: String = row.get(first + 1)?;
+        let ip: Option<String> = row.get(first + 7)?;
+        Ok(Event {
+            source: self.get(row.get(first)?)?,
+            id: event_id(&id)?,
+            kind: row.get(first + 2)?,
+            received_at: time(row.get(first + 3)?)?,
+            content_type: row.get(first + 4)?,
+            payload: Payload::from(Bytes::from(body)),
+            key: row.get(first + 5)?,
+            request_id: row.get(first + 6)?,
+            client_ip: ip.and_then(|ip| ip.parse().ok()),
+            traceparent: row.get(first + 8)?,
+        })
+    }
+}
+
+/// A stored event id.
+pub fn event_id(id: &str) -> Result<EventId, StoreError> {
+    EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
+}
+
+/// The `seq` of the event that `key` belongs to.
+pub fn find(conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+    let mut sql = conn.prepare_cached("SELECT seq FROM ids WHERE key = ?1")?;
+    let mut rows = sql.query([&key.0[..]])?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+}
+
+/// The deliveries of event `seq`, in the order of their sinks' names.
+pub fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<DeliveryStatus>, StoreError> {
+    let sql = "SELECT sink, state, attempts, due_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
+    let mut sql = conn.prepare_cached(sql)?;
+    let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let state = state(row.get(1)?);
+        found.push(DeliveryStatus {
+            sink: sinks.get(row.get(0)?)?,
+            state,
+            attempts: row.get(2)?,
+            next_attempt_at: if state == State::Pending { Some(time(row.get(3)?)?) } else { None },
+            last_error: row.get(4)?,
+        });
+    }
+    found.sort_by(|a, b| a.sink.cmp(&b.sink));
+    Ok(found)
+}
+
+/// A stored delivery state.
+const fn state(stored: i64) -> State {
+    match stored {
+        DONE => State::Delivered,
+        DEAD => State::Dead,
+        _ => State::Pending,
+    }
+}
+
+/// The state of an event with these deliveries: the worst of theirs.
+pub fn worst(deliveries: &[DeliveryStatus]) -> State {
+    let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
+    if any(State::Pending) {
+        State::Pending
+    } else if any(State::Dead) {
+        State::Dead
+    } else {
+        State::Delivered
+    }
+}

@@ -1,0 +1,83 @@
+//! The tables of the SQLite store and their migration; knows no behaviour.
+//!
+//! One row per event; its id lives exactly as long as it does. A delivery's id is its event's `seq` times
+//! [`SINKS`] plus its sink's number: a delivery is found from its event, and an event's deliveries lie side by side,
+//! without another index. Times are microseconds since 1970.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::StoreError;
+
+/// The schema this program writes.
+pub const VERSION: i64 = 1;
+/// How many sink names one store may ever see.
+pub const SINKS: i64 = 4096;
+
+/// Delivery states as stored.
+pub const PENDING: i64 = 0;
+/// Delivered.
+pub const DONE: i64 = 1;
+/// Ran out of attempts.
+pub const DEAD: i64 = 2;
+
+/// Step `n` takes a store from version `n` to `n + 1`.
+const STEPS: [&str; 1] = ["
+CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE sinks (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pending INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES
+    ('pruned_to', 0), ('quarantine_entries', 0), ('quarantine_bytes', 0), ('audit_entries', 0), ('probe', 0);
+
+CREATE TABLE ids (key BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, source INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
+    received_at INTEGER NOT NULL, content_type TEXT NOT NULL, key TEXT NOT NULL, request_id TEXT NOT NULL,
+    client_ip TEXT, traceparent TEXT, body BLOB NOT NULL
+);
+CREATE TABLE loose (seq INTEGER PRIMARY KEY);
+
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY, sink INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    due_at INTEGER NOT NULL, queued_at INTEGER NOT NULL, lease INTEGER NOT NULL, claimed_at INTEGER, error TEXT
+);
+CREATE INDEX deliveries_due ON deliveries (sink, due_at) WHERE state = 0;
+CREATE INDEX deliveries_queued ON deliveries (sink, queued_at) WHERE state = 0;
+CREATE INDEX deliveries_dead ON deliveries (due_at) WHERE state = 2;
+
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, reason TEXT NOT NULL, received_at INTEGER NOT NULL,
+    request_id TEXT NOT NULL, client_ip TEXT, target TEXT NOT NULL, headers TEXT NOT NULL, event_id TEXT,
+    body BLOB NOT NULL
+);
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER NOT NULL DEFAULT 0
+);
+"];
+
+/// Brings the store up to [`VERSION`], in one transaction; several processes may do so at once.
+///
+/// # Errors
+/// [`StoreError::TooNew`] where a newer program has written it.
+pub fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+    if version(conn)? == VERSION {
+        return Ok(());
+    }
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&tx)?;
+    let from = usize::try_from(found).map_err(|_| StoreError::Corrupt(format!("schema version {found}")))?;
+    if found > VERSION {
+        return Err(StoreError::TooNew { found, known: VERSION });
+    }
+    for step in STEPS.iter().skip(from) {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", VERSION)?;
+    Ok(tx.commit()?)
+}
+
+fn version(conn: &Connection) -> Result<i64, StoreError> {
+    Ok(conn.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}

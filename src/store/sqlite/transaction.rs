@@ -1,0 +1,160 @@
+//! One write transaction as the tasks in it see it: the connection, and what they share until the commit.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::event::Name;
+use crate::store::StoreError;
+use crate::store::sqlite::schema::SINKS;
+
+/// What the writer remembers between transactions; forgotten whenever one is rolled back.
+#[derive(Default)]
+pub struct Remembered {
+    sources: HashMap<Name, i64>,
+    sinks: HashMap<Name, i64>,
+}
+
+/// What one transaction has done so far.
+#[derive(Clone, Default)]
+pub struct Done {
+    /// Events accepted.
+    pub events: u32,
+    /// Whether deliveries were queued.
+    pub queued: bool,
+    /// Changes of (sink, pending, dead), added to the table once per transaction.
+    counts: Vec<(i64, i64, i64)>,
+    marks: Option<Marks>,
+}
+
+/// Points in the sequence of events.
+#[derive(Clone, Copy)]
+struct Marks {
+    next_seq: i64,
+    pruned_to: i64,
+}
+
+/// A write transaction under way.
+pub struct Tx<'c> {
+    /// The connection, inside `BEGIN IMMEDIATE`.
+    pub conn: &'c Connection,
+    /// What it has done so far.
+    pub done: Done,
+    remembered: &'c mut Remembered,
+}
+
+impl<'c> Tx<'c> {
+    /// A transaction just begun on `conn`.
+    pub fn new(conn: &'c Connection, remembered: &'c mut Remembered) -> Self {
+        Self { conn, done: Done::default(), remembered }
+    }
+
+    /// The number the next accepted event gets: above all that ever were, so that none is used twice.
+    pub fn next_seq(&mut self) -> Result<i64, StoreError> {
+        let mut marks = self.marks()?;
+        let seq = marks.next_seq;
+        marks.next_seq += 1;
+        self.done.marks = Some(marks);
+        Ok(seq)
+    }
+
+    /// Retention has passed all events up to this one; those left below it are kept for their deliveries.
+    pub fn pruned_to(&mut self) -> Result<i64, StoreError> {
+        Ok(self.marks()?.pruned_to)
+    }
+
+    /// Moves the mark of retention on.
+    pub fn set_pruned_to(&mut self, seq: i64) -> Result<(), StoreError> {
+        self.set_counter("pruned_to", seq)?;
+        self.done.marks = None;
+        Ok(())
+    }
+
+    fn marks(&mut self) -> Result<Marks, StoreError> {
+        if let Some(marks) = self.done.marks {
+            return Ok(marks);
+        }
+        let sql = "SELECT (SELECT max(seq) FROM events), (SELECT value FROM counters WHERE name = 'pruned_to')";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i64>(1)?));
+        let (max, pruned_to) = self.conn.prepare_cached(sql)?.query_row([], read)?;
+        let marks = Marks { next_seq: max.unwrap_or(0).max(pruned_to) + 1, pruned_to };
+        self.done.marks = Some(marks);
+        Ok(marks)
+    }
+
+    /// The number of `source`, given on first sight.
+    pub fn source(&mut self, source: &Name) -> Result<i64, StoreError> {
+        if let Some(id) = self.remembered.sources.get(source) {
+            return Ok(*id);
+        }
+        let id = number(self.conn, "sources", source)?;
+        self.remembered.sources.insert(source.clone(), id);
+        Ok(id)
+    }
+
+    /// The number of `sink`, given on first sight.
+    pub fn sink(&mut self, sink: &Name) -> Result<i64, StoreError> {
+        if let Some(id) = self.remembered.sinks.get(sink) {
+            return Ok(*id);
+        }
+        let id = number(self.conn, "sinks", sink)?;
+        if id >= SINKS {
+            return Err(StoreError::Corrupt(format!("more than {SINKS} sink names were used with this store")));
+        }
+        self.remembered.sinks.insert(sink.clone(), id);
+        Ok(id)
+    }
+
+    /// Counts a change of how many deliveries to `sink` are pending and dead.
+    pub fn count(&mut self, sink: i64, pending: i64, dead: i64) {
+        if let Some(row) = self.done.counts.iter_mut().find(|row| row.0 == sink) {
+            row.1 += pending;
+            row.2 += dead;
+        } else {
+            self.done.counts.push((sink, pending, dead));
+        }
+        self.done.queued |= pending > 0;
+    }
+
+    /// A counter kept in the store.
+    pub fn counter(&self, name: &str) -> Result<i64, StoreError> {
+        counter(self.conn, name)
+    }
+
+    /// Sets a counter kept in the store.
+    pub fn set_counter(&self, name: &str, value: i64) -> Result<(), StoreError> {
+        self.conn.prepare_cached("UPDATE counters SET value = ?2 WHERE name = ?1")?.execute(params![name, value])?;
+        Ok(())
+    }
+
+    /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
+    pub fn undo(&mut self, before: Done) {
+        self.done = before;
+        *self.remembered = Remembered::default();
+    }
+
+    /// Writes what was counted; the last thing before the commit.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        let sql = "UPDATE sinks SET pending = pending + ?2, dead = dead + ?3 WHERE id = ?1";
+        for change in self.done.counts.drain(..) {
+            self.conn.prepare_cached(sql)?.execute(change)?;
+        }
+        Ok(())
+    }
+}
+
+/// A counter kept in the store.
+pub fn counter(conn: &Connection, name: &str) -> Result<i64, StoreError> {
+    let mut sql = conn.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
+    Ok(sql.query_row([name], |row| row.get(0))?)
+}
+
+fn number(conn: &Connection, table: &'static str, name: &Name) -> Result<i64, StoreError> {
+    let find = format!("SELECT id FROM {table} WHERE name = ?1");
+    let found = conn.prepare_cached(&find)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    conn.execute(&format!("INSERT INTO {table} (name) VALUES (?1)"), [name.as_str()])?;
+    Ok(conn.last_insert_rowid())
+}

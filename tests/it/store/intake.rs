@@ -1,0 +1,123 @@
+//! What every store does with incoming events.
+
+use gatepost::event::EventId;
+use gatepost::store::{Archived, EventRef, Filter, Insertion, State};
+
+use super::{Subject, accept, at, event, event_at, sinks};
+
+fn named(source: Option<&str>, id: &str) -> EventRef {
+    EventRef { source: source.map(Into::into), id: EventId::new(id).unwrap() }
+}
+
+fn ids(found: &[Archived]) -> Vec<&str> {
+    found.iter().map(|archived| archived.event.id.as_str()).collect()
+}
+
+pub async fn an_event_is_accepted_once_and_read_back_whole(s: Subject) {
+    let body = "{\"eventId\":\"1\"}\u{0}\u{7f}";
+    let sent = event("a", "1", body);
+    accept(&s.store, sent.clone(), &["x", "y"]).await;
+    assert_eq!(s.store.inbox.insert(sent.clone(), sinks(&["x"])).await.unwrap(), Insertion::Duplicate);
+    let found = s.store.archive.get(&named(Some("a"), "1")).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let kept = &found[0].event;
+    assert_eq!(kept.payload.bytes(), body.as_bytes());
+    assert_eq!((kept.source.as_str(), kept.id.as_str(), kept.kind.as_str()), ("a", "1", "order.created"));
+    assert_eq!((kept.received_at, kept.client_ip), (sent.received_at, sent.client_ip));
+    assert_eq!((&kept.content_type, &kept.key, &kept.request_id), (&sent.content_type, &sent.key, &sent.request_id));
+    assert_eq!(kept.traceparent, sent.traceparent);
+    assert_eq!((found[0].bytes, found[0].state), (body.len() as u64, State::Pending));
+    let to: Vec<&str> = found[0].deliveries.iter().map(|delivery| delivery.sink.as_str()).collect();
+    assert_eq!(to, ["x", "y"]);
+}
+
+pub async fn the_same_id_with_another_body_is_a_conflict(s: Subject) {
+    accept(&s.store, event("a", "1", "first"), &[]).await;
+    assert_eq!(s.store.inbox.insert(event("a", "1", "second"), sinks(&["x"])).await.unwrap(), Insertion::Conflict);
+    assert_eq!(s.store.inbox.insert(event("a", "1", ""), sinks(&[])).await.unwrap(), Insertion::Conflict);
+    let found = s.store.archive.get(&named(Some("a"), "1")).await.unwrap();
+    assert_eq!(&found[0].event.payload.bytes()[..], b"first");
+    assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 0);
+    assert_eq!(s.store.inbox.insert(event("a", "1", "first"), sinks(&[])).await.unwrap(), Insertion::Duplicate);
+}
+
+pub async fn two_sources_never_share_an_id(s: Subject) {
+    accept(&s.store, event("a", "1", "same"), &[]).await;
+    accept(&s.store, event("b", "1", "same"), &[]).await;
+    // Source and id are two things, not one string.
+    accept(&s.store, event("a1", "1", "same"), &[]).await;
+    accept(&s.store, event("a", "11", "same"), &[]).await;
+    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 4);
+}
+
+pub async fn of_two_hundred_at_once_exactly_one_is_accepted(s: Subject) {
+    let tasks: tokio::task::JoinSet<Insertion> = (0..200)
+        .map(|n| {
+            let inbox = s.store.inbox.clone();
+            let body = if n % 2 == 0 { "even" } else { "odd" };
+            async move { inbox.insert(event("a", "1", body), sinks(&["x"])).await.unwrap() }
+        })
+        .collect();
+    let outcomes = tasks.join_all().await;
+    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
+    let counts = (count(Insertion::Accepted), count(Insertion::Duplicate), count(Insertion::Conflict));
+    assert_eq!(counts, (1, 99, 100));
+    assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1);
+}
+
+pub async fn many_events_at_once_are_all_kept(s: Subject) {
+    let tasks: tokio::task::JoinSet<Insertion> = (0..1500)
+        .map(|n: u32| {
+            let inbox = s.store.inbox.clone();
+            async move { inbox.insert(event("a", &n.to_string(), "body"), sinks(&["x"])).await.unwrap() }
+        })
+        .collect();
+    assert!(tasks.join_all().await.iter().all(|outcome| *outcome == Insertion::Accepted));
+    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 1500);
+    assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1500);
+}
+
+pub async fn everything_is_there_after_reopening(mut s: Subject) {
+    accept(&s.store, event("a", "1", "body"), &["x"]).await;
+    s.reopen().await;
+    assert_eq!(s.store.inbox.insert(event("a", "1", "body"), sinks(&["x"])).await.unwrap(), Insertion::Duplicate);
+    accept(&s.store, event("a", "2", "body"), &["x"]).await;
+    assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 2);
+}
+
+pub async fn listings_filter_and_go_newest_first(s: Subject) {
+    accept(&s.store, event_at("a", "1", 1), &["x"]).await;
+    accept(&s.store, event_at("b", "2", 2), &[]).await;
+    let mut other = event_at("a", "3", 3);
+    other.kind = "order.cancelled".into();
+    accept(&s.store, other, &["y"]).await;
+    let archive = &s.store.archive;
+    let list = async |filter: Filter| {
+        let found = archive.list(&filter).await.unwrap();
+        assert!(found.iter().all(|archived| archived.event.payload.bytes().is_empty() && archived.bytes == 9));
+        ids(&found).join(" ")
+    };
+    let none = Filter::default;
+    assert_eq!(list(none()).await, "3 2 1");
+    assert_eq!(list(Filter { limit: Some(2), ..none() }).await, "3 2");
+    assert_eq!(list(Filter { source: Some("a".into()), ..none() }).await, "3 1");
+    assert_eq!(list(Filter { source: Some("unknown".into()), ..none() }).await, "");
+    assert_eq!(list(Filter { kind: Some("order.created".into()), ..none() }).await, "2 1");
+    assert_eq!(list(Filter { since: Some(at(2)), ..none() }).await, "3 2");
+    assert_eq!(list(Filter { until: Some(at(2)), ..none() }).await, "1");
+    assert_eq!(list(Filter { sink: Some("y".into()), ..none() }).await, "3");
+    assert_eq!(list(Filter { sink: Some("unknown".into()), ..none() }).await, "");
+    assert_eq!(list(Filter { state: Some(State::Pending), ..none() }).await, "3 1");
+    assert_eq!(list(Filter { state: Some(State::Delivered), ..none() }).await, "2");
+    assert_eq!(list(Filter { state: Some(State::Dead), ..none() }).await, "");
+    assert_eq!(list(Filter { state: Some(State::Pending), source: Some("b".into()), ..none() }).await, "");
+}
+
+pub async fn an_id_alone_finds_every_source(s: Subject) {
+    accept(&s.store, event("a", "1", "of a"), &[]).await;
+    accept(&s.store, event("b", "1", "of b"), &[]).await;
+    assert_eq!(s.store.archive.get(&named(None, "1")).await.unwrap().len(), 2);
+    assert_eq!(s.store.archive.get(&named(Some("b"), "1")).await.unwrap().len(), 1);
+    assert_eq!(s.store.archive.get(&named(None, "2")).await.unwrap().len(), 0);
+    assert_eq!(s.store.archive.get(&named(Some("c"), "1")).await.unwrap().len(), 0);
+}

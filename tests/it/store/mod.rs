@@ -1,0 +1,124 @@
+//! The behaviour every store has, written once and run on each; and what only one of them has.
+
+mod deliveries;
+mod intake;
+mod sqlite;
+mod upkeep;
+mod waiting_rooms;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost::event::{Event, EventId, Name, Payload};
+use gatepost::metrics::Metrics;
+use gatepost::store::{self, Insertion, QuarantineBounds, Settings, Store, StoreError};
+use jiff::Timestamp;
+
+/// A store that can be closed and opened again.
+pub struct Subject {
+    pub settings: Settings,
+    pub store: Store,
+    /// Keeps the files or the database until the test is over.
+    _keep: Box<dyn std::any::Any + Send>,
+}
+
+impl Subject {
+    pub async fn new(settings: Settings, keep: impl Send + 'static) -> Self {
+        let store = open(&settings).await.unwrap();
+        Self { settings, store, _keep: Box::new(keep) }
+    }
+
+    pub async fn reopen(&mut self) {
+        self.store.upkeep.close().await.unwrap();
+        self.store = open(&self.settings).await.unwrap();
+    }
+}
+
+pub async fn open(settings: &Settings) -> Result<Store, StoreError> {
+    store::open(settings, Arc::new(Metrics::new())).await
+}
+
+pub fn settings(url: String) -> Settings {
+    let quarantine = QuarantineBounds { max_entries: 3, max_bytes: 1000 };
+    Settings { url, retention: Duration::from_secs(96 * 3600), quarantine }
+}
+
+/// Runs `test` on a multi-threaded runtime, as the daemon does.
+pub fn run<T: Future<Output = ()>>(test: T) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(test);
+}
+
+/// `seconds` after an arbitrary beginning of time.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+}
+
+pub fn event(source: &str, id: &str, body: &str) -> Event {
+    Event {
+        source: source.into(),
+        id: EventId::new(id).unwrap(),
+        kind: "order.created".into(),
+        received_at: at(0),
+        content_type: "application/json; charset=utf-8".into(),
+        payload: Payload::from(bytes::Bytes::from(body.to_owned())),
+        key: "0".into(),
+        request_id: format!("req-{id}"),
+        client_ip: Some("2001:db8::7".parse().unwrap()),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+    }
+}
+
+pub fn event_at(source: &str, id: &str, seconds: i64) -> Event {
+    Event { received_at: at(seconds), ..event(source, id, &format!("body of {id}")) }
+}
+
+pub fn sinks(names: &[&str]) -> Arc<[Name]> {
+    names.iter().map(Name::from).collect()
+}
+
+pub async fn accept(store: &Store, event: Event, names: &[&str]) {
+    assert_eq!(store.inbox.insert(event, sinks(names)).await.unwrap(), Insertion::Accepted);
+}
+
+/// One test per store: `each_store!(name, async |subject| …)` is too clever for test runners; this names them all.
+macro_rules! on_every_store {
+    ($($module:ident :: $test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[test] fn $test() {
+                super::run(async { super::$module::$test(super::sqlite::subject().await).await; });
+            })+
+        }
+    };
+}
+
+on_every_store! {
+    intake::an_event_is_accepted_once_and_read_back_whole,
+    intake::the_same_id_with_another_body_is_a_conflict,
+    intake::two_sources_never_share_an_id,
+    intake::of_two_hundred_at_once_exactly_one_is_accepted,
+    intake::many_events_at_once_are_all_kept,
+    intake::everything_is_there_after_reopening,
+    intake::listings_filter_and_go_newest_first,
+    intake::an_id_alone_finds_every_source,
+    deliveries::a_claim_is_exclusive_until_its_lease_ends,
+    deliveries::a_settlement_after_the_lease_passed_on_does_nothing,
+    deliveries::each_sink_has_its_own_queue,
+    deliveries::a_retry_waits_and_counts_an_attempt,
+    deliveries::a_release_counts_nothing,
+    deliveries::a_dead_letter_is_listed_replayed_once_and_discarded,
+    deliveries::an_event_replays_to_its_sinks_or_to_others,
+    deliveries::a_replay_leaves_alone_what_is_under_way,
+    deliveries::backlog_counts_and_dates_what_waits,
+    deliveries::queued_is_notified_after_the_commit,
+    waiting_rooms::quarantine_keeps_within_its_entries,
+    waiting_rooms::quarantine_keeps_within_its_bytes,
+    waiting_rooms::quarantine_filters_and_removes,
+    waiting_rooms::the_audit_queue_has_a_capacity,
+    waiting_rooms::audit_records_are_leased_and_released,
+    upkeep::pruning_forgets_what_is_old_and_done,
+    upkeep::pruning_keeps_pending_and_dead_until_they_are_over,
+    upkeep::pruning_goes_in_steps_over_many,
+    upkeep::a_probe_writes_and_a_closed_store_answers_unavailable,
+}

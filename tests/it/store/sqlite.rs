@@ -1,0 +1,98 @@
+//! What only the SQLite store has: a file, its mode, its version, and other processes on it.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use gatepost::store::{Filter, Insertion, StoreError};
+use tempfile::TempDir;
+
+use super::{Subject, accept, at, event, open, run, settings, sinks};
+
+pub async fn subject() -> Subject {
+    let dir = tempfile::tempdir().unwrap();
+    Subject::new(settings(url(&dir)), dir).await
+}
+
+fn url(dir: &TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("data/gatepost.db").display())
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn nobody_else_may_read_the_files_or_the_directory() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let subject = Subject::new(settings(url(&dir)), ()).await;
+        accept(&subject.store, event("a", "1", "body"), &["x"]).await;
+        let data = dir.path().join("data");
+        assert_eq!(mode(&data), 0o700);
+        for name in ["gatepost.db", "gatepost.db-wal", "gatepost.db-shm"] {
+            assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(url(&dir));
+        open(&settings).await.unwrap().upkeep.close().await.unwrap();
+        let path = dir.path().join("data/gatepost.db");
+        rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let refused = open(&settings).await;
+        assert!(matches!(refused, Err(StoreError::TooNew { found: 99, .. })));
+    });
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_not_overwritten() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        std::fs::write(&path, "these are notes, not a database: ".repeat(50)).unwrap();
+        let refused = open(&settings(format!("sqlite:{}", path.display()))).await;
+        assert!(matches!(refused, Err(StoreError::Corrupt(_))));
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("these are notes"));
+    });
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("/dev/null", dir.path().join("data")).unwrap();
+        let Err(StoreError::Unavailable(text)) = open(&settings(url(&dir))).await else { panic!("opened") };
+        assert!(text.contains("data"), "{text}");
+    });
+}
+
+#[test]
+fn the_command_line_works_beside_the_daemon() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let daemon = Subject::new(settings(url(&dir)), ()).await;
+        let command = Subject::new(settings(url(&dir)), ()).await;
+        let tasks: tokio::task::JoinSet<Insertion> = (0..400)
+            .map(|n: u32| {
+                let inbox = if n % 2 == 0 { daemon.store.inbox.clone() } else { command.store.inbox.clone() };
+                async move { inbox.insert(event("a", &(n / 4).to_string(), "body"), sinks(&["x"])).await.unwrap() }
+            })
+            .collect();
+        let outcomes = tasks.join_all().await;
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Insertion::Accepted).count(), 100);
+        assert_eq!(daemon.store.outbox.backlog(&"x".into()).await.unwrap().pending, 100);
+        let lease = std::time::Duration::from_secs(30);
+        let (mine, theirs) = tokio::join!(
+            daemon.store.outbox.claim(&"x".into(), 60, at(1), lease),
+            command.store.outbox.claim(&"x".into(), 60, at(1), lease),
+        );
+        assert_eq!(mine.unwrap().len() + theirs.unwrap().len(), 100);
+        command.store.upkeep.close().await.unwrap();
+        accept(&daemon.store, event("a", "after", "body"), &[]).await;
+        assert_eq!(daemon.store.archive.list(&Filter::default()).await.unwrap().len(), 101);
+    });
+}

@@ -1,0 +1,103 @@
+//! What every store does with quarantine and audit queue: both are bounded.
+
+use std::time::Duration;
+
+use gatepost::event::EventId;
+use gatepost::store::{Filter, Quarantined};
+
+use super::{Subject, at};
+
+fn refused(source: &str, seconds: i64, bytes: usize) -> Quarantined {
+    Quarantined {
+        id: 0,
+        source: source.into(),
+        reason: "signature_mismatch".into(),
+        received_at: at(seconds),
+        request_id: format!("req-{seconds}"),
+        client_ip: Some("203.0.113.7".parse().unwrap()),
+        target: "POST /webhooks/nice?x".into(),
+        headers: "[[\"a\",\"b\"]]".into(),
+        event_id: EventId::new("1"),
+        body: vec![b'x'; bytes].into(),
+    }
+}
+
+pub async fn quarantine_keeps_within_its_entries(mut s: Subject) {
+    let mut ids = Vec::new();
+    for n in 1..=5 {
+        ids.push(s.store.quarantine.put(refused("a", n, 10)).await.unwrap());
+    }
+    s.reopen().await;
+    let left = s.store.quarantine.list(&Filter::default()).await.unwrap();
+    let newest_first: Vec<i64> = left.iter().map(|entry| entry.id).collect();
+    assert_eq!(newest_first, [ids[4], ids[3], ids[2]]);
+    assert_eq!(s.store.quarantine.count().await.unwrap(), 3);
+    let entry = s.store.quarantine.get(ids[4]).await.unwrap().unwrap();
+    assert_eq!((entry.body.len(), left[0].body.len()), (10, 0));
+    assert_eq!((entry.received_at, entry.client_ip), (at(5), Some("203.0.113.7".parse().unwrap())));
+    assert_eq!((entry.target.as_str(), entry.headers.as_str()), ("POST /webhooks/nice?x", "[[\"a\",\"b\"]]"));
+    assert_eq!((entry.reason.as_str(), entry.event_id), ("signature_mismatch", EventId::new("1")));
+    assert!(s.store.quarantine.get(ids[0]).await.unwrap().is_none());
+}
+
+pub async fn quarantine_keeps_within_its_bytes(s: Subject) {
+    let first = s.store.quarantine.put(refused("a", 1, 400)).await.unwrap();
+    let second = s.store.quarantine.put(refused("a", 2, 400)).await.unwrap();
+    assert!(s.store.quarantine.get(first).await.unwrap().is_some());
+    let third = s.store.quarantine.put(refused("a", 3, 400)).await.unwrap();
+    assert!(s.store.quarantine.get(first).await.unwrap().is_none());
+    // Larger than all of it: not kept, and nothing makes room for it.
+    assert_eq!(s.store.quarantine.put(refused("a", 4, 1001)).await.unwrap(), 0);
+    assert_eq!(s.store.quarantine.count().await.unwrap(), 2);
+    assert_eq!(s.store.quarantine.remove(&[second, third, 9999]).await.unwrap(), 2);
+    let full = s.store.quarantine.put(refused("a", 5, 900)).await.unwrap();
+    assert!(s.store.quarantine.get(full).await.unwrap().is_some(), "removing gave the bytes back");
+}
+
+pub async fn quarantine_filters_and_removes(s: Subject) {
+    let mut other = refused("b", 2, 1);
+    other.reason = "id_conflict".into();
+    let first = s.store.quarantine.put(refused("a", 1, 1)).await.unwrap();
+    let second = s.store.quarantine.put(other).await.unwrap();
+    let list = async |filter: Filter| {
+        let found = s.store.quarantine.list(&filter).await.unwrap();
+        found.iter().map(|entry| entry.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(Filter { source: Some("a".into()), ..Filter::default() }).await, [first]);
+    assert_eq!(list(Filter { error: Some("id_conflict".into()), ..Filter::default() }).await, [second]);
+    assert_eq!(list(Filter { since: Some(at(2)), ..Filter::default() }).await, [second]);
+    assert_eq!(list(Filter { until: Some(at(2)), ..Filter::default() }).await, [first]);
+    assert_eq!(list(Filter { limit: Some(1), ..Filter::default() }).await, [second]);
+    assert_eq!(s.store.quarantine.remove(&[first, first]).await.unwrap(), 1);
+    assert_eq!(s.store.quarantine.count().await.unwrap(), 1);
+}
+
+pub async fn the_audit_queue_has_a_capacity(mut s: Subject) {
+    let records = |range: std::ops::Range<u32>| range.map(|n| format!("{{\"n\":{n}}}")).collect::<Vec<_>>();
+    assert_eq!(s.store.audit_queue.push(records(0..3), 5).await.unwrap(), 0);
+    assert_eq!(s.store.audit_queue.push(records(3..7), 5).await.unwrap(), 2);
+    s.reopen().await;
+    assert_eq!(s.store.audit_queue.count().await.unwrap(), 5);
+    let all = s.store.audit_queue.claim(10, at(0), Duration::from_secs(1)).await.unwrap();
+    let held: Vec<String> = all.iter().map(|audit| audit.record.clone()).collect();
+    assert_eq!(held, records(0..5));
+    s.store.audit_queue.remove(&[all[0].id, all[1].id, all[0].id]).await.unwrap();
+    assert_eq!(s.store.audit_queue.count().await.unwrap(), 3);
+    assert_eq!(s.store.audit_queue.push(records(7..10), 5).await.unwrap(), 1);
+    assert_eq!(s.store.audit_queue.push(records(7..10), 2).await.unwrap(), 3, "a capacity made smaller");
+}
+
+pub async fn audit_records_are_leased_and_released(s: Subject) {
+    let queue = &s.store.audit_queue;
+    queue.push(vec!["1".into(), "2".into(), "3".into()], 10).await.unwrap();
+    let lease = Duration::from_secs(30);
+    let first = queue.claim(2, at(0), lease).await.unwrap();
+    assert_eq!(first.iter().map(|audit| audit.record.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(queue.claim(2, at(0), lease).await.unwrap().len(), 1);
+    assert!(queue.claim(2, at(29), lease).await.unwrap().is_empty());
+    queue.release(&[first[0].id], at(5), true).await.unwrap();
+    queue.release(&[first[1].id], at(6), false).await.unwrap();
+    let again = queue.claim(9, at(10), lease).await.unwrap();
+    assert_eq!(again.iter().map(|audit| audit.attempts).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(queue.claim(9, at(40), lease).await.unwrap().len(), 3, "leases end");
+}
