@@ -1,1 +1,68 @@
-//! Audit records towards the SIEM.
+//! Audit: every verdict of ingress, through a bounded queue in the store, to the SIEM. Never in the way of a request:
+//! who has a verdict uses `try_send` and counts what does not fit.
+
+mod collector;
+mod flood;
+mod format;
+mod sender;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::config::Siem;
+use crate::fault::Fault;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::store::AuditQueue;
+use crate::verdict::Verdict;
+use collector::Collector;
+use sender::Sender;
+
+/// What may be spent on the last records after the cut-off.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Brings audit records to the SIEM.
+pub struct Auditor {
+    collector: Collector,
+    sender: Sender,
+}
+
+impl Auditor {
+    /// An auditor that takes `records` and sends them to `siem`, through `queue`. Does not connect.
+    ///
+    /// # Errors
+    /// [`Fault`]s at `url`, `token` and `ca_file`, relative to `[siem]`.
+    pub fn new(
+        siem: &Siem,
+        queue: Arc<dyn AuditQueue>,
+        records: mpsc::Receiver<Verdict>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Result<Self, Vec<Fault>> {
+        let pushed = Arc::new(Notify::new());
+        let sender = Sender::new(siem, Arc::clone(&queue), Arc::clone(&metrics), clock.clone(), Arc::clone(&pushed))?;
+        Ok(Self { collector: Collector::new(records, queue, metrics, clock, pushed), sender })
+    }
+
+    /// Runs until every sender of records has been dropped, or until the cut-off: whoever still serves a request may
+    /// have one more. Everything taken is in the store by then; sending ends when `lifecycle` stops accepting.
+    pub async fn run(self, lifecycle: Lifecycle) {
+        let cut_off = async {
+            lifecycle.cut_off().cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(self.collector.run(&lifecycle), self.sender.run(&lifecycle)) } => {}
+            () = cut_off => tracing::warn!("audit records cut off"),
+        }
+    }
+}
+
+/// `at + by`, or the end of time.
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,10 +1,20 @@
 //! Sinks: where events are delivered. The trait, what a sink is built from, and the registry.
 
+pub mod answer;
+mod cloudevent;
+mod http;
+pub mod http_client;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "sqs")]
+mod sqs;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::clock::Clock;
 use crate::event::{Event, Name};
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -83,5 +93,55 @@ impl Settings {
 /// # Errors
 /// Every fault, each with its key relative to the sink (`url`, `secret` …).
 pub fn build(settings: &Settings) -> Result<Arc<dyn Sink>, Vec<Fault>> {
-    Err(vec![Fault::new("type", format!("unknown sink type {:?}", settings.kind))])
+    match settings.kind.as_str() {
+        "http" => Ok(Arc::new(http::Http::new(settings, Clock::system())?)),
+        #[cfg(feature = "nats")]
+        "nats" => Ok(Arc::new(nats::Nats::new(settings)?)),
+        #[cfg(feature = "sqs")]
+        "sqs" => Ok(Arc::new(sqs::Sqs::new(settings, &|name| std::env::var(name).ok(), Clock::system())?)),
+        #[cfg(not(feature = "nats"))]
+        "nats" => Err(vec![Fault::new("type", "this gatepost was built without the feature `nats`")]),
+        #[cfg(not(feature = "sqs"))]
+        "sqs" => Err(vec![Fault::new("type", "this gatepost was built without the feature `sqs`")]),
+        other => Err(vec![Fault::new("type", format!("unknown sink type {other:?}: expected http, nats or sqs"))]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn settings(kind: &str, url: &str) -> Settings {
+        Settings {
+            name: "orders".into(),
+            kind: kind.into(),
+            url: url.into(),
+            secret: None,
+            token: None,
+            subject: None,
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+            concurrency: 16,
+            max_attempts: 12,
+            max_age: Duration::from_hours(72),
+            event_types: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn filters_are_exact_or_prefixes() {
+        let mut settings = settings("http", "http://a/");
+        assert!(settings.takes("anything") && settings.takes(""));
+        settings.event_types = vec!["order.created".into(), "user.*".into()];
+        assert!(settings.takes("order.created") && settings.takes("user.") && settings.takes("user.deleted"));
+        assert!(!settings.takes("order.created.x") && !settings.takes("user") && !settings.takes("a.user.b"));
+        settings.event_types = vec!["*".into()];
+        assert!(settings.takes(""));
+    }
+
+    #[test]
+    fn an_unknown_type_is_named() {
+        assert_eq!(build(&settings("kafka", "x")).err().unwrap()[0].at, "type");
+        assert!(build(&settings("http", "http://127.0.0.1:1/")).is_ok());
+    }
 }

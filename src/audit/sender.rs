@@ -1,0 +1,217 @@
+//! From the store's queue to the SIEM: one batch at a time, repeated until it is taken, or refused three times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{Request, Uri};
+use http_body_util::Full;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::format;
+use crate::backoff;
+use crate::clock::Clock;
+use crate::config::{Siem, SiemFormat};
+use crate::fault::Fault;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::sink::http_client::{self, HttpClient};
+use crate::sink::{Retry, SinkError, answer};
+use crate::store::{AuditQueue, QueuedAudit, StoreError};
+
+/// Records in one request; some 200 KB, below what collectors take by default.
+const BATCH: usize = 500;
+/// One request takes at most this long.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A claim outlasts the request; a dead process's records pass on when it ends.
+const LEASE: Duration = Duration::from_secs(30);
+/// A queue is looked at this often although nothing was written here: other processes may have died.
+const POLL: Duration = Duration::from_secs(2);
+/// No wait of our own choosing is longer: the queue behind it is bounded.
+const LONGEST: Duration = Duration::from_mins(1);
+/// How often a batch may be refused for good.
+const REFUSALS: u32 = 3;
+
+/// Empties the queue.
+pub struct Sender {
+    client: HttpClient,
+    url: Uri,
+    authorization: Option<HeaderValue>,
+    format: SiemFormat,
+    queue: Arc<dyn AuditQueue>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    pushed: Arc<Notify>,
+    /// Requests that failed in a row.
+    failures: u32,
+}
+
+impl Sender {
+    /// Sends what `queue` holds to `siem`; looks whenever `pushed` is told.
+    ///
+    /// # Errors
+    /// [`Fault`]s at `url`, `token` and `ca_file`.
+    pub fn new(
+        siem: &Siem,
+        queue: Arc<dyn AuditQueue>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        pushed: Arc<Notify>,
+    ) -> Result<Self, Vec<Fault>> {
+        let scheme = if siem.format == SiemFormat::SplunkHec { "Splunk" } else { "Bearer" };
+        let mut faults = Vec::new();
+        let authorization = siem
+            .token
+            .as_ref()
+            .and_then(|token| http_client::authorization(scheme, token).map_err(|fault| faults.push(fault)).ok());
+        let client = http_client::endpoint(&siem.url).and_then(|url| {
+            let client = HttpClient::new(&url, siem.ca_file.as_deref(), TIMEOUT, 1)?;
+            Ok((url, client))
+        });
+        match client {
+            Ok((url, client)) if faults.is_empty() => {
+                let format = siem.format;
+                Ok(Self { client, url, authorization, format, queue, metrics, clock, pushed, failures: 0 })
+            }
+            client => {
+                faults.extend(client.err());
+                Err(faults)
+            }
+        }
+    }
+
+    /// Runs until `lifecycle` stops accepting and the batch under way is done, at the latest until the cut-off. What is
+    /// not sent stays in the queue.
+    pub async fn run(mut self, lifecycle: &Lifecycle) {
+        let stop = lifecycle.stop_accepting();
+        while !stop.is_cancelled() {
+            let pause = tokio::select! {
+                biased;
+                () = lifecycle.cut_off().cancelled() => return,
+                pause = self.step() => pause,
+            };
+            let pause = pause.unwrap_or_else(|error| {
+                tracing::debug!(%error, "the audit queue cannot be read now");
+                Pause::Idle
+            });
+            match pause {
+                Pause::None => {}
+                Pause::Idle => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.pushed.notified() => {}
+                        () = sleep(POLL) => {}
+                    }
+                }
+                Pause::For(wait) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = sleep(wait) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one batch, if there is one.
+    async fn step(&mut self) -> Result<Pause, StoreError> {
+        self.refresh_backlog().await?;
+        let batch = self.queue.claim(BATCH, self.clock.now(), LEASE).await?;
+        if batch.is_empty() {
+            return Ok(Pause::Idle);
+        }
+        let pause = match self.send(&batch).await {
+            Ok(()) => {
+                self.metrics.siem_callback("ok");
+                self.failures = 0;
+                self.remove(&ids(&batch)).await;
+                Pause::None
+            }
+            Err(SinkError { message, retry: Retry::Never }) => self.refused(&batch, &message).await?,
+            Err(error) => self.failed(&batch, &error).await?,
+        };
+        self.refresh_backlog().await?;
+        Ok(pause)
+    }
+
+    async fn send(&self, batch: &[QueuedAudit]) -> Result<(), SinkError> {
+        let mut request = Request::post(self.url.clone())
+            .header(USER_AGENT, http_client::USER_AGENT)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::from(format::body(self.format, batch)))
+            .map_err(|error| SinkError { message: error.to_string(), retry: Retry::Never })?;
+        let answer = self.client.send(request).await?;
+        answer::judge(answer.status, &answer.headers, self.clock.now())
+    }
+
+    /// The batch may go through later: it stays first in line.
+    async fn failed(&mut self, batch: &[QueuedAudit], error: &SinkError) -> Result<Pause, StoreError> {
+        self.metrics.siem_callback("retried");
+        self.failures = self.failures.saturating_add(1);
+        let wait = match error.retry {
+            Retry::After(wait) => wait,
+            Retry::Backoff | Retry::Never => self.backoff(),
+        };
+        tracing::warn!(%error, wait_ms = wait.as_millis(), "the SIEM does not take audit records now");
+        self.queue.release(&ids(batch), super::later(self.clock.now(), wait), false).await?;
+        Ok(Pause::For(wait))
+    }
+
+    /// The batch was refused for good: tried again a few times, because that answer is often a mistake being mended.
+    async fn refused(&mut self, batch: &[QueuedAudit], message: &str) -> Result<Pause, StoreError> {
+        self.failures = self.failures.saturating_add(1);
+        let wait = self.backoff();
+        let (given_up, again): (Vec<_>, Vec<_>) =
+            batch.iter().partition(|queued| queued.attempts.saturating_add(1) >= REFUSALS);
+        let ids = |batch: &[&QueuedAudit]| batch.iter().map(|queued| queued.id).collect::<Vec<_>>();
+        if !given_up.is_empty() {
+            self.metrics.siem_callback("dropped");
+            tracing::error!(error = message, records = given_up.len(), "audit records dropped: the SIEM refuses them");
+            self.remove(&ids(&given_up)).await;
+        }
+        if again.is_empty() {
+            self.failures = 0;
+            return Ok(Pause::None);
+        }
+        self.metrics.siem_callback("retried");
+        tracing::warn!(error = message, records = again.len(), "the SIEM refused audit records");
+        self.queue.release(&ids(&again), super::later(self.clock.now(), wait), true).await?;
+        Ok(Pause::For(wait))
+    }
+
+    fn backoff(&self) -> Duration {
+        backoff::full_jitter(self.failures, fastrand::f64()).min(LONGEST)
+    }
+
+    /// Removes records for sure, as long as they are ours: what stays would be sent twice.
+    async fn remove(&self, ids: &[i64]) {
+        let ours = async {
+            while self.queue.remove(ids).await.is_err() {
+                sleep(Duration::from_millis(250)).await;
+            }
+        };
+        let _ = tokio::time::timeout(LEASE / 2, ours).await;
+    }
+
+    async fn refresh_backlog(&self) -> Result<(), StoreError> {
+        let count = self.queue.count().await?;
+        self.metrics.siem_backlog.set(i64::try_from(count).unwrap_or(i64::MAX));
+        Ok(())
+    }
+}
+
+/// What to wait for before the next batch.
+enum Pause {
+    None,
+    Idle,
+    For(Duration),
+}
+
+fn ids(batch: &[QueuedAudit]) -> Vec<i64> {
+    batch.iter().map(|queued| queued.id).collect()
+}

@@ -1,0 +1,208 @@
+//! The HTTP client of whoever sends outward (http and sqs sinks, SIEM): pooled connections, TLS, deadlines, bounded reads.
+//!
+//! HTTP/1.1; follows no redirect and reads no proxy variables. Private and loopback addresses are allowed: the
+//! URL is the operator's own configuration, never a sender's, so there is nobody to protect the inner network from.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::{Retry, SinkError};
+use crate::fault::Fault;
+use crate::secret::Secret;
+
+/// What we call ourselves.
+pub const USER_AGENT: &str = concat!("gatepost/", env!("CARGO_PKG_VERSION"));
+/// The most that is read of an answer's body; a connection with more to say is closed instead of reused.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// How long an answer's body may take once its head is here. The head decides; the body only frees the connection.
+pub const ANSWER_TIME: Duration = Duration::from_secs(1);
+/// Connections idle for longer are not used again: common servers close theirs after 5 s, and a request that meets
+/// such a close fails although nobody is at fault.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// A client for one destination.
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    timeout: Duration,
+}
+
+/// An answer.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// As much of its body as arrived within the bounds, perhaps nothing.
+    pub body: Bytes,
+}
+
+impl HttpClient {
+    /// A client for `url` whose requests take at most `timeout` until the answer's head, keeping `idle` connections.
+    ///
+    /// # Errors
+    /// [`Fault`] at `ca_file`, see [`tls_config`].
+    pub fn new(url: &Uri, ca_file: Option<&Path>, timeout: Duration, idle: usize) -> Result<Self, Fault> {
+        let tls =
+            if url.scheme_str() == Some("https") { tls_config(ca_file)? } else { trusting(RootCertStore::empty())? };
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(timeout));
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(idle)
+            .build(https);
+        Ok(Self { client, timeout })
+    }
+
+    /// Sends `request` and waits for the answer's head, and a little for its body.
+    ///
+    /// # Errors
+    /// [`SinkError`] with [`Retry::Backoff`] when no head came: network, TLS, or out of time.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {
+        let failed = |message| SinkError { message, retry: Retry::Backoff };
+        let answer = tokio::time::timeout(self.timeout, self.client.request(request))
+            .await
+            .map_err(|_| failed(format!("no answer within {:?}", self.timeout)))?
+            .map_err(|error| failed(with_causes(&error)))?;
+        let (head, body) = answer.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, body: read_some(body).await })
+    }
+}
+
+/// Reads a body to its end, so that the connection can be reused, or up to the bounds; a fault on the way ends it.
+async fn read_some(mut body: Incoming) -> Bytes {
+    let mut read = BytesMut::new();
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Ok(data) = frame.into_data() {
+                if read.len() + data.len() > ANSWER_BYTES {
+                    return;
+                }
+                read.extend_from_slice(&data);
+            }
+        }
+    };
+    // Out of time is as good as the end: what counts is in the head.
+    let _ = tokio::time::timeout(ANSWER_TIME, all).await;
+    read.freeze()
+}
+
+/// An error with what caused it: hyper's own text says only `client error (Connect)`.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Reads an `http://` or `https://` URL to send to.
+///
+/// # Errors
+/// [`Fault`] at `url` where it is neither, names no host or holds credentials (it is logged, they must not be).
+pub fn endpoint(url: &str) -> Result<Uri, Fault> {
+    let fault = |problem: &str| Fault::new("url", problem);
+    let uri: Uri = url.trim().parse().map_err(|_| fault("is not a URL; expected https://host/path"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(fault("must begin with https:// or http://"));
+    }
+    match uri.authority() {
+        Some(authority) if authority.as_str().contains('@') => {
+            Err(fault("holds a user name or password; use `token` instead, the URL is logged"))
+        }
+        Some(authority) if !authority.host().is_empty() => Ok(uri),
+        _ => Err(fault("names no host")),
+    }
+}
+
+/// An `Authorization` header: `scheme` and the token.
+///
+/// # Errors
+/// [`Fault`] at `token` where it holds bytes that no header can carry.
+pub fn authorization(scheme: &str, token: &Secret) -> Result<HeaderValue, Fault> {
+    let value = [scheme.as_bytes(), b" ", token.expose()].concat();
+    let mut value =
+        HeaderValue::from_bytes(&value).map_err(|_| Fault::new("token", "holds bytes that no header can carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// How to trust a server: by the authorities in `ca_file` alone, or by the system's.
+///
+/// # Errors
+/// [`Fault`] at `ca_file` where the file cannot be read or holds no certificate, or the system has none.
+pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Fault> {
+    let fault = |problem: String| Fault::new("ca_file", problem);
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        let unreadable = |error: &dyn Error| fault(format!("{}: {error}", path.display()));
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+            let certificate = certificate.map_err(|error| unreadable(&error))?;
+            roots.add(certificate).map_err(|error| unreadable(&error))?;
+        }
+        if roots.is_empty() {
+            return Err(fault(format!("{}: holds no PEM certificate", path.display())));
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(fault("the system has no certificate authorities; name a PEM file of them".into()));
+        }
+    }
+    trusting(roots)
+}
+
+/// The provider is named because a dependency may bring a second one, and rustls then refuses to choose.
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, Fault> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Fault::new("ca_file", error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_web_urls_are_endpoints() {
+        assert!(endpoint("https://orders.internal/events?x=1").is_ok());
+        assert!(endpoint("http://[::1]:8080").is_ok());
+        for url in ["", "/events", "orders.internal", "ftp://a/", "https://", "https://u:p@a/", "http://a b/"] {
+            assert_eq!(endpoint(url).unwrap_err().at, "url", "{url}");
+        }
+    }
+
+    #[test]
+    fn a_ca_file_must_hold_certificates() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let fault = tls_config(Some(file.path())).unwrap_err();
+        assert_eq!(fault.at, "ca_file");
+        assert!(fault.problem.contains("no PEM certificate"), "{fault}");
+        assert!(tls_config(Some(Path::new("/nonexistent/ca.pem"))).is_err());
+    }
+}

@@ -1,0 +1,293 @@
+//! A store in memory for the tests of dispatch, sinks and SIEM: keeps the promises of the traits, counts calls, fails on demand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gatepost::event::{Event, EventId, Name, Payload};
+use gatepost::store::{AuditQueue, Backlog, Claimed, DeliveryId, Outbox, QueuedAudit, Settled, Settlement, StoreError};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+/// One delivery.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub sink: Name,
+    pub event: Event,
+    pub attempts: u32,
+    pub queued_at: Timestamp,
+    pub due: Timestamp,
+    pub leased: bool,
+    pub lease: i64,
+    pub done: bool,
+    pub dead: Option<String>,
+}
+
+#[derive(Default)]
+struct Inner {
+    rows: BTreeMap<i64, Row>,
+    due: BTreeSet<(Name, Timestamp, i64)>,
+    leases: i64,
+    leased: usize,
+    most_leased: usize,
+}
+
+#[derive(Default)]
+pub struct Memory {
+    inner: Mutex<Inner>,
+    queued: Arc<Notify>,
+    pub broken: AtomicBool,
+    pub claims: AtomicUsize,
+    pub settles: AtomicUsize,
+}
+
+pub fn event(id: &str, body: &[u8]) -> Event {
+    Event {
+        source: "bot-a".into(),
+        id: EventId::new(id).unwrap(),
+        kind: "order.created".into(),
+        received_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        content_type: "application/json".into(),
+        payload: Payload::from(Bytes::copy_from_slice(body)),
+        key: "0".into(),
+        request_id: "r".into(),
+        client_ip: None,
+        traceparent: None,
+    }
+}
+
+impl Memory {
+    pub fn queue(&self, sink: &str, events: impl IntoIterator<Item = Event>, now: Timestamp) {
+        let mut inner = self.lock();
+        for event in events {
+            let id = i64::try_from(inner.rows.len()).unwrap() + 1;
+            let sink = Name::from(sink);
+            inner.due.insert((sink.clone(), now, id));
+            let row = Row {
+                sink,
+                event,
+                attempts: 0,
+                queued_at: now,
+                due: now,
+                leased: false,
+                lease: 0,
+                done: false,
+                dead: None,
+            };
+            inner.rows.insert(id, row);
+        }
+        drop(inner);
+        self.queued.notify_waiters();
+    }
+
+    pub fn row(&self, id: i64) -> Row {
+        self.lock().rows[&id].clone()
+    }
+
+    pub fn count(&self, sink: &str, which: impl Fn(&Row) -> bool) -> usize {
+        self.lock().rows.values().filter(|row| row.sink.as_str() == sink && which(row)).count()
+    }
+
+    pub fn most_leased(&self) -> usize {
+        self.lock().most_leased
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) { Err(StoreError::Unavailable("broken".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Outbox for Memory {
+    async fn claim(
+        &self,
+        sink: &Name,
+        limit: usize,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.check()?;
+        self.claims.fetch_add(1, Ordering::SeqCst);
+        let mut inner = self.lock();
+        let from = (sink.clone(), Timestamp::MIN, 0);
+        let to = (sink.clone(), now, i64::MAX);
+        let ids: Vec<_> = inner.due.range(from..=to).take(limit).cloned().collect();
+        let mut claimed = Vec::new();
+        for key in ids {
+            inner.due.remove(&key);
+            inner.leases += 1;
+            let lease_id = inner.leases;
+            let row = inner.rows.get_mut(&key.2).unwrap();
+            let was_leased = row.leased;
+            (row.leased, row.lease, row.due) = (true, lease_id, now + lease);
+            claimed.push(Claimed {
+                id: DeliveryId(key.2),
+                lease: lease_id,
+                attempts: row.attempts,
+                queued_at: row.queued_at,
+                event: row.event.clone(),
+            });
+            inner.leased += usize::from(!was_leased);
+            inner.due.insert((sink.clone(), now + lease, key.2));
+        }
+        inner.most_leased = inner.most_leased.max(inner.leased);
+        Ok(claimed)
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
+        self.check()?;
+        self.settles.fetch_add(1, Ordering::SeqCst);
+        let mut inner = self.lock();
+        for settlement in settlements {
+            let id = settlement.id.0;
+            let row = inner.rows.get_mut(&id).unwrap();
+            if !row.leased || row.lease != settlement.lease {
+                continue;
+            }
+            let old = (row.sink.clone(), row.due, id);
+            row.leased = false;
+            let again = match settlement.outcome {
+                Settled::Done => {
+                    row.done = true;
+                    None
+                }
+                Settled::Dead { error } => {
+                    row.attempts += 1;
+                    row.dead = Some(error);
+                    None
+                }
+                Settled::Retry { at, .. } => {
+                    row.attempts += 1;
+                    Some(at)
+                }
+                Settled::Released { at } => Some(at),
+            };
+            let new = again.map(|at| {
+                row.due = at;
+                (row.sink.clone(), at, id)
+            });
+            inner.leased -= 1;
+            inner.due.remove(&old);
+            inner.due.extend(new);
+        }
+        Ok(())
+    }
+
+    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError> {
+        self.check()?;
+        let inner = self.lock();
+        let from = (sink.clone(), Timestamp::MIN, 0);
+        Ok(inner.due.range(from..).next().filter(|key| key.0 == *sink).map(|key| key.1))
+    }
+
+    async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError> {
+        self.check()?;
+        let inner = self.lock();
+        let mut backlog = Backlog::default();
+        for row in inner.rows.values().filter(|row| row.sink == *sink && !row.done) {
+            if row.dead.is_some() {
+                backlog.dead += 1;
+            } else {
+                backlog.pending += 1;
+                backlog.oldest = Some(backlog.oldest.map_or(row.queued_at, |oldest| oldest.min(row.queued_at)));
+            }
+        }
+        Ok(backlog)
+    }
+
+    fn queued(&self) -> Arc<Notify> {
+        Arc::clone(&self.queued)
+    }
+}
+
+/// One queued audit record.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    pub queued: QueuedAudit,
+    pub due: Timestamp,
+}
+
+#[derive(Default)]
+pub struct AuditMemory {
+    pub rows: Mutex<BTreeMap<i64, Audit>>,
+    next: AtomicUsize,
+    pub broken: AtomicBool,
+}
+
+impl AuditMemory {
+    pub fn len(&self) -> usize {
+        self.rows.lock().unwrap().len()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) { Err(StoreError::Unavailable("broken".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl AuditQueue for AuditMemory {
+    async fn push(&self, records: Vec<String>, capacity: u64) -> Result<u64, StoreError> {
+        self.check()?;
+        let mut rows = self.rows.lock().unwrap();
+        let room = usize::try_from(capacity).unwrap().saturating_sub(rows.len());
+        let lost = records.len().saturating_sub(room) as u64;
+        for record in records.into_iter().take(room) {
+            let id = i64::try_from(self.next.fetch_add(1, Ordering::SeqCst)).unwrap();
+            rows.insert(id, Audit { queued: QueuedAudit { id, record, attempts: 0 }, due: Timestamp::MIN });
+        }
+        Ok(lost)
+    }
+
+    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
+        self.check()?;
+        let mut rows = self.rows.lock().unwrap();
+        let due = rows.values_mut().filter(|row| row.due <= now).take(limit);
+        Ok(due
+            .map(|row| {
+                row.due = now + lease;
+                row.queued.clone()
+            })
+            .collect())
+    }
+
+    async fn remove(&self, ids: &[i64]) -> Result<(), StoreError> {
+        self.check()?;
+        let mut rows = self.rows.lock().unwrap();
+        rows.retain(|id, _| !ids.contains(id));
+        Ok(())
+    }
+
+    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError> {
+        self.check()?;
+        let mut rows = self.rows.lock().unwrap();
+        for id in ids {
+            if let Some(row) = rows.get_mut(id) {
+                row.due = at;
+                row.queued.attempts += u32::from(refused);
+            }
+        }
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.check()?;
+        Ok(self.len() as u64)
+    }
+}
+
+/// Waits for a condition that must come, however slow the machine.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_mins(1), async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "never came: {what}");
+}

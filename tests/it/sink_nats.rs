@@ -1,0 +1,150 @@
+//! The nats sink against the real nats-server: acknowledgement, headers, deduplication, outages.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use async_nats::jetstream;
+use gatepost::secret::Secret;
+use gatepost::sink::{Retry, build};
+use tempfile::TempDir;
+
+use crate::dispatch_memory::event;
+use crate::sink_upstream::settings;
+
+/// A server with its store in a folder of its own; both go when it is dropped.
+struct Server {
+    child: Child,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Server {
+    fn start(authorization: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_at(port, tempfile::tempdir().unwrap(), authorization)
+    }
+
+    fn start_at(port: u16, folder: TempDir, authorization: &str) -> Self {
+        let config = folder.path().join("nats.conf");
+        let store = folder.path().join("jetstream");
+        let text = format!(
+            "listen: 127.0.0.1:{port}\nmax_payload: 64KB\njetstream {{ store_dir: {:?} }}\n{authorization}\n",
+            store.display().to_string()
+        );
+        std::fs::write(&config, text).unwrap();
+        let child = Command::new("nats-server")
+            .arg("-c")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server must be installed (Debian package nats-server)");
+        Self { child, folder, port }
+    }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// A context of our own, once the server is up.
+    async fn context(&self, options: async_nats::ConnectOptions) -> jetstream::Context {
+        let client = options.retry_on_initial_connect().connect(self.url()).await.unwrap();
+        let context = jetstream::new(client);
+        crate::dispatch_memory::eventually("a connection", || {
+            context.client().connection_state() == async_nats::connection::State::Connected
+        })
+        .await;
+        context
+    }
+
+    fn stop(mut self) -> (u16, TempDir) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (self.port, folder)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been stopped already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn stream(context: &jetstream::Context) -> jetstream::stream::Stream {
+    let config =
+        jetstream::stream::Config { name: "events".into(), subjects: vec!["gatepost.>".into()], ..Default::default() };
+    context.create_stream(config).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_event_is_stored_once_with_its_attributes() {
+    let server = Server::start("");
+    let stream = stream(&server.context(async_nats::ConnectOptions::new()).await).await;
+    let sink = build(&settings("nats", &server.url())).ok().unwrap();
+    let mut sent = event("id 1", b"{ \"a\": 1 }");
+    sent.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    sink.deliver(&sent, 1).await.unwrap();
+    sink.deliver(&sent, 2).await.unwrap();
+    sink.deliver(&event("id 2", b"{}"), 1).await.unwrap();
+    assert_eq!(stream.get_info().await.unwrap().state.messages, 2);
+    let message = stream.get_raw_message(1).await.unwrap();
+    assert_eq!(message.subject.as_str(), "gatepost.bot-a");
+    assert_eq!(&message.payload[..], b"{ \"a\": 1 }");
+    let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
+    assert_eq!(header("Nats-Msg-Id").as_deref(), Some("bot-a:id%201"));
+    assert_eq!(header("ce-id").as_deref(), Some("bot-a:id%201"));
+    assert_eq!(header("ce-source").as_deref(), Some("/gatepost/bot-a"));
+    assert_eq!(header("ce-specversion").as_deref(), Some("1.0"));
+    assert_eq!(header("ce-type").as_deref(), Some("order.created"));
+    assert_eq!(header("ce-time").as_deref(), Some("2026-01-02T03:04:05Z"));
+    assert_eq!(header("content-type").as_deref(), Some("application/json"));
+    assert_eq!(header("traceparent"), sent.traceparent);
+}
+
+#[tokio::test]
+async fn what_nobody_stores_is_repeated_and_what_is_too_large_is_refused() {
+    let server = Server::start("authorization { token: \"s3cret-token\" }");
+    let context = server.context(async_nats::ConnectOptions::new().token("s3cret-token".into())).await;
+    let mut settings = settings("nats", &server.url());
+    let denied = build(&settings).ok().unwrap().deliver(&event("e", b"{}"), 1).await.unwrap_err();
+    assert_eq!(denied.retry, Retry::Backoff);
+    settings.token = Secret::token("s3cret-token").ok();
+    settings.subject = Some("gatepost.orders".into());
+    let sink = build(&settings).ok().unwrap();
+    let error = sink.deliver(&event("e", b"{}"), 1).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Backoff);
+    let stream = stream(&context).await;
+    sink.deliver(&event("e", b"{}"), 2).await.unwrap();
+    assert_eq!(stream.get_raw_message(1).await.unwrap().subject.as_str(), "gatepost.orders");
+    let error = sink.deliver(&event("large", &vec![b'x'; 70_000]), 1).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Never, "{error}");
+}
+
+#[tokio::test]
+async fn an_outage_is_a_fault_that_passes() {
+    let server = Server::start("");
+    stream(&server.context(async_nats::ConnectOptions::new()).await).await;
+    let mut settings = settings("nats", &server.url());
+    settings.timeout = Duration::from_secs(2);
+    let sink = build(&settings).ok().unwrap();
+    sink.deliver(&event("before", b"{}"), 1).await.unwrap();
+    let (port, folder) = server.stop();
+    assert_eq!(sink.deliver(&event("during", b"{}"), 1).await.unwrap_err().retry, Retry::Backoff);
+    let fresh = build(&settings).ok().unwrap();
+    assert_eq!(fresh.deliver(&event("during", b"{}"), 1).await.unwrap_err().retry, Retry::Backoff);
+    let server = Server::start_at(port, folder, "");
+    let context = server.context(async_nats::ConnectOptions::new()).await;
+    for sink in [&sink, &fresh] {
+        let mut attempt = 2;
+        while sink.deliver(&event("during", b"{}"), attempt).await.is_err() {
+            attempt += 1;
+            assert!(attempt < 200, "never reconnected");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    assert_eq!(context.get_stream("events").await.unwrap().get_info().await.unwrap().state.messages, 2);
+}
