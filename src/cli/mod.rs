@@ -9,6 +9,7 @@ mod dead;
 mod dev;
 mod dev_certificates;
 mod events;
+mod explain;
 mod failure;
 mod healthcheck;
 mod invocation;
@@ -66,6 +67,7 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
         Command::Events(command) => on_one_core(events::run(command, invocation)),
         Command::Dead(command) => on_one_core(dead::run(command, invocation)),
         Command::Quarantine(command) => on_one_core(quarantine::run(command, invocation)),
+        Command::Explain(args) => on_one_core(explain::run(args, invocation)),
         Command::Healthcheck => on_one_core(healthcheck::run(invocation)),
     }
 }

@@ -34,13 +34,13 @@ pub fn parse_within(text: &str, range: &RangeInclusive<Duration>) -> Result<Dura
     Err(format!("expected a duration from {from} to {to}, found {text:?}"))
 }
 
-/// Writes a duration in the longest unit that needs no fraction; what is finer than a millisecond is dropped.
+/// Writes a duration in hours, seconds or milliseconds, the longest that needs no fraction; what is finer is dropped.
 #[must_use]
 pub fn write(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    // Days would turn the "96h" that everybody reads into "4d".
-    let whole = |length: u64| millis > 0 && length < 86_400_000 && millis.is_multiple_of(length);
-    match UNITS.iter().find(|(_, length)| whole(*length)) {
+    // Days and minutes would turn the "96h" and "300s" that everybody knows into "4d" and "5m".
+    let whole = |unit: &str, length: u64| millis > 0 && unit != "d" && unit != "m" && millis.is_multiple_of(length);
+    match UNITS.iter().find(|(unit, length)| whole(unit, *length)) {
         Some((unit, length)) => format!("{}{unit}", millis / length),
         None => "0s".to_owned(),
     }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_the_same() {
-        for text in ["0s", "250ms", "1500ms", "10s", "90s", "5m", "96h"] {
+        for text in ["0s", "250ms", "1500ms", "10s", "60s", "300s", "1h", "96h"] {
             assert_eq!(write(parse(text).unwrap()), text);
         }
     }

@@ -75,6 +75,11 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Whether one of the first `among` faults is about `at` or something within it.
+    pub fn told(&self, at: &str, among: usize) -> bool {
+        self.faults.iter().take(among).any(|fault| fault.at.starts_with(at))
+    }
+
     /// Records a warning.
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());

@@ -70,18 +70,28 @@ fn hmac(
     let owned = |default: Option<&str>| default.map(str::to_owned);
     let format = section.string("signature_format");
     // A format that brings the time itself replaces the preset's header for it.
-    let moved = format.as_ref().is_some_and(|format| format.contains("{timestamp}"));
+    let moved = holds_timestamp(format.as_deref());
     let timestamp_header = preset.timestamp_header.filter(|_| !moved);
+    let given_header = section.string("timestamp_header");
+    let timed = given_header.is_some()
+        || timestamp_header.is_some()
+        || holds_timestamp(format.as_deref().or(preset.signature_format));
+    // The preset's unit goes with the preset's timestamp.
+    let unit = preset.timestamp_unit.filter(|_| timed);
     Settings {
         secrets: secrets(section, name, over, findings),
         signature_header: section.string("signature_header").or(owned(preset.signature_header)),
         signature_format: format.or(owned(preset.signature_format)),
-        timestamp_header: section.string("timestamp_header").or(owned(timestamp_header)),
-        timestamp_unit: section.string("timestamp_unit").or(owned(preset.timestamp_unit)),
+        timestamp_header: given_header.or(owned(timestamp_header)),
+        timestamp_unit: section.string("timestamp_unit").or(owned(unit)),
         signed_content: section.string("signed_content").or(owned(preset.signed_content)),
         id_header: section.string("id_header").or(owned(preset.id_header)),
         ..blank
     }
+}
+
+fn holds_timestamp(format: Option<&str>) -> bool {
+    format.is_some_and(|format| format.contains("{timestamp}"))
 }
 
 fn secrets(section: &mut Section, name: &Name, over: Option<Material>, findings: &mut Findings) -> Vec<Secret> {

@@ -128,8 +128,13 @@ pub fn overlay(
 pub fn judge(source: &Source, place: &Place, findings: &mut Findings) {
     match scheme::build(&source.scheme) {
         Err(faults) => {
+            let told = findings.faults.len();
             for fault in faults {
-                findings.consequence(place.at(&fault.at), fault.problem);
+                // A faulty entry is missing from its list, so that positions in it say nothing any more.
+                let root = fault.at.split(['[', '.']).next().unwrap_or(&fault.at);
+                if !findings.told(&place.at(root), told) {
+                    findings.fault(place.at(&fault.at), fault.problem);
+                }
             }
         }
         Ok(scheme) => {
@@ -168,7 +173,9 @@ fn allowed_ips(section: &mut Section, defaults: &Defaults, findings: &mut Findin
     match (section.strings_or_word("allowed_ips", "any"), &defaults.allowed_ips) {
         (Some(Strings::Word), _) => Networks::Any,
         (Some(Strings::List(list)), _) => networks(list.iter().map(String::as_str)).unwrap_or_else(|problems| {
-            problems.into_iter().for_each(|problem| section.fault("allowed_ips", problem));
+            for problem in problems {
+                section.fault("allowed_ips", problem);
+            }
             nobody
         }),
         (None, AllowedIps::Set(networks)) if !given => networks.clone(),

@@ -138,7 +138,7 @@ impl Reject {
     }
 
     /// What helps the sender and tells an attacker nothing.
-    fn detail(&self) -> Option<&str> {
+    pub fn detail(&self) -> Option<&str> {
         match self {
             Self::BadRequest(detail)
             | Self::UnsupportedMediaType(detail)

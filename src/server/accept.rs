@@ -63,36 +63,16 @@ where
                 stage.send_replace(Stage::Draining);
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &mut resting) => accepted,
         };
-        match accepted {
-            Ok((stream, address)) => {
-                resting = false;
-                if let Some(permit) = shared.admit(address.ip().to_canonical()) {
-                    let connection =
-                        connection(Arc::clone(&shared), stream, address, service.clone(), stage.subscribe());
-                    let counted = connections.track_future(async move {
-                        connection.await;
-                        drop::<Permit>(permit);
-                    });
-                    drop(lifecycle.spawn(counted));
-                }
-            }
-            Err(error) if is_connections_own(&error) => {
-                tracing::debug!(%error, "connection lost before it was accepted")
-            }
-            Err(error) => {
-                if !resting {
-                    resting = true;
-                    tracing::error!(%error, "cannot accept connections; trying again until it works. Out of descriptors? Raise the limit or lower max_connections");
-                }
-                tokio::select! {
-                    () = sleep(ACCEPT_PAUSE) => {}
-                    () = lifecycle.stop_accepting().cancelled() => break,
-                    () = lifecycle.cut_off().cancelled() => break,
-                }
-            }
-        }
+        let Some((stream, address)) = accepted else { continue };
+        let Some(permit) = shared.admit(address.ip().to_canonical()) else { continue };
+        let connection = connection(Arc::clone(&shared), stream, address, service.clone(), stage.subscribe());
+        let counted = connections.track_future(async move {
+            connection.await;
+            drop::<Permit>(permit);
+        });
+        drop(lifecycle.spawn(counted));
     }
 
     drop(listener);
@@ -105,6 +85,26 @@ where
             connections.wait().await;
         }
     }
+}
+
+/// The next connection; `None` after a fault, which where it is the listener's own has been rested upon and, once an
+/// episode, logged.
+async fn accept(listener: &TcpListener, resting: &mut bool) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok(accepted) => {
+            *resting = false;
+            return Some(accepted);
+        }
+        Err(error) if is_connections_own(&error) => tracing::debug!(%error, "connection lost before it was accepted"),
+        Err(error) => {
+            if !std::mem::replace(resting, true) {
+                let advice = "out of descriptors? Raise the limit (ulimit -n) or lower max_connections";
+                tracing::error!(%error, advice, "cannot accept connections; trying again until it works");
+            }
+            sleep(ACCEPT_PAUSE).await;
+        }
+    }
+    None
 }
 
 /// Whether an accept failed because of the connection that was to be accepted. Linux hands pending network errors of
@@ -159,7 +159,7 @@ async fn connection<S>(
     };
     let Some((tls, peer)) = opened else { return };
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-    activity.opened(is_h2);
+    activity.opened(is_h2, Instant::now());
     let io = Io::new(tls, Arc::clone(&activity));
     let lifecycle = &shared.server.lifecycle;
     let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());

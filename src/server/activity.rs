@@ -69,11 +69,11 @@ impl Activity {
     }
 
     /// The handshake is done: what came so far was no head.
-    pub(super) fn opened(&self, multiplexed: bool) {
+    pub(super) fn opened(&self, multiplexed: bool, now: Instant) {
         let mut state = self.lock();
         state.multiplexed = multiplexed;
         state.in_head = false;
-        state.since = Instant::now();
+        state.since = now;
     }
 
     /// Whether the client ever sent a byte.
@@ -87,8 +87,7 @@ impl Activity {
     }
 
     /// Bytes came from the client.
-    pub(super) fn received(&self) {
-        let now = Instant::now();
+    pub(super) fn received(&self, now: Instant) {
         let mut state = self.lock();
         state.last_bytes = Some(now);
         if !state.multiplexed && state.in_flight == 0 && !state.in_head {
@@ -98,8 +97,8 @@ impl Activity {
     }
 
     /// The client takes no more bytes.
-    pub(super) fn stalled(&self) {
-        self.lock().stalled.get_or_insert_with(Instant::now);
+    pub(super) fn stalled(&self, now: Instant) {
+        self.lock().stalled.get_or_insert(now);
     }
 
     /// The client took some after all.
@@ -108,8 +107,7 @@ impl Activity {
     }
 
     /// The write side is closed. Whether the read side is worth lingering for.
-    pub(super) fn closing(&self) -> bool {
-        let now = Instant::now();
+    pub(super) fn closing(&self, now: Instant) -> bool {
         let mut state = self.lock();
         state.linger_until = Some(now + LINGER);
         state.last_bytes.is_some_and(|at| now - at < LINGER)
@@ -166,8 +164,8 @@ pub(super) struct Flight {
 
 impl Flight {
     /// The answer is made: from now on it is the client that may be slow.
-    pub(super) fn answered(&self) {
-        self.activity.lock().answers.push((self.number, Instant::now()));
+    pub(super) fn answered(&self, now: Instant) {
+        self.activity.lock().answers.push((self.number, now));
     }
 }
 
@@ -188,85 +186,83 @@ mod tests {
 
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(60);
+    const A_WHILE: Duration = Duration::from_secs(30);
 
     fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {
-        let activity = Activity::new(HEADER, IDLE);
-        activity.opened(multiplexed);
-        (activity, Instant::now())
+        let (activity, start) = (Activity::new(HEADER, IDLE), Instant::now());
+        activity.opened(multiplexed, start);
+        (activity, start)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn nothing_in_flight_is_idle_after_the_idle_timeout() {
+    #[test]
+    fn nothing_in_flight_is_idle_after_the_idle_timeout() {
         let (activity, start) = opened(false);
         assert_eq!(activity.look(start), Look::Until(start + IDLE));
         assert_eq!(activity.look(start + IDLE), Look::Idle);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_head_has_the_header_timeout_from_its_first_byte_and_more_bytes_do_not_extend_it() {
+    #[test]
+    fn a_head_has_the_header_timeout_from_its_first_byte_and_more_bytes_do_not_extend_it() {
         let (activity, start) = opened(false);
-        tokio::time::advance(Duration::from_secs(30)).await;
-        activity.received();
-        tokio::time::advance(Duration::from_secs(5)).await;
-        activity.received();
-        assert_eq!(activity.look(Instant::now()), Look::Until(start + Duration::from_secs(40)));
-        assert_eq!(activity.look(start + Duration::from_secs(40)), Look::Overdue);
+        activity.received(start + A_WHILE);
+        activity.received(start + A_WHILE + HEADER / 2);
+        assert_eq!(activity.look(start + A_WHILE), Look::Until(start + A_WHILE + HEADER));
+        assert_eq!(activity.look(start + A_WHILE + HEADER), Look::Overdue);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_request_in_flight_is_nobodys_delay_until_it_is_answered() {
-        let (activity, _) = opened(false);
-        activity.received();
+    #[test]
+    fn a_request_in_flight_is_nobodys_delay_until_it_is_answered() {
+        let (activity, start) = opened(false);
+        activity.received(start);
         let flight = activity.begin();
-        tokio::time::advance(IDLE * 3).await;
-        let now = Instant::now();
-        assert_eq!(activity.look(now), Look::Until(now + IDLE));
-        flight.answered();
-        assert_eq!(activity.look(now + IDLE), Look::Overdue, "the answer was not taken");
+        let later = start + IDLE * 3;
+        assert_eq!(activity.look(later), Look::Until(later + IDLE));
+        flight.answered(later);
+        assert_eq!(activity.look(later + IDLE), Look::Overdue, "the answer was not taken");
         drop(flight);
-        assert_eq!(activity.look(now + IDLE), Look::Idle);
+        assert_eq!(activity.look(later + IDLE), Look::Idle);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_oldest_answer_counts_whatever_the_others_do() {
-        let (activity, _) = opened(true);
+    #[test]
+    fn the_oldest_answer_counts_whatever_the_others_do() {
+        let (activity, start) = opened(true);
         let (first, second) = (activity.begin(), activity.begin());
-        let start = Instant::now();
-        first.answered();
-        tokio::time::advance(IDLE / 2).await;
-        second.answered();
+        first.answered(start);
+        second.answered(start + A_WHILE);
         drop(second);
         assert_eq!(activity.look(start + IDLE), Look::Overdue);
+        let third = activity.begin();
+        third.answered(start + A_WHILE);
         drop(first);
-        assert_eq!(activity.look(start + IDLE), Look::Until(start + IDLE / 2 + IDLE));
+        assert_eq!(activity.look(start + IDLE), Look::Until(start + A_WHILE + IDLE));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_overdue_and_one_that_takes_a_little_is_not() {
+    #[test]
+    fn a_client_that_takes_nothing_is_overdue_and_one_that_takes_a_little_is_not() {
         let (activity, start) = opened(false);
         let _flight = activity.begin();
-        activity.stalled();
-        tokio::time::advance(IDLE / 2).await;
-        activity.stalled();
+        activity.stalled(start);
+        activity.stalled(start + A_WHILE);
         assert_eq!(activity.look(start + IDLE), Look::Overdue);
         activity.unstalled();
         assert_ne!(activity.look(start + IDLE), Look::Overdue);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn bytes_on_a_multiplexed_connection_do_not_keep_it_from_being_idle() {
+    #[test]
+    fn bytes_on_a_multiplexed_connection_do_not_keep_it_from_being_idle() {
         let (activity, start) = opened(true);
-        tokio::time::advance(IDLE).await;
-        activity.received();
+        activity.received(start + IDLE);
         assert_eq!(activity.look(start + IDLE), Look::Idle);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn lingering_is_for_clients_that_were_just_sending_and_ends() {
+    #[test]
+    fn lingering_is_for_clients_that_were_just_sending_and_ends() {
         let (activity, start) = opened(false);
-        assert!(!activity.closing(), "an idle connection may be dropped");
-        activity.received();
-        assert!(activity.closing());
+        assert!(!activity.closing(start), "an idle connection may be dropped");
+        activity.received(start);
+        assert!(activity.closing(start));
+        assert!(!activity.closing(start + LINGER));
+        assert!(activity.closing(start));
         assert_eq!(activity.look(start), Look::Until(start + LINGER));
         assert_eq!(activity.look(start + LINGER), Look::Overdue);
     }

@@ -12,6 +12,7 @@ use http::{HeaderValue, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::{Service as HyperService, service_fn};
+use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
 use super::activity::{Activity, Flight};
@@ -66,7 +67,7 @@ where
             if version < Version::HTTP_2 && lifecycle.phase() == Phase::Draining {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            flight.answered();
+            flight.answered(Instant::now());
             Ok(response.map(|body| Answer { body, _flight: flight }))
         })
     })

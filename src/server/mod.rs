@@ -4,6 +4,10 @@
 //! [`client::Peer`]. A connection passes: permits ([`permits`]), the PROXY header where required
 //! ([`proxy_protocol`]), the TLS handshake ([`tls`]), HTTP/1.1 or HTTP/2 ([`conn`]) under the deadlines that
 //! [`activity`] keeps. Routing, limits on bodies and answers are the service's.
+//!
+//! Memory of an idle connection: hyper's first read buffer (8 KiB, its least), rustls's session and buffers, and two
+//! small boxed futures. To measure: note `VmRSS` in `/proc/PID/status`, open 1000 idle TLS connections
+//! from another process, divide the difference by 1000.
 
 mod accept;
 mod activity;

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who is really at the other end.
+//! The PROXY protocol, versions 1 and 2 (`HAProxy`'s proxy-protocol.txt): who is really at the other end.
 //!
 //! Reads exactly the header's bytes, so that what follows is the TLS handshake. Whether the peer may send one at all
 //! is the caller's matter, and so is the deadline.
@@ -208,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3_usize) {
             let prefix: &[u8] = [&b""[..], V1_PREFIX, V2_SIGNATURE][kind];
             let bytes = [prefix, &bytes].concat();
             if let Ok(Some(header)) = parse(&bytes) {

@@ -9,6 +9,7 @@ use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
@@ -35,7 +36,7 @@ impl Socket {
         let stalled = result.is_pending();
         if stalled != self.stalled {
             self.stalled = stalled;
-            if stalled { self.activity.stalled() } else { self.activity.unstalled() }
+            if stalled { self.activity.stalled(Instant::now()) } else { self.activity.unstalled() }
         }
     }
 }
@@ -45,7 +46,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.activity.received();
+            self.activity.received(Instant::now());
         }
         result
     }
@@ -105,7 +106,7 @@ impl hyper::rt::Read for Io {
         // The socket alone would miss text that came together with the client's last handshake message. The end of
         // the stream counts as bytes, too (the cursor cannot tell); nothing is lost by that.
         if matches!(result, Poll::Ready(Ok(()))) {
-            self.activity.received();
+            self.activity.received(Instant::now());
         }
         result
     }
@@ -124,13 +125,10 @@ impl hyper::rt::Write for Io {
     /// the time in [`Activity::look`].
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
         let Self { tls, activity, discard } = &mut *self;
-        let left = match discard {
-            Some(left) => left,
-            None => {
-                ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
-                discard.insert(if activity.closing() { DISCARD_MAX } else { 0 })
-            }
-        };
+        if discard.is_none() {
+            ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
+        }
+        let left = discard.get_or_insert_with(|| if activity.closing(Instant::now()) { DISCARD_MAX } else { 0 });
         let raw = &mut tls.inner_mut().get_mut().0.stream;
         let mut chunk = [0; DISCARD_CHUNK];
         while *left > 0 {
