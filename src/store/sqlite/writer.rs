@@ -249,7 +249,8 @@ impl Thread {
                     self.metrics.store_batch.observe(f64::from(tx.done.events));
                 }
                 if tx.done.queued {
-                    self.queued.notify_one();
+                    // All of them: each sink's dispatcher waits, armed before it last looked.
+                    self.queued.notify_waiters();
                 }
                 self.conn = Some(conn);
                 Ok(outcomes)
