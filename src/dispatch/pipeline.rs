@@ -21,6 +21,10 @@ const POLL: Duration = Duration::from_secs(1);
 const GAP: Duration = Duration::from_millis(5);
 /// Before the store is tried again after a fault, and before a look that was promised something and found nothing.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Between two settlements, unless [`BATCH`] results wait: a commit costs the same for one as for many.
+const LINGER: Duration = Duration::from_millis(5);
+/// Results that are worth a commit at once.
+const BATCH: usize = 128;
 /// Results waiting for the store, at most, before nothing new is begun.
 const UNSETTLED: usize = 1024;
 /// What may be spent on handing claims back after the cut-off.
@@ -172,7 +176,7 @@ impl<'a> Pipeline<'a> {
             return 0;
         }
         let ahead = self.pace.ahead();
-        let room = self.dispatcher.settings.concurrency.max(1) + ahead;
+        let room = self.dispatcher.settings.concurrency + ahead;
         let wanted = room.saturating_sub(self.under_way.len() + self.waiting.len());
         if wanted > ahead / 2 { wanted } else { 0 }
     }
@@ -243,9 +247,12 @@ impl<'a> Pipeline<'a> {
     }
 
     fn settle(&mut self) {
-        if self.settling.is_some() || self.settled.is_empty() || Instant::now() < self.settle_at {
+        let now = Instant::now();
+        let soon = self.settled.len() >= BATCH && !self.store_failed;
+        if self.settling.is_some() || self.settled.is_empty() || (now < self.settle_at && !soon) {
             return;
         }
+        self.settle_at = now + LINGER;
         let settlements = std::mem::take(&mut self.settled);
         let outbox = &self.dispatcher.outbox;
         self.settling =

@@ -9,6 +9,7 @@
 
 mod dispatch;
 mod dispatch_memory;
+mod dispatch_sqlite;
 mod siem;
 mod sink_http;
 #[cfg(feature = "nats")]
