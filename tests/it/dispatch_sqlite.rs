@@ -183,21 +183,3 @@ async fn audit_records_survive_a_reopened_store() {
         store.upkeep.close().await.unwrap();
     }
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: run it alone, in release"]
-async fn throughput() {
-    let folder = tempfile::tempdir().unwrap();
-    let metrics = Arc::new(Metrics::new());
-    let store = open(folder.path(), &metrics).await;
-    let started = tokio::time::Instant::now();
-    insert(&store, &["orders"], (0..30_000).map(|n| format!("e{n}"))).await;
-    let inserted = started.elapsed();
-    let upstream = Upstream::start(|_, _| Reply::status(200));
-    let started = tokio::time::Instant::now();
-    let lifecycle = run(&settings("http", &upstream.url()), &store, &metrics);
-    eventually("all of them", || upstream.count() >= 30_000).await;
-    let delivered = started.elapsed();
-    stop(lifecycle).await;
-    panic!("30000 inserted in {inserted:?}, delivered in {delivered:?}\n{}", metrics.render());
-}
