@@ -1,2 +1,7 @@
-//! The process: arguments in, exit code out.
-fn main() {}
+//! The process: arguments in, exit code out. Everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gatepost::cli::main()
+}

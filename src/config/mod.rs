@@ -2,6 +2,25 @@
 //!
 //! Plain data: nothing here is connected, bound or built; `app` does that.
 
+mod describe;
+mod duration;
+mod enabled;
+mod env;
+mod findings;
+mod load;
+mod material;
+mod nearest;
+mod outlets;
+mod secret_ref;
+mod section;
+mod sections;
+mod source;
+mod sources;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +30,8 @@ use crate::scheme::{self, BodyFormat, Preset};
 use crate::secret::Secret;
 use crate::server::networks::Networks;
 use crate::{sink, store};
+
+pub use load::load;
 
 /// Everything the daemon was told.
 #[derive(Clone)]
@@ -39,6 +60,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Every file that was read or is to be watched: the configuration, secrets, certificates.
     pub files: Vec<PathBuf>,
+    /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// `[listener]`
@@ -180,7 +203,7 @@ pub enum TypeRule {
 /// `[siem]`
 #[derive(Clone)]
 pub struct Siem {
-    /// Where audit records are POSTed.
+    /// Where audit records are sent with `POST`.
     pub url: String,
     /// `Authorization: Bearer` (or `Splunk`).
     pub token: Option<Secret>,

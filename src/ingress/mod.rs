@@ -1,1 +1,177 @@
-//! Ingress: from a request to a stored event.
+//! Ingress: from a request to a stored event, through one stack per source that can be read aloud.
+
+mod allow_ip;
+mod content;
+mod fields;
+mod http_rules;
+mod json;
+mod load;
+mod quarantine;
+mod receive;
+mod record;
+mod reject;
+mod source;
+mod text;
+mod verify;
+mod window;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tower::{Service, ServiceBuilder};
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::validate_request::ValidateRequestHeaderLayer;
+
+use crate::clock::Clock;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::{Metrics, NO_SOURCE};
+use crate::store::{Inbox, Quarantine};
+
+use self::allow_ip::AllowIp;
+use self::content::Content;
+use self::http_rules::{OnlyPost, WellFormed};
+use self::load::LoadLayer;
+use self::receive::Receive;
+use self::record::{Ended, RecordLayer};
+use self::reject::Reject;
+use self::verify::VerifyLayer;
+use self::window::WindowLayer;
+
+pub use self::fields::Wanted;
+pub use self::load::BodyBudget;
+pub use self::record::Recorder;
+pub use self::source::Source;
+
+/// What all stacks share. Made once; survives reloads, so that limits hold across them.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where events go.
+    pub inbox: Arc<dyn Inbox>,
+    /// Where second bodies of known ids go.
+    pub quarantine: Arc<dyn Quarantine>,
+    /// Requests in flight.
+    pub requests: Arc<Semaphore>,
+    /// Bodies in flight.
+    pub budget: Arc<BodyBudget>,
+    /// From first body byte wanted to last byte read.
+    pub body_timeout: Duration,
+    /// The time.
+    pub clock: Clock,
+    /// For `/healthz`.
+    pub lifecycle: Lifecycle,
+}
+
+/// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
+pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
+    let lifecycle = shared.lifecycle.clone();
+    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
+    let unknown = ServiceBuilder::new()
+        .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
+        .layer(LoadLayer(Arc::clone(&shared.requests)))
+        .layer(ValidateRequestHeaderLayer::custom(WellFormed))
+        .service_fn(|_: Request<Body>| std::future::ready(Ok::<_, Infallible>(Reject::NotFound.into_response())));
+    let router = Router::new().route("/healthz", healthz).fallback_service(unknown);
+    sources
+        .iter()
+        .fold(router, |router, source| router.route_service(&source.config.path, stack(shared, recorder, source)))
+}
+
+/// What a request to `source` goes through, outermost first.
+fn stack(
+    shared: &Shared,
+    recorder: &Arc<Recorder>,
+    source: &Arc<Source>,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+    let source = || Arc::clone(source);
+    ServiceBuilder::new()
+        // A name, one access record however it ends, metrics, the audit record.
+        .layer(RecordLayer { recorder: Arc::clone(recorder), source: Some(source()) })
+        // 503: too many in flight, said at once instead of queued.
+        .layer(LoadLayer(Arc::clone(&shared.requests)))
+        // 400, 501: what two HTTP parsers could understand differently.
+        .layer(ValidateRequestHeaderLayer::custom(WellFormed))
+        // 405: webhooks are POSTed.
+        .layer(ValidateRequestHeaderLayer::custom(OnlyPost))
+        // 415: other media types, anything compressed.
+        .layer(ValidateRequestHeaderLayer::custom(Content(source())))
+        // 413: declared too large; and the stream is cut at the limit, whatever was declared.
+        .map_response(in_our_words)
+        .layer(RequestBodyLimitLayer::new(source().config.body_bytes))
+        // 403: not on the allowlist.
+        .layer(ValidateRequestHeaderLayer::custom(AllowIp(source())))
+        // 401, 410, 400: outside the window, or nothing to verify. Request → Claimed.
+        .layer(WindowLayer { source: source(), clock: shared.clock.clone() })
+        // 408, 413, 503, 401: the body, buffered and proven. Claimed → Verified.
+        .layer(VerifyLayer { source: source(), budget: Arc::clone(&shared.budget), timeout: shared.body_timeout })
+        // 400, 503, 200: understood, committed, answered.
+        .service(Receive {
+            source: source(),
+            inbox: Arc::clone(&shared.inbox),
+            quarantine: Arc::clone(&shared.quarantine),
+            clock: shared.clock.clone(),
+        })
+}
+
+/// The body limit's own plain-text 413, said like every other refusal.
+fn in_our_words<B>(response: Response<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<tower::BoxError>,
+{
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && response.extensions().get::<Ended>().is_none() {
+        return Reject::PayloadTooLarge.into_response();
+    }
+    response.map(Body::new)
+}
+
+fn health(ready: bool) -> Response<Body> {
+    let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    reject::json(status, &serde_json::json!({ "status": word }))
+}
+
+/// The series of requests that no source takes.
+#[must_use]
+pub fn unrouted(metrics: &Metrics) -> crate::metrics::SourceMetrics {
+    metrics.source(NO_SOURCE, &reject::REASONS, &[])
+}
+
+/// The service behind every connection: the router of the moment, exchanged on reload.
+#[derive(Clone)]
+pub struct Ingress(Arc<ArcSwap<Router>>);
+
+impl Ingress {
+    /// Serves `router` until it is replaced.
+    #[must_use]
+    pub fn new(router: Router) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(router)))
+    }
+
+    /// Serves `router` from the next request on; requests under way finish in the stack they began in.
+    pub fn replace(&self, router: Router) {
+        self.0.store(Arc::new(router));
+    }
+}
+
+impl Service<Request<Incoming>> for Ingress {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = axum::routing::future::RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        Router::clone(&self.0.load()).call(request)
+    }
+}

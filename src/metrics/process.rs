@@ -41,8 +41,8 @@ impl Collector for Process {
         }
         let ticks = float(procfs::ticks_per_second());
         let boot = procfs::boot_time_secs().unwrap_or(0);
-        let start = float(boot) + float(stat.starttime) / ticks;
-        gauge("process_start_time_seconds", "Start, seconds since 1970", start)?;
+        let began = float(boot) + float(stat.starttime) / ticks;
+        gauge("process_start_time_seconds", "Start, seconds since 1970", began)?;
         let cpu = ConstCounter::new(float(stat.utime + stat.stime) / ticks);
         cpu.encode(encoder.encode_descriptor(
             "process_cpu_seconds",

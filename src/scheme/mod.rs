@@ -1,5 +1,6 @@
 //! Signature schemes: the trait, what a scheme is built from, and the registry. Pure and synchronous: bytes in, verdict out.
 
+mod header;
 mod hmac;
 mod mac;
 mod preset;
@@ -72,7 +73,7 @@ pub enum Refusal {
     InvalidTimestamp,
     /// No signature at all, or none of a version that is known.
     MissingSignature,
-    /// A SigV4 `Authorization` that cannot be parsed; the text says what is wrong and tells an attacker nothing.
+    /// A `SigV4` header that cannot be parsed; the text says what is wrong and tells an attacker nothing.
     MalformedAuthorization(&'static str),
     /// It parses and does not verify.
     SignatureMismatch,
@@ -97,11 +98,11 @@ pub struct Settings {
     pub signed_content: Option<String>,
     /// Header that `{id}` stands for (HMAC).
     pub id_header: Option<String>,
-    /// AWS region of the scope (SigV4).
+    /// AWS region of the scope (`SigV4`).
     pub region: Option<String>,
-    /// AWS service of the scope (SigV4).
+    /// AWS service of the scope (`SigV4`).
     pub service: Option<String>,
-    /// Access keys (SigV4).
+    /// Access keys (`SigV4`).
     pub keys: Vec<AccessKey>,
 }
 
@@ -114,6 +115,22 @@ pub struct AccessKey {
     pub secret: Secret,
     /// The token that must come with temporary keys; requests with any other token, or none, are refused.
     pub session_token: Option<Secret>,
+}
+
+/// Whether requests that `settings` describe carry a timestamp at all; a window on a source without one cannot act.
+#[must_use]
+pub fn has_timestamp(settings: &Settings) -> bool {
+    match settings.family {
+        Family::Hmac => hmac::has_timestamp(settings),
+        Family::SigV4 => true,
+    }
+}
+
+/// The AWS canonical request as the verifier sees it, for the signature doctor; holds nothing secret but what the
+/// sender signed. `None` without exactly one `Authorization` that can be parsed.
+#[must_use]
+pub fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
+    sigv4::canonical_request(head, body)
 }
 
 /// Builds the scheme that `settings` describe.

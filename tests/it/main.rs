@@ -1,20 +1,45 @@
-//! Integration tests: black-box tests of the real program over real sockets and TLS, the published vectors of the
-//! schemes, and the shape of the sources. One binary, one module for each thing that is promised.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
-)]
+//! Integration tests: one binary, one module for each thing that is promised.
 
+mod admin;
+mod answers;
+mod cli;
+mod cli_dev;
+mod config;
+mod crash;
+mod deploy;
 mod dispatch;
 mod dispatch_memory;
 mod dispatch_sqlite;
+mod env_config;
+mod hmac;
+mod http1;
+mod http2;
+mod ids;
+mod json;
+mod layering;
+mod lifecycle;
+mod limits;
+mod logs;
+mod metrics;
+mod order;
+mod reject;
+mod reject_sigv4;
+mod server_drain;
+mod server_http1;
+mod server_http2;
+mod server_proxy;
+mod server_rig;
+mod server_slow;
+mod server_tls;
 mod siem;
+mod sigv4;
 mod sink_http;
 #[cfg(feature = "nats")]
 mod sink_nats;
 #[cfg(feature = "sqs")]
 mod sink_sqs;
 mod sink_upstream;
+mod smuggling;
 mod store;
+mod support;
+mod tls;

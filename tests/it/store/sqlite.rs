@@ -86,9 +86,10 @@ fn the_command_line_works_beside_the_daemon() {
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == Insertion::Accepted).count(), 100);
         assert_eq!(daemon.store.outbox.backlog(&"x".into()).await.unwrap().pending, 100);
         let lease = std::time::Duration::from_secs(30);
+        let sink = "x".into();
         let (mine, theirs) = tokio::join!(
-            daemon.store.outbox.claim(&"x".into(), 60, at(1), lease),
-            command.store.outbox.claim(&"x".into(), 60, at(1), lease),
+            daemon.store.outbox.claim(&sink, 60, at(1), lease),
+            command.store.outbox.claim(&sink, 60, at(1), lease),
         );
         assert_eq!(mine.unwrap().len() + theirs.unwrap().len(), 100);
         command.store.upkeep.close().await.unwrap();

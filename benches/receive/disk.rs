@@ -1,0 +1,27 @@
+//! The disk's own speed: what one durable write costs without any program around it.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+const PROBES: usize = 300;
+const BLOCK: [u8; 4096] = [0x5a; 4096];
+
+/// Median of appending 4 KiB and fdatasync in `dir`.
+pub fn fsync_time(dir: &Path) -> Outcome<Duration> {
+    let path = dir.join("fsync-probe");
+    let mut file = File::create(&path)?;
+    let mut times = Vec::with_capacity(PROBES);
+    for _ in 0..PROBES {
+        let start = Instant::now();
+        file.write_all(&BLOCK)?;
+        file.sync_data()?;
+        times.push(start.elapsed());
+    }
+    std::fs::remove_file(&path)?;
+    times.sort_unstable();
+    Ok(times[PROBES / 2])
+}

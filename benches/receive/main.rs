@@ -1,0 +1,41 @@
+//! `cargo bench --bench receive -- [options]`: what receiving costs, side by side with a bare echo in the same run.
+//!
+//! Machines are noisy, so only ratios within one run count: rounds of A (the echo) and B (the real program) alternate,
+//! and medians are reported. It measures; it does not judge (the targets are in `docs/performance.md`).
+#![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
+
+mod client;
+mod cpu;
+mod disk;
+mod echo;
+mod load;
+mod options;
+mod preload;
+mod report;
+mod request;
+mod rounds;
+mod scenario;
+mod server;
+mod setting;
+mod single;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::options::Options;
+
+/// Anything that goes wrong ends the run with its words.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = if options.serve_echo { echo::serve(&options) } else { scenario::run(&options) };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Fills a store through the program's own library, many inserts at a time, so that group commits become large.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use gatepost::clock::Clock;
+use gatepost::event::{Event, EventId, Name};
+use gatepost::metrics::Metrics;
+use gatepost::store::{self, QuarantineBounds, Settings, Store};
+
+use crate::Outcome;
+use crate::options::Options;
+use crate::setting::Setting;
+
+/// Inserts under way at once.
+const AT_ONCE: usize = 4096;
+
+/// Puts `options.preload` events into the store; one that was filled before (to the end) is left as it is.
+pub fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
+    let mark = setting.store_file().map(|file| file.with_extension("filled"));
+    if options.preload == 0 || mark.as_ref().is_some_and(|mark| mark.exists()) {
+        return Ok(());
+    }
+    setting.forget_store()?;
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(insert_all(&setting.store, options.preload, options.preload_bytes))?;
+    println!("preloaded {} events in {:.1} s", options.preload, start.elapsed().as_secs_f64());
+    if let Some(mark) = mark {
+        std::fs::write(mark, "")?;
+    }
+    Ok(())
+}
+
+async fn insert_all(url: &str, count: u64, bytes: usize) -> Outcome<()> {
+    let settings = Settings {
+        url: url.to_owned(),
+        retention: std::time::Duration::from_secs(2000 * 3600),
+        quarantine: QuarantineBounds { max_entries: 10_000, max_bytes: 64 << 20 },
+    };
+    let store = store::open(&settings, Arc::new(Metrics::new())).await?;
+    let random: Vec<u8> = (0..bytes * 2).map(|_| fastrand::alphanumeric() as u8).collect();
+    let run = fastrand::u64(..);
+    let mut inserts = futures_util::stream::iter(0..count)
+        .map(|n| insert(&store, event(run, n, &random, bytes)))
+        .buffer_unordered(AT_ONCE);
+    while let Some(inserted) = inserts.next().await {
+        inserted?;
+    }
+    drop(inserts);
+    store.upkeep.close().await?;
+    Ok(())
+}
+
+async fn insert(store: &Store, event: Outcome<Event>) -> Outcome<()> {
+    store.inbox.insert(event?, Arc::from([])).await?;
+    Ok(())
+}
+
+/// An event as the cognigy source stores it: named by a digest, spread evenly over the key space.
+fn event(run: u64, n: u64, random: &[u8], bytes: usize) -> Outcome<Event> {
+    let id = EventId::new(&format!("sha256:{run:016x}{n:048x}")).ok_or("no id")?;
+    let offset = usize::try_from(n)? % bytes.max(1);
+    let mut body = format!(r#"{{"n":{n},"data":""#).into_bytes();
+    body.extend_from_slice(random.get(offset..offset + bytes.saturating_sub(body.len() + 2)).unwrap_or_default());
+    body.extend_from_slice(b"\"}");
+    Ok(Event {
+        source: Name::from("cognigy"),
+        id,
+        kind: "order_status".to_owned(),
+        received_at: Clock::system().now(),
+        content_type: "application/json".to_owned(),
+        payload: bytes::Bytes::from(body).into(),
+        key: "0".to_owned(),
+        request_id: format!("preload-{n}"),
+        client_ip: None,
+        traceparent: None,
+    })
+}

@@ -1,0 +1,90 @@
+//! Numbers to words: medians over rounds, A and B side by side.
+
+use std::time::Duration;
+
+use crate::load::Seen;
+
+/// One round of one server.
+#[derive(Clone, Copy)]
+pub struct Figures {
+    /// Events (or handshakes) a second.
+    pub rate: f64,
+    /// Median latency, microseconds.
+    pub p50: f64,
+    /// 99th percentile, microseconds.
+    pub p99: f64,
+    /// Server CPU microseconds an event.
+    pub cpu: f64,
+}
+
+impl Figures {
+    /// From what the load saw and the CPU it cost.
+    pub fn new(seen: &Seen, cpu_micros: f64) -> Self {
+        let count = float(seen.latency.len());
+        Self {
+            rate: count / seen.took.as_secs_f64(),
+            p50: float(seen.latency.value_at_quantile(0.5)),
+            p99: float(seen.latency.value_at_quantile(0.99)),
+            cpu: cpu_micros / count,
+        }
+    }
+
+    /// Each figure's median over the rounds.
+    pub fn median(rounds: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure).collect());
+        Self { rate: of(|f| f.rate), p50: of(|f| f.p50), p99: of(|f| f.p99), cpu: of(|f| f.cpu) }
+    }
+}
+
+/// The middle one; 0 of none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Counts stay far below 2^53 here.
+#[expect(clippy::cast_precision_loss, reason = "no count of a benchmark reaches 2^53")]
+pub const fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// Milliseconds with two digits.
+pub fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+/// Titles of [`row`]'s columns.
+pub fn head() {
+    println!(
+        "{:<16}{:>6} | {:>8} {:>7} {:>7} {:>7} | {:>8} {:>7} {:>7} {:>7} | {:>7} {:>7} {:>9}",
+        "scenario",
+        "conns",
+        "A ev/s",
+        "p50 µs",
+        "p99 µs",
+        "CPU µs",
+        "B ev/s",
+        "p50 µs",
+        "p99 µs",
+        "CPU µs",
+        "ev/s÷A",
+        "CPU÷A",
+        "p50−A µs"
+    );
+}
+
+/// One scenario: medians of both, and what B is of A.
+pub fn row(scenario: &str, connections: usize, a: &[Figures], b: &[Figures], reconnects: usize) {
+    let ratios = a.iter().zip(b);
+    let cpu = median(ratios.clone().map(|(a, b)| b.cpu / a.cpu).collect());
+    let rate = median(ratios.map(|(a, b)| b.rate / a.rate).collect());
+    let (a, b) = (Figures::median(a), Figures::median(b));
+    let side = |f: Figures| format!("{:>8.0} {:>7.0} {:>7.0} {:>7.1}", f.rate, f.p50, f.p99, f.cpu);
+    let note = if reconnects > 0 { format!("  ({reconnects} connections closed by B)") } else { String::new() };
+    println!(
+        "{scenario:<16}{connections:>6} | {} | {} | {rate:>7.3} {cpu:>7.2} {:>9.0}{note}",
+        side(a),
+        side(b),
+        b.p50 - a.p50
+    );
+}

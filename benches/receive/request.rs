@@ -1,0 +1,158 @@
+//! Requests, complete as bytes and signed ahead of time, each different. Signs with other code than the program's own
+//! where there is any (aws-sigv4); the HMAC is the vendors' one-liner.
+
+use std::fmt::Write as _;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use gatepost::clock::Clock;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::Outcome;
+
+/// Secret of the HMAC sources.
+pub const SECRET: &str = "bench-secret-of-enough-length";
+/// Key pair of the `SigV4` source.
+pub const ACCESS_KEY: &str = "AKIABENCHBENCHBENCH1";
+/// See [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "bench/secret/key/of/forty/characters+++++";
+/// Its region.
+pub const REGION: &str = "eu-west-1";
+const HOST: &str = "localhost";
+/// Further in the past than any window.
+const STALE_SECONDS: i64 = 3600;
+
+/// A kind of request, and what it must be answered with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Valid; HMAC of the body.
+    Cognigy,
+    /// Valid; AWS Signature Version 4.
+    SigV4,
+    /// Valid; parameter-list header.
+    Nice,
+    /// Signed with another secret.
+    BadSignature,
+    /// An hour old.
+    Stale,
+    /// To a source that does not allow us.
+    DeniedIp,
+    /// Valid, and stored already.
+    Duplicate,
+}
+
+/// What an answer must hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The status code.
+    pub status: u16,
+    /// Text that the body contains.
+    pub contains: &'static str,
+}
+
+impl Kind {
+    /// What the program must answer.
+    pub const fn expected(self) -> Expected {
+        let (status, contains) = match self {
+            Self::Cognigy | Self::SigV4 | Self::Nice => (200, r#""duplicate":false"#),
+            Self::Duplicate => (200, r#""duplicate":true"#),
+            Self::BadSignature => (401, "signature_mismatch"),
+            Self::Stale => (410, "timestamp_expired"),
+            Self::DeniedIp => (403, "ip_not_whitelisted"),
+        };
+        Expected { status, contains }
+    }
+}
+
+/// Makes requests, no two alike as long as the process lives.
+pub struct Maker {
+    next: u64,
+    run: u64,
+    filler: String,
+    bytes: usize,
+}
+
+impl Maker {
+    /// For bodies of `bytes` bytes (a little more where the fixed part alone is longer).
+    pub fn new(bytes: usize) -> Self {
+        let word = |_| format!("w{:06x} ", fastrand::u32(..0x0100_0000));
+        Self { next: 0, run: fastrand::u64(..), filler: (0..=bytes / 8).map(word).collect(), bytes }
+    }
+
+    /// `count` new requests of one kind.
+    pub fn make(&mut self, kind: Kind, count: usize) -> Outcome<Vec<Vec<u8>>> {
+        (0..count).map(|_| self.one(kind)).collect()
+    }
+
+    fn one(&mut self, kind: Kind) -> Outcome<Vec<u8>> {
+        let body = self.body();
+        let now = Clock::system().now().as_second();
+        Ok(match kind {
+            Kind::Cognigy | Kind::Duplicate => cognigy("/webhook/cognigy", SECRET, now, &body)?,
+            Kind::BadSignature => cognigy("/webhook/cognigy", "quite-another-secret", now, &body)?,
+            Kind::Stale => cognigy("/webhook/cognigy", SECRET, now - STALE_SECONDS, &body)?,
+            Kind::DeniedIp => cognigy("/webhook/denied", SECRET, now, &body)?,
+            Kind::Nice => {
+                let header = format!("X-NICE-Signature: v1={},t={now}\r\n", hmac_hex(SECRET, &body)?);
+                post("/webhooks/nice", &header, &body)
+            }
+            Kind::SigV4 => post("/webhooks/cxone", &sigv4_headers(&body)?, &body),
+        })
+    }
+
+    /// What a chat platform sends: a few fields that are read, and much data that is not.
+    fn body(&mut self) -> Vec<u8> {
+        let (run, n) = (self.run, self.next);
+        self.next += 1;
+        let mut body = format!(
+            r#"{{"eventId":"{run:016x}-{n}","eventType":"conversation.updated","intent":"order_status","sessionId":"s-{n}","userId":"u-{n}","data":{{"text":""#
+        );
+        let rest = self.bytes.saturating_sub(body.len() + 3).min(self.filler.len());
+        body.push_str(&self.filler[..rest]);
+        body.push_str("\"}}");
+        body.into_bytes()
+    }
+}
+
+fn cognigy(path: &str, secret: &str, at: i64, body: &[u8]) -> Outcome<Vec<u8>> {
+    let mac = hmac_hex(secret, body)?;
+    Ok(post(path, &format!("X-Cognigy-Signature: {mac}\r\nX-Cognigy-Timestamp: {at}\r\n"), body))
+}
+
+fn hmac_hex(secret: &str, body: &[u8]) -> Outcome<String> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?.chain_update(body);
+    Ok(hex::encode(mac.finalize().into_bytes()))
+}
+
+fn sigv4_headers(body: &[u8]) -> Outcome<String> {
+    let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench").into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(REGION)
+        .name("execute-api")
+        .time(Clock::system().now().into())
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+    let headers = [("host", HOST), ("content-type", "application/json")].into_iter();
+    let url = format!("https://{HOST}/webhooks/cxone");
+    let request = SignableRequest::new("POST", url, headers, SignableBody::Bytes(body))?;
+    let (instructions, _) = sign(request, &params)?.into_parts();
+    let mut lines = String::new();
+    for (name, value) in instructions.headers() {
+        write!(lines, "{name}: {value}\r\n")?;
+    }
+    Ok(lines)
+}
+
+fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
+    )
+    .into_bytes();
+    request.extend_from_slice(body);
+    request
+}

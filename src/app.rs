@@ -1,1 +1,0 @@
-//! The composition root: builds everything in dependency order, runs it, stops it.

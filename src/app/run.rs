@@ -1,0 +1,165 @@
+//! Running and stopping: every task started here, waited for here, and cut off here when it takes too long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::admin::{self, Admin};
+use crate::lifecycle::Phase;
+use crate::server::{Limits, Server};
+
+use super::signals::{Signal, Signals};
+use super::{App, upkeep};
+
+/// After the deadline, how long what has been cut off may take to notice.
+const LAST_WAIT: Duration = Duration::from_secs(3);
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Everything under way was finished.
+    Drained,
+    /// Something was cut off at the deadline.
+    CutOff,
+}
+
+impl App {
+    /// Serves until a signal says stop, then drains: not ready at once, still accepting for `drain_delay`, then what
+    /// is under way has `drain_timeout` to finish. A second signal stops at once.
+    pub async fn run(mut self, mut signals: Signals) -> Exit {
+        self.announce();
+        self.start_front();
+        self.start_background();
+        self.front.enter(Phase::Ready);
+        tell_systemd(NotifyState::Ready);
+        while let Signal::Reload = signals.next().await {
+            self.live.reload();
+        }
+        let exit = tokio::select! {
+            exit = self.drain() => exit,
+            () = second_stop(&mut signals) => {
+                tracing::warn!("stopping at once: a second signal came while draining");
+                Exit::CutOff
+            }
+        };
+        self.end(exit).await
+    }
+
+    /// One record with everything an operator or a test wants to know first.
+    fn announce(&self) {
+        for warning in &self.config.warnings {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!(
+            webhook = %self.webhook_address(),
+            admin = %self.admin_address(),
+            version = env!("CARGO_PKG_VERSION"),
+            sources = self.config.sources.len(),
+            sinks = self.config.sinks.len(),
+            "listening"
+        );
+    }
+
+    /// The side that takes webhooks; the first to stop.
+    fn start_front(&mut self) {
+        let limits = Limits {
+            max_connections: self.config.listener.max_connections,
+            max_connections_per_client: self.config.listener.max_connections_per_client,
+            handshake_timeout: self.config.limits.handshake_timeout,
+            header_timeout: self.config.limits.header_timeout,
+            idle_timeout: self.config.limits.idle_timeout,
+        };
+        let server = Server {
+            tls: Arc::clone(&self.live.tls),
+            proxy: Arc::clone(&self.live.proxy),
+            limits,
+            lifecycle: self.front.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        if let Some(listener) = self.webhook.listener.take() {
+            self.front.spawn(server.serve(listener, self.live.ingress.clone()));
+        }
+        self.front.spawn(Arc::clone(&self.live).watch(self.front.clone()));
+    }
+
+    /// Everything behind the store, and the probes: stops when the front has finished.
+    fn start_background(&mut self) {
+        let background = &self.background;
+        for dispatcher in self.dispatchers.drain(..) {
+            background.spawn(dispatcher.run(background.clone()));
+        }
+        if let Some(auditor) = self.auditor.take() {
+            background.spawn(auditor.run(background.clone()));
+        }
+        let (store, front) = (self.store.clone(), self.front.clone());
+        background.spawn(upkeep::probe(store.clone(), front, background.clone()));
+        background.spawn(upkeep::prune(store.clone(), self.clock.clone(), background.clone()));
+        let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
+        background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
+        let admin = Admin {
+            lifecycle: self.front.clone(),
+            metrics: Arc::clone(&self.metrics),
+            token: self.config.admin.token.clone().map(Arc::new),
+        };
+        if let Some(listener) = self.admin.listener.take() {
+            let stop = background.stop_accepting().clone();
+            background.spawn(async move {
+                if let Err(error) = admin::serve(listener, admin, stop).await {
+                    tracing::error!(%error, "the admin listener failed");
+                }
+            });
+        }
+    }
+
+    /// Front first, then what stands behind the store; each finishes what it has begun.
+    async fn drain(&self) -> Exit {
+        let (delay, timeout) = (self.config.shutdown.drain_delay, self.config.shutdown.drain_timeout);
+        self.front.enter(Phase::Draining);
+        tell_systemd(NotifyState::Stopping);
+        tracing::info!(delay_seconds = delay.as_secs_f64(), "draining: not ready, still accepting");
+        tokio::time::sleep(delay).await;
+        tracing::info!(timeout_seconds = timeout.as_secs_f64(), "no longer accepting; finishing what is under way");
+        let finished = async {
+            self.front.stop_accepting().cancel();
+            self.front.tasks_done().await;
+            self.background.stop_accepting().cancel();
+            self.background.tasks_done().await;
+        };
+        if tokio::time::timeout(timeout, finished).await.is_ok() { Exit::Drained } else { Exit::CutOff }
+    }
+
+    /// Cuts off what is left, closes the store, writes the last lines.
+    async fn end(self, exit: Exit) -> Exit {
+        for side in [&self.front, &self.background] {
+            side.enter(Phase::Draining);
+            side.stop_accepting().cancel();
+            side.cut_off().cancel();
+        }
+        // What has been cut off ends at its next await; a task that computes is not waited for.
+        let ended = async {
+            self.front.tasks_done().await;
+            self.background.tasks_done().await;
+            self.store.upkeep.close().await
+        };
+        match tokio::time::timeout(LAST_WAIT, ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the store did not close cleanly; it recovers at the next start"),
+            Err(_) => tracing::warn!("something did not stop in time; the store recovers at the next start"),
+        }
+        tracing::info!(cut_off = exit == Exit::CutOff, "stopped");
+        exit
+    }
+}
+
+/// Tells the service manager, where there is one.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "could not notify systemd");
+    }
+}
+
+/// Waits for another stop; further reloads are pointless now.
+async fn second_stop(signals: &mut Signals) {
+    while let Signal::Reload = signals.next().await {}
+}

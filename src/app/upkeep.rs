@@ -1,0 +1,74 @@
+//! What has to happen now and then while the daemon runs: probing the store, forgetting what is old, a few gauges.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+
+/// How often the store is probed: a readiness probe sees a lost store within this and the load balancer's own period.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How often old ids and events are removed.
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
+/// How long a probe may take before the store counts as stalled.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keeps readiness in step with the store: a write that fails or stalls takes this replica out of the load balancer.
+pub async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
+    let mut healthy = true;
+    loop {
+        let outcome = tokio::time::timeout(PROBE_TIMEOUT, store.upkeep.probe()).await;
+        let error = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("a write took longer than {} s", PROBE_TIMEOUT.as_secs())),
+        };
+        if healthy != error.is_none() {
+            healthy = error.is_none();
+            match &error {
+                None => tracing::info!("the store is writable again: ready"),
+                Some(error) => tracing::error!(error, "the store cannot be written: not ready, answering 503"),
+            }
+        }
+        front.set_store_healthy(healthy);
+        if rest(PROBE_EVERY, &lifecycle).await.is_break() {
+            return;
+        }
+    }
+}
+
+/// Forgets ids and delivered events that are older than the retention.
+pub async fn prune(store: Store, clock: Clock, lifecycle: Lifecycle) {
+    while rest(PRUNE_EVERY, &lifecycle).await.is_continue() {
+        match store.upkeep.prune(clock.now()).await {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "removed events older than the retention"),
+            Err(error) => tracing::warn!(%error, "could not remove old events; trying again in a minute"),
+        }
+    }
+}
+
+/// Refreshes the gauges that nobody else keeps.
+pub async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
+    loop {
+        if let Ok(entries) = store.quarantine.count().await {
+            metrics.quarantine_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        }
+        let dropped = telemetry.dropped_lines();
+        metrics.log_lines_dropped.inc_by(dropped.saturating_sub(metrics.log_lines_dropped.get()));
+        if rest(PROBE_EVERY, &lifecycle).await.is_break() {
+            return;
+        }
+    }
+}
+
+/// Waits for `period`; breaks when the daemon stops.
+async fn rest(period: Duration, lifecycle: &Lifecycle) -> std::ops::ControlFlow<()> {
+    tokio::select! {
+        () = lifecycle.stop_accepting().cancelled() => std::ops::ControlFlow::Break(()),
+        () = tokio::time::sleep(period) => std::ops::ControlFlow::Continue(()),
+    }
+}

@@ -1,0 +1,80 @@
+//! What may stand on the command line, for clap; the arguments of a command stand beside the command.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::{dead, events, explain, quarantine, send};
+
+/// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
+///
+/// New here? `gatepost dev` starts a complete local receiver and prints, for every source, the command that sends it
+/// a valid event. `gatepost check` tells everything that is wrong with a configuration.
+#[derive(Parser, Debug)]
+#[command(
+    name = "gatepost",
+    version,
+    after_help = "Without a command: serve.\n\nExit status: 0 done or drained in time; 64 wrong configuration or usage; 1 runtime failure; 2 drained late."
+)]
+pub(super) struct Cli {
+    /// Configuration file (TOML); also from `GATEPOST_CONFIG`. Environment variables win over it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Run the daemon (the default)
+    Serve,
+    /// Run locally with throw-away certificates, development secrets and a store under data/
+    ///
+    /// Makes a certificate authority and a server certificate under certs-dev/ when they are missing or expired, loads
+    /// config/dev.toml (or --config), serves on loopback only, and prints a `gatepost send` line for every source.
+    Dev,
+    /// Load configuration, secrets, certificates and store; print the effective configuration, or every fault at once
+    Check,
+    /// Sign a sample event exactly as a source's vendor does and POST it
+    Send(send::Args),
+    /// What was accepted: list, show, replay
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Deliveries that ran out of attempts: list, show, replay, discard
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// Refused requests kept for inspection: list, show, discard
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    /// The signature doctor: which check refuses a request, why, and what would mend it
+    Explain(explain::Args),
+    /// Exit 0 when the running daemon is ready, 1 when it is not (for containers without a shell)
+    Healthcheck,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_file_may_stand_before_or_after_the_command() {
+        for line in [["gatepost", "--config", "a.toml", "check"], ["gatepost", "check", "--config", "a.toml"]] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!(cli.config.as_deref(), Some(std::path::Path::new("a.toml")));
+            assert!(matches!(cli.command, Some(Command::Check)));
+        }
+    }
+
+    #[test]
+    fn no_command_is_left_to_the_default() {
+        assert!(Cli::try_parse_from(["gatepost"]).unwrap().command.is_none());
+        assert!(Cli::try_parse_from(["gatepost", "nonsense"]).is_err());
+    }
+}

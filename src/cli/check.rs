@@ -1,0 +1,19 @@
+//! `check`: the effective configuration, or everything that is wrong with it. Binds nothing, delivers nothing.
+
+use crate::app;
+
+use super::console;
+use super::failure::{Failure, Status};
+use super::invocation::Invocation;
+
+/// Prints the configuration with every secret redacted, warnings to stderr; or fails with every fault found.
+pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
+    let config = invocation.load()?;
+    app::check(&config).await?;
+    for warning in &config.warnings {
+        console::tell(&format!("warning: {warning}"));
+    }
+    console::print(config.describe().trim_end())?;
+    console::tell("the configuration is good");
+    Ok(Status::Done)
+}

@@ -1,0 +1,36 @@
+//! Where words go: data to stdout, everything meant for people to stderr. The only place of the command line that
+//! writes to either.
+
+use std::io::{self, ErrorKind, Write as _};
+
+use super::failure::Failure;
+
+/// Writes `data` and a line end to stdout.
+pub(super) fn print(data: &str) -> Result<(), Failure> {
+    let mut line = String::with_capacity(data.len() + 1);
+    line.push_str(data);
+    line.push('\n');
+    print_bytes(line.as_bytes())
+}
+
+/// Writes `value` to stdout, indented.
+pub(super) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::runtime("cannot write JSON", &error))?;
+    print(&text)
+}
+
+/// Writes `data` to stdout as it is.
+pub(super) fn print_bytes(data: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        // `gatepost events list | head` has seen enough: not a failure.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::runtime("cannot write to stdout", &error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes `words` and a line end to stderr; a closed stderr is nobody's loss.
+pub(super) fn tell(words: &str) {
+    let _ = writeln!(io::stderr().lock(), "{words}");
+}

@@ -1,0 +1,278 @@
+//! `events`: what was accepted, and delivering it again. Works on the store, beside a running daemon.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::event::Name;
+use crate::store::{Archived, EventRef, Filter, State, Store};
+
+use super::failure::{Failure, Status};
+use super::invocation::{Invocation, open_store};
+use super::moment::{self, Moment};
+use super::{console, reference, table};
+
+/// What a listing shows at most unless told otherwise.
+pub(super) const DEFAULT_LIMIT: u64 = 100;
+
+/// What to do with accepted events.
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List events, newest first
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// How many rows at most
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+        limit: u64,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one event with its deliveries and its body
+    Show {
+        /// An event id, or source:id
+        id: String,
+        /// Print one JSON object
+        #[arg(long, conflicts_with = "body")]
+        json: bool,
+        /// Write the body alone, byte for byte
+        #[arg(long)]
+        body: bool,
+    },
+    /// Deliver events again, from the first attempt
+    Replay {
+        /// Event ids, or source:id
+        ids: Vec<String>,
+        #[command(flatten)]
+        which: Which,
+        /// Only to this sink; may be repeated. Default: to the sinks the event had
+        #[arg(long, value_name = "NAME")]
+        sink: Vec<String>,
+        /// Every event there is; needed where neither ids nor a filter narrow it down
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Print the outcome as one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which events.
+#[derive(Args, Debug, Default)]
+pub(super) struct Which {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only of this event type
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Received at or after: a time (2026-05-01T12:00:00Z), a date, or how long ago (2h)
+    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
+    since: Option<Moment>,
+    /// Received before
+    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
+    until: Option<Moment>,
+    /// Only in this state: pending, delivered or dead
+    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    state: Option<State>,
+}
+
+impl Which {
+    fn filter(&self, invocation: &Invocation, limit: Option<u64>) -> Filter {
+        let now = invocation.clock.now();
+        Filter {
+            source: self.source.as_ref().map(Name::from),
+            kind: self.kind.clone(),
+            since: self.since.map(|moment| moment.resolve(now)),
+            until: self.until.map(|moment| moment.resolve(now)),
+            state: self.state,
+            limit,
+            ..Filter::default()
+        }
+    }
+
+    const fn is_everything(&self) -> bool {
+        self.source.is_none()
+            && self.kind.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+            && self.state.is_none()
+    }
+}
+
+fn parse_state(text: &str) -> Result<State, String> {
+    match text {
+        "pending" => Ok(State::Pending),
+        "delivered" => Ok(State::Delivered),
+        "dead" => Ok(State::Dead),
+        _ => Err("expected pending, delivered or dead".to_owned()),
+    }
+}
+
+const fn state_word(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Delivered => "delivered",
+        State::Dead => "dead",
+    }
+}
+
+/// Lists, shows or replays.
+pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
+    let config = invocation.load()?;
+    let store = open_store(&config).await?;
+    match command {
+        Command::List { which, limit, json } => {
+            let events = store.archive.list(&which.filter(&invocation, Some(limit))).await?;
+            if json {
+                console::print_json(&Value::Array(events.iter().map(summary).collect()))?;
+            } else {
+                console::print(&listing(&events))?;
+            }
+        }
+        Command::Show { id, json, body } => {
+            let found = reference::find(store.archive.as_ref(), &id, &reference::sources(&config)).await?;
+            if body {
+                console::print_bytes(found.event.payload.bytes())?;
+            } else if json {
+                console::print_json(&detail(&found))?;
+            } else {
+                console::print(&shown(&found))?;
+            }
+        }
+        Command::Replay { ids, which, sink, all, json } => {
+            if ids.is_empty() && !all && which.is_everything() {
+                return Err(Failure::Usage("replay what? give event ids, a filter, or --all".to_owned()));
+            }
+            let filter = which.filter(&invocation, None);
+            let events = chosen(&store, &config, &ids, &filter).await?;
+            let sinks = known_sinks(&config, &sink)?;
+            let count = store.archive.replay(&events, sinks.as_deref(), invocation.clock.now()).await?;
+            if json {
+                console::print_json(&json!([{ "events": events.len(), "deliveries": count }]))?;
+            } else {
+                console::print(&format!("{count} deliveries of {} events queued again", events.len()))?;
+            }
+        }
+    }
+    store.upkeep.close().await?;
+    Ok(Status::Done)
+}
+
+/// The events that `ids` name, each of which must exist and match `filter`; without ids, all that match.
+async fn chosen(store: &Store, config: &Config, ids: &[String], filter: &Filter) -> Result<Vec<EventRef>, Failure> {
+    let known = reference::sources(config);
+    let mut events = Vec::new();
+    for id in ids {
+        let found = reference::find(store.archive.as_ref(), id, &known).await?;
+        if matches(&found, filter) {
+            events.push(reference_to(&found));
+        }
+    }
+    if ids.is_empty() {
+        events.extend(store.archive.list(filter).await?.iter().map(reference_to));
+    }
+    Ok(events)
+}
+
+fn matches(archived: &Archived, filter: &Filter) -> bool {
+    let event = &archived.event;
+    filter.source.as_ref().is_none_or(|source| *source == event.source)
+        && filter.kind.as_ref().is_none_or(|kind| *kind == event.kind)
+        && filter.since.is_none_or(|since| event.received_at >= since)
+        && filter.until.is_none_or(|until| event.received_at < until)
+        && filter.state.is_none_or(|state| state == archived.state)
+}
+
+fn reference_to(archived: &Archived) -> EventRef {
+    EventRef { source: Some(archived.event.source.clone()), id: archived.event.id.clone() }
+}
+
+fn known_sinks(config: &Config, names: &[String]) -> Result<Option<Vec<Name>>, Failure> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    if let Some(unknown) = names.iter().find(|name| !config.sinks.iter().any(|sink| sink.name.as_str() == **name)) {
+        let known = config.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>();
+        return Err(Failure::Usage(format!("no sink is called {unknown:?}; there are: {}", known.join(", "))));
+    }
+    Ok(Some(names.iter().map(Name::from).collect()))
+}
+
+fn listing(events: &[Archived]) -> String {
+    let rows = events.iter().map(|archived| {
+        let event = &archived.event;
+        [
+            event.id.to_string(),
+            event.source.to_string(),
+            event.kind.clone(),
+            state_word(archived.state).to_owned(),
+            format!("{:.0}", event.received_at),
+            archived.bytes.to_string(),
+        ]
+    });
+    table::table(["ID", "SOURCE", "TYPE", "STATE", "RECEIVED", "BYTES"], &rows.collect::<Vec<_>>())
+}
+
+/// An event of a listing, as JSON.
+fn summary(archived: &Archived) -> Value {
+    let event = &archived.event;
+    json!({
+        "id": event.id.as_str(),
+        "source": event.source,
+        "type": event.kind,
+        "state": archived.state,
+        "received_at": event.received_at,
+        "content_type": event.content_type,
+        "bytes": archived.bytes,
+        "key": event.key,
+        "request_id": event.request_id,
+        "client_ip": event.client_ip,
+        "deliveries": archived.deliveries,
+    })
+}
+
+/// An event with all there is, as JSON; a body that is not text in base64.
+fn detail(archived: &Archived) -> Value {
+    let mut value = summary(archived);
+    let payload = &archived.event.payload;
+    value["sha256"] = payload.digest().to_string().into();
+    value["traceparent"] = archived.event.traceparent.clone().into();
+    table::put_body(&mut value, payload.bytes());
+    value
+}
+
+fn shown(archived: &Archived) -> String {
+    let event = &archived.event;
+    let mut text = table::fields(&[
+        ("id", event.id.to_string()),
+        ("source", event.source.to_string()),
+        ("type", event.kind.clone()),
+        ("state", state_word(archived.state).to_owned()),
+        ("received at", event.received_at.to_string()),
+        ("content type", event.content_type.clone()),
+        ("bytes", archived.bytes.to_string()),
+        ("sha256", event.payload.digest().to_string()),
+        ("verified by key", event.key.clone()),
+        ("request id", event.request_id.clone()),
+        ("client", event.client_ip.map_or_else(String::new, |ip| ip.to_string())),
+        ("traceparent", event.traceparent.clone().unwrap_or_default()),
+    ]);
+    if !archived.deliveries.is_empty() {
+        let rows = archived.deliveries.iter().map(|delivery| {
+            [
+                delivery.sink.to_string(),
+                state_word(delivery.state).to_owned(),
+                delivery.attempts.to_string(),
+                delivery.next_attempt_at.map_or_else(String::new, |at| format!("{at:.0}")),
+                delivery.last_error.clone().unwrap_or_default(),
+            ]
+        });
+        text.push_str("\n\n");
+        text.push_str(&table::table(["SINK", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR"], &rows.collect::<Vec<_>>()));
+    }
+    text.push_str("\n\n");
+    text.push_str(&table::body(event.payload.bytes()));
+    text
+}

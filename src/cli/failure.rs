@@ -1,0 +1,109 @@
+//! How a command ends: the exit statuses, and the failures that lead to them. Nothing here prints.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::fault::{Fault, Faults};
+use crate::store::StoreError;
+
+/// The exit status of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Status {
+    /// Done, or drained in time.
+    Done = 0,
+    /// Runtime failure.
+    Failed = 1,
+    /// Drained late: something was cut off.
+    Late = 2,
+    /// Wrong configuration or usage (`EX_USAGE` of `sysexits.h`).
+    Wrong = 64,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a command could not do what was asked, in words for whoever asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The configuration is wrong; every fault on a line of its own.
+    #[error("{0}")]
+    Configuration(#[from] Faults),
+    /// The arguments do not fit the configuration, or each other.
+    #[error("{0}")]
+    Usage(String),
+    /// The world did not play along.
+    #[error("{0}")]
+    Runtime(String),
+}
+
+impl Failure {
+    /// A single fault of the configuration.
+    pub(super) fn fault(at: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Configuration(Faults(vec![Fault::new(at, problem)]))
+    }
+
+    /// `what` did not work, and why.
+    pub(super) fn runtime(what: impl fmt::Display, why: &dyn std::error::Error) -> Self {
+        Self::Runtime(format!("{what}: {}", Chain(why)))
+    }
+
+    /// The exit status it leads to.
+    pub(super) const fn status(&self) -> Status {
+        match self {
+            Self::Configuration(_) | Self::Usage(_) => Status::Wrong,
+            Self::Runtime(_) => Status::Failed,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Url(problem) => Self::fault("store.url", problem),
+            other => Self::Runtime(other.to_string()),
+        }
+    }
+}
+
+/// An error with its causes: `outer: inner: innermost`, each said once.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            if !said.contains(&words) {
+                write!(f, ": {words}")?;
+            }
+            said = words;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_the_status_of_the_contract() {
+        assert_eq!(Failure::fault("store.url", "bad").status() as u8, 64);
+        assert_eq!(Failure::Usage(String::new()).status() as u8, 64);
+        assert_eq!(Failure::from(StoreError::Url(String::new())).status() as u8, 64);
+        assert_eq!(Failure::from(StoreError::Unavailable(String::new())).status() as u8, 1);
+        assert_eq!(Status::Late as u8, 2);
+    }
+
+    #[test]
+    fn faults_are_told_one_a_line() {
+        let faults = Faults(vec![Fault::new("a", "first"), Fault::new("b", "second")]);
+        assert_eq!(Failure::from(faults).to_string(), "a: first\nb: second");
+    }
+}

@@ -1,0 +1,147 @@
+//! `healthcheck`: asks the running daemon whether it is ready. Needs no secret, certificate or store: it reads the
+//! admin address and nothing else, so that it works for a user who may read nothing else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::console;
+use super::failure::{Failure, Status};
+use super::invocation::Invocation;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const DEFAULT_ADDRESS: &str = "127.0.0.1:9090";
+/// Enough for any status line.
+const STATUS_LINE_BYTES: usize = 64;
+
+/// Exits 0 when `/readyz` answers 200.
+pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
+    let address = reachable(admin_address(&invocation)?);
+    let answer = timeout(DEADLINE, status_of(address)).await;
+    let words = match answer {
+        Ok(Ok(200)) => return Ok(Status::Done),
+        Ok(Ok(status)) => format!("not ready: {address} answered {status}"),
+        Ok(Err(error)) => format!("not ready: {address}: {error}"),
+        Err(_) => format!("not ready: {address} did not answer within {} s", DEADLINE.as_secs()),
+    };
+    console::tell(&words);
+    Ok(Status::Failed)
+}
+
+/// Environment before file before default, as everywhere.
+fn admin_address(invocation: &Invocation) -> Result<SocketAddr, Failure> {
+    if let Some(text) = invocation.vars.get("GATEPOST_ADMIN_LISTEN") {
+        return parse("GATEPOST_ADMIN_LISTEN", text);
+    }
+    match invocation.file.as_deref().map(address_in).transpose()?.flatten() {
+        Some(text) => parse("admin.address", &text),
+        None => parse("admin.address", DEFAULT_ADDRESS),
+    }
+}
+
+fn parse(at: &str, text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| Failure::fault(at, format!("{text:?} is not an address with a port")))
+}
+
+fn address_in(file: &Path) -> Result<Option<String>, Failure> {
+    let at = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::fault(at.to_string(), error.to_string()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| Failure::fault(at.to_string(), error.message().to_owned()))?;
+    Ok(table.get("admin").and_then(|admin| admin.get("address")).and_then(toml::Value::as_str).map(str::to_owned))
+}
+
+/// An unspecified address is where one listens, not where one connects.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn status_of(address: SocketAddr) -> std::io::Result<u16> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::with_capacity(STATUS_LINE_BYTES);
+    stream.take(STATUS_LINE_BYTES as u64).read_to_end(&mut answer).await?;
+    parse_status(&answer).ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
+}
+
+fn parse_status(answer: &[u8]) -> Option<u16> {
+    let rest = answer.strip_prefix(b"HTTP/1.1 ").or_else(|| answer.strip_prefix(b"HTTP/1.0 "))?;
+    let digits = rest.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    fn invocation(file: Option<PathBuf>, listen: Option<&str>) -> Invocation {
+        let vars: BTreeMap<_, _> =
+            listen.map(|at| ("GATEPOST_ADMIN_LISTEN".to_owned(), at.to_owned())).into_iter().collect();
+        Invocation { file, vars, clock: Clock::system() }
+    }
+
+    /// A server that answers one connection with `answer`.
+    async fn answering(answer: &'static [u8]) -> (SocketAddr, impl Future<Output = ()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /readyz HTTP/1.1\r\n"));
+            stream.write_all(answer).await.unwrap();
+        };
+        (address, server)
+    }
+
+    #[tokio::test]
+    async fn only_200_is_ready() {
+        for (answer, expected) in [
+            (&b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..], Status::Done),
+            (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", Status::Failed),
+            (b"SSH-2.0-nonsense\r\n", Status::Failed),
+            (b"", Status::Failed),
+        ] {
+            let (address, server) = answering(answer).await;
+            let text = address.to_string();
+            let (status, ()) = tokio::join!(run(invocation(None, Some(&text))), server);
+            assert_eq!(status.unwrap(), expected, "{}", String::from_utf8_lossy(answer));
+        }
+    }
+
+    #[test]
+    fn the_address_comes_from_the_environment_then_the_file_then_the_default() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("gatepost.toml");
+        std::fs::write(&file, "[admin]\naddress = \"0.0.0.0:7000\"\ntoken = { file = \"/unreadable\" }\n").unwrap();
+        let at =
+            |file: Option<&PathBuf>, listen| admin_address(&invocation(file.cloned(), listen)).unwrap().to_string();
+        assert_eq!(at(Some(&file), Some("127.0.0.1:1")), "127.0.0.1:1");
+        assert_eq!(at(Some(&file), None), "0.0.0.0:7000");
+        assert_eq!(at(None, None), DEFAULT_ADDRESS);
+        assert_eq!(admin_address(&invocation(None, Some("nowhere"))).unwrap_err().status(), Status::Wrong);
+    }
+
+    #[test]
+    fn an_unspecified_address_is_asked_on_loopback() {
+        assert_eq!(reachable("0.0.0.0:9".parse().unwrap()).to_string(), "127.0.0.1:9");
+        assert_eq!(reachable("[::]:9".parse().unwrap()).to_string(), "[::1]:9");
+        assert_eq!(reachable("10.0.0.1:9".parse().unwrap()).to_string(), "10.0.0.1:9");
+    }
+}

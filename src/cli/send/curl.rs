@@ -1,0 +1,149 @@
+//! The curl command that sends what we would send, ready to be pasted into a shell.
+
+use http::header::{CONTENT_LENGTH, HeaderMap};
+
+use super::super::shell::{pastes, printf, quote};
+use super::compose::Message;
+use super::target::Target;
+
+/// Longer bodies than this come through a pipe: Linux takes no argument of 128 KiB.
+const ARGUMENT_BYTES: usize = 64 * 1024;
+
+/// The command for `message` to `target`.
+pub(super) fn command(target: &Target, message: &Message) -> String {
+    let (pipe, data) = data(message);
+    let mut words = vec!["curl".to_owned(), "--request".to_owned(), "POST".to_owned()];
+    if target.tls {
+        words.push("--tlsv1.3".to_owned());
+    }
+    if let Some(file) = &target.ca_file {
+        words.push(format!("--cacert {}", quote(&file.to_string_lossy())));
+    }
+    // What is signed is the path as it stands; curl must not tidy it up or read it as a pattern.
+    words.push("--path-as-is --globoff".to_owned());
+    words.extend(headers(&message.head.headers));
+    words.push(data);
+    words.push(quote(&target.url()));
+    format!("{pipe}{}", words.join(" "))
+}
+
+fn headers(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH).map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        // `name:` would remove the header; `name;` sends it empty.
+        let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+        format!("--header {}", quote(&line))
+    })
+}
+
+/// What stands before curl, and the option that names the body.
+fn data(message: &Message) -> (String, String) {
+    if let Some(file) = &message.file {
+        return (String::new(), format!("--data-binary {}", quote(&format!("@{}", file.to_string_lossy()))));
+    }
+    let kept = message.body.len().saturating_sub(message.padding);
+    let body = message.body.get(..kept).unwrap_or_default();
+    let from_pipe = "--data-binary @-".to_owned();
+    if message.padding > 0 {
+        let blanks = format!("head -c {} /dev/zero | tr '\\0' ' '", message.padding);
+        return (format!("{{ {}; {blanks}; }} | ", printf(body)), from_pipe);
+    }
+    match std::str::from_utf8(body) {
+        Ok(text) if pastes(body) && body.len() <= ARGUMENT_BYTES && !text.starts_with('@') => {
+            (String::new(), format!("--data-binary {}", quote(text)))
+        }
+        // A leading @ would name a file.
+        _ => (format!("{} | ", printf(body)), from_pipe),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use bytes::Bytes;
+    use http::Request;
+
+    use super::super::fault::Expected;
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            host: "::1".to_owned(),
+            port: 8443,
+            tls: true,
+            authority: "[::1]:8443".to_owned(),
+            path: "/webhooks/a%20b?x=1&y=[2]".parse().unwrap(),
+            ca_file: Some(PathBuf::from("certs dev/ca.pem")),
+        }
+    }
+
+    fn message(body: &[u8]) -> Message {
+        let request = Request::post("/").header("x-sig", "it's=\"1\" $x").header("x-empty", "").body(()).unwrap();
+        let (head, ()) = request.into_parts();
+        let body = Bytes::copy_from_slice(body);
+        Message { head, body, file: None, padding: 0, expected: Expected::Accepted }
+    }
+
+    /// Runs `script` with a curl that prints its arguments, each on a line with a bar in front, then its stdin.
+    fn run(script: &str) -> (Vec<String>, Vec<u8>) {
+        let curl = r#"curl() { printf '|%s\n' "$@" >&2; case " $* " in *' @- '*) cat;; esac; }"#;
+        // From a file: a paste is no argument either, and may be longer than one.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{curl}\n{script}")).unwrap();
+        let output = Command::new("sh").arg(file.path()).output().unwrap();
+        assert!(output.status.success(), "{script}");
+        let arguments = String::from_utf8(output.stderr).unwrap();
+        (arguments.split('|').skip(1).map(|line| line.trim_end_matches('\n').to_owned()).collect(), output.stdout)
+    }
+
+    #[test]
+    fn pasting_it_gives_curl_what_we_would_send() {
+        let body = "{\"text\":\"it's $5\n`now`\"}";
+        let (arguments, _) = run(&command(&target(), &message(body.as_bytes())));
+        let expected = [
+            "--request",
+            "POST",
+            "--tlsv1.3",
+            "--cacert",
+            "certs dev/ca.pem",
+            "--path-as-is",
+            "--globoff",
+            "--header",
+            "x-sig: it's=\"1\" $x",
+            "--header",
+            "x-empty;",
+            "--data-binary",
+            body,
+            "https://[::1]:8443/webhooks/a%20b?x=1&y=[2]",
+        ];
+        assert_eq!(arguments, expected);
+    }
+
+    #[test]
+    fn a_body_that_no_argument_can_carry_comes_through_a_pipe() {
+        for body in [&b"\x00\xff\r\n\t%s\\"[..], b"@/etc/hostname", &vec![b'x'; 200_000]] {
+            let (arguments, stdin) = run(&command(&target(), &message(body)));
+            assert!(arguments.windows(2).any(|pair| pair == ["--data-binary", "@-"]), "{arguments:?}");
+            assert_eq!(stdin, body);
+        }
+    }
+
+    #[test]
+    fn blanks_are_made_not_printed() {
+        let mut message = message(b"{}      ");
+        message.padding = 6;
+        let line = command(&target(), &message);
+        assert!(line.len() < 400, "{line}");
+        assert_eq!(run(&line).1, b"{}      ");
+    }
+
+    #[test]
+    fn a_file_is_named_not_copied() {
+        let mut message = message(b"{}");
+        message.file = Some(PathBuf::from("my body.json"));
+        let (arguments, _) = run(&command(&target(), &message));
+        assert!(arguments.windows(2).any(|pair| pair == ["--data-binary", "@my body.json"]), "{arguments:?}");
+    }
+}

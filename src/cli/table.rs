@@ -1,0 +1,101 @@
+//! Text that a terminal can be trusted with: aligned tables, fields one a line, and control characters made visible.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
+
+/// Columns under their headings, aligned, two blanks apart. Every cell is made visible with [`visible`].
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
+    let mut widths = headings.map(|heading| heading.chars().count());
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = line(&headings.map(str::to_owned), &widths);
+    for row in &rows {
+        text.push('\n');
+        text.push_str(&line(row, &widths));
+    }
+    text
+}
+
+fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
+    let mut text = String::new();
+    for (cell, &width) in cells.iter().zip(widths) {
+        let _ = write!(text, "{cell:<width$}  ");
+    }
+    text.trim_end().to_owned()
+}
+
+/// `name  value` lines, names padded to one width. Every value is made visible with [`visible`].
+pub(super) fn fields(fields: &[(&str, String)]) -> String {
+    let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let lines =
+        fields.iter().map(|(name, value)| format!("{name:<width$}  {}", visible(value, false)).trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A body for a terminal.
+pub(super) fn body(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => visible(text, true),
+        Err(_) => format!("({} bytes that are not text; --body writes them)", bytes.len()),
+    }
+}
+
+/// Puts a body into a JSON object: as `body` where it is text, else as `body_base64`.
+pub(super) fn put_body(object: &mut Value, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object["body"] = text.into(),
+        Err(_) => object["body_base64"] = BASE64.encode(bytes).into(),
+    }
+}
+
+/// `text` with everything a terminal would act on written as an escape: a sender must not move an operator's cursor.
+/// Line ends and tabs stay when `lines`.
+pub(super) fn visible(text: &str, lines: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if lines && (c == '\n' || c == '\t') {
+            shown.push(c);
+        } else if c.is_control() || reorders(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Characters that reorder what stands around them, so that a name reads as another.
+const fn reorders(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_lines_end_clean() {
+        let rows = [["a".to_owned(), "long one".to_owned()], ["ümlaut".to_owned(), String::new()]];
+        assert_eq!(table(["ID", "WHAT"], &rows), "ID      WHAT\na       long one\nümlaut");
+        assert_eq!(table(["ID", "WHAT"], &[]), "ID  WHAT");
+    }
+
+    #[test]
+    fn fields_line_up() {
+        assert_eq!(fields(&[("id", "1".into()), ("source", "a".into())]), "id      1\nsource  a");
+    }
+
+    #[test]
+    fn a_sender_cannot_move_the_cursor_or_add_a_row() {
+        let rows = [["\u{1b}[2Jx\ny\u{202e}z".to_owned()]];
+        assert_eq!(table(["A"], &rows), "A\n\\u{1b}[2Jx\\u{a}y\\u{202e}z");
+        assert_eq!(visible("a\n\tb\r", true), "a\n\tb\\u{d}");
+    }
+}

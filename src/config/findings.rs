@@ -1,0 +1,282 @@
+//! What comes to light while the configuration is read: faults, warnings, files to watch, and where each secret came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::secret_ref::SecretRef;
+use crate::fault::Fault;
+use crate::secret::{MIN_BYTES, Secret, WeakSecret};
+
+/// The largest file that is taken for a secret; a certificate bundle or a log in its place is a mistake.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
+/// Collects, while everything is read, what is to be told at the end.
+pub struct Findings<'a> {
+    vars: &'a BTreeMap<String, String>,
+    /// Everything that is wrong.
+    pub faults: Vec<Fault>,
+    /// Everything that is allowed but worth a word.
+    pub warnings: Vec<String>,
+    /// Every file that was read or will be.
+    pub files: BTreeSet<PathBuf>,
+    /// By name of the resolved secret, where it came from.
+    pub origins: BTreeMap<String, String>,
+    /// Variables that the file refers to.
+    pub referenced: BTreeSet<String>,
+    /// Keys whose secret stands in the file itself.
+    inline: Vec<String>,
+}
+
+/// The bytes of a secret before they are judged, and where they came from.
+pub struct Raw {
+    /// As found, one trailing newline of a file removed.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// In words, without the value.
+    pub origin: String,
+}
+
+/// What became of looking something up.
+pub enum Lookup {
+    /// It is not set.
+    Unset,
+    /// It is set and wrong; the fault is recorded.
+    Faulty,
+    /// Here it is.
+    Found(Raw),
+}
+
+impl<'a> Findings<'a> {
+    /// Nothing found yet; variables are read from `vars`.
+    pub const fn new(vars: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            vars,
+            faults: Vec::new(),
+            warnings: Vec::new(),
+            files: BTreeSet::new(),
+            origins: BTreeMap::new(),
+            referenced: BTreeSet::new(),
+            inline: Vec::new(),
+        }
+    }
+
+    /// Records a fault.
+    pub fn fault(&mut self, at: impl Into<String>, problem: impl Into<String>) {
+        self.faults.push(Fault::new(at, problem));
+    }
+
+    /// Records a fault that follows from others, unless one about the same key is recorded already.
+    pub fn consequence(&mut self, at: String, problem: String) {
+        if !self.faults.iter().any(|fault| fault.at.starts_with(&at) || at.starts_with(&fault.at)) {
+            self.faults.push(Fault::new(at, problem));
+        }
+    }
+
+    /// Whether one of the first `among` faults is about `at` or something within it.
+    pub fn told(&self, at: &str, among: usize) -> bool {
+        self.faults.iter().take(among).any(|fault| fault.at.starts_with(at))
+    }
+
+    /// Records a warning.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// The value of variable `name`, or of the file that `name` with `_FILE` appended names.
+    pub fn variable(&mut self, name: &str) -> Lookup {
+        let file_name = format!("{name}_FILE");
+        match (self.vars.get(name), self.vars.get(&file_name)) {
+            (None, None) => Lookup::Unset,
+            (Some(_), Some(_)) => {
+                self.fault(name, format!("{name} and {file_name} are both set: unset one"));
+                Lookup::Faulty
+            }
+            (Some(value), None) => {
+                let bytes = Zeroizing::new(value.clone().into_bytes());
+                Lookup::Found(Raw { bytes, origin: format!("variable {name}") })
+            }
+            (None, Some(path)) if path.is_empty() => {
+                self.fault(file_name, "is set but empty: give the path of a file, or unset it");
+                Lookup::Faulty
+            }
+            (None, Some(path)) => self.file(&file_name, Path::new(path)).map_or(Lookup::Faulty, Lookup::Found),
+        }
+    }
+
+    /// What `reference`, which stands at `at`, refers to.
+    pub fn resolve(&mut self, at: &str, reference: SecretRef) -> Option<Raw> {
+        match reference {
+            SecretRef::Env(name) => {
+                let looked_up = self.variable(&name);
+                self.referenced.insert(name.clone());
+                match looked_up {
+                    Lookup::Found(raw) => Some(raw),
+                    Lookup::Faulty => None,
+                    Lookup::Unset => {
+                        self.fault(at, format!("the variable {name} is not set (nor is {name}_FILE)"));
+                        None
+                    }
+                }
+            }
+            SecretRef::File(path) => self.file(at, &path),
+            SecretRef::Value(value) => {
+                self.inline.push(at.to_owned());
+                let bytes = Zeroizing::new(value.as_bytes().to_vec());
+                Some(Raw { bytes, origin: "value in the file".to_owned() })
+            }
+            SecretRef::Plain(value) => {
+                let bytes = Zeroizing::new(value.as_bytes().to_vec());
+                Some(Raw { bytes, origin: "the file".to_owned() })
+            }
+        }
+    }
+
+    /// Takes `raw` as a secret that keys a MAC, leaving its origin; faults are told at `at`.
+    pub fn key(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+        let secret = Secret::new(std::mem::take(&mut *raw.bytes));
+        self.judged(at, &raw.origin, secret)
+    }
+
+    /// Takes `raw` as a credential that is sent or compared as it stands; faults are told at `at`.
+    pub fn token(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+        let secret = Secret::token(std::mem::take(&mut *raw.bytes));
+        self.judged(at, &raw.origin, secret)
+    }
+
+    /// A token that stands in an HTTP header, so that it must fit into one.
+    pub fn bearer(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+        let token = self.token(at, raw)?;
+        if !token.expose().iter().all(u8::is_ascii_graphic) {
+            self.fault(at, "the token holds blanks, line breaks or other bytes that cannot stand in a header");
+            return None;
+        }
+        Some(token)
+    }
+
+    /// Warns about a token that is ours to choose and too short to withstand guessing.
+    pub fn warn_if_short(&mut self, at: &str, token: &Secret) {
+        if token.expose().len() < MIN_BYTES {
+            self.warn(format!("{at}: the token is shorter than {MIN_BYTES} bytes and may be guessed"));
+        }
+    }
+
+    /// Turns what was gathered on the way into warnings.
+    pub fn close(&mut self) {
+        if !self.inline.is_empty() {
+            let keys = self.inline.join(", ");
+            self.warn(format!(
+                "secrets stand in the configuration file itself ({keys}): for development only; everybody who can read the file knows them"
+            ));
+        }
+    }
+
+    fn file(&mut self, at: &str, path: &Path) -> Option<Raw> {
+        self.files.insert(path.to_owned());
+        match read_secret(path) {
+            Ok(bytes) => Some(Raw { bytes, origin: format!("file {}", path.display()) }),
+            Err(error) => {
+                self.fault(at, format!("cannot read the secret from {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn judged(&mut self, at: &str, origin: &str, secret: Result<Secret, WeakSecret>) -> Option<Secret> {
+        let weak = match secret {
+            Ok(secret) => return Some(secret),
+            Err(weak) => weak,
+        };
+        let told = origin.strip_prefix("variable ").is_some_and(|variable| at.starts_with(variable));
+        self.fault(at, if told { weak.to_string() } else { format!("{weak} ({origin})") });
+        None
+    }
+}
+
+/// Reads a secret's file; one trailing line break, which editors and `echo` add, is not part of it.
+fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)?.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SECRET_FILE {
+        return Err(io::Error::other(format!("it is larger than {MAX_SECRET_FILE} bytes, which no secret is")));
+    }
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "a-secret-of-sufficient-length";
+
+    fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn exactly_one_trailing_newline_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        for (content, expected) in [("k", "k"), ("k\n", "k"), ("k\n\n", "k\n"), ("k\r\n", "k"), ("k \n", "k ")] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(read_secret(&path).unwrap().as_slice(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_secret_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("big");
+        std::fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
+        assert!(read_secret(&path).is_err());
+        assert!(read_secret(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_variable_and_its_file_exclude_each_other() {
+        let vars = vars(&[("S", KEY), ("S_FILE", "/nowhere")]);
+        let mut findings = Findings::new(&vars);
+        assert!(matches!(findings.variable("S"), Lookup::Faulty));
+        assert!(findings.faults[0].to_string().contains("S_FILE"));
+        assert!(matches!(findings.variable("T"), Lookup::Unset));
+    }
+
+    #[test]
+    fn a_missing_file_is_named_and_watched() {
+        let vars = vars(&[("S_FILE", "/nowhere/secret")]);
+        let mut findings = Findings::new(&vars);
+        assert!(findings.resolve("k", SecretRef::Env("S".into())).is_none());
+        assert_eq!(findings.faults[0].at, "S_FILE");
+        assert!(findings.faults[0].problem.contains("/nowhere/secret"));
+        assert!(findings.files.contains(Path::new("/nowhere/secret")));
+    }
+
+    #[test]
+    fn weak_secrets_are_told_without_their_value() {
+        let vars = vars(&[("S", "hunter2")]);
+        let mut findings = Findings::new(&vars);
+        let mut raw = findings.resolve("source[0].secrets[1]", SecretRef::Env("S".into())).unwrap();
+        assert!(findings.key("source[0].secrets[1]", &mut raw).is_none());
+        let told = findings.faults[0].to_string();
+        assert!(told.starts_with("source[0].secrets[1]: ") && told.contains("variable S"), "{told}");
+        assert!(!told.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_bearer_token_fits_into_a_header() {
+        let vars = vars(&[("GOOD", "t0ken"), ("BAD", "two\nlines")]);
+        let mut findings = Findings::new(&vars);
+        for (name, fits) in [("GOOD", true), ("BAD", false)] {
+            let mut raw = findings.resolve("t", SecretRef::Env(name.into())).unwrap();
+            assert_eq!(findings.bearer("t", &mut raw).is_some(), fits, "{name}");
+        }
+    }
+}

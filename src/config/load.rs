@@ -1,0 +1,109 @@
+//! Reads the configuration: file and environment in, a `Config` or every fault out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Table;
+
+use super::env::{self, Environment};
+use super::findings::Findings;
+use super::section::Section;
+use super::sections::{self, within};
+use super::{Config, outlets, sources};
+use crate::fault::{Fault, Faults};
+
+/// The largest configuration that is taken.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// Reads the configuration from `file`, where there is one, and `vars` (the environment, as a parameter).
+///
+/// Built-in default < file < environment. Secrets are read from their files; certificates are only named.
+///
+/// # Errors
+/// Every fault there is, each with its key, variable or file. A file that is not TOML is one fault.
+pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Config, Faults> {
+    let mut findings = Findings::new(vars);
+    let table = file.map_or_else(Table::new, |path| {
+        findings.files.insert(path.to_owned());
+        read(path).unwrap_or_else(|fault| {
+            findings.faults.push(fault);
+            Table::new()
+        })
+    });
+    // What the file does not say cannot be missed when the file cannot be read.
+    let readable = findings.faults.is_empty();
+    let config = assemble(table, vars, &mut findings);
+    if !readable {
+        findings.faults.truncate(1);
+    }
+    findings.faults = unique(std::mem::take(&mut findings.faults));
+    if findings.faults.is_empty() { Ok(config) } else { Err(Faults(findings.faults)) }
+}
+
+fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findings) -> Config {
+    let env = Environment::read(vars, findings);
+    let mut root = Section::new("", table);
+    let listener = within(&mut root, "listener", findings, |file, found| sections::listener(file, &env.process, found));
+    let tls = within(&mut root, "tls", findings, |file, found| sections::tls(file, &env.tls, found));
+    let limits = within(&mut root, "limits", findings, |file, found| sections::limits(file, &env.bounds, found));
+    let shutdown = within(&mut root, "shutdown", findings, |file, _| sections::shutdown(file));
+    let quarantine = within(&mut root, "quarantine", findings, |file, _| sections::quarantine(file));
+    let store = within(&mut root, "store", findings, |file, found| sections::store(file, &env, quarantine, found));
+    let admin = within(&mut root, "admin", findings, |file, found| sections::admin(file, &env.process, found));
+    let log = within(&mut root, "log", findings, |file, found| sections::log(file, &env.process, found));
+    let siem = within(&mut root, "siem", findings, |file, found| outlets::siem(file, &env.outlets, found));
+    let sinks = outlets::sinks(&mut root, &env.outlets, findings);
+    let sources = sources::sources(&mut root, &env, &limits, &sinks, findings);
+    root.finish(&mut findings.faults);
+    if limits.body_bytes > limits.body_memory_bytes {
+        findings
+            .fault("limits.body_bytes", "is more than limits.body_memory_bytes, so that the largest bodies never fit");
+    }
+    if admin.address == listener.address && listener.address.port() != 0 {
+        findings.fault("admin.address", format!("{} is the address of [listener] already", admin.address));
+    }
+    env::report_unknown(vars, findings);
+    findings.close();
+    Config {
+        listener,
+        tls,
+        limits,
+        shutdown,
+        store,
+        admin,
+        log,
+        sources,
+        sinks,
+        siem,
+        warnings: std::mem::take(&mut findings.warnings),
+        files: std::mem::take(&mut findings.files).into_iter().collect(),
+        origins: std::mem::take(&mut findings.origins),
+    }
+}
+
+/// Reads the file as TOML. The text is never repeated in a fault: a secret may stand on the faulty line.
+fn read(path: &Path) -> Result<Table, Fault> {
+    let place = path.display().to_string();
+    let size = std::fs::metadata(path).map_err(|error| Fault::new(&place, format!("cannot read it: {error}")))?.len();
+    if size > MAX_FILE {
+        return Err(Fault::new(place, format!("is larger than {MAX_FILE} bytes, which no configuration is")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| Fault::new(&place, format!("cannot read it: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Fault::new(&place, "expected TOML in UTF-8"))?;
+    text.parse::<Table>().map_err(|error| {
+        let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+        let at = line.map_or(place.clone(), |line| format!("{place}:{line}"));
+        Fault::new(at, format!("expected TOML: {}", error.message()))
+    })
+}
+
+/// The faults in their order, none twice.
+fn unique(faults: Vec<Fault>) -> Vec<Fault> {
+    let mut kept: Vec<Fault> = Vec::with_capacity(faults.len());
+    for fault in faults {
+        if !kept.contains(&fault) {
+            kept.push(fault);
+        }
+    }
+    kept
+}

@@ -1,0 +1,102 @@
+//! How a secret is referred to in the file: `{ env = "…" }`, `{ file = "…" }`, and `{ value = "…" }` for development.
+
+use std::path::PathBuf;
+
+use toml::Value;
+use zeroize::Zeroizing;
+
+use super::syntax;
+
+/// Where a secret is to be had from. No `Debug`: it may hold the secret itself.
+pub enum SecretRef {
+    /// The environment variable of this name, or the file that the variable with `_FILE` appended names.
+    Env(String),
+    /// This file.
+    File(PathBuf),
+    /// The value itself. For development; everybody who can read the file knows it.
+    Value(Zeroizing<String>),
+    /// A plain string where both a string and a reference may stand (`store.url`).
+    Plain(Zeroizing<String>),
+}
+
+const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
+
+impl SecretRef {
+    /// A plain string where one is allowed.
+    pub fn literal(text: String) -> Self {
+        Self::Plain(Zeroizing::new(text))
+    }
+
+    /// Reads a reference.
+    ///
+    /// # Errors
+    /// What to write instead; never the value.
+    pub fn read(value: &Value) -> Result<Self, String> {
+        let table = match value {
+            Value::Table(table) => table,
+            Value::String(_) => {
+                let advice = "use { value = \"…\" } if this is only for development";
+                return Err(format!("a secret does not stand in the file: refer to it with {WANTED}; {advice}"));
+            }
+            _ => return Err(format!("expected {WANTED}")),
+        };
+        let mut entries = table.iter();
+        match (entries.next(), entries.next()) {
+            (Some((key, Value::String(text))), None) => Self::from_pair(key, text),
+            (Some((key, _)), None) if ["env", "file", "value"].contains(&key.as_str()) => {
+                Err(format!("expected a string after `{key} =`"))
+            }
+            _ => Err(format!("expected exactly one of env, file and value: {WANTED}")),
+        }
+    }
+
+    fn from_pair(key: &str, text: &str) -> Result<Self, String> {
+        match key {
+            "env" => syntax::variable(text).map(Self::Env),
+            "file" => syntax::file(text).map(Self::File),
+            "value" => Ok(Self::Value(Zeroizing::new(text.to_owned()))),
+            _ => Err(format!("expected {WANTED}, found the key {key:?}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<SecretRef, String> {
+        let table: toml::Table = format!("s = {text}").parse().unwrap();
+        SecretRef::read(&table["s"])
+    }
+
+    #[test]
+    fn the_three_forms_are_read() {
+        assert!(matches!(read("{ env = 'A_B' }"), Ok(SecretRef::Env(name)) if name == "A_B"));
+        assert!(matches!(read("{ file = '/x' }"), Ok(SecretRef::File(path)) if path.to_str() == Some("/x")));
+        assert!(matches!(read("{ value = 'v' }"), Ok(SecretRef::Value(value)) if *value == "v"));
+    }
+
+    #[test]
+    fn a_literal_is_refused_with_advice_and_not_repeated() {
+        let problem = read("'hunter2-hunter2-hunter2'").err().unwrap();
+        assert!(problem.contains("{ env = ") && problem.contains("{ file = "), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "{}",
+            "{ env = 'A', file = '/x' }",
+            "{ env = 1 }",
+            "{ vault = 'x' }",
+            "{ env = '' }",
+            "{ env = 'A=B' }",
+            "{ file = '' }",
+            "7",
+            "[]",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! All sources together: those of the file, those of the environment, and what must hold between them.
+
+use std::time::Duration;
+
+use toml::Table;
+
+use super::enabled::{self, Enabled};
+use super::env::Environment;
+use super::findings::Findings;
+use super::section::Section;
+use super::sections::{from_env, plain};
+use super::source::{self, AllowedIps, Defaults, Place};
+use super::{Limits, Source, outlets, syntax};
+use crate::event::Name;
+use crate::scheme::{PRESETS, Preset, preset};
+use crate::server::networks::Networks;
+use crate::sink;
+
+/// Every source, in the order of the file and then of the documentation.
+pub fn sources(
+    root: &mut Section,
+    env: &Environment,
+    limits: &Limits,
+    sinks: &[sink::Settings],
+    findings: &mut Findings,
+) -> Vec<Source> {
+    let defaults = defaults(env, limits, sinks, findings);
+    let mut enabled = enabled::sources(&env.cxone, findings);
+    let service = env.cxone.cxone_aws_service.as_deref();
+    let mut all = All { sources: Vec::new(), places: Vec::new() };
+    let sections = root.tables("source");
+    let none = sections.is_empty() && enabled.is_empty() && !root.faulted("source");
+    for section in sections {
+        from_file(section, &mut enabled, service, &defaults, &mut all, findings);
+    }
+    for enabled in enabled {
+        let place = Place { file: None, variable: Some(enabled.variable) };
+        let mut section = Section::new(enabled.variable, Table::new());
+        let identity = (Name::from(enabled.preset.name), enabled.preset);
+        let source = source::overlay(&mut section, identity, Some(enabled.material), &defaults, findings, &place);
+        section.finish(&mut findings.faults);
+        all.add(source, service, place, findings);
+    }
+    if none {
+        let variables = "CXONE_AWS_ACCESS_KEY with its companions, COGNIGY_WEBHOOK_SECRETS, NICE_WEBHOOK_SECRETS or CXONE_EXPERT_WEBHOOK_SECRETS";
+        findings.fault("source", format!("there is no source: add a [[source]] to the file, or set {variables}"));
+    }
+    warn_about_service(service, &all.sources, findings);
+    warn_about_window(env, &all.sources, findings);
+    warn_about_shared_secrets(&all, findings);
+    all.sources
+}
+
+/// The sources so far, and how each is named in faults.
+struct All {
+    sources: Vec<Source>,
+    places: Vec<Place>,
+}
+
+impl All {
+    fn add(&mut self, mut source: Source, service: Option<&str>, place: Place, findings: &mut Findings) {
+        if source.name.as_str() == "cxone" && source.scheme.service.is_some() {
+            source.scheme.service = service.map(str::to_owned).or(source.scheme.service);
+        }
+        source::judge(&source, &place, findings);
+        for other in &self.sources {
+            if other.name == source.name {
+                findings.fault(place.at("name"), format!("another source is called {} too", source.name));
+            }
+            if other.path == source.path && !source.path.is_empty() {
+                let problem = format!(
+                    "{} is the path of source {} already; sources need paths of their own",
+                    source.path, other.name
+                );
+                findings.fault(place.at("path"), problem);
+            }
+        }
+        self.sources.push(source);
+        self.places.push(place);
+    }
+}
+
+fn from_file(
+    mut section: Section,
+    enabled: &mut Vec<Enabled>,
+    service: Option<&str>,
+    defaults: &Defaults,
+    all: &mut All,
+    findings: &mut Findings,
+) {
+    section.require("name", "is missing: every source needs one of its own");
+    section.require("preset", &format!("is missing: one of {}", preset_names()));
+    let name = section.parse("name", syntax::name);
+    let Some(preset) = section.parse("preset", known_preset) else {
+        section.forgive();
+        return section.finish(&mut findings.faults);
+    };
+    let same =
+        enabled.iter().position(|enabled| name.as_ref().is_some_and(|name| name.as_str() == enabled.preset.name));
+    let mut over = same.map(|index| enabled.remove(index));
+    if let Some(enabled) = over.take_if(|enabled| enabled.preset.family != preset.family) {
+        let problem = format!(
+            "{} is set for a source of this name, but not for preset {}: call it something else",
+            enabled.variable, preset.name
+        );
+        section.fault("name", problem);
+    }
+    let place = Place { file: Some(section.at("")), variable: over.as_ref().map(|enabled| enabled.variable) };
+    let identity = (name.unwrap_or_else(|| Name::from("?")), preset);
+    let source =
+        source::overlay(&mut section, identity, over.map(|enabled| enabled.material), defaults, findings, &place);
+    section.finish(&mut findings.faults);
+    all.add(source, service, place, findings);
+}
+
+fn known_preset(text: &str) -> Result<&'static Preset, String> {
+    preset(text).ok_or_else(|| format!("expected one of {}, found {text:?}", preset_names()))
+}
+
+fn preset_names() -> String {
+    PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ")
+}
+
+fn defaults<'a>(
+    env: &Environment,
+    limits: &'a Limits,
+    sinks: &'a [sink::Settings],
+    findings: &mut Findings,
+) -> Defaults<'a> {
+    let allowed_ips = match env.sources.gatepost_allowed_ips.as_deref() {
+        None => AllowedIps::Unset,
+        Some("any") => AllowedIps::Set(Networks::Any),
+        Some(list) => match source::networks(list.split(',').map(str::trim)) {
+            Ok(networks) => AllowedIps::Set(networks),
+            Err(problems) => {
+                for problem in problems {
+                    findings.fault("GATEPOST_ALLOWED_IPS", problem);
+                }
+                AllowedIps::Faulty
+            }
+        },
+    };
+    let window = source::DRIFT.start().as_secs()..=source::DRIFT.end().as_secs();
+    let read = |text: &str| plain(text, &window).map(Duration::from_secs);
+    let drift = env.sources.gatepost_max_drift_seconds.as_ref();
+    Defaults {
+        allowed_ips,
+        max_drift: from_env(findings, "GATEPOST_MAX_DRIFT_SECONDS", drift, read).unwrap_or(Duration::from_secs(300)),
+        limits,
+        sinks,
+        always: env.outlets.gatepost_forward_url.as_ref().map(|_| outlets::FORWARD.into()),
+    }
+}
+
+fn warn_about_service(service: Option<&str>, sources: &[Source], findings: &mut Findings) {
+    if service.is_some() && !sources.iter().any(|source| source.name.as_str() == "cxone") {
+        findings.warn("CXONE_AWS_SERVICE is set, but there is no source cxone for it");
+    }
+}
+
+fn warn_about_window(env: &Environment, sources: &[Source], findings: &mut Findings) {
+    let windowed = sources.iter().any(|source| source::has_timestamp(&source.scheme));
+    if env.sources.gatepost_max_drift_seconds.is_some() && !windowed && !sources.is_empty() {
+        findings.warn("GATEPOST_MAX_DRIFT_SECONDS is set, but no source has a timestamp to hold against it");
+    }
+}
+
+/// One warning for each pair of sources that share a secret: what one vendor signs, the other source believes.
+fn warn_about_shared_secrets(all: &All, findings: &mut Findings) {
+    let sources: Vec<(&Source, &Place)> = all.sources.iter().zip(&all.places).collect();
+    for (index, (one, one_place)) in sources.iter().enumerate() {
+        for (other, other_place) in &sources[index + 1..] {
+            // One variable enables both Cognigy sources: that is how the vendor signs, and nothing to mend.
+            let by_design = one_place.variable.is_some() && one_place.variable == other_place.variable;
+            if !by_design && shares(one, other) {
+                let risk = "whoever signs for one is believed by the other";
+                findings.warn(format!("sources {} and {} share a secret: {risk}", one.name, other.name));
+            }
+        }
+    }
+}
+
+fn shares(one: &Source, other: &Source) -> bool {
+    let secrets = |source: &Source| {
+        let keys = source.scheme.keys.iter().map(|key| key.secret.clone());
+        source.scheme.secrets.iter().cloned().chain(keys).collect::<Vec<_>>()
+    };
+    let others = secrets(other);
+    secrets(one).iter().any(|secret| others.iter().any(|other| secret.same_as(other)))
+}

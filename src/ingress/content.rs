@@ -1,0 +1,64 @@
+//! Content type and coding: only what the source takes, and nothing compressed, ever.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Request, Response};
+use tower_http::validate_request::ValidateRequest;
+
+use super::reject::Reject;
+use super::source::Source;
+
+/// Refuses other media types with 415, before anything about the sender is looked at.
+#[derive(Clone)]
+pub struct Content(pub Arc<Source>);
+
+impl<B> ValidateRequest<B> for Content {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+        judge(request.headers(), &self.0.config.content_types)
+            .map_err(|why| Reject::UnsupportedMediaType(why).into_response())
+    }
+}
+
+fn judge(headers: &HeaderMap, taken: &[String]) -> Result<(), &'static str> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(content_type), None) = (types.next(), types.next()) else {
+        return Err("exactly one Content-Type is needed");
+    };
+    let essence = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if !taken.iter().any(|known| essence.eq_ignore_ascii_case(known.as_bytes())) {
+        return Err("this Content-Type is not taken here");
+    }
+    let identity =
+        |coding: &[u8]| coding.trim_ascii().is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    if codings.all(identity) { Ok(()) } else { Err("Content-Encoding must be absent or identity") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(lines: &[(&'static str, &'static str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        judge(&headers, &["application/json".to_owned()]).is_ok()
+    }
+
+    #[test]
+    fn one_known_type_with_any_parameters_and_no_coding() {
+        assert!(judged(&[("content-type", "application/json")]));
+        assert!(judged(&[("content-type", "Application/JSON ; charset=utf-8")]));
+        assert!(judged(&[("content-type", "application/json"), ("content-encoding", "identity")]));
+        assert!(!judged(&[]));
+        assert!(!judged(&[("content-type", "application/jsonp")]));
+        assert!(!judged(&[("content-type", "application/json"), ("content-type", "application/json")]));
+        assert!(!judged(&[("content-type", "application/json"), ("content-encoding", "gzip")]));
+        assert!(!judged(&[("content-type", "application/json"), ("content-encoding", "identity, aws-chunked")]));
+    }
+}

@@ -1,0 +1,186 @@
+//! What is picked out of a verified body: id, type, required fields and the few texts that records and answers show.
+
+use std::borrow::Cow;
+
+use http::request::Parts;
+
+use crate::config::{self, IdRule, TypeRule};
+use crate::event::{EventId, Payload};
+use crate::scheme::{Answer, BodyFormat};
+
+use super::json::{self, Found, Pointer, Value};
+use super::reject::Reject;
+use super::text;
+
+/// Which values of a source's bodies are wanted; made once per source.
+pub struct Wanted {
+    pointers: Vec<Pointer>,
+    required: Vec<String>,
+    id: IdRule,
+    kind: TypeRule,
+    fallback_kind: &'static str,
+    body_format: BodyFormat,
+    answer: Answer,
+}
+
+/// What a body held.
+pub struct Fields {
+    /// The event id.
+    pub id: EventId,
+    /// The event type.
+    pub kind: String,
+    /// `/botId`
+    pub bot_id: Option<String>,
+    /// `/intent`
+    pub intent: Option<String>,
+    /// `/sessionId`, where the answer repeats it.
+    pub session_id: Option<String>,
+}
+
+/// Where the values that every source is asked for stand among the pointers; required fields come behind them.
+const ID: usize = 0;
+const KIND: usize = 1;
+const BOT_ID: usize = 2;
+const INTENT: usize = 3;
+const SESSION_ID: usize = 4;
+const REQUIRED: usize = 5;
+
+impl Wanted {
+    /// What `source` wants of its bodies.
+    #[must_use]
+    pub fn new(source: &config::Source) -> Self {
+        // A pointer through a name that no sender uses finds nothing: cheaper than an option at every use.
+        let nothing = || Pointer::new("/\0");
+        let id = if let IdRule::Pointer(pointer) = &source.event_id { Pointer::new(pointer) } else { nothing() };
+        let kind = if let TypeRule::Pointer(pointer) = &source.event_type { Pointer::new(pointer) } else { nothing() };
+        let mut pointers = vec![id, kind, Pointer::new("/botId"), Pointer::new("/intent"), Pointer::new("/sessionId")];
+        pointers.extend(source.required_fields.iter().map(|field| Pointer::new(field)));
+        Self {
+            pointers,
+            required: source.required_fields.clone(),
+            id: source.event_id.clone(),
+            kind: source.event_type.clone(),
+            fallback_kind: source.preset.name,
+            body_format: source.body_format,
+            answer: source.preset.answer,
+        }
+    }
+
+    /// Picks the fields out of a verified request.
+    ///
+    /// # Errors
+    /// [`Reject::InvalidJson`], [`Reject::MissingFields`] or [`Reject::InvalidEventId`], in this order.
+    pub fn pick(&self, head: &Parts, payload: &Payload) -> Result<Fields, Reject> {
+        let found = match (json::scan(payload.bytes(), &self.pointers), self.body_format) {
+            (Ok(found), _) => found,
+            (Err(fault), BodyFormat::Json) => return Err(Reject::InvalidJson(Cow::from(fault))),
+            (Err(_), BodyFormat::Any) => vec![Found::default(); self.pointers.len()],
+        };
+        self.required(&found)?;
+        let id = match &self.id {
+            IdRule::Pointer(_) => id_in_body(found[ID])?,
+            IdRule::Header(name) => Some(id_in_header(head, name)?),
+            IdRule::Digest => None,
+        };
+        let text_at = |index: usize| found[index].value.and_then(|value| value.text());
+        Ok(Fields {
+            id: id.unwrap_or_else(|| EventId::of_digest(&payload.digest())),
+            kind: self.kind(head, found[KIND]),
+            bot_id: text_at(BOT_ID),
+            intent: text_at(INTENT),
+            session_id: if self.answer == Answer::Processed { text_at(SESSION_ID) } else { None },
+        })
+    }
+
+    fn required(&self, found: &[Found<'_>]) -> Result<(), Reject> {
+        let holds_something = |found: &Found<'_>| match found.value {
+            None | Some(Value::Null) => false,
+            Some(Value::String(raw)) => raw != "\"\"",
+            Some(Value::Number(_) | Value::Other) => true,
+        };
+        let fields = self.required.iter().zip(&found[REQUIRED..]);
+        let missing: Vec<&str> =
+            fields.filter(|(_, found)| !holds_something(found)).map(|(pointer, _)| pointer.as_str()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Reject::MissingFields(missing.join(", "))) }
+    }
+
+    fn kind(&self, head: &Parts, found: Found<'_>) -> String {
+        let kind = match &self.kind {
+            TypeRule::Pointer(_) => match found.value {
+                Some(Value::Number(number)) => Some(number.to_owned()),
+                value => value.and_then(|value| value.text()),
+            },
+            TypeRule::Header(name) => {
+                head.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+            }
+            TypeRule::Literal(kind) => Some(kind.clone()),
+        };
+        let kind = kind.filter(|kind| !kind.is_empty() && !kind.chars().any(char::is_control));
+        kind.map_or_else(|| self.fallback_kind.to_owned(), |kind| text::clip(&kind).to_owned())
+    }
+}
+
+/// The id at the pointer; `None` where there is none, so that the digest stands in.
+fn id_in_body(found: Found<'_>) -> Result<Option<EventId>, Reject> {
+    if found.twice {
+        return Err(Reject::InvalidEventId("the event id stands twice"));
+    }
+    let text = match found.value {
+        None => return Ok(None),
+        Some(value @ Value::String(_)) => value.text(),
+        Some(Value::Number(number)) if is_integer(number) => Some(number.to_owned()),
+        Some(_) => None,
+    };
+    let text = text.ok_or(Reject::InvalidEventId("the event id must be a string or an integer"))?;
+    EventId::new(&text).map(Some).ok_or(Reject::InvalidEventId(UNFIT))
+}
+
+const UNFIT: &str = "the event id must have 1 to 256 bytes and no control characters";
+
+fn is_integer(number: &str) -> bool {
+    number.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit())
+}
+
+/// The id in a header that the signature covers; the scheme has seen to it that it stands once.
+fn id_in_header(head: &Parts, name: &str) -> Result<EventId, Reject> {
+    let value = head.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    value.and_then(EventId::new).ok_or(Reject::InvalidEventId(UNFIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(body: &str) -> Result<Option<String>, Reject> {
+        let found = json::scan(body.as_bytes(), &[Pointer::new("/id")]).unwrap()[0];
+        id_in_body(found).map(|id| id.map(|id| id.as_str().to_owned()))
+    }
+
+    #[test]
+    fn an_id_is_a_string_or_an_integer_or_absent() {
+        assert_eq!(id(r#"{"id":"a\u0062"}"#), Ok(Some("ab".into())));
+        assert_eq!(id(r#"{"id":123456789012345678901234567890}"#), Ok(Some("123456789012345678901234567890".into())));
+        assert_eq!(id(r#"{"id":-7}"#), Ok(Some("-7".into())));
+        assert_eq!(id("{}"), Ok(None));
+    }
+
+    #[test]
+    fn anything_else_there_is_refused_rather_than_guessed() {
+        let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(257));
+        for body in [
+            r#"{"id":null}"#,
+            r#"{"id":""}"#,
+            r#"{"id":1.0}"#,
+            r#"{"id":1e3}"#,
+            r#"{"id":true}"#,
+            r#"{"id":[]}"#,
+            r#"{"id":{}}"#,
+            r#"{"id":"a\u0000"}"#,
+            r#"{"id":"a\u007f"}"#,
+            r#"{"id":1,"id":1}"#,
+            &long,
+        ] {
+            assert!(matches!(id(body), Err(Reject::InvalidEventId(_))), "{body}");
+        }
+    }
+}

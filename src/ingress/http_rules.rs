@@ -1,0 +1,93 @@
+//! HTTP rules that hyper leaves to its user: one host, no transfer coding but `chunked`, POST.
+
+use axum::body::Body;
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::{Method, Request, Response, Version};
+use tower_http::validate_request::ValidateRequest;
+
+use super::reject::Reject;
+
+/// Refuses what RFC 9112 3.2 and 6.1 and RFC 9113 8.3.1 tell a server to refuse.
+#[derive(Clone, Copy)]
+pub struct WellFormed;
+
+impl<B> ValidateRequest<B> for WellFormed {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+        host(request).and_then(|()| transfer_coding(request)).map_err(Reject::into_response)
+    }
+}
+
+/// Exactly one host: a second one, or one that differs from `:authority`, lets two programs see two requests.
+fn host<B>(request: &Request<B>) -> Result<(), Reject> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, authority) = (hosts.next(), request.uri().authority());
+    if hosts.next().is_some() {
+        return Err(Reject::BadRequest("more than one Host"));
+    }
+    match (request.version(), host, authority) {
+        (Version::HTTP_11, None, _) => Err(Reject::BadRequest("no Host")),
+        (Version::HTTP_2, None, None) => Err(Reject::BadRequest("no :authority")),
+        (Version::HTTP_2, Some(host), Some(authority))
+            if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            Err(Reject::BadRequest("Host differs from :authority"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn transfer_coding<B>(request: &Request<B>) -> Result<(), Reject> {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(_), _) if request.version() == Version::HTTP_10 => {
+            Err(Reject::BadRequest("Transfer-Encoding in HTTP/1.0"))
+        }
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Reject::UnknownTransferCoding),
+    }
+}
+
+/// A webhook is POSTed.
+#[derive(Clone, Copy)]
+pub struct OnlyPost;
+
+impl<B> ValidateRequest<B> for OnlyPost {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+        if request.method() == Method::POST { Ok(()) } else { Err(Reject::MethodNotAllowed.into_response()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(request: http::request::Builder) -> Result<(), http::StatusCode> {
+        WellFormed.validate(&mut request.body(()).unwrap()).map_err(|response| response.status())
+    }
+
+    #[test]
+    fn one_host_and_one_coding() {
+        let request = || Request::builder().version(Version::HTTP_11);
+        assert!(judged(request().header("host", "a")).is_ok());
+        assert_eq!(judged(request()), Err(http::StatusCode::BAD_REQUEST));
+        assert_eq!(judged(request().header("host", "a").header("host", "a")), Err(http::StatusCode::BAD_REQUEST));
+        let chunked = || request().header("host", "a").header("transfer-encoding", "Chunked");
+        assert!(judged(chunked()).is_ok());
+        assert_eq!(judged(chunked().header("transfer-encoding", "chunked")), Err(http::StatusCode::NOT_IMPLEMENTED));
+        let gzip = request().header("host", "a").header("transfer-encoding", "gzip, chunked");
+        assert_eq!(judged(gzip), Err(http::StatusCode::NOT_IMPLEMENTED));
+    }
+
+    #[test]
+    fn in_http_2_the_host_is_the_authority() {
+        let request = || Request::builder().version(Version::HTTP_2).uri("https://a.example/x");
+        assert!(judged(request()).is_ok());
+        assert!(judged(request().header("host", "A.example")).is_ok());
+        assert_eq!(judged(request().header("host", "b.example")), Err(http::StatusCode::BAD_REQUEST));
+    }
+}

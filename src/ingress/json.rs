@@ -1,0 +1,479 @@
+//! JSON, once: a strict pass over a verified body that picks out a few values and builds nothing.
+//!
+//! Stricter than most parsers where two of them could disagree: one object, nothing after it, no byte-order mark, no
+//! lone surrogates (RFC 8259 8.2), at most [`MAX_DEPTH`] levels. Numbers are checked, never converted.
+
+use std::borrow::Cow;
+
+/// Objects and arrays within each other, the outermost counted.
+pub const MAX_DEPTH: usize = 128;
+/// How many pointers one scan can follow: they travel as bits of a word.
+pub const MAX_POINTERS: usize = 64;
+
+/// RFC 6901 pointer, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// Takes `/a/b~1c` apart.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+    }
+}
+
+/// What stands at a pointer, as spelled in the body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value<'a> {
+    /// With its quotes and escapes.
+    String(&'a str),
+    /// As spelled.
+    Number(&'a str),
+    /// `true`, `false`, an array or an object.
+    Other,
+    /// `null`
+    Null,
+}
+
+impl Value<'_> {
+    /// The text of a string, unescaped.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::String(raw) => serde_json::from_str(raw).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// What a scan found at one pointer.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Found<'a> {
+    /// The first value there.
+    pub value: Option<Value<'a>>,
+    /// Whether some name on the way stands twice in its object, so that parsers may disagree about the value.
+    pub twice: bool,
+}
+
+/// Why a body is not one JSON object, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotJson {
+    what: &'static str,
+    at: usize,
+}
+
+impl From<NotJson> for Cow<'static, str> {
+    fn from(fault: NotJson) -> Self {
+        format!("{} at byte {}", fault.what, fault.at).into()
+    }
+}
+
+/// Checks that `body` is one JSON object and finds what stands at `pointers` (at most [`MAX_POINTERS`] are followed).
+///
+/// # Errors
+/// [`NotJson`] at the first byte that breaks a rule.
+pub fn scan<'a>(body: &'a [u8], pointers: &[Pointer]) -> Result<Vec<Found<'a>>, NotJson> {
+    let text = std::str::from_utf8(body).map_err(|error| NotJson { what: "not UTF-8", at: error.valid_up_to() })?;
+    let followed = &pointers[..pointers.len().min(MAX_POINTERS)];
+    let mut scanner = Scanner { text, at: 0, pointers: followed, found: vec![Found::default(); pointers.len()] };
+    scanner.blanks();
+    if scanner.peek() != Some(b'{') {
+        return Err(scanner.fault("expected an object"));
+    }
+    scanner.object(0, all(followed.len()))?;
+    scanner.blanks();
+    if scanner.peek().is_some() { Err(scanner.fault("something follows the object")) } else { Ok(scanner.found) }
+}
+
+/// Pointers still being followed, one bit each.
+type Followed = u64;
+
+const fn all(count: usize) -> Followed {
+    if count >= MAX_POINTERS { Followed::MAX } else { (1 << count) - 1 }
+}
+
+struct Scanner<'a, 'p> {
+    text: &'a str,
+    at: usize,
+    pointers: &'p [Pointer],
+    found: Vec<Found<'a>>,
+}
+
+impl<'a> Scanner<'a, '_> {
+    const fn fault(&self, what: &'static str) -> NotJson {
+        NotJson { what, at: self.at }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), NotJson> {
+        self.blanks();
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.fault(what))
+        }
+    }
+
+    /// Whether the list goes on after an item: true at a comma, false at `close`.
+    fn more(&mut self, close: u8) -> Result<bool, NotJson> {
+        self.blanks();
+        let next = self.peek();
+        self.at += 1;
+        match next {
+            Some(b',') => Ok(true),
+            Some(byte) if byte == close => Ok(false),
+            _ => {
+                self.at -= 1;
+                Err(self.fault("expected a comma or the end of the list"))
+            }
+        }
+    }
+
+    /// Whether an object or array that has just been opened is empty; then it is closed as well.
+    fn empty(&mut self, close: u8) -> bool {
+        self.at += 1;
+        self.blanks();
+        let empty = self.peek() == Some(close);
+        self.at += usize::from(empty);
+        empty
+    }
+
+    fn object(&mut self, depth: usize, followed: Followed) -> Result<(), NotJson> {
+        if depth == MAX_DEPTH {
+            return Err(self.fault("nested too deeply"));
+        }
+        if self.empty(b'}') {
+            return Ok(());
+        }
+        let mut seen = 0;
+        loop {
+            self.blanks();
+            let name = self.string()?;
+            self.expect(b':', "expected a colon")?;
+            let onward = if followed == 0 { 0 } else { self.named(name, depth, followed) };
+            self.twice(seen & onward);
+            seen |= onward;
+            self.value(depth + 1, onward)?;
+            if !self.more(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize, followed: Followed) -> Result<(), NotJson> {
+        if depth == MAX_DEPTH {
+            return Err(self.fault("nested too deeply"));
+        }
+        if self.empty(b']') {
+            return Ok(());
+        }
+        let mut index = 0_usize;
+        loop {
+            let onward = if followed == 0 { 0 } else { self.matching(&index.to_string(), depth, followed) };
+            self.value(depth + 1, onward)?;
+            if !self.more(b']')? {
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+
+    /// The pointers that go on through member `name` (raw) at `depth`.
+    fn named(&self, name: &str, depth: usize, followed: Followed) -> Followed {
+        if name.contains('\\') {
+            serde_json::from_str::<String>(name).map_or(0, |name| self.matching(&name, depth, followed))
+        } else {
+            self.matching(&name[1..name.len() - 1], depth, followed)
+        }
+    }
+
+    fn matching(&self, name: &str, depth: usize, followed: Followed) -> Followed {
+        let goes_on = |index: &usize| {
+            followed & (1 << index) != 0 && self.pointers[*index].0.get(depth).is_some_and(|token| token == name)
+        };
+        (0..self.pointers.len()).filter(goes_on).fold(0, |onward, index| onward | 1 << index)
+    }
+
+    fn twice(&mut self, pointers: Followed) {
+        for (index, found) in self.found.iter_mut().enumerate().take(MAX_POINTERS) {
+            found.twice |= pointers & (1 << index) != 0;
+        }
+    }
+
+    /// A value `depth` names below the top, with the pointers that lead to or through it.
+    fn value(&mut self, depth: usize, followed: Followed) -> Result<(), NotJson> {
+        self.blanks();
+        let start = self.at;
+        let kind: fn(&'a str) -> Value<'a> = match self.peek() {
+            Some(b'{') => self.object(depth, followed).map(|()| other as _)?,
+            Some(b'[') => self.array(depth, followed).map(|()| other as _)?,
+            Some(b'"') => self.string().map(|_| Value::String as _)?,
+            Some(b't') => self.word("true").map(|()| other as _)?,
+            Some(b'f') => self.word("false").map(|()| other as _)?,
+            Some(b'n') => self.word("null").map(|()| null as _)?,
+            _ => self.number().map(|()| Value::Number as _)?,
+        };
+        if followed != 0 {
+            let value = kind(&self.text[start..self.at]);
+            let ends_here = |index: usize| followed & (1 << index) != 0 && self.pointers[index].0.len() == depth;
+            for index in (0..self.pointers.len()).filter(|index| ends_here(*index)) {
+                self.found[index].value.get_or_insert(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), NotJson> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(self.fault("expected a value"))
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), NotJson> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.fault("expected a digit")) } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<(), NotJson> {
+        let sign = usize::from(self.peek() == Some(b'-'));
+        self.at += sign;
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ if sign == 0 => return Err(self.fault("expected a value")),
+            _ => return Err(self.fault("expected a digit")),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// A string; returns it with its quotes.
+    fn string(&mut self) -> Result<&'a str, NotJson> {
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("expected a string"));
+        }
+        self.at += 1;
+        loop {
+            self.plain();
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(&self.text[start..self.at]);
+                }
+                Some(b'\\') => self.escape()?,
+                Some(0..0x20) => return Err(self.fault("control character in a string")),
+                Some(_) => self.at += 1,
+                None => return Err(self.fault("unfinished string")),
+            }
+        }
+    }
+
+    /// Skips eight bytes at a time while none of them is a quote, a backslash or a control character.
+    fn plain(&mut self) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        // The high bit of each byte below `bound`, which is at most 0x80; bytes from 0x80 up never show.
+        let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
+        while let Some(chunk) = self.text.as_bytes()[self.at..].first_chunk::<8>() {
+            let word = u64::from_ne_bytes(*chunk);
+            let stops = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
+            if stops != 0 {
+                return;
+            }
+            self.at += 8;
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), NotJson> {
+        self.at += 1;
+        let escaped = self.peek();
+        match escaped {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => match self.unit()? {
+                0xd800..0xdc00 => self.low_surrogate(),
+                0xdc00..0xe000 => Err(self.fault("lone surrogate")),
+                _ => Ok(()),
+            },
+            _ => Err(self.fault("unknown escape")),
+        }
+    }
+
+    fn low_surrogate(&mut self) -> Result<(), NotJson> {
+        if self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+            self.at += 1;
+            if matches!(self.unit()?, 0xdc00..0xe000) {
+                return Ok(());
+            }
+        }
+        Err(self.fault("lone surrogate"))
+    }
+
+    /// The four hex digits after `u`, at which the scanner stands.
+    fn unit(&mut self) -> Result<u16, NotJson> {
+        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        let unit = digits.and_then(|digits| u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        let unit = unit.ok_or_else(|| self.fault("expected four hex digits"))?;
+        self.at += 5;
+        Ok(unit)
+    }
+}
+
+const fn other(_: &str) -> Value<'_> {
+    Value::Other
+}
+
+const fn null(_: &str) -> Value<'_> {
+    Value::Null
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found<'a>(body: &'a str, pointer: &str) -> Found<'a> {
+        scan(body.as_bytes(), &[Pointer::new(pointer)]).unwrap()[0]
+    }
+
+    #[test]
+    fn finds_what_stands_at_a_pointer() {
+        let body = r#" {"a":{"id":"x\u0041"},"b~/c":[{"n":-1.5e3},null],"\u0069d":7} "#;
+        assert_eq!(found(body, "/a/id").value.unwrap().text().unwrap(), "xA");
+        assert_eq!(found(body, "/b~0~1c/0/n").value, Some(Value::Number("-1.5e3")));
+        assert_eq!(found(body, "/b~0~1c/1").value, Some(Value::Null));
+        assert_eq!(found(body, "/id").value, Some(Value::Number("7")));
+        assert_eq!(found(body, "/a").value, Some(Value::Other));
+        assert_eq!(found(body, "/a/id/x"), Found::default());
+        assert_eq!(found(body, "/nope"), Found::default());
+    }
+
+    #[test]
+    fn says_when_a_name_on_the_way_stands_twice() {
+        assert!(found(r#"{"id":1,"id":1}"#, "/id").twice);
+        assert!(found(r#"{"id":1,"\u0069d":2}"#, "/id").twice);
+        assert!(found(r#"{"a":{},"a":{"id":2}}"#, "/a/id").twice);
+        assert!(!found(r#"{"x":1,"x":2,"a":{"id":1},"id":2}"#, "/id").twice);
+    }
+
+    #[test]
+    fn refuses_what_parsers_disagree_about() {
+        for body in [
+            "",
+            "[]",
+            "1",
+            "\u{feff}{}",
+            "{} x",
+            "{}{}",
+            "{",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":[1,]}"#,
+            r#"{a:1}"#,
+            r#"{"a":01}"#,
+            r#"{"a":1.}"#,
+            r#"{"a":.5}"#,
+            r#"{"a":-}"#,
+            r#"{"a":+1}"#,
+            r#"{"a":1e}"#,
+            r#"{"a":tru}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":"\x"}"#,
+            r#"{"a":"\u12g4"}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":"\udc00"}"#,
+            r#"{"a":"\ud800\u0041"}"#,
+            r#"{"\ud800":1}"#,
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":'b'}",
+            "{\"a\":1 /* */}",
+            "{\"a\":\"unfinished",
+            "{\"a\":1\u{a0}}",
+        ] {
+            assert!(scan(body.as_bytes(), &[]).is_err(), "{body}");
+        }
+        assert!(scan(b"{\"a\":\"\xff\"}", &[]).is_err());
+    }
+
+    #[test]
+    fn takes_a_hundred_and_twenty_eight_levels_and_no_more() {
+        let nested = |levels: usize| format!("{}{{}}{}", "{\"a\":".repeat(levels - 1), "}".repeat(levels - 1));
+        assert!(scan(nested(MAX_DEPTH).as_bytes(), &[]).is_ok());
+        assert!(scan(nested(MAX_DEPTH + 1).as_bytes(), &[]).is_err());
+        let arrays = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert!(scan(arrays(MAX_DEPTH).as_bytes(), &[]).is_ok());
+        assert!(scan(arrays(MAX_DEPTH + 1).as_bytes(), &[]).is_err());
+        assert!(scan("[".repeat(1_000_000).as_bytes(), &[]).is_err());
+        assert!(scan(format!("{{\"a\":{}", "[".repeat(1_000_000)).as_bytes(), &[]).is_err());
+    }
+
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            ".{0,20}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(5, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                proptest::collection::btree_map(".{0,8}", inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn takes_all_that_serde_json_writes(id in ".{0,40}", rest in value()) {
+            let object = serde_json::json!({ "id": id, "rest": rest });
+            for body in [serde_json::to_string(&object).unwrap(), serde_json::to_string_pretty(&object).unwrap()] {
+                prop_assert_eq!(found(&body, "/id").value.unwrap().text().unwrap(), id.clone());
+            }
+        }
+
+        #[test]
+        fn never_takes_what_serde_json_refuses(body in r#"[\{\}\[\]",:0-9a-z\\ueE+\-. ]{0,40}"#) {
+            let ours = scan(body.as_bytes(), &[]).is_ok();
+            let theirs = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&body);
+            // serde_json also refuses numbers that overflow an f64.
+            let overflow = theirs.as_ref().err().is_some_and(|error| error.to_string().contains("out of range"));
+            prop_assert_eq!(ours, theirs.is_ok() || overflow, "{}", body);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = scan(&body, &[Pointer::new("/id")]);
+        }
+    }
+}

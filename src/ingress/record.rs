@@ -1,0 +1,286 @@
+//! The outermost layer: names the request, and writes exactly one access record however it ends.
+//!
+//! Also counts it and, where a source was validated, writes the audit record. A request whose connection breaks
+//! leaves its record when its future is dropped.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use jiff::Timestamp;
+use pin_project_lite::pin_project;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tower::{Layer, Service};
+
+use crate::clock::Clock;
+use crate::metrics::SourceMetrics;
+use crate::server::client::{self, BadForwarded, Peer};
+use crate::server::networks::Networks;
+use crate::verdict::{Outcome, Verdict};
+
+use super::reject::Reject;
+use super::source::Source;
+use super::text;
+
+/// What the stack knows of a request from the start; in its extensions.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Unique name of the request: 32 hex digits.
+    pub request_id: Arc<str>,
+    /// Where it came from, as far as that can be told.
+    pub client: Result<IpAddr, BadForwarded>,
+}
+
+/// How a request ended; in the extensions of every answer that the stack makes.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why, unless accepted.
+    pub reason: Option<&'static str>,
+    /// Whether the sender proved who it is; `None` where nobody asked.
+    pub validated: Option<bool>,
+    /// Bytes of the body that were read.
+    pub bytes: usize,
+    /// What is known of a verified event.
+    pub event: Option<Box<Known>>,
+}
+
+/// What is known of an event once it is verified. Texts are the sender's: to be cut before they are logged.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The event's id, once it has one.
+    pub event_id: Option<String>,
+    /// The event's type.
+    pub kind: Option<String>,
+    /// `/botId` of the body.
+    pub bot_id: Option<String>,
+    /// `/intent` of the body.
+    pub intent: Option<String>,
+    /// Label of the key that verified it.
+    pub key: String,
+}
+
+impl Ended {
+    /// Ended by a refusal.
+    #[must_use]
+    pub fn refused(reject: &Reject) -> Self {
+        let unasked = matches!(reject, Reject::Overloaded | Reject::NotFound | Reject::IncompleteBody);
+        Self { validated: (!unasked).then_some(false), ..Self::failed(reject.outcome(), Some(reject.reason())) }
+    }
+
+    const fn failed(outcome: Outcome, reason: Option<&'static str>) -> Self {
+        Self { outcome, reason, validated: None, bytes: 0, event: None }
+    }
+}
+
+/// The `gatepost::access` record, in the contract's order.
+#[derive(Serialize)]
+struct Access<'a> {
+    timestamp: Timestamp,
+    request_id: &'a str,
+    source: Option<&'a str>,
+    outcome: Outcome,
+    reason: Option<&'static str>,
+    status: Option<u16>,
+    event_id: Option<&'a str>,
+    event_type: Option<&'a str>,
+    client_ip: Option<IpAddr>,
+    peer_ip: IpAddr,
+    bytes: usize,
+    latency_us: u64,
+    key: Option<&'a str>,
+}
+
+/// A record as the JSON object it is logged as.
+struct AsJson<'a, T>(&'a T);
+
+impl<T: Serialize> fmt::Display for AsJson<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// What every record needs, whatever the source.
+pub struct Recorder {
+    /// The time.
+    pub clock: Clock,
+    /// Whose forwarding headers are believed.
+    pub trusted: Networks,
+    /// Series of requests that no source takes.
+    pub unrouted: SourceMetrics,
+    /// Audit records towards the SIEM; full means dropped there, never blocked here.
+    pub audit: Option<mpsc::Sender<Verdict>>,
+}
+
+/// Makes [`Record`]; `source` is `None` on the stack of unknown paths.
+#[derive(Clone)]
+pub struct RecordLayer {
+    /// Shared by all stacks.
+    pub recorder: Arc<Recorder>,
+    /// Whose stack it is on.
+    pub source: Option<Arc<Source>>,
+}
+
+impl<S> Layer<S> for RecordLayer {
+    type Service = Record<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Record { layer: self.clone(), inner }
+    }
+}
+
+/// See [`RecordLayer`].
+#[derive(Clone)]
+pub struct Record<S> {
+    layer: RecordLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Record<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Recorded<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        // Without a peer the server's promise is broken; the unspecified address is on no allowlist but `any`.
+        let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer([0, 0, 0, 0].into()));
+        let client = client::client_ip(peer, request.headers(), &self.layer.recorder.trusted);
+        let arrival = Arrival { request_id: request_id(), client };
+        let entry = Entry { layer: self.layer.clone(), started, peer, arrival: arrival.clone(), written: false };
+        request.extensions_mut().insert(arrival);
+        Recorded { inner: self.inner.call(request), entry }
+    }
+}
+
+/// 128 random bits; unique, not secret.
+fn request_id() -> Arc<str> {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)).into()
+}
+
+pin_project! {
+    /// The answer of the inner service, recorded.
+    pub struct Recorded<F> {
+        #[pin]
+        inner: F,
+        entry: Entry,
+    }
+}
+
+impl<F, E> Future for Recorded<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = std::task::ready!(this.inner.poll(cx));
+        if let Ok(response) = &answer {
+            let unmarked = Ended::failed(Outcome::Failed, None);
+            this.entry.write(response.extensions().get().unwrap_or(&unmarked), Some(response.status()));
+        }
+        Poll::Ready(answer)
+    }
+}
+
+/// The record to be: written once, at the answer or, failing that, when dropped.
+struct Entry {
+    layer: RecordLayer,
+    started: Instant,
+    peer: Peer,
+    arrival: Arrival,
+    written: bool,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !self.written {
+            self.write(&Ended::failed(Outcome::Failed, Some("client_disconnected")), None);
+        }
+    }
+}
+
+impl Entry {
+    fn write(&mut self, ended: &Ended, status: Option<StatusCode>) {
+        self.written = true;
+        let now = self.layer.recorder.clock.now();
+        let elapsed = self.started.elapsed();
+        let latency_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.count(ended, elapsed.as_secs_f64());
+        self.log(now, ended, status, latency_us);
+        self.audit(now, ended, latency_us);
+    }
+
+    fn series(&self) -> &SourceMetrics {
+        self.layer.source.as_ref().map_or(&self.layer.recorder.unrouted, |source| &source.metrics)
+    }
+
+    fn count(&self, ended: &Ended, seconds: f64) {
+        let series = self.series();
+        series.outcome(ended.outcome).inc();
+        series.duration.observe(seconds);
+        if let Some(counter) = ended.reason.and_then(|reason| series.refusal(reason)) {
+            counter.inc();
+        }
+    }
+
+    fn log(&self, timestamp: Timestamp, ended: &Ended, status: Option<StatusCode>, latency_us: u64) {
+        let known = ended.event.as_deref();
+        let event_id = known.and_then(|known| known.event_id.as_deref()).map(text::clip);
+        let kind = known.and_then(|known| known.kind.as_deref()).map(text::clip);
+        let record = Access {
+            timestamp,
+            request_id: &self.arrival.request_id,
+            source: self.layer.source.as_ref().map(|source| source.config.name.as_str()),
+            outcome: ended.outcome,
+            reason: ended.reason,
+            status: status.map(|status| status.as_u16()),
+            event_id,
+            event_type: kind,
+            client_ip: self.arrival.client.ok(),
+            peer_ip: self.peer.0,
+            bytes: ended.bytes,
+            latency_us,
+            key: known.map(|known| known.key.as_str()),
+        };
+        tracing::info!(target: "gatepost::access", record = %AsJson(&record));
+    }
+
+    fn audit(&self, timestamp: Timestamp, ended: &Ended, latency_us: u64) {
+        let (Some(source), Some(validated)) = (&self.layer.source, ended.validated) else { return };
+        let known = ended.event.as_deref();
+        let clipped = |text: Option<&String>| text.map(|text| text::clip(text).to_owned());
+        let verdict = Verdict {
+            event: "webhook_validation",
+            timestamp,
+            source: source.config.name.clone(),
+            bot_id: clipped(known.and_then(|known| known.bot_id.as_ref())),
+            intent: clipped(known.and_then(|known| known.intent.as_ref())),
+            validated,
+            reason: ended.reason,
+            latency_us,
+            rejections: source.metrics.outcome(Outcome::Refused).get(),
+        };
+        tracing::info!(target: "gatepost::audit", record = %AsJson(&verdict));
+        if let Some(audit) = &self.layer.recorder.audit {
+            // A full queue is counted by its owner; the request never waits for it.
+            let _ = audit.try_send(verdict);
+        }
+    }
+}

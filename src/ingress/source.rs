@@ -1,0 +1,53 @@
+//! One source as the stack sees it: its configuration, its scheme, its series, its sinks.
+
+use std::sync::Arc;
+
+use crate::config;
+use crate::event::Name;
+use crate::metrics::{Metrics, SourceMetrics};
+use crate::scheme::Scheme;
+use crate::sink;
+
+use super::fields::Wanted;
+use super::reject::REASONS;
+
+/// A source, ready to receive.
+pub struct Source {
+    /// What the operator said of it.
+    pub config: config::Source,
+    /// What verifies it.
+    pub scheme: Arc<dyn Scheme>,
+    /// Its series.
+    pub metrics: SourceMetrics,
+    /// What is picked out of its bodies.
+    pub wanted: Wanted,
+    /// The sinks its events go to.
+    sinks: Vec<sink::Settings>,
+    /// All of their names, for the events that every one of them takes.
+    everywhere: Arc<[Name]>,
+}
+
+impl Source {
+    /// Puts a source together; `sinks` are all there are, of which it takes those that its configuration names.
+    #[must_use]
+    pub fn new(config: config::Source, scheme: Arc<dyn Scheme>, sinks: &[sink::Settings], metrics: &Metrics) -> Self {
+        let sinks: Vec<_> = sinks.iter().filter(|sink| config.sinks.contains(&sink.name)).cloned().collect();
+        Self {
+            metrics: metrics.source(config.name.as_str(), &REASONS, scheme.keys()),
+            everywhere: sinks.iter().map(|sink| sink.name.clone()).collect(),
+            wanted: Wanted::new(&config),
+            config,
+            scheme,
+            sinks,
+        }
+    }
+
+    /// Where an event of type `kind` goes.
+    #[must_use]
+    pub fn sinks_for(&self, kind: &str) -> Arc<[Name]> {
+        if self.sinks.iter().all(|sink| sink.takes(kind)) {
+            return Arc::clone(&self.everywhere);
+        }
+        self.sinks.iter().filter(|sink| sink.takes(kind)).map(|sink| sink.name.clone()).collect()
+    }
+}

@@ -1,0 +1,235 @@
+//! Proof: buffers the body under the cap, the budget and a deadline, and lets the scheme verify it.
+//!
+//! The only file that can make a [`Verified`], and the only one that buffers a body.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Response, header::CONTENT_LENGTH, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError};
+use tower::{BoxError, Layer, Service};
+
+use crate::event::Payload;
+use crate::scheme::KeyIndex;
+
+use super::load::{BodyBudget, Charge};
+use super::record::Ended;
+use super::reject::Reject;
+use super::source::Source;
+use super::window::Claimed;
+
+/// Bodies larger than this are hashed off the async workers, so that others are answered meanwhile.
+const INLINE_BYTES: usize = 256 * 1024;
+
+/// A request that proved who sent it. Its fields are private to this file on the way in: nobody else can make one.
+pub struct Verified {
+    head: Parts,
+    payload: Payload,
+    key: KeyIndex,
+    // Given back to the budget when the request is answered.
+    _charge: Charge,
+}
+
+impl Verified {
+    /// The head, every header of it as received.
+    #[must_use]
+    pub const fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// The body as received.
+    #[must_use]
+    pub const fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The key that verified it.
+    #[must_use]
+    pub const fn key(&self) -> KeyIndex {
+        self.key
+    }
+}
+
+/// Turns a [`Claimed`] request into a [`Verified`] one.
+#[derive(Clone)]
+pub struct VerifyLayer {
+    /// Whose scheme.
+    pub source: Arc<Source>,
+    /// What all bodies share.
+    pub budget: Arc<BodyBudget>,
+    /// From first byte wanted to last byte read.
+    pub timeout: Duration,
+}
+
+impl<S> Layer<S> for VerifyLayer {
+    type Service = Verify<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Verify { layer: self.clone(), inner }
+    }
+}
+
+/// See [`VerifyLayer`].
+#[derive(Clone)]
+pub struct Verify<S> {
+    layer: VerifyLayer,
+    inner: S,
+}
+
+impl<S, B> Service<Claimed<B>> for Verify<S>
+where
+    S: Service<Verified, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Claimed<B>) -> Self::Future {
+        let layer = self.layer.clone();
+        let clone = self.inner.clone();
+        // The service that was polled ready is the one to call.
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            match layer.verify(request).await {
+                Ok(verified) => inner.call(verified).await,
+                Err(refused) => Ok(refused.into_response()),
+            }
+        })
+    }
+}
+
+/// A refusal, and how much of the body had been read.
+struct Refused {
+    reject: Reject,
+    bytes: usize,
+}
+
+impl Refused {
+    fn into_response(self) -> Response<Body> {
+        let mut response = self.reject.into_response();
+        if let Some(ended) = response.extensions_mut().get_mut::<Ended>() {
+            ended.bytes = self.bytes;
+        }
+        response
+    }
+}
+
+impl VerifyLayer {
+    async fn verify<B>(&self, request: Claimed<B>) -> Result<Verified, Refused>
+    where
+        B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    {
+        let Claimed { head, claims, body } = request;
+        let mut charge = Arc::clone(&self.budget).open();
+        let declared = declared_length(&head.headers);
+        let body = match tokio::time::timeout(self.timeout, buffer(body, declared, &mut charge)).await {
+            Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
+            Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
+        };
+        let (bytes, payload) = (body.len(), Payload::from(body));
+        let scheme = Arc::clone(&self.source.scheme);
+        let prove = move || {
+            let key = scheme.verify(&head, &claims, &payload)?;
+            Ok(Verified { head, payload, key, _charge: charge })
+        };
+        let verdict = if bytes <= INLINE_BYTES {
+            prove()
+        } else {
+            // Fails only when the runtime is shutting down.
+            tokio::task::spawn_blocking(prove).await.unwrap_or(Err(Reject::IncompleteBody))
+        };
+        verdict.map_err(|reject: Reject| Refused { reject, bytes })
+    }
+}
+
+/// What `Content-Length` says, as a hint for the buffer; never trusted with memory.
+fn declared_length(headers: &HeaderMap) -> usize {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// Reads `body` to its end. The common body of one frame is taken as it is; others are joined in a buffer that is
+/// charged by what it holds, not by what was declared. Trailers are read and forgotten.
+async fn buffer<B>(body: B, declared: usize, charge: &mut Charge) -> Result<Bytes, Reject>
+where
+    B: http_body::Body<Data = Bytes, Error = BoxError>,
+{
+    let mut body = pin!(body);
+    let mut first = Bytes::new();
+    let mut joined = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        if first.is_empty() && joined.is_empty() {
+            charge.raise_to(data.len())?;
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            charge.raise_to(first.len() + data.len())?;
+            joined.extend_from_slice(&std::mem::take(&mut first));
+        }
+        let length = joined.len() + data.len();
+        if length > joined.capacity() {
+            // Doubling, so that a body is copied at most twice, but not past what was declared.
+            let target = length.max((joined.capacity() * 2).min(declared));
+            charge.raise_to(target)?;
+            joined.reserve_exact(target - joined.len());
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() { first } else { joined.into() })
+}
+
+/// A body that broke: past the cap, or cut off.
+fn broken(error: &BoxError) -> Reject {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return Reject::PayloadTooLarge;
+        }
+        cause = error.source();
+    }
+    Reject::IncompleteBody
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use http_body_util::StreamBody;
+
+    fn frames(sizes: &[usize]) -> impl http_body::Body<Data = Bytes, Error = BoxError> {
+        let frames: Vec<Result<_, BoxError>> =
+            sizes.iter().map(|size| Ok(http_body::Frame::data(Bytes::from(vec![b'x'; *size])))).collect();
+        StreamBody::new(futures_util::stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn many_frames_become_one_body_that_is_charged_for_what_it_holds() {
+        let budget = Arc::new(BodyBudget::new(10_000, Arc::new(Metrics::new())));
+        let mut charge = Arc::clone(&budget).open();
+        let body = buffer(frames(&[1000, 1000, 1000]), 1_000_000, &mut charge).await;
+        assert_eq!(body.map(|body| body.len()), Ok(3000));
+        let mut other = budget.open();
+        assert!(other.raise_to(4000).is_ok(), "a declared megabyte must not have been charged");
+    }
+
+    #[tokio::test]
+    async fn a_body_past_the_budget_is_shed() {
+        let budget = Arc::new(BodyBudget::new(2500, Arc::new(Metrics::new())));
+        let mut charge = Arc::clone(&budget).open();
+        assert_eq!(buffer(frames(&[1000, 1000, 1000]), 0, &mut charge).await, Err(Reject::Overloaded));
+        drop(charge);
+        assert!(budget.open().raise_to(2500).is_ok());
+    }
+}

@@ -1,0 +1,97 @@
+//! What a MAC covers: a template of `{body}`, `{timestamp}` and `{id}`, for the HMAC scheme.
+
+use super::template::{self, Piece};
+
+/// What a MAC covers, in order.
+pub struct Content(Vec<Part>);
+
+/// One part of what a MAC covers.
+#[derive(PartialEq, Eq, Debug)]
+enum Part {
+    Text(Box<str>),
+    Body,
+    Timestamp,
+    Id,
+}
+
+/// The texts of one request that placeholders stand for, as they were sent.
+#[derive(Clone, Copy)]
+pub struct Texts<'a> {
+    /// The body as received.
+    pub body: &'a [u8],
+    /// The timestamp, digit for digit.
+    pub timestamp: &'a [u8],
+    /// The value of the id header.
+    pub id: &'a [u8],
+}
+
+impl Content {
+    /// Reads the value of `signed_content`.
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    pub fn parse(template: &str) -> Result<Self, String> {
+        let parts = template::pieces(template)?.into_iter().map(Part::of).collect::<Result<Vec<_>, _>>()?;
+        match parts.iter().filter(|part| **part == Part::Body).count() {
+            1 => Ok(Self(parts)),
+            0 => Err("must hold {body}, or the signature vouches for nothing that was sent".into()),
+            _ => Err("holds {body} more than once".into()),
+        }
+    }
+
+    /// Whether the MAC covers the timestamp's text.
+    pub fn has_timestamp(&self) -> bool {
+        self.0.contains(&Part::Timestamp)
+    }
+
+    /// Whether the MAC covers the id header.
+    pub fn has_id(&self) -> bool {
+        self.0.contains(&Part::Id)
+    }
+
+    /// The bytes to be hashed, piece by piece.
+    pub fn bytes<'a>(&'a self, texts: Texts<'a>) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().map(move |part| match part {
+            Part::Text(text) => text.as_bytes(),
+            Part::Body => texts.body,
+            Part::Timestamp => texts.timestamp,
+            Part::Id => texts.id,
+        })
+    }
+}
+
+impl Part {
+    fn of(piece: Piece<'_>) -> Result<Self, String> {
+        match piece {
+            Piece::Text(text) => Ok(Self::Text(text.into())),
+            Piece::Placeholder("body") => Ok(Self::Body),
+            Piece::Placeholder("timestamp") => Ok(Self::Timestamp),
+            Piece::Placeholder("id") => Ok(Self::Id),
+            Piece::Placeholder(other) => {
+                Err(format!("`{{{other}}}` is not a placeholder; it may hold {{body}}, {{timestamp}} and {{id}}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_follow_the_template() {
+        let content = Content::parse("{id}.{timestamp}:{body}").unwrap();
+        let texts = Texts { body: b"{}", timestamp: b"007", id: b"a" };
+        assert_eq!(content.bytes(texts).collect::<Vec<_>>().concat(), b"a.007:{}");
+        assert!(content.has_id() && content.has_timestamp());
+        let plain = Content::parse("{body}").unwrap();
+        assert!(!plain.has_id() && !plain.has_timestamp());
+    }
+
+    #[test]
+    fn the_body_is_covered_once() {
+        for wrong in ["", "{timestamp}", "{body}{body}", "{body}.{nonce}", "{Body}", "{}{body}", "{body"] {
+            assert!(Content::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

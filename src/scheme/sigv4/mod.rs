@@ -1,0 +1,255 @@
+//! AWS Signature Version 4, header form, for services other than S3. What cannot be told apart from a wrong signature
+//! by its answer is not told apart by its time either: every request is hashed to the end.
+
+mod authorization;
+mod canonical;
+mod date;
+mod query;
+mod settings;
+mod signing_key;
+
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use self::authorization::{ALGORITHM, Authorization, Credential};
+use self::canonical::HASH_LEN;
+use self::date::AmzDate;
+use self::signing_key::{Scope, SigningKeys, TERMINATOR};
+use super::header::Occurrence;
+use super::mac::{Key, Mac};
+use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
+use crate::secret::Secret;
+
+const SECURITY_TOKEN: &str = "x-amz-security-token";
+const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+/// What a head claims. Anything already known to be wrong is kept here and answered by `verify`, as a wrong signature.
+pub struct Claims {
+    /// The configured key with the access key id given; `None` for an unknown one.
+    key: Option<usize>,
+    /// Whether the scope is the configured one on the request's own day.
+    scoped: bool,
+    /// Sorted names joined with `;`.
+    signed_headers: String,
+    /// `None` where it is not 64 lower-case hex digits.
+    signature: Option<Mac>,
+}
+
+/// A source whose sender signs with AWS keys.
+pub struct SigV4 {
+    scope: Scope,
+    keys: Vec<SignerKey>,
+    labels: Vec<String>,
+    /// Stands in for unknown access keys, so that they take as long as known ones; never verifies anything.
+    stranger: SigningKeys,
+}
+
+/// One access key; its id is the label of the same index.
+struct SignerKey {
+    signing: SigningKeys,
+    session_token: Option<Secret>,
+}
+
+impl SigV4 {
+    fn claims(&self, head: &Parts, authorization: &Authorization<'_>) -> Claims {
+        Claims {
+            key: self.index_of(authorization.credential.access_key_id),
+            scoped: self.is_scope(head, &authorization.credential),
+            signed_headers: authorization.signed_headers.to_owned(),
+            signature: Mac::from_lower_hex(authorization.signature.as_bytes()),
+        }
+    }
+
+    /// The last of the equal ids, of which configuration allows one; all are looked at.
+    fn index_of(&self, access_key_id: &str) -> Option<usize> {
+        let same = |label: &String| bool::from(label.as_bytes().ct_eq(access_key_id.as_bytes()));
+        self.labels.iter().enumerate().fold(None, |found, (index, label)| if same(label) { Some(index) } else { found })
+    }
+
+    /// Not today's date but the request's own: it may cross midnight on its way.
+    fn is_scope(&self, head: &Parts, credential: &Credential<'_>) -> bool {
+        AmzDate::of(head).is_ok_and(|date| date.day() == *credential.date.as_bytes())
+            && credential.region == self.scope.region
+            && credential.service == self.scope.service
+            && credential.terminator == TERMINATOR
+    }
+
+    /// The signature that `key` makes of `canonical` at `date`.
+    fn signature(&self, key: &Key, date: AmzDate<'_>, canonical: &[u8]) -> Mac {
+        let hash = hex_of(&Sha256::digest(canonical).into());
+        key.mac(self.string_to_sign(date, &date.day(), &hash))
+    }
+
+    /// The string to sign, in pieces.
+    fn string_to_sign<'a>(&'a self, date: AmzDate<'a>, day: &'a [u8], hash: &'a [u8; HASH_LEN]) -> [&'a [u8]; 13] {
+        let newline = b"\n".as_slice();
+        let slash = b"/".as_slice();
+        [
+            ALGORITHM.as_bytes(),
+            newline,
+            date.text(),
+            newline,
+            day,
+            slash,
+            self.scope.region.as_bytes(),
+            slash,
+            self.scope.service.as_bytes(),
+            slash,
+            TERMINATOR.as_bytes(),
+            newline,
+            hash,
+        ]
+    }
+}
+
+impl Scheme for SigV4 {
+    fn timestamp(&self, head: &Parts) -> Result<Option<UnixSeconds>, Refusal> {
+        Ok(Some(AmzDate::of(head)?.at()))
+    }
+
+    fn read(&self, head: &Parts) -> Result<super::Claims, Refusal> {
+        if head.uri.query().is_some_and(authorization::in_query) {
+            return Err(Refusal::MalformedAuthorization("authentication in the query is not accepted"));
+        }
+        let claims = match Occurrence::of(&head.headers, AUTHORIZATION) {
+            Occurrence::Absent => return Err(Refusal::MissingSignature),
+            Occurrence::Once(value) => {
+                let authorization = authorization::parse(value).map_err(Refusal::MalformedAuthorization)?;
+                self.claims(head, &authorization)
+            }
+            // Each may be well-formed; it is their number that can never verify.
+            Occurrence::Repeated => Claims { key: None, scoped: false, signed_headers: String::new(), signature: None },
+        };
+        Ok(super::Claims::SigV4(claims))
+    }
+
+    fn verify(&self, head: &Parts, claims: &super::Claims, body: &Payload) -> Result<KeyIndex, Refusal> {
+        let super::Claims::SigV4(claims) = claims else { return Err(Refusal::SignatureMismatch) };
+        let date = AmzDate::of(head).map_err(|_| Refusal::SignatureMismatch)?;
+        let key = claims.key.and_then(|index| self.keys.get(index));
+        let signing = key.map_or(&self.stranger, |key| &key.signing).of(date.day(), &self.scope);
+        let payload_hash = hex_of(&body.digest().0);
+        let canonical = canonical::request(head, &claims.signed_headers, &payload_hash);
+        let expected = self.signature(&signing, date, &canonical.text);
+        let matched = claims.signature.as_ref().map_or(Choice::from(0), |signature| signature.matches(&expected));
+        let sound = claims.scoped
+            & canonical.complete
+            & signs_what_it_must(&head.headers, &claims.signed_headers)
+            & hashes_what_came(&head.headers, &payload_hash)
+            & key.is_some_and(|key| key.token_fits(&head.headers));
+        match claims.key {
+            Some(index) if sound & bool::from(matched) => Ok(KeyIndex(index)),
+            _ => Err(Refusal::SignatureMismatch),
+        }
+    }
+
+    fn keys(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// `host` and every `x-amz-*` header must be signed; any other may be, by the sender's choice at each request.
+    fn covers_header(&self, name: &str) -> bool {
+        name == HOST || name.starts_with("x-amz-")
+    }
+
+    fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {
+        let (Some(key), Some(label)) = (self.keys.first(), self.labels.first()) else { return };
+        prepare(head, key, at);
+        let signed_headers = headers_to_sign(&head.headers);
+        let Ok(date) = AmzDate::of(head) else { return };
+        let canonical = canonical::request(head, &signed_headers, &hex_of(&Sha256::digest(body).into()));
+        let day = date.day();
+        let signature = self.signature(&key.signing.of(day, &self.scope), date, &canonical.text).to_hex();
+        let (day, Scope { region, service }) = (String::from_utf8_lossy(&day), &self.scope);
+        let value = format!(
+            "{ALGORITHM} Credential={label}/{day}/{region}/{service}/{TERMINATOR}, SignedHeaders={signed_headers}, Signature={signature}"
+        );
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            head.headers.insert(AUTHORIZATION, value);
+        }
+    }
+}
+
+impl SignerKey {
+    /// Temporary keys come with their token and no other; lasting keys come without one.
+    fn token_fits(&self, headers: &HeaderMap) -> bool {
+        match (Occurrence::of(headers, SECURITY_TOKEN), &self.session_token) {
+            (Occurrence::Absent, None) => true,
+            (Occurrence::Once(given), Some(token)) => bool::from(given.ct_eq(token.expose())),
+            _ => false,
+        }
+    }
+}
+
+/// Whether `signed` holds what must be signed, and nothing that cannot be: host, date and every `x-amz-*` header that
+/// came (CVE-2026-54330); `x-amzn-*` is not among those, because proxies add it.
+fn signs_what_it_must(headers: &HeaderMap, signed: &str) -> bool {
+    let names = |wanted: &str| signed.split(';').any(|name| name == wanted);
+    let amazon = |name: &str| name.starts_with("x-amz-");
+    names(HOST.as_str())
+        && names(date::HEADER)
+        && !names(AUTHORIZATION.as_str())
+        && headers.keys().all(|name| !amazon(name.as_str()) || names(name.as_str()))
+}
+
+/// Whether the request makes no other claim about its body than the hash of what was received: no `UNSIGNED-PAYLOAD`,
+/// no `STREAMING-…` (CVE-2025-31489), no chunks with signatures of their own.
+fn hashes_what_came(headers: &HeaderMap, hash: &[u8; HASH_LEN]) -> bool {
+    let claimed = match Occurrence::of(headers, CONTENT_SHA256) {
+        Occurrence::Absent => true,
+        Occurrence::Once(claimed) => claimed == hash,
+        Occurrence::Repeated => false,
+    };
+    let chunked = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"aws-chunked"))
+    };
+    claimed && !headers.get_all(CONTENT_ENCODING).iter().any(chunked)
+}
+
+/// Gives a request to be signed the headers that a signature needs.
+fn prepare(head: &mut Parts, key: &SignerKey, at: Timestamp) {
+    if let Ok(value) = HeaderValue::from_str(&date::write(at)) {
+        head.headers.insert(date::HEADER, value);
+    }
+    if let Some(value) = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok()) {
+        head.headers.insert(SECURITY_TOKEN, value);
+    }
+    let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(value)) = authority.filter(|_| !head.headers.contains_key(HOST)) {
+        head.headers.insert(HOST, value);
+    }
+}
+
+/// `content-type`, `host` and every `x-amz-*` header, sorted.
+fn headers_to_sign(headers: &HeaderMap) -> String {
+    let signed = |name: &&str| *name == CONTENT_TYPE || *name == HOST || name.starts_with("x-amz-");
+    let mut names: Vec<&str> = headers.keys().map(http::HeaderName::as_str).filter(signed).collect();
+    names.sort_unstable();
+    names.join(";")
+}
+
+/// The canonical request as the verifier sees it; `None` without exactly one `Authorization` that can be parsed.
+pub fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
+    let authorization = authorization::parse(Occurrence::of(&head.headers, AUTHORIZATION).once()?).ok()?;
+    Some(canonical::request(head, authorization.signed_headers, &hex_of(&body.digest().0)).text)
+}
+
+/// A SHA-256 digest in lower-case hex, on the stack.
+fn hex_of(digest: &[u8; 32]) -> [u8; HASH_LEN] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; HASH_LEN];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! What a connection is doing, and until when it may: the one clock behind every deadline of a connection.
+//!
+//! hyper's own header timer runs while a kept-alive connection is idle, too, and nothing in it watches a client that
+//! never reads. So the socket, the requests and the answers report here, and the driver in `conn.rs` asks
+//! [`Activity::look`]. It decides about time only and closes nothing itself.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a closing connection is read from (and what arrives thrown away), so that the client can read its answer:
+/// a socket closed with unread bytes sends a reset, which may destroy the answer on its way.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The reports of one connection; shared by its socket, its requests and its driver.
+#[derive(Debug)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    /// HTTP/2: bytes may be pings or window updates, so they begin no head.
+    multiplexed: bool,
+    /// Requests whose answer has not been handed over whole.
+    in_flight: usize,
+    /// A head has begun to arrive.
+    in_head: bool,
+    /// Since when there is a head, or since when there is nothing.
+    since: Instant,
+    /// Answers being handed over: number and since when. At most as many as streams; the oldest is first.
+    answers: Vec<(u64, Instant)>,
+    requests: u64,
+    /// Since when the client has not taken bytes that we wanted to send.
+    stalled: Option<Instant>,
+    last_bytes: Option<Instant>,
+    /// When a closed connection is no longer read from.
+    linger_until: Option<Instant>,
+}
+
+/// What [`Activity::look`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Look {
+    /// Nothing is overdue before then. May be early, never late.
+    Until(Instant),
+    /// Nothing in flight for too long: close politely.
+    Idle,
+    /// The client is too slow with a head or with taking an answer, or is done lingering: cut the connection.
+    Overdue,
+}
+
+impl Activity {
+    pub(super) fn new(header_timeout: Duration, idle_timeout: Duration) -> Arc<Self> {
+        let state = State {
+            multiplexed: false,
+            in_flight: 0,
+            in_head: false,
+            since: Instant::now(),
+            answers: Vec::new(),
+            requests: 0,
+            stalled: None,
+            last_bytes: None,
+            linger_until: None,
+        };
+        Arc::new(Self { state: Mutex::new(state), header_timeout, idle_timeout })
+    }
+
+    /// The handshake is done: what came so far was no head.
+    pub(super) fn opened(&self, multiplexed: bool, now: Instant) {
+        let mut state = self.lock();
+        state.multiplexed = multiplexed;
+        state.in_head = false;
+        state.since = now;
+    }
+
+    /// Whether the client ever sent a byte.
+    pub(super) fn heard(&self) -> bool {
+        self.lock().last_bytes.is_some()
+    }
+
+    /// Whether a request has been received whole up to its body.
+    pub(super) fn served(&self) -> bool {
+        self.lock().requests > 0
+    }
+
+    /// Bytes came from the client.
+    pub(super) fn received(&self, now: Instant) {
+        let mut state = self.lock();
+        state.last_bytes = Some(now);
+        if !state.multiplexed && state.in_flight == 0 && !state.in_head {
+            state.in_head = true;
+            state.since = now;
+        }
+    }
+
+    /// The client takes no more bytes.
+    pub(super) fn stalled(&self, now: Instant) {
+        self.lock().stalled.get_or_insert(now);
+    }
+
+    /// The client took some after all.
+    pub(super) fn unstalled(&self) {
+        self.lock().stalled = None;
+    }
+
+    /// The write side is closed. Whether the read side is worth lingering for.
+    pub(super) fn closing(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        state.linger_until = Some(now + LINGER);
+        state.last_bytes.is_some_and(|at| now - at < LINGER)
+    }
+
+    /// A request's head is there.
+    pub(super) fn begin(self: &Arc<Self>) -> Flight {
+        let mut state = self.lock();
+        state.in_flight += 1;
+        state.in_head = false;
+        state.requests += 1;
+        Flight { number: state.requests, activity: Arc::clone(self) }
+    }
+
+    /// What is overdue at `now`, or until when nothing is. While a request is in flight and its answer is not yet
+    /// made, that is the service's matter, and `Until` is only when to look again: early enough for whatever may begin.
+    pub(super) fn look(&self, now: Instant) -> Look {
+        let state = self.lock();
+        if let Some(until) = state.linger_until {
+            return if until <= now { Look::Overdue } else { Look::Until(until) };
+        }
+        let mut until = now + self.idle_timeout;
+        let slow_reader = state.answers.first().map(|(_, since)| *since).into_iter().chain(state.stalled);
+        for since in slow_reader {
+            until = until.min(since + self.idle_timeout);
+        }
+        if state.in_flight == 0 && state.in_head {
+            until = until.min(state.since + self.header_timeout);
+        }
+        if until <= now {
+            return Look::Overdue;
+        }
+        if state.in_flight == 0 && !state.in_head {
+            until = until.min(state.since + self.idle_timeout);
+            if until <= now {
+                return Look::Idle;
+            }
+        }
+        Look::Until(until)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is a few assignments that cannot panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request, from its head to the last byte of its answer handed over; dropped at the end, however it ends.
+#[derive(Debug)]
+pub(super) struct Flight {
+    number: u64,
+    activity: Arc<Activity>,
+}
+
+impl Flight {
+    /// The answer is made: from now on it is the client that may be slow.
+    pub(super) fn answered(&self, now: Instant) {
+        self.activity.lock().answers.push((self.number, now));
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut state = self.activity.lock();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.answers.retain(|(number, _)| *number != self.number);
+        if state.in_flight == 0 {
+            state.since = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+    const A_WHILE: Duration = Duration::from_secs(30);
+
+    fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {
+        let (activity, start) = (Activity::new(HEADER, IDLE), Instant::now());
+        activity.opened(multiplexed, start);
+        (activity, start)
+    }
+
+    #[test]
+    fn nothing_in_flight_is_idle_after_the_idle_timeout() {
+        let (activity, start) = opened(false);
+        assert_eq!(activity.look(start), Look::Until(start + IDLE));
+        assert_eq!(activity.look(start + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn a_head_has_the_header_timeout_from_its_first_byte_and_more_bytes_do_not_extend_it() {
+        let (activity, start) = opened(false);
+        activity.received(start + A_WHILE);
+        activity.received(start + A_WHILE + HEADER / 2);
+        assert_eq!(activity.look(start + A_WHILE), Look::Until(start + A_WHILE + HEADER));
+        assert_eq!(activity.look(start + A_WHILE + HEADER), Look::Overdue);
+    }
+
+    #[test]
+    fn a_request_in_flight_is_nobodys_delay_until_it_is_answered() {
+        let (activity, start) = opened(false);
+        activity.received(start);
+        let flight = activity.begin();
+        let later = start + IDLE * 3;
+        assert_eq!(activity.look(later), Look::Until(later + IDLE));
+        flight.answered(later);
+        assert_eq!(activity.look(later + IDLE), Look::Overdue, "the answer was not taken");
+        drop(flight);
+        assert_eq!(activity.look(later + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn the_oldest_answer_counts_whatever_the_others_do() {
+        let (activity, start) = opened(true);
+        let (first, second) = (activity.begin(), activity.begin());
+        first.answered(start);
+        second.answered(start + A_WHILE);
+        drop(second);
+        assert_eq!(activity.look(start + IDLE), Look::Overdue);
+        let third = activity.begin();
+        third.answered(start + A_WHILE);
+        drop(first);
+        assert_eq!(activity.look(start + IDLE), Look::Until(start + A_WHILE + IDLE));
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_overdue_and_one_that_takes_a_little_is_not() {
+        let (activity, start) = opened(false);
+        let _flight = activity.begin();
+        activity.stalled(start);
+        activity.stalled(start + A_WHILE);
+        assert_eq!(activity.look(start + IDLE), Look::Overdue);
+        activity.unstalled();
+        assert_ne!(activity.look(start + IDLE), Look::Overdue);
+    }
+
+    #[test]
+    fn bytes_on_a_multiplexed_connection_do_not_keep_it_from_being_idle() {
+        let (activity, start) = opened(true);
+        activity.received(start + IDLE);
+        assert_eq!(activity.look(start + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn lingering_is_for_clients_that_were_just_sending_and_ends() {
+        let (activity, start) = opened(false);
+        assert!(!activity.closing(start), "an idle connection may be dropped");
+        activity.received(start);
+        assert!(activity.closing(start));
+        assert!(!activity.closing(start + LINGER));
+        assert!(activity.closing(start));
+        assert_eq!(activity.look(start), Look::Until(start + LINGER));
+        assert_eq!(activity.look(start + LINGER), Look::Overdue);
+    }
+}

@@ -1,0 +1,143 @@
+//! The byte streams under and over TLS, which report to [`Activity`] and close so that the last answer arrives.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::ReadBufCursor;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
+
+use super::activity::Activity;
+
+/// Most bytes thrown away after closing: the rest of a body at the default limit, and what was in flight behind it.
+const DISCARD_MAX: usize = 2 * 1024 * 1024;
+/// Thrown away at a time.
+const DISCARD_CHUNK: usize = 4096;
+
+/// The TCP stream under TLS: sees every byte, so also one that drips a TLS record, and every byte not taken.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    stalled: bool,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, stalled: false }
+    }
+
+    fn record_write<T>(&mut self, result: &Poll<io::Result<T>>) {
+        let stalled = result.is_pending();
+        if stalled != self.stalled {
+            self.stalled = stalled;
+            if stalled { self.activity.stalled(Instant::now()) } else { self.activity.unstalled() }
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.received(Instant::now());
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.record_write(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.record_write(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The plain text over TLS, as hyper wants it.
+pub(super) struct Io {
+    tls: TokioIo<TlsStream<Socket>>,
+    activity: Arc<Activity>,
+    /// Bytes still to be thrown away; `None` while open.
+    discard: Option<usize>,
+}
+
+impl Io {
+    pub(super) fn new(tls: TlsStream<Socket>, activity: Arc<Activity>) -> Self {
+        Self { tls: TokioIo::new(tls), activity, discard: None }
+    }
+}
+
+impl hyper::rt::Read for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<Result<(), io::Error>> {
+        let result = Pin::new(&mut self.tls).poll_read(cx, buf);
+        // The socket alone would miss text that came together with the client's last handshake message. The end of
+        // the stream counts as bytes, too (the cursor cannot tell); nothing is lost by that.
+        if matches!(result, Poll::Ready(Ok(()))) {
+            self.activity.received(Instant::now());
+        }
+        result
+    }
+}
+
+impl hyper::rt::Write for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize, io::Error>> {
+        Pin::new(&mut self.tls).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Pin::new(&mut self.tls).poll_flush(cx)
+    }
+
+    /// `close_notify`, end of the write side, then what still arrives is thrown away within bounds: the number here,
+    /// the time in [`Activity::look`].
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        let Self { tls, activity, discard } = &mut *self;
+        if discard.is_none() {
+            ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
+        }
+        let left = discard.get_or_insert_with(|| if activity.closing(Instant::now()) { DISCARD_MAX } else { 0 });
+        let raw = &mut tls.inner_mut().get_mut().0.stream;
+        let mut chunk = [0; DISCARD_CHUNK];
+        while *left > 0 {
+            let mut buf = ReadBuf::new(&mut chunk);
+            match ready!(Pin::new(&mut *raw).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => *left = left.saturating_sub(buf.filled().len()),
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,83 @@
+//! Logging: one JSON object a line on stdout, through a bounded queue that never blocks whoever logs.
+//!
+//! Panics become records too, so that nothing on stdout is ever anything but JSON.
+
+mod json;
+
+use std::io::{self, BufWriter};
+
+use tracing::Subscriber;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// Lines that wait for a slow reader of stdout before further ones are dropped and counted: about 30 MB of them.
+const QUEUE_LINES: usize = 65_536;
+
+/// Keeps the log running; when dropped, writes what is still queued.
+pub struct Telemetry {
+    dropped: ErrorCounter,
+    _guard: WorkerGuard,
+}
+
+impl Telemetry {
+    /// Lines dropped so far because stdout could not be written fast enough.
+    #[must_use]
+    pub fn dropped_lines(&self) -> u64 {
+        self.dropped.dropped_lines() as u64
+    }
+}
+
+/// Why logging cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// Not a filter as `RUST_LOG` knows them.
+    #[error("log.filter: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// There is a subscriber already.
+    #[error("logging is already set up in this process")]
+    Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
+}
+
+/// Checks a filter without starting anything.
+///
+/// # Errors
+/// [`TelemetryError::Filter`]
+pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+    EnvFilter::builder().parse(filter).map(drop).map_err(Into::into)
+}
+
+/// Starts logging to stdout, for the whole process.
+///
+/// # Errors
+/// [`TelemetryError`] for a filter that is none, or a second start.
+pub fn start(json: bool, filter: &str) -> Result<Telemetry, TelemetryError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    // The queue is flushed when it runs empty, so a buffer delays nothing.
+    let stdout = BufWriter::with_capacity(64 * 1024, io::stdout());
+    let (queue, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE_LINES).finish(stdout);
+    let dropped = queue.error_counter();
+    tracing::subscriber::set_global_default(subscriber(json, filter, queue))?;
+    log_panics();
+    Ok(Telemetry { dropped, _guard: guard })
+}
+
+/// What turns events into lines on `writer`.
+fn subscriber<W>(json: bool, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    if json { Box::new(registry.with(layer.event_format(json::OneObject))) } else { Box::new(registry.with(layer)) }
+}
+
+/// Logs a panic as a record instead of text on stderr. The task it happened in ends; the daemon goes on.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("(no message)");
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(target: "gatepost::panic", message, location, "a task panicked: please report this");
+    }));
+}
