@@ -1,13 +1,4 @@
-//! Integration tests: black-box tests of the real program over real sockets and TLS, the published vectors of the
-//! schemes, and the shape of the sources. One binary, one module for each thing that is promised.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
-)]
-
-mod support;
+//! Integration tests: one binary, one module for each thing that is promised.
 
 mod admin;
 mod answers;
@@ -18,6 +9,7 @@ mod crash;
 mod deploy;
 mod dispatch;
 mod dispatch_memory;
+mod dispatch_sqlite;
 mod env_config;
 mod hmac;
 mod http1;
@@ -47,4 +39,5 @@ mod sink_sqs;
 mod sink_upstream;
 mod smuggling;
 mod store;
+mod support;
 mod tls;
