@@ -1,4 +1,10 @@
 //! Integration tests: one binary, one module for each thing that is promised.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
+)]
 
 mod admin;
 mod answers;
@@ -11,6 +17,7 @@ mod dispatch;
 mod dispatch_memory;
 mod dispatch_sqlite;
 mod env_config;
+mod fuzz;
 mod hmac;
 mod http1;
 mod http2;
