@@ -168,7 +168,7 @@ fn every_file_says_what_it_is_for_and_none_grows_too_long() {
     let mut faults = Vec::new();
     for file in files(&root()) {
         let source = std::fs::read_to_string(&file).unwrap();
-        if !source.starts_with("//! ") {
+        if !source.starts_with("//!") {
             faults.push(format!("{} does not begin with `//! `", file.display()));
         }
         let lines = code_of(&source).lines().count();

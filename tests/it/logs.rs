@@ -1,9 +1,13 @@
 //! Contract 5, logs: one access record a request, one audit record a validation, each with all of its fields.
 
+use std::process::Stdio;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::support::http2::Http2;
-use crate::support::{Daemon, Request, Setup, Signer, callback, digest_id, event, eventually, nameless, unique};
+use crate::support::wire::client_config;
+use crate::support::{Conn, Daemon, Request, Setup, Signer, callback, digest_id, event, eventually, nameless, unique};
 
 const ACCESS: [&str; 14] = [
     "timestamp",
@@ -197,13 +201,14 @@ fn what_a_sender_controls_is_escaped_and_cut() {
     let kind = record["event_type"].as_str().unwrap();
     assert!(kind.len() <= 256, "{} bytes", kind.len());
     assert!(!kind.contains('\n') && !kind.contains('\u{1b}'), "{kind:?}");
-    let intent = json!({ "intent": format!("b\r\n{long}"), "botId": format!("c\0{long}"), "n": unique() }).to_string();
-    record_of(&daemon, &Signer::of("cognigy").sign(intent));
+    let odd = format!("b\r\n\0\u{7f}\u{9b}31m\u{202e}{long}");
+    record_of(&daemon, &Signer::of("cognigy").sign(json!({ "intent": odd, "botId": odd, "n": unique() }).to_string()));
     let audit = eventually("two audit records", || daemon.audit().get(1).cloned());
     for field in ["intent", "bot_id"] {
-        let text = audit[field].as_str().unwrap();
-        assert!(text.len() <= 256 && !text.chars().any(char::is_control), "{field}: {text:?}");
+        assert!(audit[field].as_str().unwrap().len() <= 256, "{field}: {audit}");
     }
+    // Control characters of C0 and C1 steer terminals: none of them reaches the line unescaped.
+    assert!(!daemon.out().contains(|c: char| c.is_control() && c != '\n'), "{:?}", daemon.out());
     // Paths, methods and user agents are the sender's too.
     let before = daemon.out().len();
     record_of(&daemon, &cognigy().at(&format!("/{}", "p".repeat(3000))).header("User-Agent", &"u".repeat(3000)));
@@ -225,17 +230,25 @@ fn the_finest_log_level_still_keeps_secrets() {
 }
 
 #[test]
-fn pretty_logs_are_for_eyes() {
-    let setup = Setup::new().set("log", "format", "\"json\"").preset("cognigy");
-    let daemon = setup.start();
-    assert!(daemon.out().lines().all(|line| line.starts_with('{')), "{}", daemon.out());
-    drop(daemon);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let setup = setup.set("admin", "address", &format!("\"{port}\"")).env("GATEPOST_LOG_FORMAT", "pretty");
-    let mut child = setup.command().arg("serve").stdout(std::process::Stdio::piped()).spawn().unwrap();
-    eventually("ready", || std::net::TcpStream::connect(port).ok());
-    child.kill().unwrap();
+fn pretty_logs_are_for_eyes_and_no_sender_writes_lines_of_his_own() {
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (webhook, admin) = (port(), port());
+    let setup = Setup::new()
+        .set("listener", "address", &format!("\"{webhook}\""))
+        .set("admin", "address", &format!("\"{admin}\""))
+        .env("GATEPOST_LOG_FORMAT", "pretty")
+        .preset("cognigy");
+    let child = setup.command().arg("serve").stdout(Stdio::piped()).spawn().unwrap();
+    let config = client_config(&setup.ca, &["http/1.1"]);
+    let mut conn = eventually("it listens", || Conn::open(webhook, Arc::clone(&config)).ok());
+    let forged = "x\nFORGED a line\u{1b}[31m";
+    let body = json!({ "intent": forged, "botId": forged, "n": unique() }).to_string();
+    assert_eq!(conn.ask(&Signer::of("cognigy").sign(&body)).status, 200);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("FORGED"), "the record shows the intent: {text}");
+    assert!(!text.lines().any(|line| line.trim_start().starts_with("FORGED")), "{text}");
+    assert!(!text.contains("\u{1b}[31mx") && !text.contains("line\u{1b}[31m"), "{text:?}");
     assert!(text.lines().any(|line| !line.is_empty() && serde_json::from_str::<Value>(line).is_err()), "{text}");
 }

@@ -18,6 +18,7 @@ mod dispatch_crash;
 mod dispatch_memory;
 mod dispatch_sqlite;
 mod env_config;
+mod fuzz;
 mod hmac;
 mod http1;
 mod http2;

@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::certs::Ca;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, PATIENCE};
 use super::sign;
+
+/// Names another build to test instead of cargo's own: the release binary, the one out of the image.
+const OTHER_BUILD: &str = "IT_GATEPOST_BINARY";
 
 /// A configuration in the making; [`Setup::start`] runs the program on it, as often as wanted.
 pub struct Setup {
@@ -155,7 +160,8 @@ impl Setup {
 
     /// The program with this configuration and nothing else in its environment, ready for arguments.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        let program = std::env::var_os(OTHER_BUILD).unwrap_or_else(|| env!("CARGO_BIN_EXE_gatepost").into());
+        let mut command = Command::new(program);
         command.env_clear().envs(&self.env).current_dir(self.dir.path()).stdin(Stdio::null());
         if self.file {
             command.arg("--config").arg(self.save());
@@ -163,9 +169,25 @@ impl Setup {
         command
     }
 
-    /// Runs a subcommand to its end.
+    /// Runs a subcommand to its end, which must come within a test's patience.
+    #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command().args(arguments).output().unwrap()
+        let mut command = self.command();
+        let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (done, over) = std::sync::mpsc::sync_channel(1);
+        let runner = std::thread::spawn(move || {
+            let output = child.wait_with_output().unwrap();
+            let _ = done.send(());
+            output
+        });
+        let late = over.recv_timeout(PATIENCE).is_err();
+        if late {
+            kill_process(pid, Signal::KILL).unwrap();
+        }
+        let output = runner.join().unwrap();
+        assert!(!late, "{arguments:?} does not end: {}", String::from_utf8_lossy(&output.stdout));
+        output
     }
 
     /// Runs `serve` and waits until it is ready.
