@@ -8,6 +8,7 @@ mod archive;
 mod audit_queue;
 mod checkpoint;
 mod dead_letters;
+pub mod export;
 mod file;
 mod inbox;
 mod outbox;

@@ -28,7 +28,8 @@ CREATE TABLE sinks (
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counters VALUES
-    ('pruned_to', 0), ('quarantine_entries', 0), ('quarantine_bytes', 0), ('audit_entries', 0), ('probe', 0);
+    ('pruned_to', 0), ('quarantine_entries', 0), ('quarantine_bytes', 0), ('audit_entries', 0), ('probe', 0),
+    ('store', random());
 
 CREATE TABLE ids (key BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE events (

@@ -93,7 +93,7 @@ fn walk(tx: &mut Tx<'_>, before: i64) -> Result<Step, StoreError> {
         }
     }
     tx.set_pruned_to(next[last_old].0)?;
-    Ok(Step { gone, more: last_old + 1 == next.len() })
+    Ok(Step { gone, more: i64::try_from(next.len()) == Ok(STEP) })
 }
 
 /// Looks again at some of what was left behind, after `after`; returns the last and how many events went.
