@@ -10,6 +10,7 @@ mod checkpoint;
 mod dead_letters;
 pub mod export;
 mod file;
+mod ids;
 mod inbox;
 mod outbox;
 mod quarantine;
