@@ -25,6 +25,7 @@ macro_rules! variables {
 
 variables! {
     /// Over `[listener]`, `[admin]` and `[log]`.
+    #[expect(clippy::struct_field_names, reason = "fields are the variables' own names, which envy matches")]
     Process: gatepost_listen, gatepost_admin_listen, gatepost_trusted_proxies, gatepost_proxy_protocol, gatepost_log,
     gatepost_log_format,
 }
@@ -42,6 +43,7 @@ variables! {
 }
 variables! {
     /// Source `cxone`, but for its secret key.
+    #[expect(clippy::struct_field_names, reason = "fields are the variables' own names, which envy matches")]
     Cxone: cxone_aws_access_key, cxone_aws_region, cxone_aws_service,
 }
 variables! {

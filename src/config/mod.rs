@@ -203,7 +203,7 @@ pub enum TypeRule {
 /// `[siem]`
 #[derive(Clone)]
 pub struct Siem {
-    /// Where audit records are POSTed.
+    /// Where audit records are sent with `POST`.
     pub url: String,
     /// `Authorization: Bearer` (or `Splunk`).
     pub token: Option<Secret>,

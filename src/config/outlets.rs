@@ -108,9 +108,10 @@ fn sink(section: &mut Section, name: Name, over: Forward, findings: &mut Finding
     }
     let (kind, url) = (section.string("type").unwrap_or_default(), section.string("url"));
     let (secret, token) = (section.secret("secret"), section.secret("token"));
-    let secret = match over.keyed {
-        true => over.secret,
-        false => resolved((section.at("secret"), format!("sink.{name}.secret")), secret, findings, Findings::key),
+    let secret = if over.keyed {
+        over.secret
+    } else {
+        resolved((section.at("secret"), format!("sink.{name}.secret")), secret, findings, Findings::key)
     };
     let token = resolved((section.at("token"), format!("sink.{name}.token")), token, findings, Findings::token);
     let ca_file = section.path("ca_file");

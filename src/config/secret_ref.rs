@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_three_forms_are_read() {
         assert!(matches!(read("{ env = 'A_B' }"), Ok(SecretRef::Env(name)) if name == "A_B"));
-        assert!(matches!(read("{ file = '/x' }"), Ok(SecretRef::File(path)) if path == PathBuf::from("/x")));
+        assert!(matches!(read("{ file = '/x' }"), Ok(SecretRef::File(path)) if path.to_str() == Some("/x")));
         assert!(matches!(read("{ value = 'v' }"), Ok(SecretRef::Value(value)) if *value == "v"));
     }
 

@@ -105,14 +105,14 @@ impl Section {
     /// Takes a whole number within `range`.
     pub fn number(&mut self, key: &'static str, range: &RangeInclusive<u64>) -> Option<u64> {
         match self.take(key)? {
-            Value::Integer(number) => match u64::try_from(number).ok().filter(|number| range.contains(number)) {
-                Some(number) => Some(number),
-                None => {
+            Value::Integer(number) => {
+                let fitting = u64::try_from(number).ok().filter(|number| range.contains(number));
+                if fitting.is_none() {
                     let (from, to) = (range.start(), range.end());
                     self.fault(key, format!("expected a number from {from} to {to}, found {number}"));
-                    None
                 }
-            },
+                fitting
+            }
             other => self.expected(key, "a whole number", &other),
         }
     }

@@ -80,7 +80,9 @@ fn trusted_proxies(file: &mut Section, env: &env::Process, findings: &mut Findin
             Ok(networks) => return Some(networks),
             Err(problems) => problems,
         };
-        problems.into_iter().for_each(|problem| file.fault("trusted_proxies", problem));
+        for problem in problems {
+            file.fault("trusted_proxies", problem);
+        }
         None
     });
     let from_variable = env.gatepost_trusted_proxies.as_ref().and_then(|list| {
@@ -88,7 +90,9 @@ fn trusted_proxies(file: &mut Section, env: &env::Process, findings: &mut Findin
             Ok(networks) => return Some(networks),
             Err(problems) => problems,
         };
-        problems.into_iter().for_each(|problem| findings.fault("GATEPOST_TRUSTED_PROXIES", problem));
+        for problem in problems {
+            findings.fault("GATEPOST_TRUSTED_PROXIES", problem);
+        }
         None
     });
     from_variable.or(from_file)

@@ -173,7 +173,9 @@ fn allowed_ips(section: &mut Section, defaults: &Defaults, findings: &mut Findin
     match (section.strings_or_word("allowed_ips", "any"), &defaults.allowed_ips) {
         (Some(Strings::Word), _) => Networks::Any,
         (Some(Strings::List(list)), _) => networks(list.iter().map(String::as_str)).unwrap_or_else(|problems| {
-            problems.into_iter().for_each(|problem| section.fault("allowed_ips", problem));
+            for problem in problems {
+                section.fault("allowed_ips", problem);
+            }
             nobody
         }),
         (None, AllowedIps::Set(networks)) if !given => networks.clone(),

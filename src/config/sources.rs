@@ -133,7 +133,9 @@ fn defaults<'a>(
         Some(list) => match source::networks(list.split(',').map(str::trim)) {
             Ok(networks) => AllowedIps::Set(networks),
             Err(problems) => {
-                problems.into_iter().for_each(|problem| findings.fault("GATEPOST_ALLOWED_IPS", problem));
+                for problem in problems {
+                    findings.fault("GATEPOST_ALLOWED_IPS", problem);
+                }
                 AllowedIps::Faulty
             }
         },

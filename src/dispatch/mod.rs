@@ -45,12 +45,14 @@ impl Dispatcher {
     /// A dispatcher of the deliveries to `settings.name` through `sink`.
     #[must_use]
     pub fn new(
-        settings: sink::Settings,
+        mut settings: sink::Settings,
         sink: Arc<dyn Sink>,
         outbox: Arc<dyn Outbox>,
         metrics: SinkMetrics,
         clock: Clock,
     ) -> Self {
+        // Zero would deliver nothing and say nothing.
+        settings.concurrency = settings.concurrency.max(1);
         Self { settings, sink, outbox, metrics, clock, circuit: Mutex::default() }
     }
 

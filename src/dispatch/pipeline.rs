@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::outcome::{Ticket, later};
 use super::pace::Pace;
-use super::{BEGIN_WITHIN, Claimed, Dispatcher, Lifecycle, Retry, Settlement, SinkError, StoreError};
+use super::{BEGIN_WITHIN, Claimed, Dispatcher, Lifecycle, Retry, Settled, Settlement, SinkError, StoreError};
 
 /// The longest time without a look: other processes queue deliveries too, and not every store can say so.
 const POLL: Duration = Duration::from_secs(1);
@@ -21,6 +21,10 @@ const POLL: Duration = Duration::from_secs(1);
 const GAP: Duration = Duration::from_millis(5);
 /// Before the store is tried again after a fault, and before a look that was promised something and found nothing.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Between two settlements, unless [`BATCH`] results wait: a commit costs the same for one as for many.
+const LINGER: Duration = Duration::from_millis(5);
+/// Results that are worth a commit at once.
+const BATCH: usize = 128;
 /// Results waiting for the store, at most, before nothing new is begun.
 const UNSETTLED: usize = 1024;
 /// What may be spent on handing claims back after the cut-off.
@@ -55,6 +59,8 @@ struct Pipeline<'a> {
     /// Whether something was queued since the last look, so that asking first would be a waste.
     told: bool,
     settle_at: Instant,
+    /// When the first of what is being settled is due again.
+    due_again: Option<Timestamp>,
     store_failed: bool,
     stopping: bool,
 }
@@ -116,6 +122,7 @@ impl<'a> Pipeline<'a> {
             last_look: now,
             told: true,
             settle_at: now,
+            due_again: None,
             store_failed: false,
             stopping: false,
         }
@@ -172,7 +179,7 @@ impl<'a> Pipeline<'a> {
             return 0;
         }
         let ahead = self.pace.ahead();
-        let room = self.dispatcher.settings.concurrency.max(1) + ahead;
+        let room = self.dispatcher.settings.concurrency + ahead;
         let wanted = room.saturating_sub(self.under_way.len() + self.waiting.len());
         if wanted > ahead / 2 { wanted } else { 0 }
     }
@@ -243,10 +250,14 @@ impl<'a> Pipeline<'a> {
     }
 
     fn settle(&mut self) {
-        if self.settling.is_some() || self.settled.is_empty() || Instant::now() < self.settle_at {
+        let now = Instant::now();
+        let soon = self.settled.len() >= BATCH && !self.store_failed;
+        if self.settling.is_some() || self.settled.is_empty() || (now < self.settle_at && !soon) {
             return;
         }
+        self.settle_at = now + LINGER;
         let settlements = std::mem::take(&mut self.settled);
+        self.due_again = settlements.iter().filter_map(due_again).min();
         let outbox = &self.dispatcher.outbox;
         self.settling =
             Some(Box::pin(
@@ -256,7 +267,12 @@ impl<'a> Pipeline<'a> {
 
     fn committed(&mut self, result: Commit) {
         match result {
-            Ok(()) => self.store_failed = false,
+            Ok(()) => {
+                self.store_failed = false;
+                if let Some(due) = self.due_again {
+                    self.look_at = self.look_at.min(instant(due, self.dispatcher.clock.now(), Instant::now()));
+                }
+            }
             Err((error, settlements)) => {
                 self.store_fault(&error);
                 self.settled.extend(settlements);
@@ -328,6 +344,14 @@ async fn look(dispatcher: &Dispatcher, limit: usize, told: bool) -> Result<Look,
         at(outbox.next_due(name).await?, if claims.is_empty() { PAUSE } else { GAP })
     };
     Ok(Look { claims, begin_by, next })
+}
+
+/// When what is settled so is to be delivered again.
+const fn due_again(settlement: &Settlement) -> Option<Timestamp> {
+    match settlement.outcome {
+        Settled::Retry { at, .. } | Settled::Released { at } => Some(at),
+        Settled::Done | Settled::Dead { .. } => None,
+    }
 }
 
 /// The instant of a wall-clock time.

@@ -24,6 +24,7 @@ use super::conn::{self, Stage};
 use super::permits::{Permit, Permits};
 use super::socket::{Io, Socket};
 use super::{Server, answer, proxy_protocol};
+use crate::lifecycle::Lifecycle;
 
 /// Handshakes at once. More would not be faster (signing is what takes the time, and the cores are few) but would
 /// hold some 40 KiB each. Above the default share of one client address, so that one host with half-open handshakes
@@ -158,16 +159,26 @@ async fn connection<S>(
         _ = stage.wait_for(|now| *now == Stage::Cut) => return,
     };
     let Some((tls, peer)) = opened else { return };
+    serving(&shared.server.lifecycle, tls, peer, service, activity, stage).await;
+}
+
+/// The connection over `tls`, by the protocol that ALPN chose.
+fn serving<S>(
+    lifecycle: &Lifecycle,
+    tls: Box<TlsStream<Socket>>,
+    peer: Peer,
+    service: S,
+    activity: Arc<Activity>,
+    stage: watch::Receiver<Stage>,
+) -> conn::Serving
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     activity.opened(is_h2, Instant::now());
-    let io = Io::new(tls, Arc::clone(&activity));
-    let lifecycle = &shared.server.lifecycle;
+    let io = Io::new(*tls, Arc::clone(&activity));
     let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());
-    if is_h2 {
-        conn::http2(io, service, &activity, stage, lifecycle).await;
-    } else {
-        conn::http1(io, service, &activity, stage).await;
-    }
+    if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }
 
 /// PROXY header and handshake under one deadline; `None` where the connection is to be closed.
@@ -176,7 +187,7 @@ async fn open(
     mut stream: TcpStream,
     ip: IpAddr,
     activity: &Arc<Activity>,
-) -> Option<(TlsStream<Socket>, Peer)> {
+) -> Option<(Box<TlsStream<Socket>>, Peer)> {
     let deadline = Instant::now() + shared.server.limits.handshake_timeout;
     // Answers are one small write each; waiting for more would only delay them. A failure costs latency, no more.
     let _ = stream.set_nodelay(true);
@@ -201,7 +212,7 @@ async fn open(
     match timeout_at(deadline, handshake).await {
         Ok(Ok(tls)) => {
             metrics.handshake(true);
-            Some((tls, Peer(peer)))
+            Some((Box::new(tls), Peer(peer)))
         }
         // A load balancer's probe connects and leaves; that is no handshake.
         Ok(Err(_)) if !activity.heard() => None,

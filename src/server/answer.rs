@@ -51,7 +51,7 @@ pub(super) fn adapt<S>(
     peer: Peer,
     activity: Arc<Activity>,
     lifecycle: Lifecycle,
-) -> impl HyperService<Request<Incoming>, Response = Response<Answer>, Error = Infallible, Future = Answering>
+) -> impl HyperService<Request<Incoming>, Response = Response<Answer>, Error = Infallible, Future = Answering> + Send + 'static
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {

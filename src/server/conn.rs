@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -58,10 +59,16 @@ pub(super) enum Stage {
     Cut,
 }
 
-/// Runs HTTP/1.1 to its end.
-pub(super) async fn http1<S>(io: Io, service: S, activity: &Activity, stage: watch::Receiver<Stage>)
+/// A connection that is being served; ready at its end. Boxed, and made by a function that is not async itself: a task
+/// keeps room for everything that its futures ever move, and there are many idle connections.
+pub(super) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// HTTP/1.1.
+pub(super) fn http1<S>(io: Io, service: S, activity: Arc<Activity>, stage: watch::Receiver<Stage>) -> Serving
 where
-    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>,
+    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>
+        + Send
+        + 'static,
 {
     let mut builder = http1::Builder::new();
     // A sender that closes its write side after the request still wants the answer.
@@ -71,18 +78,21 @@ where
     builder.writev(false);
     // Deadlines are ours: hyper's own would also run while a kept-alive connection is idle.
     builder.header_read_timeout(None);
-    drive(Box::pin(builder.serve_connection(io, service)), activity, stage).await;
+    Box::pin(drive(Box::pin(builder.serve_connection(io, service)), activity, stage))
 }
 
-/// Runs HTTP/2 to its end.
-pub(super) async fn http2<S>(
+/// HTTP/2.
+pub(super) fn http2<S>(
     io: Io,
     service: S,
-    activity: &Activity,
+    activity: Arc<Activity>,
     stage: watch::Receiver<Stage>,
     lifecycle: &Lifecycle,
-) where
-    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>,
+) -> Serving
+where
+    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>
+        + Send
+        + 'static,
 {
     let mut builder = http2::Builder::new(Streams(lifecycle.clone()));
     builder
@@ -96,7 +106,7 @@ pub(super) async fn http2<S>(
         .max_local_error_reset_streams(LOCAL_RESETS_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    drive(Box::pin(builder.serve_connection(io, service)), activity, stage).await;
+    Box::pin(drive(Box::pin(builder.serve_connection(io, service)), activity, stage))
 }
 
 /// Spawns HTTP/2 streams under the lifecycle's eyes; they end with their connection or when everything is cut off.
@@ -148,7 +158,7 @@ where
 }
 
 /// Polls a connection to its end, to a deadline of its activity or to the end of the listener's patience.
-async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: &Activity, mut stage: watch::Receiver<Stage>) {
+async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: Arc<Activity>, mut stage: watch::Receiver<Stage>) {
     let mut deadline = Deadline { timer: pin!(sleep_until(Instant::now())), idle_since: None };
     let mut closing = false;
     loop {
@@ -168,7 +178,7 @@ async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: &Activity, mut st
             if leaving && activity.served() {
                 return Poll::Ready(Step::Again);
             }
-            deadline.poll(cx, activity)
+            deadline.poll(cx, &activity)
         });
         let step = tokio::select! {
             biased;

@@ -17,7 +17,7 @@ use super::{Retry, Settings, Sink, SinkError, answer, cloudevent};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::secret::Secret;
+use crate::secret::{MIN_BYTES, Secret};
 
 /// Secrets are written with and without padding; both are the same bytes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -112,8 +112,8 @@ impl Signer {
         let text = std::str::from_utf8(secret.expose()).map_err(|_| form())?;
         let bytes = BASE64.decode(text.strip_prefix("whsec_").ok_or_else(form)?).map_err(|_| form())?;
         // The rules for secrets are about the bytes that key the MAC; NUL is fine in those.
-        if bytes.len() < crate::secret::MIN_BYTES {
-            return Err(fault(format!("shorter than {} bytes after whsec_", crate::secret::MIN_BYTES)));
+        if bytes.len() < MIN_BYTES {
+            return Err(fault(format!("shorter than {MIN_BYTES} bytes after whsec_")));
         }
         Hmac::new_from_slice(&bytes).map(Self).map_err(|_| form())
     }

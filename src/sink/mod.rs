@@ -8,6 +8,8 @@ pub mod http_client;
 mod nats;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(feature = "sqs")]
+mod structured;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::http_client::{self, Answer, HttpClient};
-use super::{Retry, Settings, Sink, SinkError, answer, cloudevent};
+use super::{Retry, Settings, Sink, SinkError, answer, cloudevent, structured};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -96,7 +96,7 @@ impl Sqs {
     }
 
     fn message(&self, event: &Event) -> Result<Vec<u8>, serde_json::Error> {
-        let body = cloudevent::structured(event)?;
+        let body = structured::structured(event)?;
         serde_json::to_vec(&SendMessage {
             queue_url: &self.queue_url,
             message_body: &body,

@@ -3,6 +3,7 @@
 //! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
 //! of it. All methods may be called while other processes use the same store.
 
+mod postgres;
 mod sqlite;
 
 use std::net::IpAddr;
@@ -53,7 +54,8 @@ pub struct Settings {
 pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
     match settings.url.split_once(':') {
         Some(("sqlite", _)) => sqlite::open(settings, metrics).await,
-        _ => Err(StoreError::Url("expected sqlite:PATH".into())),
+        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics).await,
+        _ => Err(StoreError::Url("expected sqlite:PATH or postgres://…".into())),
     }
 }
 
@@ -186,7 +188,8 @@ pub trait Outbox: Send + Sync {
     /// How much waits for `sink`; cheap with millions of rows.
     async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
 
-    /// Notified after each commit that queued deliveries, by this process or (where the store can) by others.
+    /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
+    /// those that wait already are woken: arm before looking, and poll as well.
     fn queued(&self) -> Arc<Notify>;
 }
 

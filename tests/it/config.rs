@@ -14,6 +14,7 @@ fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// Writes `text` as a configuration and returns the faults it has.
+#[expect(clippy::expect_used, reason = "a test that cannot write its own file cannot go on")]
 fn faults(text: &str, vars: &BTreeMap<String, String>) -> Vec<String> {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("gatepost.toml");

@@ -9,6 +9,7 @@ mod crash;
 mod deploy;
 mod dispatch;
 mod dispatch_memory;
+mod dispatch_sqlite;
 mod env_config;
 mod hmac;
 mod http1;

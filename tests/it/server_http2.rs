@@ -32,7 +32,7 @@ async fn connected(rig: &Rig) -> TlsStream<TcpStream> {
 /// Sends frames until the server closes, at most `most` times; how many could be sent.
 async fn flood(rig: &Rig, most: u32, mut next: impl FnMut(u32) -> Vec<u8>) -> u32 {
     let (mut read, mut write) = tokio::io::split(connected(rig).await);
-    let send = async {
+    let sending = async {
         for i in 0..most {
             if write.write_all(&next(i)).await.is_err() || write.flush().await.is_err() {
                 return i;
@@ -41,7 +41,7 @@ async fn flood(rig: &Rig, most: u32, mut next: impl FnMut(u32) -> Vec<u8>) -> u3
         most
     };
     // Both at once: a server that closes says so, and one that is not read from could not.
-    let (sent, _) = soon(async { tokio::join!(send, until_closed(&mut read)) }).await;
+    let (sent, _) = soon(async { tokio::join!(sending, until_closed(&mut read)) }).await;
     sent
 }
 

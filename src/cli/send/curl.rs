@@ -14,7 +14,8 @@ pub(super) fn command(target: &Target, message: &Message) -> String {
     let (pipe, data) = data(message);
     let mut words = vec!["curl".to_owned(), "--request".to_owned(), "POST".to_owned()];
     if target.tls {
-        words.push("--tlsv1.3".to_owned());
+        // As `send` does: the Host signed goes out as it stands.
+        words.push("--tlsv1.3 --http1.1".to_owned());
     }
     if let Some(file) = &target.ca_file {
         words.push(format!("--cacert {}", quote(&file.to_string_lossy())));
@@ -106,6 +107,7 @@ mod tests {
             "--request",
             "POST",
             "--tlsv1.3",
+            "--http1.1",
             "--cacert",
             "certs dev/ca.pem",
             "--path-as-is",

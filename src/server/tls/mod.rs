@@ -193,6 +193,3 @@ struct Pair {
     /// `notAfter` of each certificate, leaf first; never empty.
     expiries: Vec<Timestamp>,
 }
-
-#[cfg(test)]
-mod tests;

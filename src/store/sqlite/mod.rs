@@ -48,11 +48,11 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, S
     };
     let opened = tokio::task::spawn_blocking(start).await;
     let writer = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(Arc::new(writer), Readers::new(path), queued, settings))
+    Ok(assemble(&Arc::new(writer), &Readers::new(path), queued, settings))
 }
 
-fn assemble(writer: Arc<Writer>, readers: Readers, queued: Arc<Notify>, settings: &Settings) -> Store {
-    let parts = || (Arc::clone(&writer), readers.clone());
+fn assemble(writer: &Arc<Writer>, readers: &Readers, queued: Arc<Notify>, settings: &Settings) -> Store {
+    let parts = || (Arc::clone(writer), readers.clone());
     let outbox = parts();
     let archive = parts();
     let dead_letters = parts();
@@ -60,7 +60,7 @@ fn assemble(writer: Arc<Writer>, readers: Readers, queued: Arc<Notify>, settings
     let audit_queue = parts();
     let upkeep = parts();
     Store {
-        inbox: Arc::new(inbox::SqliteInbox(Arc::clone(&writer))),
+        inbox: Arc::new(inbox::SqliteInbox(Arc::clone(writer))),
         outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued }),
         archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1 }),
         dead_letters: Arc::new(dead_letters::SqliteDeadLetters { writer: dead_letters.0, readers: dead_letters.1 }),

@@ -225,13 +225,10 @@ impl Thread {
         batch: &mut [Box<dyn Task>],
         guarded: bool,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => {
-                self.adopt(file::connect(&self.path, Role::Writer)?);
-                self.conn.take().ok_or_else(|| StoreError::Unavailable("no connection".into()))?
-            }
-        };
+        if self.conn.is_none() {
+            self.adopt(file::connect(&self.path, Role::Writer)?);
+        }
+        let conn = self.conn.take().ok_or_else(|| StoreError::Unavailable("no connection".into()))?;
         if let Err(error) = conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut sql| sql.execute([])) {
             // Dropped, and opened afresh for the next batch.
             return Err(error.into());
@@ -249,7 +246,8 @@ impl Thread {
                     self.metrics.store_batch.observe(f64::from(tx.done.events));
                 }
                 if tx.done.queued {
-                    self.queued.notify_one();
+                    // All of them: each sink's dispatcher waits, armed before it last looked.
+                    self.queued.notify_waiters();
                 }
                 self.conn = Some(conn);
                 Ok(outcomes)

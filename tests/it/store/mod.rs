@@ -2,6 +2,8 @@
 
 mod deliveries;
 mod intake;
+mod postgres;
+mod postgres_server;
 mod sqlite;
 mod upkeep;
 mod waiting_rooms;
@@ -82,13 +84,26 @@ pub async fn accept(store: &Store, event: Event, names: &[&str]) {
     assert_eq!(store.inbox.insert(event, sinks(names)).await.unwrap(), Insertion::Accepted);
 }
 
-/// One test per store: `each_store!(name, async |subject| …)` is too clever for test runners; this names them all.
+/// Names every behaviour once, and runs it on every store.
 macro_rules! on_every_store {
     ($($module:ident :: $test:ident),+ $(,)?) => {
         mod on_sqlite {
             $(#[test] fn $test() {
                 super::run(async { super::$module::$test(super::sqlite::subject().await).await; });
             })+
+        }
+
+        /// One server for all of them, a database for each.
+        #[test]
+        fn all_of_them_on_postgres() {
+            let server = postgres_server::Server::start();
+            run(async {
+                $(
+                    println!("{}", stringify!($test));
+                    let url = server.database(stringify!($test)).await;
+                    $module::$test(Subject::new(settings(url), ()).await).await;
+                )+
+            });
         }
     };
 }
@@ -119,6 +134,5 @@ on_every_store! {
     waiting_rooms::audit_records_are_leased_and_released,
     upkeep::pruning_forgets_what_is_old_and_done,
     upkeep::pruning_keeps_pending_and_dead_until_they_are_over,
-    upkeep::pruning_goes_in_steps_over_many,
     upkeep::a_probe_writes_and_a_closed_store_answers_unavailable,
 }

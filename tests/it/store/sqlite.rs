@@ -6,7 +6,7 @@ use std::path::Path;
 use gatepost::store::{Filter, Insertion, StoreError};
 use tempfile::TempDir;
 
-use super::{Subject, accept, at, event, open, run, settings, sinks};
+use super::{Subject, accept, at, event, event_at, open, run, settings, sinks};
 
 pub async fn subject() -> Subject {
     let dir = tempfile::tempdir().unwrap();
@@ -95,5 +95,27 @@ fn the_command_line_works_beside_the_daemon() {
         command.store.upkeep.close().await.unwrap();
         accept(&daemon.store, event("a", "after", "body"), &[]).await;
         assert_eq!(daemon.store.archive.list(&Filter::default()).await.unwrap().len(), 101);
+    });
+}
+
+#[test]
+fn retention_goes_in_steps_and_is_exact() {
+    run(async {
+        const HOUR: i64 = 3600;
+        let s = subject().await;
+        let tasks: tokio::task::JoinSet<()> = (0..700)
+            .map(|n: i64| {
+                let store = s.store.clone();
+                // Out of order, as clocks and threads have it; every seventh is young.
+                let seconds = if n % 7 == 0 { 90 * HOUR } else { (n * 37) % HOUR };
+                async move { accept(&store, event_at("a", &n.to_string(), seconds), &[]).await }
+            })
+            .collect();
+        tasks.join_all().await;
+        assert_eq!(s.store.upkeep.prune(at(96 * HOUR)).await.unwrap(), 0);
+        assert_eq!(s.store.upkeep.prune(at(98 * HOUR)).await.unwrap(), 600);
+        assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 100);
+        assert_eq!(s.store.upkeep.prune(at(300 * HOUR)).await.unwrap(), 100);
+        assert!(s.store.archive.list(&Filter::default()).await.unwrap().is_empty());
     });
 }

@@ -1,0 +1,171 @@
+//! What was accepted: listed, looked up, delivered again.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::event::{EventKey, Name};
+use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, micros, unsigned};
+use crate::store::postgres::schema::GENERATIONS;
+use crate::store::postgres::selection::Conditions;
+use crate::store::postgres::session::{Lent, Pool, within};
+use crate::store::{Archive, Archived, DeliveryStatus, EventRef, Filter, State, StoreError};
+
+/// Events queued again in one transaction.
+const STEP: usize = 200;
+
+/// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
+/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first.
+const REQUEUE: &str = "
+WITH target AS (
+    SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
+    JOIN gatepost_ids e ON e.key = t.key
+), before AS (
+    SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
+    ORDER BY d.id FOR UPDATE OF d
+), queued AS (
+    INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease)
+    SELECT gen, seq, sink, 0, 0, $3, $3, 0 FROM target WHERE (SELECT count(*) FROM before) >= 0
+    ON CONFLICT (seq, sink) DO UPDATE
+        SET state = 0, attempts = 0, due_at = $3, queued_at = $3, claimed_at = NULL, error = NULL
+        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > $3))
+    RETURNING d.seq, d.sink
+), counted AS (
+    INSERT INTO gatepost_sink_counts
+    SELECT q.sink, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
+    FROM queued q LEFT JOIN before b ON b.seq = q.seq AND b.sink = q.sink GROUP BY q.sink
+)
+SELECT count(*) FROM queued";
+
+/// The accepted events of a PostgreSQL store.
+pub struct PostgresArchive {
+    /// For all of it.
+    pub pool: Pool,
+}
+
+#[async_trait]
+impl Archive for PostgresArchive {
+    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+        let mut conditions = Conditions::events(filter);
+        let rows = conditions.parameter(limit(filter.limit));
+        let sql = format!(
+            "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq FROM gatepost_events e
+             WHERE {} ORDER BY e.seq DESC LIMIT {rows}",
+            conditions.sql()
+        );
+        within(self.archived(&sql, &conditions)).await
+    }
+
+    async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
+        within(async {
+            let lent = self.pool.lend().await?;
+            let keys = keys(&lent, event).await?;
+            lent.done();
+            let mut conditions = Conditions::events(&Filter::default());
+            conditions.add("(e.gen, e.seq) IN (SELECT gen, seq FROM gatepost_ids WHERE key = ANY (?))", keys);
+            let sql = format!(
+                "SELECT {EVENT}, e.body, length(e.body)::bigint, e.seq FROM gatepost_events e
+                 WHERE {} ORDER BY e.seq DESC",
+                conditions.sql()
+            );
+            self.archived(&sql, &conditions).await
+        })
+        .await
+    }
+
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError> {
+        let mut queued = 0;
+        for step in events.chunks(STEP) {
+            queued += within(self.replay_some(step, sinks, micros(now))).await?;
+        }
+        Ok(queued)
+    }
+}
+
+impl PostgresArchive {
+    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`.
+    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Archived>, StoreError> {
+        let lent = self.pool.lend().await?;
+        let rows = lent.session.client().query(sql, &conditions.values()).await?;
+        let seqs = rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 2)?));
+        let seqs = seqs.collect::<Result<Vec<i64>, StoreError>>()?;
+        let mut deliveries = deliveries(&lent, &seqs).await?;
+        lent.done();
+        let mut found = Vec::with_capacity(rows.len());
+        for (row, seq) in rows.iter().zip(seqs) {
+            let deliveries = deliveries.remove(&seq).unwrap_or_default();
+            found.push(Archived {
+                event: rows::event(row, 0)?,
+                bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
+                state: worst(&deliveries),
+                deliveries,
+            });
+        }
+        Ok(found)
+    }
+
+    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
+        let lent = self.pool.lend().await?;
+        lent.session.batch("BEGIN").await?;
+        // No generation goes away while its events are queued again.
+        lent.session.query("SELECT pg_advisory_xact_lock_shared($1)", &[&GENERATIONS]).await?;
+        let (mut targets, mut of) = (Vec::new(), Vec::new());
+        for event in events {
+            for key in keys(&lent, event).await? {
+                for sink in wanted(&lent, &key, sinks).await? {
+                    targets.push(key.clone());
+                    of.push(sink);
+                }
+            }
+        }
+        let rows = lent.session.query(REQUEUE, &[&targets, &of, &now]).await?;
+        let queued = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0_i64);
+        lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
+        lent.done();
+        Ok(unsigned(queued))
+    }
+}
+
+/// The sinks asked for, or those the event was queued for before.
+async fn wanted(lent: &Lent<'_>, key: &[u8], sinks: Option<&[Name]>) -> Result<Vec<String>, StoreError> {
+    if let Some(sinks) = sinks {
+        return Ok(sinks.iter().map(|sink| sink.as_str().to_owned()).collect());
+    }
+    let sql = "SELECT d.sink FROM gatepost_deliveries d JOIN gatepost_ids i ON i.seq = d.seq WHERE i.key = $1";
+    let rows = lent.session.query(sql, &[&key]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The keys `event` may mean: an id alone is looked up under every source there ever was.
+async fn keys(lent: &Lent<'_>, event: &EventRef) -> Result<Vec<Vec<u8>>, StoreError> {
+    let sources = if let Some(source) = &event.source {
+        vec![source.clone()]
+    } else {
+        let rows = lent.session.query("SELECT name FROM gatepost_sources", &[]).await?;
+        rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?.into())).collect::<Result<_, StoreError>>()?
+    };
+    Ok(sources.iter().map(|source| EventKey::of(source, &event.id).0.to_vec()).collect())
+}
+
+async fn deliveries(lent: &Lent<'_>, seqs: &[i64]) -> Result<HashMap<i64, Vec<DeliveryStatus>>, StoreError> {
+    let sql = "SELECT seq, sink, state, attempts, due_at, error FROM gatepost_deliveries WHERE seq = ANY ($1)
+               ORDER BY seq, sink COLLATE \"C\"";
+    let mut found: HashMap<i64, Vec<DeliveryStatus>> = HashMap::new();
+    for row in lent.session.query(sql, &[&seqs]).await? {
+        found.entry(row.try_get(0)?).or_default().push(rows::delivery(&row, 1)?);
+    }
+    Ok(found)
+}
+
+/// The state of an event with these deliveries: the worst of theirs.
+fn worst(deliveries: &[DeliveryStatus]) -> State {
+    let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
+    if any(State::Pending) {
+        State::Pending
+    } else if any(State::Dead) {
+        State::Dead
+    } else {
+        State::Delivered
+    }
+}

@@ -1,0 +1,103 @@
+//! Deliveries that ran out of attempts: listed, queued again, given up.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, micros, time};
+use crate::store::postgres::selection::Conditions;
+use crate::store::postgres::session::{Pool, within};
+use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+
+/// Dead letters changed in one transaction.
+const STEP: usize = 500;
+
+const REPLAY: &str = "
+WITH queued AS (
+    UPDATE gatepost_deliveries SET state = 0, attempts = 0, due_at = $2, queued_at = $2, claimed_at = NULL, error = NULL
+    WHERE id = ANY ($1) AND state = 2 RETURNING sink
+), counted AS (
+    INSERT INTO gatepost_sink_counts SELECT sink, count(*), -count(*) FROM queued GROUP BY sink
+)
+SELECT pg_notify('gatepost_queued', '') FROM queued";
+
+const DISCARD: &str = "
+WITH gone AS (
+    DELETE FROM gatepost_deliveries WHERE id = ANY ($1) AND state = 2 RETURNING sink
+), counted AS (
+    INSERT INTO gatepost_sink_counts SELECT sink, 0, -count(*) FROM gone GROUP BY sink
+)
+SELECT 1 FROM gone";
+
+/// The dead letters of a PostgreSQL store.
+pub struct PostgresDeadLetters {
+    /// For all of it.
+    pub pool: Pool,
+}
+
+#[async_trait]
+impl DeadLetters for PostgresDeadLetters {
+    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut conditions = Conditions::dead(ids, filter);
+        let count = conditions.parameter(limit(filter.limit));
+        let body = if bodies { "e.body" } else { "NULL::bytea" };
+        let sql = format!(
+            "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
+             FROM gatepost_deliveries d JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
+             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            conditions.sql()
+        );
+        self.select(&sql, &conditions).await?.iter().map(dead_letter).collect()
+    }
+
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
+        let now = micros(now);
+        let mut queued = 0;
+        for step in self.matching(ids, filter).await?.chunks(STEP) {
+            queued += self.pool.query(REPLAY, &[&step, &now]).await?.len() as u64;
+        }
+        Ok(queued)
+    }
+
+    async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for step in self.matching(ids, filter).await?.chunks(STEP) {
+            gone += self.pool.query(DISCARD, &[&step]).await?.len() as u64;
+        }
+        Ok(gone)
+    }
+}
+
+impl PostgresDeadLetters {
+    async fn matching(&self, ids: &[DeliveryId], filter: &Filter) -> Result<Vec<i64>, StoreError> {
+        let mut conditions = Conditions::dead(ids, filter);
+        let count = conditions.parameter(limit(filter.limit));
+        let sql = format!(
+            "SELECT d.id FROM gatepost_deliveries d JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
+             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            conditions.sql()
+        );
+        self.select(&sql, &conditions).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    async fn select(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Row>, StoreError> {
+        within(async {
+            let lent = self.pool.lend().await?;
+            let rows = lent.session.client().query(sql, &conditions.values()).await?;
+            lent.done();
+            Ok(rows)
+        })
+        .await
+    }
+}
+
+fn dead_letter(row: &Row) -> Result<DeadLetter, StoreError> {
+    Ok(DeadLetter {
+        event: rows::event(row, 0)?,
+        id: DeliveryId(row.try_get(EVENT_COLUMNS + 1)?),
+        sink: row.try_get::<_, &str>(EVENT_COLUMNS + 2)?.into(),
+        attempts: u32::try_from(row.try_get::<_, i32>(EVENT_COLUMNS + 3)?).unwrap_or(0),
+        died_at: time(row.try_get(EVENT_COLUMNS + 4)?)?,
+        error: row.try_get::<_, Option<String>>(EVENT_COLUMNS + 5)?.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,286 @@
+//! Takes events: what waits becomes one multi-row statement and one commit; a few such batches may be in flight.
+//!
+//! Uniqueness is PostgreSQL's within a generation (primary key), and holds across generations because none is opened
+//! while a transaction that adds to the last is under way: each takes the lock [`GENERATIONS`] shared first, and its
+//! statement, which then begins, sees all that earlier generations hold. Keys go in sorted, so that batches and
+//! replicas never wait for each other in a circle.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::event::{Event, EventKey, Name};
+use crate::metrics::Metrics;
+use crate::store::postgres::address::Address;
+use crate::store::postgres::rows::{micros, text};
+use crate::store::postgres::schema::GENERATIONS;
+use crate::store::postgres::session::{Session, Values, within};
+use crate::store::{Inbox, Insertion, StoreError};
+
+/// Events that may wait; beyond it senders are told at once.
+const QUEUE: usize = 8192;
+/// Events in one statement.
+const BATCH: usize = 256;
+/// Batches in flight.
+const IN_FLIGHT: usize = 2;
+
+/// Plans made once and not by statistics: each row is found through its index, the batch is joined by hashing.
+const SETUP: &str = "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET enable_nestloop = off;";
+
+/// Ids first: what they do not take is not new. Then the events of those, their deliveries, and how many of these.
+const INSERT: &str = "
+WITH given AS (
+    SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
+        $8::text[], $9::text[], $10::text[], $11::bytea[])
+        AS g (key, source, id, kind, received_at, content_type, verified_by, request_id, client_ip, traceparent, body)
+), fresh AS (
+    INSERT INTO gatepost_ids (key, gen, seq)
+    SELECT g.key, (SELECT gen FROM gatepost_generations WHERE closed_at IS NULL), nextval('gatepost_event_seq')
+    FROM given g WHERE (SELECT count(*) FROM gatepost_ids o WHERE o.key = g.key) = 0
+    ORDER BY g.key
+    ON CONFLICT DO NOTHING RETURNING key, gen, seq
+), stored AS (
+    INSERT INTO gatepost_events
+    SELECT f.seq, f.gen, g.source, g.id, g.kind, g.received_at, g.content_type, g.verified_by, g.request_id,
+        g.client_ip, g.traceparent, g.body
+    FROM fresh f JOIN given g ON g.key = f.key
+), queued AS (
+    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease)
+    SELECT f.gen, f.seq, d.sink, 0, 0, d.at, d.at, 0
+    FROM fresh f JOIN unnest($12::bytea[], $13::text[], $14::bigint[]) AS d (key, sink, at) ON d.key = f.key
+    ON CONFLICT DO NOTHING RETURNING sink
+), counted AS (
+    INSERT INTO gatepost_sink_counts SELECT sink, count(*), 0 FROM queued GROUP BY sink
+)
+SELECT key FROM fresh";
+
+/// Whether the stored body is the given one; NULL where the id is not there.
+const COMPARE: &str = "
+SELECT (SELECT (SELECT e.body = g.body FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq)
+        FROM gatepost_ids i WHERE i.key = g.key LIMIT 1)
+FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS g (key, body, n) ORDER BY g.n";
+
+/// One event that waits for its commit.
+struct Waiting {
+    key: EventKey,
+    event: Event,
+    sinks: Arc<[Name]>,
+    reply: oneshot::Sender<Result<Insertion, StoreError>>,
+}
+
+/// The receiving side of a PostgreSQL store.
+pub struct PostgresInbox {
+    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
+    workers: AsyncMutex<JoinSet<()>>,
+}
+
+impl PostgresInbox {
+    /// Starts the tasks that insert.
+    pub fn start(address: &Address, metrics: &Arc<Metrics>, queued: &Arc<Notify>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(AsyncMutex::new(waiting));
+        let mut workers = JoinSet::new();
+        for _ in 0..IN_FLIGHT {
+            let mut worker = Worker {
+                address: address.clone(),
+                session: None,
+                known_sources: HashSet::new(),
+                metrics: Arc::clone(metrics),
+                queued: Arc::clone(queued),
+            };
+            let waiting = Arc::clone(&waiting);
+            workers.spawn(async move { worker.run(&waiting).await });
+        }
+        Self { queue: Mutex::new(Some(queue)), workers: AsyncMutex::new(workers) }
+    }
+
+    /// Finishes what waits; later inserts fail.
+    pub async fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        while self.workers.lock().await.join_next().await.is_some() {}
+    }
+}
+
+#[async_trait]
+impl Inbox for PostgresInbox {
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".into());
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting { key: event.unique_key(), event, sinks, reply };
+        queue.try_send(waiting).map_err(|_| StoreError::Unavailable("too many events wait for the database".into()))?;
+        within(async { answer.await.unwrap_or_else(|_| Err(closed())) }).await
+    }
+}
+
+struct Worker {
+    address: Address,
+    session: Option<Session>,
+    /// Sources this process has written down.
+    known_sources: HashSet<Name>,
+    metrics: Arc<Metrics>,
+    queued: Arc<Notify>,
+}
+
+impl Worker {
+    async fn run(&mut self, waiting: &AsyncMutex<mpsc::Receiver<Waiting>>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let taken = waiting.lock().await.recv_many(&mut batch, BATCH).await;
+            if taken == 0 {
+                return;
+            }
+            batch.retain(|waiting| !waiting.reply.is_closed());
+            self.answer(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn answer(&mut self, mut batch: Vec<Waiting>) {
+        batch.sort_by_key(|waiting| waiting.key);
+        let outcome = within(self.commit(&batch)).await;
+        match outcome {
+            Ok(insertions) => {
+                for (waiting, insertion) in batch.into_iter().zip(insertions) {
+                    let _ = waiting.reply.send(insertion);
+                }
+            }
+            // One of them may be to blame: the server refused the statement, but is there.
+            Err(StoreError::Corrupt(_)) if batch.len() > 1 => {
+                for waiting in batch {
+                    let outcome = within(self.commit(std::slice::from_ref(&waiting))).await;
+                    let _ = waiting
+                        .reply
+                        .send(outcome.and_then(|mut one| one.remove(0)).map_err(|error| unavailable(&error)));
+                }
+            }
+            Err(error) => {
+                let error = unavailable(&error);
+                for waiting in batch {
+                    let _ = waiting.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Inserts `batch`, sorted by key. The session is kept only when all went well: a timeout drops it half-way.
+    async fn commit(&mut self, batch: &[Waiting]) -> Result<Vec<Result<Insertion, StoreError>>, StoreError> {
+        let session = match self.session.take().filter(|session| !session.is_closed()) {
+            Some(session) => session,
+            None => Session::connect(&self.address, SETUP, || ()).await?,
+        };
+        self.note_sources(&session, batch).await?;
+        // The first of each key is offered; the others are compared with whatever is there then.
+        let firsts: Vec<usize> = (0..batch.len()).filter(|n| *n == 0 || batch[*n - 1].key != batch[*n].key).collect();
+        let started = Instant::now();
+        let fresh = insert(&session, firsts.iter().map(|n| &batch[*n]).collect()).await?;
+        self.metrics.store_commit.observe(started.elapsed().as_secs_f64());
+        let mut accepted = vec![false; batch.len()];
+        for n in &firsts {
+            accepted[*n] = fresh.contains(&batch[*n].key);
+        }
+        if !fresh.is_empty() {
+            self.metrics.store_batch.observe(f64::from(u32::try_from(fresh.len()).unwrap_or(u32::MAX)));
+        }
+        if firsts.iter().any(|n| accepted[*n] && !batch[*n].sinks.is_empty()) {
+            self.queued.notify_waiters();
+        }
+        let rest: Vec<&Waiting> = batch.iter().zip(&accepted).filter(|(_, new)| !**new).map(|(one, _)| one).collect();
+        let mut compared = compare(&session, &rest).await?.into_iter();
+        self.session = Some(session);
+        let outcome = |new: &bool| match (*new, if *new { None } else { compared.next().flatten() }) {
+            (true, _) => Ok(Insertion::Accepted),
+            (false, Some(true)) => Ok(Insertion::Duplicate),
+            (false, Some(false)) => Ok(Insertion::Conflict),
+            (false, None) => Err(StoreError::Unavailable("the id was just forgotten, try again".into())),
+        };
+        Ok(accepted.iter().map(outcome).collect())
+    }
+
+    async fn note_sources(&mut self, session: &Session, batch: &[Waiting]) -> Result<(), StoreError> {
+        for waiting in batch {
+            let source = &waiting.event.source;
+            if !self.known_sources.contains(source) {
+                let sql = "INSERT INTO gatepost_sources VALUES ($1) ON CONFLICT DO NOTHING";
+                session.execute(sql, &[&source.as_str()]).await?;
+                self.known_sources.insert(source.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the server refuses for its content stays refused; to the sender it is one more reason to come again.
+fn unavailable(error: &StoreError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// One transaction, sent in one go: lock, insert, wake-up, commit. Returns the keys that are new.
+async fn insert(session: &Session, batch: Vec<&Waiting>) -> Result<HashSet<EventKey>, StoreError> {
+    let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
+    let insert = session.prepared(INSERT).await?;
+    let column = |read: fn(&Event) -> &str| batch.iter().map(|one| text(read(&one.event))).collect::<Vec<_>>();
+    let keys: Vec<&[u8]> = batch.iter().map(|one| &one.key.0[..]).collect();
+    let (sources, ids) = (column(|event| event.source.as_str()), column(|event| event.id.as_str()));
+    let (kinds, types) = (column(|event| &event.kind), column(|event| &event.content_type));
+    let (verified_by, requests) = (column(|event| &event.key), column(|event| &event.request_id));
+    let times: Vec<i64> = batch.iter().map(|one| micros(one.event.received_at)).collect();
+    let ips: Vec<Option<String>> = batch.iter().map(|one| one.event.client_ip.map(|ip| ip.to_string())).collect();
+    let traces: Vec<Option<&str>> = batch.iter().map(|one| one.event.traceparent.as_deref()).collect();
+    let bodies: Vec<&[u8]> = batch.iter().map(|one| &one.event.payload.bytes()[..]).collect();
+    let deliveries =
+        || batch.iter().zip(&times).flat_map(|(one, at)| one.sinks.iter().map(move |sink| (one, sink, *at)));
+    let delivered: Vec<&[u8]> = deliveries().map(|(one, ..)| &one.key.0[..]).collect();
+    let sinks: Vec<&str> = deliveries().map(|(_, sink, _)| sink.as_str()).collect();
+    let due: Vec<i64> = deliveries().map(|(.., at)| at).collect();
+    let wake_up = if sinks.is_empty() { "COMMIT" } else { "NOTIFY gatepost_queued; COMMIT" };
+    let client = session.client();
+    let generations: Values<'_> = &[&GENERATIONS];
+    let values: Values<'_> = &[
+        &keys,
+        &sources,
+        &ids,
+        &kinds,
+        &times,
+        &types,
+        &verified_by,
+        &requests,
+        &ips,
+        &traces,
+        &bodies,
+        &delivered,
+        &sinks,
+        &due,
+    ];
+    // Polled in this order, they leave in this order without waiting for each other's answers.
+    let (begun, locked, inserted, committed) = tokio::join!(
+        biased;
+        client.batch_execute("BEGIN"),
+        client.query(&lock, generations),
+        client.query(&insert, values),
+        client.batch_execute(wake_up),
+    );
+    begun?;
+    locked?;
+    let inserted = inserted?;
+    committed?;
+    let mut fresh = HashSet::with_capacity(inserted.len());
+    for row in inserted {
+        let key = row.try_get::<_, &[u8]>(0)?.try_into();
+        fresh.insert(EventKey(key.map_err(|_| StoreError::Corrupt("a key of another length".into()))?));
+    }
+    Ok(fresh)
+}
+
+async fn compare(session: &Session, batch: &[&Waiting]) -> Result<Vec<Option<bool>>, StoreError> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<&[u8]> = batch.iter().map(|one| &one.key.0[..]).collect();
+    let bodies: Vec<&[u8]> = batch.iter().map(|one| &one.event.payload.bytes()[..]).collect();
+    let rows = session.query(COMPARE, &[&keys, &bodies]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

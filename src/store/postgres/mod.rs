@@ -1,0 +1,81 @@
+//! The PostgreSQL store: any number of gatepost processes share ids, events, deliveries, quarantine and audit queue.
+//!
+//! A call answers [`StoreError::Unavailable`] unless its commit is known, within ten seconds, and connects again by
+//! itself: a server that restarts needs no restart here. An insert whose commit was cut off may still have taken
+//! effect; its sender's retry is then answered as a duplicate.
+
+mod address;
+mod archive;
+mod audit_queue;
+mod dead_letters;
+mod generations;
+mod intake;
+mod outbox;
+mod quarantine;
+mod rows;
+mod schema;
+mod selection;
+mod session;
+mod tls;
+mod upkeep;
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::metrics::Metrics;
+use crate::store::postgres::intake::PostgresInbox;
+use crate::store::postgres::session::{Pool, Session, within};
+use crate::store::postgres::upkeep::Listener;
+use crate::store::{Settings, Store, StoreError};
+
+/// Opens the store at `postgres://…`, migrating it.
+///
+/// # Errors
+/// [`StoreError`] where the URL is faulty, or the server cannot be reached, refuses us or cannot be migrated.
+pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+    let address = address::parse(&settings.url)?;
+    within(async {
+        let session = Session::connect(&address, "", || ()).await?;
+        schema::migrate(&session).await
+    })
+    .await?;
+    let queued = Arc::new(Notify::new());
+    let pool = Pool::new(address.clone());
+    let inbox = Arc::new(PostgresInbox::start(&address, &metrics, &queued));
+    let listener = Listener::start(&address, &queued);
+    let pool = || pool.clone();
+    Ok(Store {
+        outbox: Arc::new(outbox::PostgresOutbox { pool: pool(), queued }),
+        archive: Arc::new(archive::PostgresArchive { pool: pool() }),
+        dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool() }),
+        quarantine: Arc::new(quarantine::PostgresQuarantine { pool: pool(), bounds: settings.quarantine }),
+        audit_queue: Arc::new(audit_queue::PostgresAuditQueue { pool: pool() }),
+        upkeep: Arc::new(upkeep::PostgresUpkeep {
+            pool: pool(),
+            inbox: Arc::clone(&inbox),
+            listener,
+            retention: settings.retention,
+        }),
+        inbox,
+    })
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    /// What the server refuses for its content (SQLSTATE classes 22, 23 and 54) is [`StoreError::Corrupt`].
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(refusal) => {
+                let (code, message) = (refusal.code().code(), refusal.message());
+                match code.get(..2) {
+                    Some("22" | "23" | "54") => Self::Corrupt(format!("{message} ({code})")),
+                    _ => Self::Unavailable(format!("{message} ({code})")),
+                }
+            }
+            None => {
+                Self::Unavailable(error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
+            }
+        }
+    }
+}

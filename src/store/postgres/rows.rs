@@ -1,0 +1,80 @@
+//! Between rows and the types of `crate::event` and `crate::store`; decides nothing.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use crate::event::{Event, EventId, Payload};
+use crate::store::{DeliveryStatus, State, StoreError};
+
+/// The columns of `gatepost_events e` that [`event`] reads, from the first on.
+pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
+                         e.traceparent";
+/// How many columns [`EVENT`] has; a body column follows.
+pub const EVENT_COLUMNS: usize = 9;
+
+/// `text` as PostgreSQL takes it: without NUL, which it cannot store and which only a hostile sender sends.
+pub fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text.into() }
+}
+
+/// Microseconds since 1970, as stored.
+pub fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// A stored time.
+pub fn time(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
+}
+
+/// A count, which is never negative.
+pub fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+/// A limit for `LIMIT`; NULL means all.
+pub fn limit(rows: Option<u64>) -> Option<i64> {
+    rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
+/// A stored event id.
+pub fn event_id(id: &str) -> Result<EventId, StoreError> {
+    EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
+}
+
+/// The event in the columns [`EVENT`] from `first` on, and the body after them.
+pub fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
+    let ip: Option<String> = row.try_get(first + 7)?;
+    let body: Option<Vec<u8>> = row.try_get(first + EVENT_COLUMNS)?;
+    Ok(Event {
+        source: row.try_get::<_, &str>(first)?.into(),
+        id: event_id(row.try_get(first + 1)?)?,
+        kind: row.try_get(first + 2)?,
+        received_at: time(row.try_get(first + 3)?)?,
+        content_type: row.try_get(first + 4)?,
+        payload: Payload::from(Bytes::from(body.unwrap_or_default())),
+        key: row.try_get(first + 5)?,
+        request_id: row.try_get(first + 6)?,
+        client_ip: ip.and_then(|ip| ip.parse().ok()),
+        traceparent: row.try_get(first + 8)?,
+    })
+}
+
+/// A delivery in the columns sink, state, attempts, `due_at`, error from `first` on.
+pub fn delivery(row: &Row, first: usize) -> Result<DeliveryStatus, StoreError> {
+    let state = match row.try_get::<_, i16>(first + 1)? {
+        1 => State::Delivered,
+        2 => State::Dead,
+        _ => State::Pending,
+    };
+    Ok(DeliveryStatus {
+        sink: row.try_get::<_, &str>(first)?.into(),
+        state,
+        attempts: u32::try_from(row.try_get::<_, i32>(first + 2)?).unwrap_or(0),
+        next_attempt_at: if state == State::Pending { Some(time(row.try_get(first + 3)?)?) } else { None },
+        last_error: row.try_get(first + 4)?,
+    })
+}

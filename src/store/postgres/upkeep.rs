@@ -1,0 +1,75 @@
+//! Probe, retention, closing, and the connection on which the server tells what other processes queued.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinSet;
+
+use crate::store::postgres::address::Address;
+use crate::store::postgres::generations;
+use crate::store::postgres::intake::PostgresInbox;
+use crate::store::postgres::session::{Pool, Session};
+use crate::store::{StoreError, Upkeep};
+
+/// How long to wait before connecting again; meanwhile polling finds what is queued.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The upkeep of a PostgreSQL store.
+pub struct PostgresUpkeep {
+    /// For all of it.
+    pub pool: Pool,
+    /// Closed with the store.
+    pub inbox: Arc<PostgresInbox>,
+    /// Ends with the store.
+    pub listener: Listener,
+    /// How long events and their ids are kept.
+    pub retention: Duration,
+}
+
+#[async_trait]
+impl Upkeep for PostgresUpkeep {
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.pool.execute("UPDATE gatepost_probe SET at = now()", &[]).await?;
+        Ok(())
+    }
+
+    /// Forgets whole generations, a quarter of the retention long each.
+    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
+        generations::turn(&self.pool, now, retention).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inbox.close().await;
+        self.listener.0.lock().await.shutdown().await;
+        self.pool.close();
+        Ok(())
+    }
+}
+
+/// Waits for the server's word that deliveries were queued.
+pub struct Listener(Mutex<JoinSet<()>>);
+
+impl Listener {
+    /// Starts the task; it connects again whenever the connection ends.
+    pub fn start(address: &Address, queued: &Arc<Notify>) -> Self {
+        let (address, queued) = (address.clone(), Arc::clone(queued));
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            loop {
+                let told = Arc::clone(&queued);
+                let session = Session::connect(&address, "LISTEN gatepost_queued", move || told.notify_waiters()).await;
+                if let Ok(mut session) = session {
+                    // What was queued while nobody listened.
+                    queued.notify_waiters();
+                    session.ended().await;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
+        Self(Mutex::new(task))
+    }
+}

@@ -1,0 +1,162 @@
+//! What only the PostgreSQL store has: replicas on one database, generations, and a server that comes and goes.
+
+use std::time::Duration;
+
+use gatepost::store::{Filter, Insertion, Store, StoreError};
+use tokio::task::JoinSet;
+use tokio_postgres::NoTls;
+
+use super::postgres_server::Server;
+use super::{Subject, accept, at, event, open, run, settings, sinks};
+
+/// Runs SQL beside the store.
+async fn sql(url: &str, statement: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::select! {
+        _ = connection => panic!("the server hung up"),
+        done = client.batch_execute(statement) => done.unwrap(),
+    }
+}
+
+/// Inserts until the store answers, as a sender that repeats does; whether one of the answers was "accepted".
+async fn insist(store: &Store, id: String) -> bool {
+    loop {
+        match store.inbox.insert(event("a", &id, "body"), sinks(&["x"])).await {
+            Ok(insertion) => return insertion == Insertion::Accepted,
+            Err(StoreError::Unavailable(_)) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn replicas_and_a_server_that_comes_and_goes() {
+    let mut server = Server::start();
+    run(async {
+        starting_together_migrates_once(&server).await;
+        a_newer_schema_is_refused(&server).await;
+        replicas_share_ids_and_deliveries(&server).await;
+        an_id_is_unique_while_generations_change(&server).await;
+        connections_cut_at_any_time_lose_and_double_nothing(&server).await;
+        a_nul_in_a_text_refuses_nothing(&server).await;
+        a_crashed_server_is_unavailable_until_it_is_back(&mut server).await;
+    });
+}
+
+async fn starting_together_migrates_once(server: &Server) {
+    let settings = settings(server.database("together").await);
+    let (one, two, three) = tokio::join!(open(&settings), open(&settings), open(&settings));
+    accept(&one.unwrap(), event("a", "1", "body"), &[]).await;
+    let again = two.unwrap().inbox.insert(event("a", "1", "body"), sinks(&[])).await.unwrap();
+    assert_eq!(again, Insertion::Duplicate);
+    three.unwrap().upkeep.probe().await.unwrap();
+}
+
+async fn a_newer_schema_is_refused(server: &Server) {
+    let settings = settings(server.database("newer").await);
+    open(&settings).await.unwrap().upkeep.close().await.unwrap();
+    sql(&settings.url, "INSERT INTO gatepost_schema VALUES (99)").await;
+    assert!(matches!(open(&settings).await, Err(StoreError::TooNew { found: 99, .. })));
+}
+
+async fn replicas_share_ids_and_deliveries(server: &Server) {
+    let settings = settings(server.database("replicas").await);
+    let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
+    let queued = two.outbox.queued();
+    let told = queued.notified();
+    let tasks: JoinSet<bool> = (0..400)
+        .map(|n: u32| {
+            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            async move { insist(&store, (n / 4).to_string()).await }
+        })
+        .collect();
+    assert_eq!(tasks.join_all().await.into_iter().filter(|accepted| *accepted).count(), 100);
+    told.await;
+    let (lease, sink) = (Duration::from_secs(30), "x".into());
+    let (mine, theirs) =
+        tokio::join!(one.outbox.claim(&sink, 60, at(1), lease), two.outbox.claim(&sink, 60, at(1), lease));
+    let (mine, theirs) = (mine.unwrap(), theirs.unwrap());
+    let ids: std::collections::HashSet<_> = mine.iter().chain(&theirs).map(|claimed| claimed.id).collect();
+    assert_eq!((mine.len() + theirs.len(), ids.len()), (100, 100));
+    // Whoever dies, its leases end.
+    assert_eq!(two.outbox.claim(&sink, 200, at(31), lease).await.unwrap().len(), 100);
+    // The other is told of what this one queued.
+    let told = queued.notified();
+    accept(&one, event("a", "new", "body"), &["x"]).await;
+    told.await;
+}
+
+async fn an_id_is_unique_while_generations_change(server: &Server) {
+    let settings = settings(server.database("generations").await);
+    let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
+    let tasks: JoinSet<bool> = (0..3000)
+        .map(|n: u32| {
+            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            async move { insist(&store, (n / 6).to_string()).await }
+        })
+        .collect();
+    let turning = async {
+        for day in 0..4 {
+            one.upkeep.prune(at(day * 25 * 3600)).await.unwrap();
+        }
+    };
+    let (accepted, ()) = tokio::join!(tasks.join_all(), turning);
+    assert_eq!(accepted.into_iter().filter(|accepted| *accepted).count(), 500);
+    // Long after, in another generation, they are still known.
+    for n in [0, 250, 499] {
+        assert!(!insist(&two, n.to_string()).await);
+    }
+}
+
+async fn connections_cut_at_any_time_lose_and_double_nothing(server: &Server) {
+    let settings = settings(server.database("cut").await);
+    let subject = Subject::new(settings.clone(), ()).await;
+    let tasks: JoinSet<bool> = (0..2000)
+        .map(|n: u32| {
+            let store = subject.store.clone();
+            async move { insist(&store, n.to_string()).await }
+        })
+        .collect();
+    let cutting = async {
+        for _ in 0..20 {
+            sql(
+                &settings.url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .await;
+        }
+    };
+    let (accepted, ()) = tokio::join!(tasks.join_all(), cutting);
+    // A commit whose answer was cut off is answered as a duplicate the second time: never more, perhaps fewer.
+    assert!(accepted.into_iter().filter(|accepted| *accepted).count() <= 2000);
+    let events = loop {
+        if let Ok(events) = subject.store.archive.list(&Filter::default()).await {
+            break events.len();
+        }
+    };
+    assert_eq!(events, 2000);
+    assert_eq!(subject.store.outbox.backlog(&"x".into()).await.unwrap().pending, 2000);
+}
+
+async fn a_nul_in_a_text_refuses_nothing(server: &Server) {
+    let subject = Subject::new(settings(server.database("nul").await), ()).await;
+    let mut hostile = event("a", "1", "body\0");
+    hostile.kind = "a\0b".into();
+    accept(&subject.store, hostile, &[]).await;
+}
+
+async fn a_crashed_server_is_unavailable_until_it_is_back(server: &mut Server) {
+    let subject = Subject::new(settings(server.database("crash").await), ()).await;
+    let store = &subject.store;
+    accept(store, event("a", "1", "body"), &["x"]).await;
+    server.crash();
+    let refused = store.inbox.insert(event("a", "2", "body"), sinks(&["x"])).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(matches!(store.upkeep.probe().await, Err(StoreError::Unavailable(_))));
+    server.resume();
+    assert!(!insist(store, "1".into()).await, "what was acknowledged is there");
+    assert!(insist(store, "2".into()).await);
+    store.upkeep.probe().await.unwrap();
+    assert_eq!(store.outbox.backlog(&"x".into()).await.unwrap().pending, 2);
+}

@@ -1,0 +1,125 @@
+//! A PostgreSQL server for the tests of this process: made in a temporary directory, on a free port, with one database
+//! per test, and stopped by the process that started it when the last test is over.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio_postgres::NoTls;
+
+const MISSING: &str = "PostgreSQL is not installed: these tests need initdb and postgres, from the Debian package \
+                       postgresql-15 (or newer), on PATH or under /usr/lib/postgresql";
+
+/// A running server; killed when dropped.
+pub struct Server {
+    dir: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Makes and starts one.
+    pub fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("gatepost-pg").tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let data = dir.path().join("data");
+        let made = as_somebody("initdb")
+            .args(["--auth=trust", "--username=gatepost", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(made.success(), "initdb failed: {made}");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Self { dir, port, child: None };
+        server.resume();
+        server
+    }
+
+    /// Starts it (again) on the same data and port; returns when it takes connections.
+    pub fn resume(&mut self) {
+        let mut child = as_somebody("postgres")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "unix_socket_directories="])
+            // Processes crash here, not machines: without fsync the tests take seconds instead of a minute.
+            .args(["-c", "log_min_messages=log", "-c", "max_connections=100", "-c", "fsync=off", "-D"])
+            .arg(self.dir.path().join("data"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut log = String::new();
+        loop {
+            let Some(Ok(line)) = lines.next() else { panic!("postgres ended:\n{log}") };
+            log += &format!("{line}\n");
+            if line.contains("database system is ready to accept connections") {
+                break;
+            }
+        }
+        // The pipe is kept empty, or the server would stop at a full one.
+        std::thread::spawn(move || lines.for_each(drop));
+        self.child = Some(child);
+    }
+
+    /// Kills it with all its connections, as a crash does.
+    pub fn crash(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // SIGQUIT: at once, without a shutdown checkpoint; the children end with it and let go of the port.
+        let pid = child.id().to_string();
+        let killed = Command::new("kill").args(["-QUIT", &pid]).status().unwrap();
+        assert!(killed.success());
+        child.wait().unwrap();
+    }
+
+    /// The URL of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://gatepost@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// Makes an empty database and returns its URL.
+    pub async fn database(&self, name: &str) -> String {
+        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await.unwrap();
+        let make = format!("CREATE DATABASE {name}");
+        tokio::select! {
+            ended = connection => panic!("the server hung up: {ended:?}"),
+            made = client.batch_execute(&make) => made.unwrap(),
+        }
+        self.url(name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+/// `program` of PostgreSQL; as user `nobody` when we are root, as whom it refuses to run.
+fn as_somebody(program: &str) -> Command {
+    let program = find(program).expect(MISSING);
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if !root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(program).current_dir("/");
+    command
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    let mut packaged: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    packaged.sort();
+    places.extend(packaged.into_iter().rev());
+    places.into_iter().map(|place| place.join(program)).find(|path| is_file(path))
+}
+
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file())
+}
