@@ -36,7 +36,7 @@ pub fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
 async fn insert_all(url: &str, count: u64, bytes: usize) -> Outcome<()> {
     let settings = Settings {
         url: url.to_owned(),
-        retention: std::time::Duration::from_secs(2000 * 3600),
+        retention: std::time::Duration::from_hours(2000),
         quarantine: QuarantineBounds { max_entries: 10_000, max_bytes: 64 << 20 },
     };
     let store = store::open(&settings, Arc::new(Metrics::new())).await?;

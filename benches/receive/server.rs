@@ -15,7 +15,7 @@ use crate::options::{Log, Options};
 use crate::setting::Setting;
 
 /// How long a server may take to tell its address, or to get ready; a store of millions included.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running server.
 pub struct Server {
