@@ -33,7 +33,7 @@ async fn insist(store: &Store, id: String) -> bool {
 fn replicas_and_a_server_that_comes_and_goes() {
     let mut server = Server::start();
     run(async {
-        starting_together_migrates_once(&server).await;
+        Box::pin(starting_together_migrates_once(&server)).await;
         a_newer_schema_is_refused(&server).await;
         replicas_share_ids_and_deliveries(&server).await;
         an_id_is_unique_while_generations_change(&server).await;
@@ -67,7 +67,7 @@ async fn replicas_share_ids_and_deliveries(server: &Server) {
     let told = queued.notified();
     let tasks: JoinSet<bool> = (0..400)
         .map(|n: u32| {
-            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            let store = if n.is_multiple_of(2) { one.clone() } else { two.clone() };
             async move { insist(&store, (n / 4).to_string()).await }
         })
         .collect();
@@ -92,7 +92,7 @@ async fn an_id_is_unique_while_generations_change(server: &Server) {
     let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
     let tasks: JoinSet<bool> = (0..3000)
         .map(|n: u32| {
-            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            let store = if n.is_multiple_of(2) { one.clone() } else { two.clone() };
             async move { insist(&store, (n / 6).to_string()).await }
         })
         .collect();

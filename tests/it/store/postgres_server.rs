@@ -54,7 +54,8 @@ impl Server {
         let mut log = String::new();
         loop {
             let Some(Ok(line)) = lines.next() else { panic!("postgres ended:\n{log}") };
-            log += &format!("{line}\n");
+            log.push_str(&line);
+            log.push('\n');
             if line.contains("database system is ready to accept connections") {
                 break;
             }
@@ -82,10 +83,10 @@ impl Server {
     /// Makes an empty database and returns its URL.
     pub async fn database(&self, name: &str) -> String {
         let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await.unwrap();
-        let make = format!("CREATE DATABASE {name}");
+        let statement = format!("CREATE DATABASE {name}");
         tokio::select! {
             ended = connection => panic!("the server hung up: {ended:?}"),
-            made = client.batch_execute(&make) => made.unwrap(),
+            made = client.batch_execute(&statement) => made.unwrap(),
         }
         self.url(name)
     }
