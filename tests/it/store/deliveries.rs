@@ -170,7 +170,9 @@ pub async fn queued_is_notified_after_the_commit(s: Subject) {
     let queued = s.store.outbox.queued();
     // Every sink's dispatcher waits, armed before it looked: all of them are woken.
     let mut waiting = [Box::pin(queued.notified()), Box::pin(queued.notified())];
-    waiting.iter_mut().for_each(|waiting| assert!(!waiting.as_mut().enable()));
+    for waiting in &mut waiting {
+        assert!(!waiting.as_mut().enable());
+    }
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     for woken in waiting {
         woken.await;

@@ -1,5 +1,7 @@
 //! The behaviour every store has, written once and run on each; and what only one of them has.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 mod deliveries;
 mod intake;
 mod postgres;

@@ -33,11 +33,12 @@ async fn insist(store: &Store, id: String) -> bool {
 fn replicas_and_a_server_that_comes_and_goes() {
     let mut server = Server::start();
     run(async {
-        starting_together_migrates_once(&server).await;
+        Box::pin(starting_together_migrates_once(&server)).await;
         a_newer_schema_is_refused(&server).await;
         replicas_share_ids_and_deliveries(&server).await;
         an_id_is_unique_while_generations_change(&server).await;
         connections_cut_at_any_time_lose_and_double_nothing(&server).await;
+        certificates_are_checked_as_sslmode_says(&server).await;
         a_nul_in_a_text_refuses_nothing(&server).await;
         a_sqlite_store_moves_in_and_may_do_so_again(&server).await;
         a_crashed_server_is_unavailable_until_it_is_back(&mut server).await;
@@ -67,7 +68,7 @@ async fn replicas_share_ids_and_deliveries(server: &Server) {
     let told = queued.notified();
     let tasks: JoinSet<bool> = (0..400)
         .map(|n: u32| {
-            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            let store = if n.is_multiple_of(2) { one.clone() } else { two.clone() };
             async move { insist(&store, (n / 4).to_string()).await }
         })
         .collect();
@@ -92,7 +93,7 @@ async fn an_id_is_unique_while_generations_change(server: &Server) {
     let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
     let tasks: JoinSet<bool> = (0..3000)
         .map(|n: u32| {
-            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            let store = if n.is_multiple_of(2) { one.clone() } else { two.clone() };
             async move { insist(&store, (n / 6).to_string()).await }
         })
         .collect();
@@ -138,6 +139,32 @@ async fn connections_cut_at_any_time_lose_and_double_nothing(server: &Server) {
     };
     assert_eq!(events, 2000);
     assert_eq!(subject.store.outbox.backlog(&"x".into()).await.unwrap().pending, 2000);
+}
+
+async fn certificates_are_checked_as_sslmode_says(server: &Server) {
+    server.database("tls").await;
+    let opens = async |host: &str, query: &str| {
+        let url = format!("postgres://gatepost@{host}:{}/tls?{query}", server.port());
+        open(&settings(url)).await.map(drop)
+    };
+    let ca = format!("sslrootcert={}", server.ca_file());
+    let other = tempfile::NamedTempFile::new().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(&other, rcgen::CertificateParams::default().self_signed(&key).unwrap().pem()).unwrap();
+    let other = format!("sslrootcert={}", other.path().display());
+
+    opens("127.0.0.1", "sslmode=require").await.unwrap();
+    opens("127.0.0.1", &format!("sslmode=verify-full&{ca}")).await.unwrap();
+    opens("localhost", &format!("sslmode=verify-ca&{ca}")).await.unwrap();
+    for (host, query) in [
+        ("localhost", format!("sslmode=verify-full&{ca}")),
+        ("127.0.0.1", format!("sslmode=verify-full&{other}")),
+        ("127.0.0.1", format!("sslmode=verify-ca&{other}")),
+        ("127.0.0.1", format!("sslmode=require&{other}")),
+    ] {
+        let refused = opens(host, &query).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{host} {query}: {refused:?}");
+    }
 }
 
 async fn a_nul_in_a_text_refuses_nothing(server: &Server) {

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
@@ -33,6 +34,7 @@ impl Server {
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed: {made}");
+        certify(dir.path());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Self { dir, port, child: None };
         server.resume();
@@ -44,7 +46,8 @@ impl Server {
         let mut child = as_somebody("postgres")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "unix_socket_directories="])
             // Processes crash here, not machines: without fsync the tests take seconds instead of a minute.
-            .args(["-c", "log_min_messages=log", "-c", "max_connections=100", "-c", "fsync=off", "-D"])
+            .args(["-c", "log_min_messages=log", "-c", "max_connections=100", "-c", "fsync=off", "-c", "ssl=on"])
+            .args(["-c", "ssl_cert_file=../server.pem", "-c", "ssl_key_file=../server.key", "-D"])
             .arg(self.dir.path().join("data"))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -54,7 +57,8 @@ impl Server {
         let mut log = String::new();
         loop {
             let Some(Ok(line)) = lines.next() else { panic!("postgres ended:\n{log}") };
-            log += &format!("{line}\n");
+            log.push_str(&line);
+            log.push('\n');
             if line.contains("database system is ready to accept connections") {
                 break;
             }
@@ -79,13 +83,23 @@ impl Server {
         format!("postgres://gatepost@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
+    /// Where the certificate of its CA is.
+    pub fn ca_file(&self) -> String {
+        self.dir.path().join("ca.pem").display().to_string()
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Makes an empty database and returns its URL.
     pub async fn database(&self, name: &str) -> String {
         let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await.unwrap();
-        let make = format!("CREATE DATABASE {name}");
+        let statement = format!("CREATE DATABASE {name}");
         tokio::select! {
             ended = connection => panic!("the server hung up: {ended:?}"),
-            made = client.batch_execute(&make) => made.unwrap(),
+            made = client.batch_execute(&statement) => made.unwrap(),
         }
         self.url(name)
     }
@@ -97,11 +111,32 @@ impl Drop for Server {
     }
 }
 
+/// Writes a CA and, from it, a certificate for 127.0.0.1 only.
+fn certify(dir: &Path) {
+    let mut of_ca = CertificateParams::default();
+    of_ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(of_ca, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let of_server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(dir.join("ca.pem"), ca.pem()).unwrap();
+    std::fs::write(dir.join("server.pem"), of_server.signed_by(&key, &ca).unwrap().pem()).unwrap();
+    let file = dir.join("server.key");
+    std::fs::write(&file, key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    if is_root() {
+        let owned = Command::new("chown").arg("nobody").arg(&file).status().unwrap();
+        assert!(owned.success());
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
+}
+
 /// `program` of PostgreSQL; as user `nobody` when we are root, as whom it refuses to run.
 fn as_somebody(program: &str) -> Command {
     let program = find(program).expect(MISSING);
-    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-    if !root {
+    if !is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");

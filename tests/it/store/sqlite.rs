@@ -79,7 +79,7 @@ fn the_command_line_works_beside_the_daemon() {
         let command = Subject::new(settings(url(&dir)), ()).await;
         let tasks: tokio::task::JoinSet<Insertion> = (0..400)
             .map(|n: u32| {
-                let inbox = if n % 2 == 0 { daemon.store.inbox.clone() } else { command.store.inbox.clone() };
+                let inbox = if n.is_multiple_of(2) { daemon.store.inbox.clone() } else { command.store.inbox.clone() };
                 async move { inbox.insert(event("a", &(n / 4).to_string(), "body"), sinks(&["x"])).await.unwrap() }
             })
             .collect();
