@@ -140,7 +140,7 @@ fn no_signature_header_is_believed_by_chance() {
         ("standard-webhooks", "webhook-signature"),
         ("standard-webhooks", "webhook-id"),
     ];
-    let cases = (prop::sample::select(&rows[..]), text);
+    let cases = (prop::sample::select(rows.to_vec()), text);
     let checked = runner().run(&cases, |((preset, header), value)| {
         let request = Signer::of(preset).sign(event(&unique())).set(header, &value);
         let (status, reason) = asker.ask(&request);
