@@ -61,7 +61,7 @@ pub fn tls(settings: &Tls, now: Timestamp) -> Result<LoadedTls, Faults> {
     let files: Vec<CertificatePaths> = settings.certificates.iter().map(paths).collect();
     tls::load(&files, settings.client_ca_file.as_deref(), settings.allow_tls12)
         .and_then(|loaded| loaded.valid_at(now))
-        .map_err(|error| Faults(vec![Fault::new("tls", error.to_string())]))
+        .map_err(|error| Faults(vec![Fault::new("tls (TLS_CERT_FILE, TLS_KEY_FILE)", error.to_string())]))
 }
 
 /// The store, open and written to once.

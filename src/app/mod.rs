@@ -145,7 +145,7 @@ fn auditor(
     let Some(siem) = &config.siem else { return Ok(None) };
     let (verdicts, records) = mpsc::channel(AUDIT_QUEUE);
     let auditor = Auditor::new(siem, Arc::clone(&store.audit_queue), records, Arc::clone(metrics), clock.clone())
-        .map_err(|faults| AppError::Faults(Faults(faults)))?;
+        .map_err(|faults| Faults(faults.into_iter().map(|fault| fault.under("siem")).collect()))?;
     Ok(Some((auditor, verdicts)))
 }
 

@@ -53,7 +53,7 @@ impl Collector {
         Self { records, queue, metrics, clock, pushed, flood, held, lost: 0, failing: false }
     }
 
-    /// Runs until every sender of records is gone, or until the cut-off, and writes what it holds before it returns.
+    /// Runs until `lifecycle` stops accepting or every sender is gone, and writes what it holds before it returns.
     pub async fn run(mut self, lifecycle: &Lifecycle) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,6 +61,7 @@ impl Collector {
         while open {
             tokio::select! {
                 biased;
+                () = lifecycle.stop_accepting().cancelled() => open = false,
                 () = lifecycle.cut_off().cancelled() => open = false,
                 result = finished(&mut push) => {
                     push = None;

@@ -48,8 +48,8 @@ impl Auditor {
         Ok(Self { collector: Collector::new(records, queue, metrics, clock, pushed), sender })
     }
 
-    /// Runs until every sender of records has been dropped, or until the cut-off: whoever still serves a request may
-    /// have one more. Everything taken is in the store by then; sending ends when `lifecycle` stops accepting.
+    /// Runs until `lifecycle` stops accepting: by then, whoever has verdicts is to be done. What was told until then is
+    /// in the store when this returns, or a second after the cut-off at the latest; the next start sends it.
     pub async fn run(self, lifecycle: Lifecycle) {
         let cut_off = async {
             lifecycle.cut_off().cancelled().await;

@@ -25,7 +25,9 @@ const BATCH: usize = 500;
 /// One request takes at most this long.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A claim outlasts the request; a dead process's records pass on when it ends.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(20);
+/// How long records that were sent are tried to be removed: no longer than they are ours.
+const REMOVAL: Duration = Duration::from_secs(7);
 /// A queue is looked at this often although nothing was written here: other processes may have died.
 const POLL: Duration = Duration::from_secs(2);
 /// No wait of our own choosing is longer: the queue behind it is bounded.
@@ -195,7 +197,7 @@ impl Sender {
                 sleep(Duration::from_millis(250)).await;
             }
         };
-        let _ = tokio::time::timeout(LEASE / 2, ours).await;
+        let _ = tokio::time::timeout(REMOVAL, ours).await;
     }
 
     async fn refresh_backlog(&self) -> Result<(), StoreError> {

@@ -15,8 +15,24 @@ impl<B> ValidateRequest<B> for WellFormed {
     type ResponseBody = Body;
 
     fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        host(request).and_then(|()| transfer_coding(request)).map_err(Reject::into_response)
+        let rules = [size, host, transfer_coding];
+        rules.iter().try_for_each(|rule| rule(request)).map_err(Reject::into_response)
     }
+}
+
+/// Longest target, bytes: what RFC 9110 4.1 asks of everybody.
+const TARGET_MAX: usize = 8000;
+/// All names and values of a head together, bytes.
+const HEADERS_MAX: usize = 32 * 1024;
+
+/// Far below what the server could read, so that the refusal is ours: with a reason and a record.
+fn size<B>(request: &Request<B>) -> Result<(), Reject> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > TARGET_MAX {
+        return Err(Reject::TargetTooLong);
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > HEADERS_MAX { Err(Reject::HeadersTooLarge) } else { Ok(()) }
 }
 
 /// Exactly one host: a second one, or one that differs from `:authority`, lets two programs see two requests.
@@ -28,6 +44,7 @@ fn host<B>(request: &Request<B>) -> Result<(), Reject> {
     }
     match (request.version(), host, authority) {
         (Version::HTTP_11, None, _) => Err(Reject::BadRequest("no Host")),
+        (Version::HTTP_11, Some(host), _) if host.is_empty() => Err(Reject::BadRequest("an empty Host")),
         (Version::HTTP_2, None, None) => Err(Reject::BadRequest("no :authority")),
         (Version::HTTP_2, Some(host), Some(authority))
             if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>

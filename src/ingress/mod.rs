@@ -79,7 +79,8 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
         .layer(LoadLayer(Arc::clone(&shared.requests)))
         .layer(ValidateRequestHeaderLayer::custom(WellFormed))
         .service_fn(|_: Request<Body>| std::future::ready(Ok::<_, Infallible>(Reject::NotFound.into_response())));
-    let router = Router::new().route("/healthz", healthz).fallback_service(unknown);
+    // A path may begin a segment with a colon; only braces mean something here, and configuration refuses those.
+    let router = Router::new().without_v07_checks().route("/healthz", healthz).fallback_service(unknown);
     sources
         .iter()
         .fold(router, |router, source| router.route_service(&source.config.path, stack(shared, recorder, source)))

@@ -242,8 +242,8 @@ impl Entry {
 
     fn log(&self, timestamp: Timestamp, ended: &Ended, status: Option<StatusCode>, latency_us: u64) {
         let known = ended.event.as_deref();
-        let event_id = known.and_then(|known| known.event_id.as_deref()).map(text::clip);
-        let kind = known.and_then(|known| known.kind.as_deref()).map(text::clip);
+        let event_id = known.and_then(|known| known.event_id.as_deref()).map(text::shown);
+        let kind = known.and_then(|known| known.kind.as_deref()).map(text::shown);
         let record = Access {
             timestamp,
             request_id: &self.arrival.request_id,
@@ -251,8 +251,8 @@ impl Entry {
             outcome: ended.outcome,
             reason: ended.reason,
             status: status.map(|status| status.as_u16()),
-            event_id,
-            event_type: kind,
+            event_id: event_id.as_deref(),
+            event_type: kind.as_deref(),
             client_ip: self.arrival.client.ok(),
             peer_ip: self.peer.0,
             bytes: ended.bytes,
@@ -265,13 +265,13 @@ impl Entry {
     fn audit(&self, timestamp: Timestamp, ended: &Ended, latency_us: u64) {
         let (Some(source), Some(validated)) = (&self.layer.source, ended.validated) else { return };
         let known = ended.event.as_deref();
-        let clipped = |text: Option<&String>| text.map(|text| text::clip(text).to_owned());
+        let shown = |text: Option<&String>| text.map(|text| text::shown(text));
         let verdict = Verdict {
             event: "webhook_validation",
             timestamp,
             source: source.config.name.clone(),
-            bot_id: clipped(known.and_then(|known| known.bot_id.as_ref())),
-            intent: clipped(known.and_then(|known| known.intent.as_ref())),
+            bot_id: shown(known.and_then(|known| known.bot_id.as_ref())),
+            intent: shown(known.and_then(|known| known.intent.as_ref())),
             validated,
             reason: ended.reason,
             latency_us,

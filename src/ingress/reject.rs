@@ -17,6 +17,10 @@ use super::record::Ended;
 pub enum Reject {
     /// It is not HTTP as RFC 9110/9112 have it; the text says how.
     BadRequest(&'static str),
+    /// The target is longer than anybody needs.
+    TargetTooLong,
+    /// The head is larger than anybody needs.
+    HeadersTooLarge,
     /// A transfer coding other than `chunked`.
     UnknownTransferCoding,
     /// Too many requests or body bytes in flight.
@@ -58,8 +62,10 @@ pub enum Reject {
 }
 
 /// Every `reason` there is, for metrics that are present from the start.
-pub const REASONS: [&str; 18] = [
+pub const REASONS: [&str; 20] = [
     "bad_request",
+    "uri_too_long",
+    "header_fields_too_large",
     "overloaded",
     "not_found",
     "method_not_allowed",
@@ -99,6 +105,8 @@ impl Reject {
     pub fn row(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) | Self::IncompleteBody => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
+            Self::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header_fields_too_large"),
             Self::UnknownTransferCoding => (StatusCode::NOT_IMPLEMENTED, "bad_request"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -206,6 +214,8 @@ mod tests {
     fn every_reason_is_known_to_the_metrics() {
         let all = [
             Reject::BadRequest(""),
+            Reject::TargetTooLong,
+            Reject::HeadersTooLarge,
             Reject::UnknownTransferCoding,
             Reject::Overloaded,
             Reject::NotFound,

@@ -3,10 +3,25 @@
 /// The longest text of a sender's in a record, in bytes.
 pub const MAX_BYTES: usize = 256;
 
-/// `text` cut at [`MAX_BYTES`] on a character boundary. JSON escapes what is left.
+/// `text` with control characters spelled out (`\\n`, `\\u{1b}`), cut at [`MAX_BYTES`] between characters.
+///
+/// JSON would escape them too, but whoever reads the record unescapes that, and a terminal obeys what is left.
 #[must_use]
-pub fn clip(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_BYTES)]
+pub fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(MAX_BYTES));
+    for character in text.chars() {
+        let start = shown.len();
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+        if shown.len() > MAX_BYTES {
+            shown.truncate(start);
+            break;
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -15,8 +30,14 @@ mod tests {
 
     #[test]
     fn cuts_between_characters() {
-        assert_eq!(clip("short"), "short");
+        assert_eq!(shown("short"), "short");
         let long = format!("{}é", "x".repeat(255));
-        assert_eq!(clip(&long).len(), 255);
+        assert_eq!(shown(&long).len(), 255);
+    }
+
+    #[test]
+    fn spells_control_characters_out() {
+        assert_eq!(shown("a\r\n\u{1b}[31m"), "a\\r\\n\\u{1b}[31m");
+        assert_eq!(shown(&"\n".repeat(300)).len(), 256);
     }
 }

@@ -23,9 +23,9 @@ use super::answer::{Answer, Answering};
 use super::socket::Io;
 use crate::lifecycle::Lifecycle;
 
-/// Largest HTTP/1.1 head. Above hyper's longest target (65,534 bytes), so that one that is too long is a 414 and not
-/// a 431; it grows only as bytes arrive, and is the most that a connection buffers.
-const HEAD_MAX: usize = 72 * 1024;
+/// Largest HTTP/1.1 head. Well above hyper's longest target (65,534 bytes), so that one that is too long is a 414 and
+/// not a 431; it grows only as bytes arrive, and is the most that a connection buffers.
+const HEAD_MAX: usize = 112 * 1024;
 /// Most streams at once on an HTTP/2 connection.
 const STREAMS_MAX: u32 = 128;
 /// Largest header list of an HTTP/2 request, bytes (RFC 9113 section 6.5.2). Also bounds CONTINUATION frames.

@@ -3,6 +3,7 @@
 //! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
 //! of it. All methods may be called while other processes use the same store.
 
+mod migration;
 mod postgres;
 mod sqlite;
 
@@ -16,6 +17,8 @@ use tokio::sync::Notify;
 
 use crate::event::{Event, EventId, Name};
 use crate::metrics::Metrics;
+
+pub use crate::store::migration::{Report, migrate};
 
 /// An open store, taken apart into what each consumer may do with it.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ mod config;
 mod crash;
 mod deploy;
 mod dispatch;
+mod dispatch_crash;
 mod dispatch_memory;
 mod dispatch_sqlite;
 mod env_config;

@@ -190,9 +190,13 @@ async fn the_last_records_are_queued_at_the_end() {
     let running = run(&down, SiemFormat::Json, &queue);
     running.tell(7, None).await;
     running.tell(200, Some("timestamp_expired")).await;
-    running.lifecycle.cut_off().cancel();
+    // One sender stays alive, as in a daemon whose routes are dropped last.
+    let still_there = running.records.clone();
     running.lifecycle.stop_accepting().cancel();
+    eventually("the last words", || queue.len() > 107).await;
+    running.lifecycle.cut_off().cancel();
     running.lifecycle.tasks_done().await;
+    drop(still_there);
     let rows = queue.rows.lock().unwrap();
     let count = |row: &str| serde_json::from_str::<Value>(row).unwrap().get("count").map_or(1, |n| n.as_u64().unwrap());
     assert_eq!(rows.values().map(|row| count(&row.queued.record)).sum::<u64>(), 207);

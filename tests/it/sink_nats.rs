@@ -1,4 +1,5 @@
 //! The nats sink against the real nats-server: acknowledgement, headers, deduplication, outages.
+#![cfg(feature = "nats")]
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

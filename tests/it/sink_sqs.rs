@@ -1,4 +1,5 @@
 //! The sqs sink against moto's server (`pip install 'moto[server]'`; `GATEPOST_TEST_MOTO` names the program when it is not on the path).
+#![cfg(feature = "sqs")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};

@@ -1,3 +1,5 @@
+//! What the signature doctor says of requests that went wrong in known ways.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -29,7 +29,8 @@ const BATCH: usize = 256;
 const IN_FLIGHT: usize = 2;
 
 /// Plans made once and not by statistics: each row is found through its index, the batch is joined by hashing.
-const SETUP: &str = "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET enable_nestloop = off;";
+pub const SETUP: &str =
+    "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET enable_nestloop = off;";
 
 /// Ids first: what they do not take is not new. Then the events of those, their deliveries, and how many of these.
 const INSERT: &str = "
@@ -64,11 +65,19 @@ SELECT (SELECT (SELECT e.body = g.body FROM gatepost_events e WHERE e.gen = i.ge
         FROM gatepost_ids i WHERE i.key = g.key LIMIT 1)
 FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS g (key, body, n) ORDER BY g.n";
 
+/// An event to be inserted, with its key and sinks.
+pub struct Offer {
+    /// What uniqueness is decided by.
+    pub key: EventKey,
+    /// The event.
+    pub event: Event,
+    /// One delivery for each is queued.
+    pub sinks: Arc<[Name]>,
+}
+
 /// One event that waits for its commit.
 struct Waiting {
-    key: EventKey,
-    event: Event,
-    sinks: Arc<[Name]>,
+    offer: Offer,
     reply: oneshot::Sender<Result<Insertion, StoreError>>,
 }
 
@@ -111,7 +120,7 @@ impl Inbox for PostgresInbox {
         let closed = || StoreError::Unavailable("the store is closed".into());
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { key: event.unique_key(), event, sinks, reply };
+        let waiting = Waiting { offer: Offer { key: event.unique_key(), event, sinks }, reply };
         queue.try_send(waiting).map_err(|_| StoreError::Unavailable("too many events wait for the database".into()))?;
         within(async { answer.await.unwrap_or_else(|_| Err(closed())) }).await
     }
@@ -140,8 +149,9 @@ impl Worker {
     }
 
     async fn answer(&mut self, mut batch: Vec<Waiting>) {
-        batch.sort_by_key(|waiting| waiting.key);
-        let outcome = within(self.commit(&batch)).await;
+        batch.sort_by_key(|waiting| waiting.offer.key);
+        let offers: Vec<&Offer> = batch.iter().map(|waiting| &waiting.offer).collect();
+        let outcome = within(self.commit(&offers)).await;
         match outcome {
             Ok(insertions) => {
                 for (waiting, insertion) in batch.into_iter().zip(insertions) {
@@ -151,7 +161,7 @@ impl Worker {
             // One of them may be to blame: the server refused the statement, but is there.
             Err(StoreError::Corrupt(_)) if batch.len() > 1 => {
                 for waiting in batch {
-                    let outcome = within(self.commit(std::slice::from_ref(&waiting))).await;
+                    let outcome = within(self.commit(&[&waiting.offer])).await;
                     let _ = waiting
                         .reply
                         .send(outcome.and_then(|mut one| one.remove(0)).map_err(|error| unavailable(&error)));
@@ -167,7 +177,7 @@ impl Worker {
     }
 
     /// Inserts `batch`, sorted by key. The session is kept only when all went well: a timeout drops it half-way.
-    async fn commit(&mut self, batch: &[Waiting]) -> Result<Vec<Result<Insertion, StoreError>>, StoreError> {
+    async fn commit(&mut self, batch: &[&Offer]) -> Result<Vec<Result<Insertion, StoreError>>, StoreError> {
         let session = match self.session.take().filter(|session| !session.is_closed()) {
             Some(session) => session,
             None => Session::connect(&self.address, SETUP, || ()).await?,
@@ -176,7 +186,7 @@ impl Worker {
         // The first of each key is offered; the others are compared with whatever is there then.
         let firsts: Vec<usize> = (0..batch.len()).filter(|n| *n == 0 || batch[*n - 1].key != batch[*n].key).collect();
         let started = Instant::now();
-        let fresh = insert(&session, firsts.iter().map(|n| &batch[*n]).collect()).await?;
+        let fresh = insert(&session, &firsts.iter().map(|n| batch[*n]).collect::<Vec<_>>()).await?;
         self.metrics.store_commit.observe(started.elapsed().as_secs_f64());
         let mut accepted = vec![false; batch.len()];
         for n in &firsts {
@@ -188,7 +198,7 @@ impl Worker {
         if firsts.iter().any(|n| accepted[*n] && !batch[*n].sinks.is_empty()) {
             self.queued.notify_waiters();
         }
-        let rest: Vec<&Waiting> = batch.iter().zip(&accepted).filter(|(_, new)| !**new).map(|(one, _)| one).collect();
+        let rest: Vec<&Offer> = batch.iter().zip(&accepted).filter(|(_, new)| !**new).map(|(one, _)| *one).collect();
         let mut compared = compare(&session, &rest).await?.into_iter();
         self.session = Some(session);
         let outcome = |new: &bool| match (*new, if *new { None } else { compared.next().flatten() }) {
@@ -200,17 +210,23 @@ impl Worker {
         Ok(accepted.iter().map(outcome).collect())
     }
 
-    async fn note_sources(&mut self, session: &Session, batch: &[Waiting]) -> Result<(), StoreError> {
-        for waiting in batch {
-            let source = &waiting.event.source;
+    async fn note_sources(&mut self, session: &Session, batch: &[&Offer]) -> Result<(), StoreError> {
+        for offer in batch {
+            let source = &offer.event.source;
             if !self.known_sources.contains(source) {
-                let sql = "INSERT INTO gatepost_sources VALUES ($1) ON CONFLICT DO NOTHING";
-                session.execute(sql, &[&source.as_str()]).await?;
+                note_source(session, source).await?;
                 self.known_sources.insert(source.clone());
             }
         }
         Ok(())
     }
+}
+
+/// Writes down that `source` has ids here.
+pub async fn note_source(session: &Session, source: &Name) -> Result<(), StoreError> {
+    let sql = "INSERT INTO gatepost_sources VALUES ($1) ON CONFLICT DO NOTHING";
+    session.execute(sql, &[&source.as_str()]).await?;
+    Ok(())
 }
 
 /// What the server refuses for its content stays refused; to the sender it is one more reason to come again.
@@ -219,7 +235,7 @@ fn unavailable(error: &StoreError) -> StoreError {
 }
 
 /// One transaction, sent in one go: lock, insert, wake-up, commit. Returns the keys that are new.
-async fn insert(session: &Session, batch: Vec<&Waiting>) -> Result<HashSet<EventKey>, StoreError> {
+pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<EventKey>, StoreError> {
     let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
     let insert = session.prepared(INSERT).await?;
     let column = |read: fn(&Event) -> &str| batch.iter().map(|one| text(read(&one.event))).collect::<Vec<_>>();
@@ -275,7 +291,7 @@ async fn insert(session: &Session, batch: Vec<&Waiting>) -> Result<HashSet<Event
     Ok(fresh)
 }
 
-async fn compare(session: &Session, batch: &[&Waiting]) -> Result<Vec<Option<bool>>, StoreError> {
+async fn compare(session: &Session, batch: &[&Offer]) -> Result<Vec<Option<bool>>, StoreError> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }

@@ -9,6 +9,7 @@ mod archive;
 mod audit_queue;
 mod dead_letters;
 mod generations;
+pub mod import;
 mod intake;
 mod outbox;
 mod quarantine;

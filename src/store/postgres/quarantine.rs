@@ -7,7 +7,7 @@ use crate::event::EventId;
 use crate::store::postgres::rows::{event_id, limit, micros, text, time, unsigned};
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::selection::Conditions;
-use crate::store::postgres::session::{Pool, within};
+use crate::store::postgres::session::{Pool, Session, Values, within};
 use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
@@ -39,7 +39,7 @@ impl Quarantine for PostgresQuarantine {
         if bytes > self.bounds.max_bytes || self.bounds.max_entries == 0 {
             return Ok(0);
         }
-        within(self.keep(&entry, i64::try_from(bytes).unwrap_or(i64::MAX))).await
+        within(self.keep(&entry)).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
@@ -75,34 +75,35 @@ impl Quarantine for PostgresQuarantine {
 }
 
 impl PostgresQuarantine {
-    async fn keep(&self, entry: &Quarantined, bytes: i64) -> Result<i64, StoreError> {
+    async fn keep(&self, entry: &Quarantined) -> Result<i64, StoreError> {
         let lent = self.pool.lend().await?;
         lent.session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({BOUNDS})")).await?;
-        let rows = lent
-            .session
-            .query(
-                PUT,
-                &[
-                    &entry.source.as_str(),
-                    &entry.reason,
-                    &micros(entry.received_at),
-                    &entry.request_id,
-                    &entry.client_ip.map(|ip| ip.to_string()),
-                    &text(&entry.target),
-                    &text(&entry.headers),
-                    &entry.event_id.as_ref().map(EventId::as_str),
-                    &&entry.body[..],
-                    &bytes,
-                ],
-            )
-            .await?;
-        let id = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
+        let id = add(&lent.session, entry).await?;
         let bound = |bound| i64::try_from(bound).unwrap_or(i64::MAX);
         lent.session.execute(MAKE_ROOM, &[&bound(self.bounds.max_entries), &bound(self.bounds.max_bytes)]).await?;
         lent.session.batch("COMMIT").await?;
         lent.done();
         Ok(id)
     }
+}
+
+/// Adds `entry`, bounds or not; returns its id.
+pub async fn add(session: &Session, entry: &Quarantined) -> Result<i64, StoreError> {
+    let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
+    let values: Values<'_> = &[
+        &entry.source.as_str(),
+        &entry.reason,
+        &micros(entry.received_at),
+        &entry.request_id,
+        &entry.client_ip.map(|ip| ip.to_string()),
+        &text(&entry.target),
+        &text(&entry.headers),
+        &entry.event_id.as_ref().map(EventId::as_str),
+        &&entry.body[..],
+        &bytes,
+    ];
+    let rows = session.query(PUT, values).await?;
+    Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
 }
 
 fn entry(row: &Row) -> Result<Quarantined, StoreError> {

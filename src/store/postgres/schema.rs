@@ -50,6 +50,7 @@ CREATE TABLE gatepost_audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, record text NOT NULL, attempts int NOT NULL DEFAULT 0,
     due_at bigint NOT NULL DEFAULT 0
 );
+CREATE TABLE gatepost_imports (store bigint, what text, last bigint NOT NULL, PRIMARY KEY (store, what));
 CREATE TABLE gatepost_probe (at timestamptz NOT NULL);
 INSERT INTO gatepost_probe VALUES (now());
 "];

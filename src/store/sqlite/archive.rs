@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use crate::event::{EventKey, Name};
+use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, micros, unsigned};
 use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
@@ -98,23 +99,28 @@ fn get(conn: &Connection, event: &EventRef) -> Result<Vec<Archived>, StoreError>
     Ok(found)
 }
 
-/// The events that `event` names, newest first: an id alone is looked up under every source there ever was.
+/// The events that `event` names, newest first.
 fn named(conn: &Connection, event: &EventRef) -> Result<Vec<i64>, StoreError> {
     let mut found = Vec::new();
-    if let Some(source) = &event.source {
-        found.extend(rows::find(conn, &EventKey::of(source, &event.id))?);
-    } else {
-        for (_, source) in Names::sources(conn)?.iter() {
-            found.extend(rows::find(conn, &EventKey::of(source, &event.id))?);
-        }
+    for key in keys(conn, event)? {
+        found.extend(ids::find(conn, &key)?);
     }
     found.sort_unstable_by(|a, b| b.cmp(a));
     Ok(found)
 }
 
+/// The keys `event` may mean: an id alone is looked up under every source there ever was.
+fn keys(conn: &Connection, event: &EventRef) -> Result<Vec<EventKey>, StoreError> {
+    if let Some(source) = &event.source {
+        return Ok(vec![EventKey::of(source, &event.id)]);
+    }
+    Ok(Names::sources(conn)?.iter().map(|(_, source)| EventKey::of(source, &event.id)).collect())
+}
+
 fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
     let mut queued = 0;
-    for seq in named(tx.conn, event)? {
+    for key in keys(tx.conn, event)? {
+        let Some(seq) = tx.find(&key)? else { continue };
         let ids: Vec<i64> = if let Some(sinks) = sinks {
             sinks.iter().map(|sink| Ok(seq * SINKS + tx.sink(sink)?)).collect::<Result<_, StoreError>>()?
         } else {

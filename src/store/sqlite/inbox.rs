@@ -31,11 +31,11 @@ fn insert(
     client_ip: Option<&str>,
     sinks: &[Name],
 ) -> Result<Insertion, StoreError> {
-    let seq = tx.next_seq()?;
-    let mut claim = tx.conn.prepare_cached("INSERT INTO ids VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-    if claim.execute(params![key.0, seq])? == 0 {
-        return same_body(tx, key, event);
+    if let Some(seq) = tx.find(key)? {
+        return same_body(tx, seq, event);
     }
+    let seq = tx.next_seq()?;
+    tx.add_key(*key, seq)?;
     let source = tx.source(&event.source)?;
     tx.conn.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.execute(
         params![
@@ -60,10 +60,9 @@ fn insert(
 }
 
 /// Compares the bodies themselves: cheaper than a digest that only this would need, and never wrong.
-fn same_body(tx: &Tx<'_>, key: &EventKey, event: &Event) -> Result<Insertion, StoreError> {
-    let sql = "SELECT body = ?2 FROM events WHERE seq = (SELECT seq FROM ids WHERE key = ?1)";
-    let mut sql = tx.conn.prepare_cached(sql)?;
-    let same: bool = sql.query_row(params![key.0, &event.payload.bytes()[..]], |row| row.get(0))?;
+fn same_body(tx: &Tx<'_>, seq: i64, event: &Event) -> Result<Insertion, StoreError> {
+    let mut sql = tx.conn.prepare_cached("SELECT body = ?2 FROM events WHERE seq = ?1")?;
+    let same: bool = sql.query_row(params![seq, &event.payload.bytes()[..]], |row| row.get(0))?;
     Ok(if same { Insertion::Duplicate } else { Insertion::Conflict })
 }
 

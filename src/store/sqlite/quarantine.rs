@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{event_id, limit, micros, time, unsigned};
@@ -142,6 +142,18 @@ fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
 fn grow(tx: &Tx<'_>, entries: i64, bytes: i64) -> Result<(), StoreError> {
     tx.set_counter("quarantine_entries", tx.counter("quarantine_entries")? + entries)?;
     tx.set_counter("quarantine_bytes", tx.counter("quarantine_bytes")? + bytes)
+}
+
+/// The next entries after `id`, oldest first, with bodies.
+pub fn after(conn: &Connection, id: i64, count: i64) -> Result<Vec<Quarantined>, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, body FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let mut sql = conn.prepare_cached(&sql)?;
+    let mut rows = sql.query([id, count])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(entry(row)?);
+    }
+    Ok(found)
 }
 
 fn entry(row: &Row<'_>) -> Result<Quarantined, StoreError> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use crate::event::{Event, EventId, EventKey, Name, Payload};
+use crate::event::{Event, EventId, Name, Payload};
 use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
 use crate::store::{DeliveryStatus, State, StoreError};
 
@@ -93,13 +93,6 @@ impl Names {
 /// A stored event id.
 pub fn event_id(id: &str) -> Result<EventId, StoreError> {
     EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
-}
-
-/// The `seq` of the event that `key` belongs to.
-pub fn find(conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
-    let mut sql = conn.prepare_cached("SELECT seq FROM ids WHERE key = ?1")?;
-    let mut rows = sql.query([&key.0[..]])?;
-    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
 /// The deliveries of event `seq`, in the order of their sinks' names.

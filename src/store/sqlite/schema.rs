@@ -28,8 +28,10 @@ CREATE TABLE sinks (
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counters VALUES
-    ('pruned_to', 0), ('quarantine_entries', 0), ('quarantine_bytes', 0), ('audit_entries', 0), ('probe', 0);
+    ('pruned_to', 0), ('quarantine_entries', 0), ('quarantine_bytes', 0), ('audit_entries', 0), ('probe', 0),
+    ('store', random()), ('recent_epoch', 0);
 
+CREATE TABLE recent (seq INTEGER PRIMARY KEY, key BLOB NOT NULL);
 CREATE TABLE ids (key BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY, source INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::event::Name;
+use crate::event::{EventKey, Name};
 use crate::store::StoreError;
+use crate::store::sqlite::ids::Recent;
 use crate::store::sqlite::schema::SINKS;
 
 /// What the writer remembers between transactions; forgotten whenever one is rolled back.
@@ -13,6 +14,7 @@ use crate::store::sqlite::schema::SINKS;
 pub struct Remembered {
     sources: HashMap<Name, i64>,
     sinks: HashMap<Name, i64>,
+    recent: Recent,
 }
 
 /// What one transaction has done so far.
@@ -24,6 +26,8 @@ pub struct Done {
     pub queued: bool,
     /// Changes of (sink, pending, dead), added to the table once per transaction.
     counts: Vec<(i64, i64, i64)>,
+    /// Whether the copy of recent keys is known to be good.
+    fresh: bool,
     marks: Option<Marks>,
 }
 
@@ -61,6 +65,32 @@ impl<'c> Tx<'c> {
     /// Retention has passed all events up to this one; those left below it are kept for their deliveries.
     pub fn pruned_to(&mut self) -> Result<i64, StoreError> {
         Ok(self.marks()?.pruned_to)
+    }
+
+    /// The event that `key` belongs to.
+    pub fn find(&mut self, key: &EventKey) -> Result<Option<i64>, StoreError> {
+        let conn = self.conn;
+        self.recent()?.find(conn, key)
+    }
+
+    /// Gives `key`, which [`Tx::find`] did not find, to the new event `seq`.
+    pub fn add_key(&mut self, key: EventKey, seq: i64) -> Result<(), StoreError> {
+        let conn = self.conn;
+        self.recent()?.add(conn, key, seq)
+    }
+
+    /// Forgets `key` of the event `seq`.
+    pub fn forget_key(&mut self, key: &EventKey, seq: i64) -> Result<(), StoreError> {
+        let conn = self.conn;
+        self.recent()?.forget(conn, key, seq)
+    }
+
+    fn recent(&mut self) -> Result<&mut Recent, StoreError> {
+        if !self.done.fresh {
+            self.remembered.recent.refresh(self.conn)?;
+            self.done.fresh = true;
+        }
+        Ok(&mut self.remembered.recent)
     }
 
     /// Moves the mark of retention on.
@@ -129,13 +159,16 @@ impl<'c> Tx<'c> {
 
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
     pub fn undo(&mut self, before: Done) {
-        self.done = before;
+        self.done = Done { fresh: false, ..before };
         *self.remembered = Remembered::default();
     }
 
     /// Writes what was counted; the last thing before the commit.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         let sql = "UPDATE sinks SET pending = pending + ?2, dead = dead + ?3 WHERE id = ?1";
+        if self.done.fresh {
+            self.remembered.recent.move_on(self.conn)?;
+        }
         for change in self.done.counts.drain(..) {
             self.conn.prepare_cached(sql)?.execute(change)?;
         }

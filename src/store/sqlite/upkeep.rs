@@ -93,7 +93,7 @@ fn walk(tx: &mut Tx<'_>, before: i64) -> Result<Step, StoreError> {
         }
     }
     tx.set_pruned_to(next[last_old].0)?;
-    Ok(Step { gone, more: last_old + 1 == next.len() })
+    Ok(Step { gone, more: i64::try_from(next.len()) == Ok(STEP) })
 }
 
 /// Looks again at some of what was left behind, after `after`; returns the last and how many events went.
@@ -117,7 +117,7 @@ fn revisit(tx: &mut Tx<'_>, before: i64, after: i64) -> Result<Option<(i64, u64)
 }
 
 /// Deletes event `seq`, its id and its deliveries, unless one of these is pending or dead.
-fn forget(tx: &Tx<'_>, seq: i64) -> Result<bool, StoreError> {
+fn forget(tx: &mut Tx<'_>, seq: i64) -> Result<bool, StoreError> {
     let (first, last) = (seq * SINKS, seq * SINKS + SINKS - 1);
     let open = "SELECT 1 FROM deliveries WHERE id BETWEEN ?1 AND ?2 AND state <> ?3";
     if tx.conn.prepare_cached(open)?.exists([first, last, DONE])? {
@@ -129,7 +129,7 @@ fn forget(tx: &Tx<'_>, seq: i64) -> Result<bool, StoreError> {
         return Ok(false);
     };
     let key = EventKey::of(&Name::from(source), &event_id(&id)?);
-    tx.conn.prepare_cached("DELETE FROM ids WHERE key = ?1 AND seq = ?2")?.execute((key.0, seq))?;
+    tx.forget_key(&key, seq)?;
     tx.conn.prepare_cached("DELETE FROM deliveries WHERE id BETWEEN ?1 AND ?2")?.execute([first, last])?;
     tx.conn.prepare_cached("DELETE FROM events WHERE seq = ?1")?.execute([seq])?;
     Ok(true)

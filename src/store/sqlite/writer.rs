@@ -196,6 +196,8 @@ struct Thread {
 impl Thread {
     fn adopt(&mut self, mut conn: Connection) {
         self.checkpointer.watch(&mut conn);
+        // What is remembered was checked against marks of the connection before.
+        self.remembered = Remembered::default();
         self.conn = Some(conn);
     }
 

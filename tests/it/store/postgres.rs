@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::store::{Filter, Insertion, Store, StoreError};
+use gatepost::store::{Backlog, Claimed, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
@@ -39,6 +39,7 @@ fn replicas_and_a_server_that_comes_and_goes() {
         an_id_is_unique_while_generations_change(&server).await;
         connections_cut_at_any_time_lose_and_double_nothing(&server).await;
         a_nul_in_a_text_refuses_nothing(&server).await;
+        a_sqlite_store_moves_in_and_may_do_so_again(&server).await;
         a_crashed_server_is_unavailable_until_it_is_back(&mut server).await;
     });
 }
@@ -144,6 +145,38 @@ async fn a_nul_in_a_text_refuses_nothing(server: &Server) {
     let mut hostile = event("a", "1", "body\0");
     hostile.kind = "a\0b".into();
     accept(&subject.store, hostile, &[]).await;
+}
+
+async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
+    let from = super::sqlite::subject().await;
+    for id in 0..600 {
+        accept(&from.store, event("a", &id.to_string(), "body"), &["x", "y"]).await;
+    }
+    let lease = Duration::from_secs(30);
+    let claimed = from.store.outbox.claim(&"x".into(), 3, at(1), lease).await.unwrap();
+    let outcomes =
+        [Settled::Done, Settled::Dead { error: "400".into() }, Settled::Retry { at: at(99), error: "503".into() }];
+    let settle = |(claimed, outcome): (&Claimed, Settled)| Settlement { id: claimed.id, lease: claimed.lease, outcome };
+    from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
+    from.store.audit_queue.push(vec!["1".into(), "1".into(), "2".into()], 9).await.unwrap();
+    from.store.quarantine.put(super::waiting_rooms::refused("a", 1, 10)).await.unwrap();
+    from.store.upkeep.close().await.unwrap();
+
+    let settings = settings(server.database("moved").await);
+    let expected = Report { events: 600, known: 0, quarantined: 1, audit: 3 };
+    assert_eq!(migrate(&from.settings, &settings).await.unwrap(), expected);
+    let again = Report { events: 0, known: 600, quarantined: 0, audit: 0 };
+    assert_eq!(migrate(&from.settings, &settings).await.unwrap(), again);
+
+    let to = Subject::new(settings, ()).await.store;
+    assert!(!insist(&to, "599".into()).await, "its id came along");
+    let x = Backlog { pending: 598, oldest: Some(at(0)), dead: 1 };
+    assert_eq!(to.outbox.backlog(&"x".into()).await.unwrap(), x);
+    assert_eq!(to.outbox.backlog(&"y".into()).await.unwrap().pending, 600);
+    let dead = to.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
+    assert_eq!((dead.len(), dead[0].error.as_str(), &dead[0].event.payload.bytes()[..]), (1, "400", &b"body"[..]));
+    assert_eq!(to.audit_queue.count().await.unwrap(), 3);
+    assert_eq!(to.quarantine.count().await.unwrap(), 1);
 }
 
 async fn a_crashed_server_is_unavailable_until_it_is_back(server: &mut Server) {

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use gatepost::store::{Filter, Insertion, StoreError};
 use tempfile::TempDir;
@@ -118,4 +119,55 @@ fn retention_goes_in_steps_and_is_exact() {
         assert_eq!(s.store.upkeep.prune(at(300 * HOUR)).await.unwrap(), 100);
         assert!(s.store.archive.list(&Filter::default()).await.unwrap().is_empty());
     });
+}
+
+/// Set for the process that runs under a limit.
+const LIMITED: &str = "GATEPOST_TEST_LIMITED";
+
+/// The disk is full in the way that needs no disk of our own: a limit on the size of files, in a process of its own.
+#[test]
+fn a_full_disk_is_unavailable_until_there_is_room() {
+    if std::env::var_os(LIMITED).is_some() {
+        return run(fill_the_disk());
+    }
+    let name = "store::sqlite::a_full_disk_is_unavailable_until_there_is_room";
+    let ended = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -S -f 8000; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(LIMITED, "1")
+        .output()
+        .unwrap();
+    assert!(
+        ended.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
+}
+
+async fn fill_the_disk() {
+    let s = subject().await;
+    let body = "x".repeat(60_000);
+    let (mut accepted, mut refused_in_a_row) = (0, 0);
+    // The log and the database fill up separately: full is when nothing helps any more.
+    while refused_in_a_row < 5 {
+        match s.store.inbox.insert(event("a", &accepted.to_string(), &body), sinks(&["x"])).await {
+            Ok(insertion) => {
+                assert_eq!(insertion, Insertion::Accepted, "what was refused was not kept");
+                (accepted, refused_in_a_row) = (accepted + 1, 0);
+            }
+            Err(StoreError::Unavailable(_)) => refused_in_a_row += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(accepted < 1000, "the limit has no effect");
+    }
+    assert!(accepted > 10);
+    let pid = std::process::id().to_string();
+    let lifted = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]).status().unwrap();
+    assert!(lifted.success());
+    accept(&s.store, event("a", &accepted.to_string(), &body), &["x"]).await;
+    s.store.upkeep.probe().await.unwrap();
+    assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, accepted + 1);
+    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len() as u64, accepted + 1);
 }

@@ -7,7 +7,7 @@ use gatepost::store::{Filter, Quarantined};
 
 use super::{Subject, at};
 
-fn refused(source: &str, seconds: i64, bytes: usize) -> Quarantined {
+pub fn refused(source: &str, seconds: i64, bytes: usize) -> Quarantined {
     Quarantined {
         id: 0,
         source: source.into(),

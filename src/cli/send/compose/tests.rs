@@ -1,3 +1,5 @@
+//! What `send` puts together, for every source of the development configuration.
+
 use jiff::SignedDuration;
 use serde_json::Value;
 

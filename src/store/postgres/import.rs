@@ -1,0 +1,129 @@
+//! Takes what another store held, for a migration; what is there already is left alone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::event::Name;
+use crate::store::migration::{Moved, MovedAudit, MovedDelivery};
+use crate::store::postgres::intake::{self, Offer, insert};
+use crate::store::postgres::quarantine;
+use crate::store::postgres::rows::{micros, text};
+use crate::store::postgres::session::{Session, within};
+use crate::store::postgres::{address, schema};
+use crate::store::{Quarantined, StoreError};
+
+/// A delivery that is there already is left as it is there.
+const DELIVERIES: &str = "
+WITH given AS (
+    SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
+        AS g (key, sink, state, attempts, due_at, queued_at, error)
+), added AS (
+    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error)
+    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, g.due_at, g.queued_at, 0, g.error
+    FROM given g JOIN gatepost_ids i ON i.key = g.key
+    ON CONFLICT DO NOTHING RETURNING sink, state
+)
+INSERT INTO gatepost_sink_counts
+SELECT sink, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM added GROUP BY sink";
+
+const MARK: &str = "
+INSERT INTO gatepost_imports VALUES ($1, $2, $3)
+ON CONFLICT (store, what) DO UPDATE SET last = greatest(gatepost_imports.last, $3)";
+
+/// A store being filled.
+pub struct Import {
+    events: Session,
+    other: Session,
+    from: i64,
+    sources: HashSet<Name>,
+}
+
+impl Import {
+    /// Opens the store at `url`, migrating its schema, for what comes from store `from`.
+    pub async fn open(url: &str, from: i64) -> Result<Self, StoreError> {
+        let address = address::parse(url)?;
+        within(async {
+            let other = Session::connect(&address, "", || ()).await?;
+            schema::migrate(&other).await?;
+            let events = Session::connect(&address, intake::SETUP, || ()).await?;
+            Ok(Self { events, other, from, sources: HashSet::new() })
+        })
+        .await
+    }
+
+    /// The last of `what` that was taken from that store.
+    pub async fn last(&self, what: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT last FROM gatepost_imports WHERE store = $1 AND what = $2";
+        let rows = within(self.other.query(sql, &[&self.from, &what])).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+    }
+
+    /// Takes events with their deliveries; returns how many were new.
+    ///
+    /// Deliveries follow in a second commit: broken off between the two, a repetition adds them.
+    pub async fn events(&mut self, moved: &[Moved]) -> Result<u64, StoreError> {
+        for one in moved {
+            if self.sources.insert(one.event.source.clone()) {
+                within(intake::note_source(&self.events, &one.event.source)).await?;
+            }
+        }
+        let none: Arc<[Name]> = Arc::new([]);
+        let offer =
+            |one: &Moved| Offer { key: one.event.unique_key(), event: one.event.clone(), sinks: Arc::clone(&none) };
+        let mut offers: Vec<Offer> = moved.iter().map(offer).collect();
+        offers.sort_by_key(|offer| offer.key);
+        let fresh = within(insert(&self.events, &offers.iter().collect::<Vec<_>>())).await?;
+        let deliveries: Vec<(Vec<u8>, &MovedDelivery)> = moved
+            .iter()
+            .flat_map(|one| one.deliveries.iter().map(|to| (one.event.unique_key().0.to_vec(), to)))
+            .collect();
+        within(self.deliveries(&deliveries)).await?;
+        Ok(fresh.len() as u64)
+    }
+
+    async fn deliveries(&self, deliveries: &[(Vec<u8>, &MovedDelivery)]) -> Result<(), StoreError> {
+        let keys: Vec<&[u8]> = deliveries.iter().map(|(key, _)| &key[..]).collect();
+        let sinks: Vec<&str> = deliveries.iter().map(|(_, to)| to.sink.as_str()).collect();
+        let states: Vec<i16> = deliveries.iter().map(|(_, to)| to.state).collect();
+        let attempts: Vec<i32> = deliveries.iter().map(|(_, to)| to.attempts).collect();
+        let due: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.due_at)).collect();
+        let queued: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.queued_at)).collect();
+        let errors: Vec<_> = deliveries.iter().map(|(_, to)| to.error.as_deref().map(text)).collect();
+        self.other.execute(DELIVERIES, &[&keys, &sinks, &states, &attempts, &due, &queued, &errors]).await?;
+        Ok(())
+    }
+
+    /// Takes quarantine entries, with the mark up to which they were taken; returns how many.
+    pub async fn quarantine(&self, entries: &[Quarantined]) -> Result<u64, StoreError> {
+        within(async {
+            self.other.batch("BEGIN").await?;
+            for entry in entries {
+                quarantine::add(&self.other, entry).await?;
+            }
+            self.mark("quarantine", entries.last().map_or(0, |entry| entry.id)).await?;
+            self.other.batch("COMMIT").await
+        })
+        .await?;
+        Ok(entries.len() as u64)
+    }
+
+    /// Takes audit records, with the mark up to which they were taken; returns how many.
+    pub async fn audit(&self, records: &[MovedAudit]) -> Result<u64, StoreError> {
+        let texts: Vec<_> = records.iter().map(|audit| text(&audit.record)).collect();
+        within(async {
+            self.other.batch("BEGIN").await?;
+            let sql = "INSERT INTO gatepost_audit (record)
+                       SELECT record FROM unnest($1::text[]) WITH ORDINALITY AS g (record, n) ORDER BY n";
+            self.other.execute(sql, &[&texts]).await?;
+            self.mark("audit", records.last().map_or(0, |audit| audit.id)).await?;
+            self.other.batch("COMMIT").await
+        })
+        .await?;
+        Ok(records.len() as u64)
+    }
+
+    async fn mark(&self, what: &str, last: i64) -> Result<(), StoreError> {
+        self.other.execute(MARK, &[&self.from, &what, &last]).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Reads a SQLite store in order, for its migration to another; changes nothing but an outdated schema.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+
+use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP};
+use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, time};
+use crate::store::sqlite::schema::{self, SINKS};
+use crate::store::sqlite::{quarantine, transaction};
+use crate::store::{Quarantined, StoreError};
+
+/// A store being read.
+pub struct Export(Readers);
+
+impl Export {
+    /// Opens the existing store at `sqlite:PATH`.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let path = file::path(url)?;
+        let known = path.clone();
+        let checked = tokio::task::spawn_blocking(move || check(&known)).await;
+        checked.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+        Ok(Self(Readers::new(path)))
+    }
+
+    /// Which store this is: a number given when it was made.
+    pub async fn identity(&self) -> Result<i64, StoreError> {
+        self.0.read(|conn| transaction::counter(conn, "store")).await
+    }
+
+    /// The next events after `after`, and what to ask with next.
+    pub async fn events(&self, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+        self.0.read(move |conn| events(conn, after)).await
+    }
+
+    /// The next quarantine entries after `after`.
+    pub async fn quarantine(&self, after: i64) -> Result<Vec<Quarantined>, StoreError> {
+        self.0.read(move |conn| quarantine::after(conn, after, STEP)).await
+    }
+
+    /// The next audit records after `after`.
+    pub async fn audit(&self, after: i64) -> Result<Vec<MovedAudit>, StoreError> {
+        self.0
+            .read(move |conn| {
+                let mut sql = conn.prepare_cached("SELECT id, record FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+                let read = |row: &Row<'_>| Ok(MovedAudit { id: row.get(0)?, record: row.get(1)? });
+                Ok(sql.query_map([after, STEP], read)?.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+}
+
+fn check(path: &Path) -> Result<(), StoreError> {
+    schema::migrate(&mut file::connect(path, Role::Writer)?)
+}
+
+fn events(conn: &Connection, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+    let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
+    let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
+    let mut sql = conn.prepare_cached(&sql)?;
+    let mut rows = sql.query([after, STEP])?;
+    let (mut last, mut found) = (after, Vec::new());
+    while let Some(row) = rows.next()? {
+        last = row.get(EVENT_COLUMNS + 1)?;
+        let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
+        found.push(Moved { event, deliveries: deliveries(conn, &sinks, last)? });
+    }
+    Ok((last, found))
+}
+
+fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<MovedDelivery>, StoreError> {
+    let sql = "SELECT sink, state, attempts, due_at, queued_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
+    let mut sql = conn.prepare_cached(sql)?;
+    let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(MovedDelivery {
+            sink: sinks.get(row.get(0)?)?,
+            state: row.get(1)?,
+            attempts: row.get(2)?,
+            due_at: time(row.get(3)?)?,
+            queued_at: time(row.get(4)?)?,
+            error: row.get(5)?,
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,170 @@
+//! What is unique: two tables and, in front of one of them, its copy in memory.
+//!
+//! A random key into a large index costs a page of log for every event. So a new key is first appended to `recent`,
+//! in the order of events, and moves to the index `ids` later, many at a time and sorted, so that they share pages
+//! (measured: half the work per event at a million ids). A key is in at least one of the two in every commit. The
+//! copy of `recent` is checked against the table in each transaction, by SQLite's own mark of what other connections
+//! committed: the tables stay the judge.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::event::EventKey;
+use crate::store::StoreError;
+use crate::store::sqlite::transaction::counter;
+
+/// Keys in `recent` from which they move.
+const ENOUGH: usize = 65_536;
+/// Keys moved for every event added: the move ends long before as many have come again.
+const PACE: usize = 4;
+/// Rows deleted from `recent` in one transaction once their keys have moved.
+const DELETED_AT_ONCE: i64 = 4_096;
+
+/// Changes when rows went from `recent`, so that copies elsewhere are made afresh.
+const EPOCH: &str = "recent_epoch";
+
+/// The copy of `recent`, and a move under way. Dropped whenever a transaction is rolled back.
+pub struct Recent {
+    enough: usize,
+    keys: HashMap<EventKey, i64>,
+    /// The last row copied.
+    last: i64,
+    /// SQLite's mark and ours when it was copied; `None` before the first time.
+    copied: Option<(i64, i64)>,
+    moving: Option<Move>,
+    /// Added in this transaction.
+    added: usize,
+}
+
+struct Move {
+    /// What is left, sorted, smallest last.
+    left: Vec<(EventKey, i64)>,
+    /// When all have moved, rows up to this one go.
+    upto: i64,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self::moving_at(ENOUGH)
+    }
+}
+
+impl Recent {
+    fn moving_at(enough: usize) -> Self {
+        Self { enough, keys: HashMap::new(), last: 0, copied: None, moving: None, added: 0 }
+    }
+
+    /// Makes the copy equal to the table; first thing in a transaction that asks for keys.
+    pub fn refresh(&mut self, conn: &Connection) -> Result<(), StoreError> {
+        let mark: i64 = conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if self.copied.is_some_and(|(copied, _)| copied == mark) {
+            return Ok(());
+        }
+        let epoch = counter(conn, EPOCH)?;
+        if self.copied.is_none_or(|(_, copied)| copied != epoch) {
+            (self.keys, self.last, self.moving) = (HashMap::new(), 0, None);
+        }
+        let mut sql = conn.prepare_cached("SELECT seq, key FROM recent WHERE seq > ?1 ORDER BY seq")?;
+        let mut rows = sql.query([self.last])?;
+        while let Some(row) = rows.next()? {
+            self.last = row.get(0)?;
+            self.keys.insert(EventKey(row.get(1)?), self.last);
+        }
+        self.copied = Some((mark, epoch));
+        Ok(())
+    }
+
+    /// The event that `key` belongs to. After [`Recent::refresh`].
+    pub fn find(&self, conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+        match self.keys.get(key) {
+            Some(seq) => Ok(Some(*seq)),
+            None => in_index(conn, key),
+        }
+    }
+
+    /// Gives `key`, which [`Recent::find`] did not find, to the new event `seq`.
+    pub fn add(&mut self, conn: &Connection, key: EventKey, seq: i64) -> Result<(), StoreError> {
+        conn.prepare_cached("INSERT INTO recent VALUES (?1, ?2)")?.execute(params![seq, key.0])?;
+        self.keys.insert(key, seq);
+        self.last = seq;
+        self.added += 1;
+        Ok(())
+    }
+
+    /// Forgets `key` of the event `seq`.
+    pub fn forget(&mut self, conn: &Connection, key: &EventKey, seq: i64) -> Result<(), StoreError> {
+        conn.prepare_cached("DELETE FROM ids WHERE key = ?1 AND seq = ?2")?.execute(params![key.0, seq])?;
+        if conn.prepare_cached("DELETE FROM recent WHERE seq = ?1")?.execute([seq])? > 0 {
+            self.turn(conn)?;
+        }
+        if self.keys.get(key) == Some(&seq) {
+            self.keys.remove(key);
+        }
+        Ok(())
+    }
+
+    /// Moves some keys on, as many as this transaction added and some more; last thing before its commit.
+    pub fn move_on(&mut self, conn: &Connection) -> Result<(), StoreError> {
+        let pace = std::mem::take(&mut self.added) * PACE;
+        if self.moving.is_none() && pace > 0 && self.keys.len() >= self.enough {
+            let mut left: Vec<(EventKey, i64)> = self.keys.iter().map(|(key, seq)| (*key, *seq)).collect();
+            left.sort_unstable_by(|a, b| b.cmp(a));
+            self.moving = Some(Move { left, upto: self.last });
+        }
+        let Some(moving) = &mut self.moving else { return Ok(()) };
+        if moving.left.is_empty() {
+            return if pace > 0 { self.clear(conn) } else { Ok(()) };
+        }
+        let from = moving.left.len().saturating_sub(pace);
+        let mut sql = conn.prepare_cached("INSERT INTO ids VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+        for (key, seq) in moving.left.drain(from..).rev() {
+            // Not what retention has forgotten meanwhile.
+            if self.keys.get(&key) == Some(&seq) {
+                sql.execute(params![key.0, seq])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes rows whose keys have moved.
+    fn clear(&mut self, conn: &Connection) -> Result<(), StoreError> {
+        let Some(upto) = self.moving.as_ref().map(|moving| moving.upto) else { return Ok(()) };
+        let first: Option<i64> = conn.prepare_cached("SELECT min(seq) FROM recent")?.query_row([], |row| row.get(0))?;
+        let end = first.unwrap_or(upto).saturating_add(DELETED_AT_ONCE).min(upto);
+        conn.prepare_cached("DELETE FROM recent WHERE seq <= ?1")?.execute([end])?;
+        self.turn(conn)?;
+        self.keys.retain(|_, seq| *seq > end);
+        if end == upto {
+            self.moving = None;
+            self.keys.shrink_to(self.enough);
+        }
+        Ok(())
+    }
+
+    /// Tells other copies that rows went.
+    fn turn(&mut self, conn: &Connection) -> Result<(), StoreError> {
+        conn.prepare_cached("UPDATE counters SET value = value + 1 WHERE name = ?1")?.execute([EPOCH])?;
+        if let Some((_, epoch)) = &mut self.copied {
+            *epoch += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The event that `key` belongs to, for those who have no copy of `recent`: some milliseconds.
+pub fn find(conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+    if let Some(seq) = in_index(conn, key)? {
+        return Ok(Some(seq));
+    }
+    let mut sql = conn.prepare_cached("SELECT seq FROM recent WHERE key = ?1")?;
+    Ok(sql.query_row([&key.0[..]], |row| row.get(0)).optional()?)
+}
+
+fn in_index(conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+    let mut sql = conn.prepare_cached("SELECT seq FROM ids WHERE key = ?1")?;
+    Ok(sql.query_row([&key.0[..]], |row| row.get(0)).optional()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Keys against a plain map, with two connections, moves, retention and rollbacks in a random order.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::schema;
+
+struct Side {
+    conn: Connection,
+    recent: Recent,
+}
+
+fn side(path: &std::path::Path) -> Side {
+    Side { conn: file::connect(path, Role::Writer).unwrap(), recent: Recent::moving_at(50) }
+}
+
+fn key(number: u64) -> EventKey {
+    EventKey(fastrand::Rng::with_seed(number).u128(..).to_be_bytes())
+}
+
+#[test]
+fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    file::create(&path).unwrap();
+    schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
+    let mut sides = [side(&path), side(&path)];
+    let mut model: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut next = 1;
+    for _ in 0..2_000 {
+        let Side { conn, recent } = &mut sides[usize::from(random.u8(..10) == 0)];
+        conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        recent.refresh(conn).unwrap();
+        let mut after = model.clone();
+        for _ in 0..random.usize(..8) {
+            let number = random.u64(..4_000);
+            let found = recent.find(conn, &key(number)).unwrap();
+            assert_eq!(found, after.get(&number).copied());
+            if let Some(seq) = found.filter(|_| random.u8(..4) == 0) {
+                recent.forget(conn, &key(number), seq).unwrap();
+                after.remove(&number);
+            } else if found.is_none() {
+                recent.add(conn, key(number), next).unwrap();
+                after.insert(number, next);
+                next += 1;
+            }
+        }
+        recent.move_on(conn).unwrap();
+        if random.u8(..20) == 0 {
+            conn.execute_batch("ROLLBACK").unwrap();
+            *recent = Recent::moving_at(50);
+        } else {
+            conn.execute_batch("COMMIT").unwrap();
+            model = after;
+        }
+    }
+    let conn = &sides[0].conn;
+    for number in 0..4_000 {
+        assert_eq!(find(conn, &key(number)).unwrap(), model.get(&number).copied());
+    }
+    let count =
+        |table| -> i64 { conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap() };
+    let (index, recent) = (count("ids"), count("recent"));
+    assert!(index > recent && recent < 200, "{index} in the index, {recent} recent: keys move");
+}
