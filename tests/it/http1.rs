@@ -143,7 +143,10 @@ fn heads_and_targets_beyond_measure() {
     let many = (0..500).fold(cognigy(), |request, n| request.header(&format!("X-{n}"), "y"));
     assert_eq!(daemon.send(&many).status, 431, "500 headers");
     assert_eq!(daemon.send(&cognigy().header("X-Long", &"y".repeat(1 << 20))).status, 431, "a megabyte in one header");
-    assert_eq!(daemon.send(&cognigy().at(&format!("/{}", "y".repeat(100_000)))).status, 414, "a target of 100 kB");
+    assert_eq!(daemon.send(&cognigy().at(&format!("/{}", "y".repeat(66_000)))).status, 414, "a target of 66 kB");
+    // Longer still, the whole head is too large as well; which of the two is said first is not fixed.
+    let status = daemon.send(&cognigy().at(&format!("/{}", "y".repeat(1_000_000)))).status;
+    assert!([414, 431].contains(&status), "a target of a megabyte: {status}");
     // Within reason both are fine.
     let some = (0..40).fold(cognigy(), |request, n| request.header(&format!("X-{n}"), &"y".repeat(50)));
     assert_eq!(daemon.send(&some).status, 200);
