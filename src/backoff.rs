@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The first ceiling; each further attempt doubles it.
 pub const FIRST: Duration = Duration::from_secs(1);
 /// No wait is longer than this.
-pub const CEILING: Duration = Duration::from_secs(3600);
+pub const CEILING: Duration = Duration::from_hours(1);
 
 /// The longest wait after the `failed`th attempt has failed (1 = the first): 1 s doubling to one hour.
 #[must_use]

@@ -19,7 +19,7 @@ pub const FORWARD: &str = "forward";
 const CONCURRENCY: RangeInclusive<u64> = 1..=1024;
 const ATTEMPTS: RangeInclusive<u64> = 1..=1000;
 /// From a second to a year.
-const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 3600);
+const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(8760);
 
 /// `[[sink]]` and `GATEPOST_FORWARD_URL`, faulty ones included: their faults are recorded, and sources may name them.
 pub fn sinks(root: &mut Section, env: &Outlets, findings: &mut Findings) -> Vec<sink::Settings> {
@@ -96,7 +96,7 @@ fn plain(name: Name, kind: String, url: String) -> sink::Settings {
         timeout: Duration::from_secs(10),
         concurrency: 16,
         max_attempts: 12,
-        max_age: Duration::from_secs(72 * 3600),
+        max_age: Duration::from_hours(72),
         event_types: Vec::new(),
     }
 }

@@ -18,15 +18,15 @@ use crate::server::networks::Networks;
 use crate::store;
 
 /// What deadlines may be; shorter than this no network keeps, longer than this they protect nobody.
-pub const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+pub const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 /// Bodies: at least one byte, at most 1 GiB.
 pub const BODY_BYTES: RangeInclusive<u64> = 1..=1 << 30;
 
 const MEMORY_BYTES: RangeInclusive<u64> = 1..=1 << 40;
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000;
-const WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+const WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 /// Vendors retry for up to a day; ids forgotten earlier would let a retry count twice. At most ten years.
-const RETENTION: RangeInclusive<Duration> = Duration::from_secs(24 * 3600)..=Duration::from_secs(3650 * 24 * 3600);
+const RETENTION: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(87600);
 
 /// Reads `value`, which stands in variable `name`, with `read`.
 pub fn from_env<T>(
@@ -219,7 +219,7 @@ pub fn store(
     let retention = from_env(findings, "GATEPOST_RETENTION", env.bounds.gatepost_retention.as_ref(), read);
     store::Settings {
         url: url.unwrap_or_else(|| "sqlite:data/gatepost.db".to_owned()),
-        retention: retention.or(file.duration("retention", &RETENTION)).unwrap_or(Duration::from_secs(96 * 3600)),
+        retention: retention.or(file.duration("retention", &RETENTION)).unwrap_or(Duration::from_hours(96)),
         quarantine,
     }
 }

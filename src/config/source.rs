@@ -14,7 +14,7 @@ use crate::server::networks::Networks;
 use crate::sink;
 
 /// The window: whole seconds, both directions.
-pub const DRIFT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(900);
+pub const DRIFT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(15);
 
 /// What a source has that does not say otherwise.
 pub struct Defaults<'a> {

@@ -145,7 +145,7 @@ fn defaults<'a>(
     let drift = env.sources.gatepost_max_drift_seconds.as_ref();
     Defaults {
         allowed_ips,
-        max_drift: from_env(findings, "GATEPOST_MAX_DRIFT_SECONDS", drift, read).unwrap_or(Duration::from_secs(300)),
+        max_drift: from_env(findings, "GATEPOST_MAX_DRIFT_SECONDS", drift, read).unwrap_or(Duration::from_mins(5)),
         limits,
         sinks,
         always: env.outlets.gatepost_forward_url.as_ref().map(|_| outlets::FORWARD.into()),

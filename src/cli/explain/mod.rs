@@ -82,17 +82,15 @@ fn diagnose(source: &Source, specimen: &Specimen) -> Result<Vec<String>, Failure
             return Ok(said.0);
         }
     };
-    match scheme.verify(&specimen.head, &claims, &specimen.body.clone().into()) {
-        Ok(key) => said
-            .good(format!("the signature verifies with key {}", scheme.keys().get(key.0).map_or("", String::as_str))),
-        Err(_) => {
-            said.bad("signature_mismatch", "the signature does not fit what arrived");
-            said.0.extend(match source.scheme.family {
-                Family::Hmac => hmac::causes(source, specimen),
-                Family::SigV4 => sigv4::causes(source, specimen, &*scheme),
-            });
-            return Ok(said.0);
-        }
+    if let Ok(key) = scheme.verify(&specimen.head, &claims, &specimen.body.clone().into()) {
+        said.good(format!("the signature verifies with key {}", scheme.keys().get(key.0).map_or("", String::as_str)))
+    } else {
+        said.bad("signature_mismatch", "the signature does not fit what arrived");
+        said.0.extend(match source.scheme.family {
+            Family::Hmac => hmac::causes(source, specimen),
+            Family::SigV4 => sigv4::causes(source, specimen, &*scheme),
+        });
+        return Ok(said.0);
     }
     match Wanted::new(source).pick(&specimen.head, &specimen.body.clone().into()) {
         Ok(fields) => {
@@ -104,7 +102,7 @@ fn diagnose(source: &Source, specimen: &Specimen) -> Result<Vec<String>, Failure
             });
         }
         Err(reject) => {
-            said.bad(reject.reason(), reject.detail().unwrap_or("the signed body is not what the source takes"))
+            said.bad(reject.reason(), reject.detail().unwrap_or("the signed body is not what the source takes"));
         }
     }
     Ok(said.0)
@@ -118,7 +116,7 @@ impl Said {
         self.0.push(line);
     }
 
-    fn good(&mut self, line: String) {
+    fn good(&mut self, line: impl std::fmt::Display) {
         self.0.push(format!("  ok       {line}"));
     }
 
@@ -182,13 +180,16 @@ fn unreadable(source: &Source, specimen: &Specimen, refusal: &Refusal, said: &mu
     };
     match refusal {
         Refusal::MissingTimestamp => {
-            said.bad("missing_timestamp", &format!("{timestamp} is not there or holds no timestamp"))
+            said.bad("missing_timestamp", &format!("{timestamp} is not there or holds no timestamp"));
         }
         Refusal::InvalidTimestamp => {
-            said.bad("invalid_timestamp_format", &format!("{timestamp} stands twice or holds no valid time"))
+            said.bad("invalid_timestamp_format", &format!("{timestamp} stands twice or holds no valid time"));
         }
         Refusal::MissingSignature => {
-            said.bad("missing_signature", &format!("{signature} is not there or holds no signature of a known version"))
+            said.bad(
+                "missing_signature",
+                &format!("{signature} is not there or holds no signature of a known version"),
+            );
         }
         Refusal::MalformedAuthorization(why) => said.bad("malformed_authorization", why),
         Refusal::SignatureMismatch => said.bad("signature_mismatch", "what it claims can never verify"),

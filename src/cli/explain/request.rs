@@ -71,7 +71,7 @@ fn parse(bytes: &[u8], now: Timestamp) -> Result<Specimen, Failure> {
         let (name, value) = line.split_at(colon);
         Some((String::from_utf8_lossy(name).into_owned(), value.get(1..)?.trim_ascii().to_vec()))
     };
-    let pairs: Vec<_> = lines.filter_map(|line| pair(line)).collect();
+    let pairs: Vec<_> = lines.filter_map(pair).collect();
     let head =
         head(&format!("{method} {target}"), pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
     let mut notes = Vec::new();
