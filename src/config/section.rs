@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn durations_need_a_unit() {
         let mut section = section("a = 10\nb = '10s'\nc = '10'\n");
-        let range = Duration::ZERO..=Duration::from_secs(60);
+        let range = Duration::ZERO..=Duration::from_mins(1);
         assert_eq!(section.duration("a", &range), None);
         assert_eq!(section.duration("b", &range), Some(Duration::from_secs(10)));
         assert_eq!(section.duration("c", &range), None);

@@ -70,16 +70,16 @@ fn variables_alone_make_a_configuration_with_the_documented_defaults() {
     for timeout in [limits.handshake_timeout, limits.header_timeout, limits.body_timeout] {
         assert_eq!(timeout, Duration::from_secs(10));
     }
-    assert_eq!(limits.idle_timeout, Duration::from_secs(60));
+    assert_eq!(limits.idle_timeout, Duration::from_mins(1));
     assert_eq!(config.shutdown.drain_delay, Duration::from_secs(5));
     assert_eq!(config.shutdown.drain_timeout, Duration::from_secs(25));
     assert_eq!(config.store.url, "sqlite:data/gatepost.db");
-    assert_eq!(config.store.retention, Duration::from_secs(96 * 3600));
+    assert_eq!(config.store.retention, Duration::from_hours(96));
     assert_eq!((config.store.quarantine.max_entries, config.store.quarantine.max_bytes), (10_000, 67_108_864));
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:9090");
     assert!(config.admin.token.is_none() && config.siem.is_none() && config.sinks.is_empty());
     assert!(config.log.json && config.log.filter == "info");
-    assert_eq!(config.sources[0].max_drift, Duration::from_secs(300));
+    assert_eq!(config.sources[0].max_drift, Duration::from_mins(5));
     assert_eq!(config.sources[0].body_bytes, 1_048_576);
 }
 
@@ -488,7 +488,7 @@ fn sinks_have_defaults_and_are_all_a_source_s_own() {
     let names: Vec<_> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(names, ["orders", "forward"]);
     let orders = &config.sinks[0];
-    assert_eq!((orders.timeout, orders.max_age), (Duration::from_secs(10), Duration::from_secs(72 * 3600)));
+    assert_eq!((orders.timeout, orders.max_age), (Duration::from_secs(10), Duration::from_hours(72)));
     assert_eq!((orders.concurrency, orders.max_attempts), (16, 12));
     for source in &config.sources {
         assert_eq!(source.sinks.len(), 2, "forward is for all sources: {}", source.name);

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     const HEADER: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_mins(1);
     const A_WHILE: Duration = Duration::from_secs(30);
 
     fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {

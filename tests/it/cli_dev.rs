@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::cli::{gatepost, run, stderr, stdout};
 
 /// Far beyond what any step takes; only so that a hang is a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `gatepost dev` in a directory of its own, stopped when dropped.
 struct Dev {

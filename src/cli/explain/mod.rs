@@ -83,7 +83,7 @@ fn diagnose(source: &Source, specimen: &Specimen) -> Result<Vec<String>, Failure
         }
     };
     if let Ok(key) = scheme.verify(&specimen.head, &claims, &specimen.body.clone().into()) {
-        said.good(format!("the signature verifies with key {}", scheme.keys().get(key.0).map_or("", String::as_str)))
+        said.good(format!("the signature verifies with key {}", scheme.keys().get(key.0).map_or("", String::as_str)));
     } else {
         said.bad("signature_mismatch", "the signature does not fit what arrived");
         said.0.extend(match source.scheme.family {

@@ -45,7 +45,7 @@ pub async fn open(settings: &Settings) -> Result<Store, StoreError> {
 
 pub fn settings(url: String) -> Settings {
     let quarantine = QuarantineBounds { max_entries: 3, max_bytes: 1000 };
-    Settings { url, retention: Duration::from_secs(96 * 3600), quarantine }
+    Settings { url, retention: Duration::from_hours(96), quarantine }
 }
 
 /// Runs `test` on a multi-threaded runtime, as the daemon does.
