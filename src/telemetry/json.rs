@@ -1,7 +1,7 @@
 //! The line format: `timestamp`, `level` and `target`, then the event's fields, all at the top level.
 //!
 //! An event with a field called `record` brings a whole JSON object of its own, timestamp included (the access and
-//! audit records): its members are taken over as they are, nulls too.
+//! audit records): its members are taken over as they are, nulls too. Such an event has no other fields.
 
 use std::fmt::{self, Write as _};
 
@@ -23,42 +23,37 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
-        let mut fields = Fields::default();
+        write!(line, r#"{{"level":"{}","target":"{}","#, metadata.level(), metadata.target())?;
+        let mut fields = Fields { line, has_record: false, others: Map::new() };
         event.record(&mut fields);
-        write!(line, r#"{{"level":"{}","target":"{}""#, metadata.level(), metadata.target())?;
-        if fields.record.is_empty() {
-            line.write_str(r#","timestamp":""#)?;
+        let Fields { mut line, has_record, others } = fields;
+        if !has_record {
+            line.write_str(r#""timestamp":""#)?;
             tracing_subscriber::fmt::time::SystemTime.format_time(&mut line)?;
             line.write_char('"')?;
-        } else {
-            members(&mut line, &fields.record)?;
+            for (name, value) in &others {
+                write!(line, ",\"{name}\":{value}")?;
+            }
+            line.write_char('}')?;
         }
-        if !fields.others.is_empty() {
-            members(&mut line, &serde_json::to_string(&fields.others).map_err(|_| fmt::Error)?)?;
-        }
-        line.write_str("}\n")
+        line.write_char('\n')
     }
 }
 
-/// Appends the members of `object`, a JSON object with at least one.
-fn members(line: &mut Writer<'_>, object: &str) -> fmt::Result {
-    let inner = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(fmt::Error)?;
-    write!(line, ",{inner}")
-}
-
-#[derive(Default)]
-struct Fields {
-    record: String,
+/// Writes a record straight into the line; gathers other fields.
+struct Fields<'w> {
+    line: Writer<'w>,
+    has_record: bool,
     others: Map<String, Value>,
 }
 
-impl Fields {
+impl Fields<'_> {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         self.others.insert(field.name().to_owned(), value.into());
     }
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field, value);
     }
@@ -81,11 +76,26 @@ impl Visit for Fields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "record" {
-            // Writing to a String cannot fail.
-            let _ = write!(self.record, "{value:?}");
+            self.has_record = true;
+            // Writing to the line's buffer cannot fail.
+            let _ = write!(Members { line: &mut self.line, opened: false }, "{value:?}");
         } else {
             self.put(field, format!("{value:?}"));
         }
+    }
+}
+
+/// Passes a JSON object on without the brace it opens with: the line has opened one already.
+struct Members<'a, 'w> {
+    line: &'a mut Writer<'w>,
+    opened: bool,
+}
+
+impl fmt::Write for Members<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let rest = if self.opened { text } else { text.strip_prefix('{').ok_or(fmt::Error)? };
+        self.opened = true;
+        self.line.write_str(rest)
     }
 }
 

@@ -3,29 +3,28 @@
 //! Panics become records too, so that nothing on stdout is ever anything but JSON.
 
 mod json;
+mod queue;
 
-use std::io::{self, BufWriter};
+use std::io;
 
 use tracing::Subscriber;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Lines that wait for a slow reader of stdout before further ones are dropped and counted: about 30 MB of them.
-const QUEUE_LINES: usize = 65_536;
+use self::queue::{Drain, Queue};
 
 /// Keeps the log running; when dropped, writes what is still queued.
 pub struct Telemetry {
-    dropped: ErrorCounter,
-    _guard: WorkerGuard,
+    queue: Queue,
+    _drain: Drain,
 }
 
 impl Telemetry {
     /// Lines dropped so far because stdout could not be written fast enough.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
-        self.dropped.dropped_lines() as u64
+        self.queue.dropped()
     }
 }
 
@@ -35,6 +34,9 @@ pub enum TelemetryError {
     /// Not a filter as `RUST_LOG` knows them.
     #[error("log.filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The system gives no thread for it.
+    #[error("cannot start the logging thread: {0}")]
+    Thread(#[from] io::Error),
     /// There is a subscriber already.
     #[error("logging is already set up in this process")]
     Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
@@ -54,13 +56,11 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
 /// [`TelemetryError`] for a filter that is none, or a second start.
 pub fn start(json: bool, filter: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
-    // The queue is flushed when it runs empty, so a buffer delays nothing.
-    let stdout = BufWriter::with_capacity(64 * 1024, io::stdout());
-    let (queue, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUE_LINES).finish(stdout);
-    let dropped = queue.error_counter();
-    tracing::subscriber::set_global_default(subscriber(json, filter, queue))?;
+    let queue = Queue::default();
+    let drain = Drain::start(&queue, io::stdout())?;
+    tracing::subscriber::set_global_default(subscriber(json, filter, queue.clone()))?;
     log_panics();
-    Ok(Telemetry { dropped, _guard: guard })
+    Ok(Telemetry { queue, _drain: drain })
 }
 
 /// What turns events into lines on `writer`.

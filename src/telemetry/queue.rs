@@ -1,0 +1,188 @@
+//! The queue in front of stdout: bounded in bytes, never blocks whoever logs, counts what it had to drop.
+//!
+//! Lines gather in one buffer that a thread of its own writes out, at most every few milliseconds: under load one
+//! wake-up and one write serve hundreds of lines.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes that may wait for a slow reader of stdout before further lines are dropped: some ten thousand of them.
+const CAPACITY: usize = 8 * 1024 * 1024;
+/// How long lines gather after each write; a reader sees a line this much later at most.
+const GATHER: Duration = Duration::from_millis(5);
+/// A buffer that a burst has made larger than this is given back.
+const KEEP: usize = 256 * 1024;
+
+#[derive(Default)]
+struct State {
+    lines: Vec<u8>,
+    dropped: u64,
+    closed: bool,
+}
+
+/// Where lines are put; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Queue(Arc<(Mutex<State>, Condvar)>);
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Bytes and counters are whole whatever panicked while it held them.
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lines dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// What has gathered, waiting for it; `None` once closed and empty.
+    fn take(&self, mut buffer: Vec<u8>) -> Option<Vec<u8>> {
+        let mut state = self.lock();
+        while state.lines.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(&mut state.lines, &mut buffer);
+        Some(buffer)
+    }
+
+    /// Lets lines gather; returns at once when closed.
+    fn gather(&self) {
+        let state = self.lock();
+        if !state.closed {
+            // Whatever wakes it, the next step looks again.
+            drop(self.0.1.wait_timeout_while(state, GATHER, |state| !state.closed));
+        }
+    }
+}
+
+impl Write for Queue {
+    /// Takes one whole line, or drops it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = self.lock();
+        if state.lines.len() + line.len() > CAPACITY {
+            state.dropped += 1;
+        } else {
+            state.lines.extend_from_slice(line);
+            // Only who makes it non-empty wakes the thread; while that gathers, the wake-up is not needed.
+            let first = state.lines.len() == line.len();
+            drop(state);
+            if first {
+                self.0.1.notify_one();
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Queue {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// The thread that writes; when dropped, it writes what is left and is waited for.
+pub struct Drain {
+    queue: Queue,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drain {
+    /// Starts writing `queue` to `out`.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn start(queue: &Queue, mut out: impl Write + Send + 'static) -> io::Result<Self> {
+        let lines = queue.clone();
+        let work = move || {
+            let mut buffer = Vec::new();
+            while let Some(taken) = lines.take(buffer) {
+                buffer = taken;
+                // Nobody is left to tell that stdout is closed.
+                let _ = out.write_all(&buffer).and_then(|()| out.flush());
+                buffer.clear();
+                buffer.shrink_to(KEEP);
+                lines.gather();
+            }
+        };
+        let thread = thread::Builder::new().name("log".into()).spawn(work)?;
+        Ok(Self { queue: queue.clone(), thread: Some(thread) })
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.0.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic, and if it did there is no log to say so.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A stdout whose reader has stopped reading until told otherwise.
+    struct Stuck(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stops_costs_lines_and_never_the_writer() {
+        let (go_on, stuck) = mpsc::sync_channel(1);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let mut queue = Queue::default();
+        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written))).unwrap();
+        let line = [b'x'; 1024];
+        let sent = 3 * CAPACITY / line.len();
+        for _ in 0..sent {
+            queue.write_all(&line).unwrap();
+        }
+        let dropped = queue.dropped();
+        assert!(dropped as usize >= sent / 3, "{dropped} of {sent}");
+        drop(go_on);
+        drop(drain);
+        assert_eq!(written.lock().unwrap().len(), (sent - dropped as usize) * line.len());
+    }
+
+    #[test]
+    fn what_is_queued_at_the_end_is_written() {
+        let (go_on, stuck) = mpsc::sync_channel(1);
+        drop(go_on);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let mut queue = Queue::default();
+        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written))).unwrap();
+        for _ in 0..100 {
+            queue.write_all(b"line\n").unwrap();
+        }
+        drop(drain);
+        assert_eq!(written.lock().unwrap().len(), 500);
+        assert_eq!(queue.dropped(), 0);
+    }
+}
