@@ -239,6 +239,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::metrics::Metrics;
+    use crate::store::{Filter, StoreError};
 
     use super::super::load::BodyBudget;
     use super::*;
@@ -289,6 +290,52 @@ mod tests {
         assert!(intake.keeper(&"b".into(), Family::Hmac).leave(&reject).is_some());
         assert!(intake.keeper(&"b".into(), Family::Hmac).leave(&Reject::PayloadTooLarge).is_none());
         assert!(intake.keeper(&"b".into(), Family::Hmac).leave(&Reject::IpNotWhitelisted).is_none());
+    }
+
+    /// Remembers what was put; knows nothing else.
+    #[derive(Default)]
+    struct Shelf(Mutex<Vec<Quarantined>>);
+
+    #[async_trait::async_trait]
+    impl Quarantine for Shelf {
+        async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
+            // The first is refused: what comes after it must not be lost with it.
+            let mut entries = self.0.lock().unwrap();
+            entries.push(entry);
+            if entries.len() == 1 { Err(StoreError::Unavailable("full".into())) } else { Ok(1) }
+        }
+        async fn list(&self, _: &Filter) -> Result<Vec<Quarantined>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn get(&self, _: i64) -> Result<Option<Quarantined>, StoreError> {
+            Ok(None)
+        }
+        async fn remove(&self, _: &[i64]) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+        async fn count(&self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_daemon_stops_is_still_written() {
+        let shelf = Arc::new(Shelf::default());
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(1_000_000));
+        let (intake, shelver) = intake(Arc::clone(&shelf) as Arc<dyn Quarantine>, clock);
+        let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
+        let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
+        let keeper = intake.keeper(&"a".into(), Family::Hmac);
+        for _ in 0..5 {
+            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), Arc::clone(&budget).open());
+        }
+        let lifecycle = Lifecycle::default();
+        lifecycle.stop_accepting().cancel();
+        // Ends by itself, though the stacks still hold their ends.
+        shelver.run(lifecycle).await;
+        assert_eq!(shelf.0.lock().unwrap().len(), 5);
+        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), budget.open());
     }
 
     #[test]
