@@ -137,20 +137,20 @@ impl Refused {
 }
 
 impl VerifyLayer {
-    async fn verify<B>(&self, request: Claimed<B>) -> Result<Verified, Refused>
+    async fn verify<B>(self, request: Claimed<B>) -> Result<Verified, Refused>
     where
         B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
         let Claimed { head, claims, body } = request;
-        let mut charge = Arc::clone(&self.budget).open();
+        let Self { source, budget, timeout, keeper } = self;
+        let mut charge = budget.open();
         let declared = declared_length(&head.headers);
-        let body = match tokio::time::timeout(self.timeout, buffer(body, declared, &mut charge)).await {
+        let body = match tokio::time::timeout(timeout, buffer(body, declared, &mut charge)).await {
             Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
             Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
         };
         let (bytes, payload) = (body.len(), Payload::from(body));
-        let (scheme, keeper) = (Arc::clone(&self.source.scheme), Arc::clone(&self.keeper));
-        let prove = move || match scheme.verify(&head, &claims, &payload) {
+        let prove = move || match source.scheme.verify(&head, &claims, &payload) {
             Ok(key) => Ok(Verified { head, payload, key, charge }),
             Err(refusal) => {
                 let reject = Reject::from(refusal);
