@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::fault::Faults;
-use crate::ingress::{BodyBudget, Shared};
+use crate::ingress::{self, BodyBudget, Shared, Shelver};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -64,6 +64,7 @@ pub struct App {
     live: Arc<Live>,
     dispatchers: Vec<Dispatcher>,
     auditor: Option<Auditor>,
+    shelver: Option<Shelver>,
     webhook: Bound,
     admin: Bound,
 }
@@ -91,9 +92,11 @@ impl App {
         let store = assembly::store(&config, &metrics).await.map_err(|fault| runtime(&fault))?;
         front.set_store_healthy(true);
         let (auditor, verdicts) = auditor(&config, &store, &metrics, &clock)?.unzip();
+        let (intake, shelver) = ingress::intake(Arc::clone(&store.quarantine), clock.clone());
         let shared = Shared {
             inbox: Arc::clone(&store.inbox),
             quarantine: Arc::clone(&store.quarantine),
+            intake,
             requests: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
             budget: Arc::new(BodyBudget::new(config.limits.body_memory_bytes, Arc::clone(&metrics))),
             body_timeout: config.limits.body_timeout,
@@ -117,6 +120,7 @@ impl App {
             store,
             dispatchers,
             auditor,
+            shelver: Some(shelver),
             webhook,
             admin,
         })

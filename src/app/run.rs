@@ -92,6 +92,9 @@ impl App {
         if let Some(auditor) = self.auditor.take() {
             background.spawn(auditor.run(background.clone()));
         }
+        if let Some(shelver) = self.shelver.take() {
+            background.spawn(shelver.run(background.clone()));
+        }
         let (store, front) = (self.store.clone(), self.front.clone());
         background.spawn(upkeep::probe(store.clone(), front, background.clone()));
         background.spawn(upkeep::prune(store.clone(), self.clock.clone(), background.clone()));

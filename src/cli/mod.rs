@@ -16,6 +16,7 @@ mod invocation;
 mod moment;
 mod quarantine;
 mod reference;
+mod release;
 mod send;
 mod serve;
 mod shell;

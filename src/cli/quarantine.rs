@@ -1,4 +1,5 @@
 //! `quarantine`: refused requests kept for inspection. Works on the store, beside a running daemon.
+//! What `release` does with one stands in `release.rs`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -10,7 +11,8 @@ use super::events::DEFAULT_LIMIT;
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
 use super::moment::{self, Moment};
-use super::{console, reference, table};
+use super::release::{Operator, Releaser};
+use super::{console, reference, release, table};
 
 /// What to do with refused requests.
 #[derive(Subcommand, Debug)]
@@ -36,6 +38,18 @@ pub(super) enum Command {
         /// Write the body alone, byte for byte
         #[arg(long)]
         body: bool,
+    },
+    /// Accept refused requests as if they had been valid, forged ones too; the events tell who did so
+    Release {
+        /// As listed, request ids, event ids, or source:id
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Who answers for it, as the event will say; default: `SUDO_USER`, else `USER`
+        #[arg(long, value_name = "NAME")]
+        operator: Option<String>,
+        /// Print the outcome as one JSON array
+        #[arg(long)]
+        json: bool,
     },
     /// Remove refused requests
     Discard {
@@ -87,7 +101,7 @@ impl Which {
     }
 }
 
-/// Lists, shows or discards.
+/// Lists, shows, releases or discards.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
     let known = reference::sources(&config);
@@ -110,6 +124,18 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
                 console::print_json(&detail(&entry))?;
             } else {
                 console::print(&shown(&entry))?;
+            }
+        }
+        Command::Release { ids, operator, json } => {
+            let operator = Operator::new(operator, &invocation.vars)?;
+            let entries = chosen(quarantine, &ids, &Filter::default(), &known).await?;
+            let releaser = Releaser { config: &config, store: &store, operator, now: invocation.clock.now() };
+            let outcomes = releaser.release(&entries).await?;
+            if json {
+                console::print_json(&Value::Array(outcomes.iter().map(release::Outcome::json).collect()))?;
+            } else {
+                let lines: Vec<String> = outcomes.iter().map(release::Outcome::words).collect();
+                console::print(&lines.join("\n"))?;
             }
         }
         Command::Discard { ids, which, all, json } => {

@@ -10,6 +10,7 @@ mod quarantine;
 mod receive;
 mod record;
 mod reject;
+mod release;
 mod source;
 mod text;
 mod verify;
@@ -48,7 +49,9 @@ use self::window::WindowLayer;
 
 pub use self::fields::Wanted;
 pub use self::load::BodyBudget;
+pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
+pub use self::release::{Released, release};
 pub use self::source::Source;
 
 /// What all stacks share. Made once; survives reloads, so that limits hold across them.
@@ -58,6 +61,8 @@ pub struct Shared {
     pub inbox: Arc<dyn Inbox>,
     /// Where second bodies of known ids go.
     pub quarantine: Arc<dyn Quarantine>,
+    /// Where refused requests go.
+    pub intake: Intake,
     /// Requests in flight.
     pub requests: Arc<Semaphore>,
     /// Bodies in flight.
@@ -93,6 +98,7 @@ fn stack(
     source: &Arc<Source>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
+    let keeper = shared.intake.keeper(&source.config.name, source.config.scheme.family);
     let source = || Arc::clone(source);
     ServiceBuilder::new()
         // A name, one access record however it ends, metrics, the audit record.
@@ -111,14 +117,25 @@ fn stack(
         // 403: not on the allowlist.
         .layer(ValidateRequestHeaderLayer::custom(AllowIp(source())))
         // 401, 410, 400: outside the window, or nothing to verify. Request → Claimed.
-        .layer(WindowLayer { source: source(), clock: shared.clock.clone() })
+        .layer(WindowLayer {
+            source: source(),
+            clock: shared.clock.clone(),
+            keeper: Arc::clone(&keeper),
+            budget: Arc::clone(&shared.budget),
+        })
         // 408, 413, 503, 401: the body, buffered and proven. Claimed → Verified.
-        .layer(VerifyLayer { source: source(), budget: Arc::clone(&shared.budget), timeout: shared.body_timeout })
+        .layer(VerifyLayer {
+            source: source(),
+            budget: Arc::clone(&shared.budget),
+            timeout: shared.body_timeout,
+            keeper: Arc::clone(&keeper),
+        })
         // 400, 503, 200: understood, committed, answered.
         .service(Receive {
             source: source(),
             inbox: Arc::clone(&shared.inbox),
             quarantine: Arc::clone(&shared.quarantine),
+            keeper,
             clock: shared.clock.clone(),
         })
 }

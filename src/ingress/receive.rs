@@ -19,7 +19,7 @@ use crate::store::{Inbox, Insertion, Quarantine, StoreError};
 use crate::verdict::Outcome;
 
 use super::fields::Fields;
-use super::quarantine;
+use super::quarantine::{self, Keeper};
 use super::record::{Arrival, Ended, Known};
 use super::reject::{self, Reject};
 use super::source::Source;
@@ -34,6 +34,8 @@ pub struct Receive {
     pub inbox: Arc<dyn Inbox>,
     /// Where a second body under a known id is kept.
     pub quarantine: Arc<dyn Quarantine>,
+    /// Where what is no event is kept.
+    pub keeper: Arc<Keeper>,
     /// The time.
     pub clock: Clock,
 }
@@ -76,7 +78,11 @@ impl Receive {
         let bytes = request.payload().bytes().len();
         let (response, outcome, reason) = match self.store(&request, &mut known).await {
             Ok((response, outcome)) => (response, outcome, (outcome == Outcome::Quarantined).then_some("id_conflict")),
-            Err(reject) => (reject.clone().into_response(), reject.outcome(), Some(reject.reason())),
+            Err(reject) => {
+                let (head, body, charge) = request.into_parts();
+                self.keeper.offer(&reject, &head, &body, charge);
+                (reject.clone().into_response(), reject.outcome(), Some(reject.reason()))
+            }
         };
         // A signed body that is not understood is not a valid webhook; a store that is down does not make it invalid.
         let validated = Some(outcome != Outcome::Refused);
@@ -139,8 +145,8 @@ impl Receive {
     /// Keeps the second body of a known id where an operator can look at it.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<(), Reject> {
         let body = request.payload().bytes().clone();
-        let mut entry =
-            quarantine::entry(&self.source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
+        let source = (&self.source.config.name, self.source.config.scheme.family);
+        let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
         entry.event_id = Some(fields.id.clone());
         self.quarantine.put(entry).await.map(drop).map_err(|error| unavailable(&error))
     }
@@ -157,12 +163,13 @@ fn answered(mut response: Response<Body>, ended: Ended) -> Response<Body> {
     response
 }
 
-fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+/// The value of a header, where it is text.
+pub(super) fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 
 /// W3C Trace Context, section 3.2: `00-` 32 hex `-` 16 hex `-` 2 hex, all lower case.
-fn is_traceparent(value: &str) -> bool {
+pub(super) fn is_traceparent(value: &str) -> bool {
     let shape = [2, 32, 16, 2];
     let parts: Vec<&str> = value.split('-').collect();
     let hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -18,6 +18,7 @@ use crate::event::Payload;
 use crate::scheme::KeyIndex;
 
 use super::load::{BodyBudget, Charge};
+use super::quarantine::Keeper;
 use super::record::Ended;
 use super::reject::Reject;
 use super::source::Source;
@@ -25,6 +26,8 @@ use super::window::Claimed;
 
 /// Bodies larger than this are hashed off the async workers, so that others are answered meanwhile.
 const INLINE_BYTES: usize = 256 * 1024;
+/// How long a request that is refused by its head is looked at for its body, which mostly came along with the head.
+const GLIMPSE: Duration = Duration::from_millis(50);
 
 /// A request that proved who sent it. Its fields are private to this file on the way in: nobody else can make one.
 pub struct Verified {
@@ -32,7 +35,7 @@ pub struct Verified {
     payload: Payload,
     key: KeyIndex,
     // Given back to the budget when the request is answered.
-    _charge: Charge,
+    charge: Charge,
 }
 
 impl Verified {
@@ -53,6 +56,12 @@ impl Verified {
     pub const fn key(&self) -> KeyIndex {
         self.key
     }
+
+    /// What is left of it once it turned out to be no event.
+    #[must_use]
+    pub fn into_parts(self) -> (Parts, Bytes, Charge) {
+        (self.head, self.payload.bytes().clone(), self.charge)
+    }
 }
 
 /// Turns a [`Claimed`] request into a [`Verified`] one.
@@ -64,6 +73,8 @@ pub struct VerifyLayer {
     pub budget: Arc<BodyBudget>,
     /// From first byte wanted to last byte read.
     pub timeout: Duration,
+    /// Where what does not verify is kept.
+    pub keeper: Arc<Keeper>,
 }
 
 impl<S> Layer<S> for VerifyLayer {
@@ -126,22 +137,26 @@ impl Refused {
 }
 
 impl VerifyLayer {
-    async fn verify<B>(&self, request: Claimed<B>) -> Result<Verified, Refused>
+    async fn verify<B>(self, request: Claimed<B>) -> Result<Verified, Refused>
     where
         B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
         let Claimed { head, claims, body } = request;
-        let mut charge = Arc::clone(&self.budget).open();
+        let Self { source, budget, timeout, keeper } = self;
+        let mut charge = budget.open();
         let declared = declared_length(&head.headers);
-        let body = match tokio::time::timeout(self.timeout, buffer(body, declared, &mut charge)).await {
+        let body = match tokio::time::timeout(timeout, buffer(body, declared, &mut charge)).await {
             Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
             Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
         };
         let (bytes, payload) = (body.len(), Payload::from(body));
-        let scheme = Arc::clone(&self.source.scheme);
-        let prove = move || {
-            let key = scheme.verify(&head, &claims, &payload)?;
-            Ok(Verified { head, payload, key, _charge: charge })
+        let prove = move || match source.scheme.verify(&head, &claims, &payload) {
+            Ok(key) => Ok(Verified { head, payload, key, charge }),
+            Err(refusal) => {
+                let reject = Reject::from(refusal);
+                keeper.offer(&reject, &head, payload.bytes(), charge);
+                Err(reject)
+            }
         };
         let verdict = if bytes <= INLINE_BYTES {
             prove()
@@ -149,8 +164,19 @@ impl VerifyLayer {
             // Fails only when the runtime is shutting down.
             tokio::task::spawn_blocking(prove).await.unwrap_or(Err(Reject::IncompleteBody))
         };
-        verdict.map_err(|reject: Reject| Refused { reject, bytes })
+        verdict.map_err(|reject| Refused { reject, bytes })
     }
+}
+
+/// The body of a request that is refused by its head, for the quarantine; `None` where it is not whole at once, too
+/// large for the limit or for the budget. Proves nothing.
+pub(super) async fn glimpse<B>(headers: &HeaderMap, body: B, budget: Arc<BodyBudget>) -> Option<(Bytes, Charge)>
+where
+    B: http_body::Body<Data = Bytes, Error = BoxError>,
+{
+    let mut charge = budget.open();
+    let body = tokio::time::timeout(GLIMPSE, buffer(body, declared_length(headers), &mut charge)).await.ok()?.ok()?;
+    Some((body, charge))
 }
 
 /// What `Content-Length` says, as a hint for the buffer; never trusted with memory.
@@ -222,6 +248,16 @@ mod tests {
         assert_eq!(body.map(|body| body.len()), Ok(3000));
         let mut other = budget.open();
         assert!(other.raise_to(4000).is_ok(), "a declared megabyte must not have been charged");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_glimpse_is_the_whole_body_or_nothing() {
+        let budget = || Arc::new(BodyBudget::new(2500, Arc::new(Metrics::new())));
+        let seen = |body: Option<(Bytes, Charge)>| body.map(|(body, _)| body.len());
+        assert_eq!(seen(glimpse(&HeaderMap::new(), frames(&[1000, 500]), budget()).await), Some(1500));
+        assert_eq!(seen(glimpse(&HeaderMap::new(), frames(&[1000, 1000, 1000]), budget()).await), None);
+        let endless = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, BoxError>>());
+        assert_eq!(seen(glimpse(&HeaderMap::new(), endless, budget()).await), None);
     }
 
     #[tokio::test]

@@ -1,18 +1,27 @@
 //! The timestamp window, and what the head claims: the last checks before a byte of the body is wanted.
+//!
+//! What they refuse is looked at for a moment, for the quarantine: at a bounded rate, and never where the sender waits
+//! to be asked for its body.
 
+use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::future::Either;
-use http::{Request, Response, request::Parts};
-use tower::{Layer, Service};
+use http::{Request, Response, header::EXPECT, request::Parts};
+use tower::{BoxError, Layer, Service};
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::scheme::Claims;
 
+use super::load::BodyBudget;
+use super::quarantine::Keeper;
 use super::reject::Reject;
 use super::source::Source;
+use super::verify::glimpse;
 
 /// A request whose head says who signed it and when; nothing of that is proven yet.
 pub struct Claimed<B> {
@@ -31,6 +40,10 @@ pub struct WindowLayer {
     pub source: Arc<Source>,
     /// The time.
     pub clock: Clock,
+    /// Where what is refused is kept.
+    pub keeper: Arc<Keeper>,
+    /// What all bodies share.
+    pub budget: Arc<BodyBudget>,
 }
 
 impl<S> Layer<S> for WindowLayer {
@@ -48,13 +61,17 @@ pub struct Window<S> {
     inner: S,
 }
 
+/// An answer, made in the time that a look at the body takes.
+type Kept<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
 impl<S, B> Service<Request<B>> for Window<S>
 where
     S: Service<Claimed<B>, Response = Response<Body>>,
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Either<std::future::Ready<Result<Response<Body>, S::Error>>, S::Future>;
+    type Future = Either<Either<Ready<Result<Response<Body>, S::Error>>, Kept<S::Error>>, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -62,10 +79,24 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        match self.layer.claims(&head) {
-            Ok(claims) => Either::Right(self.inner.call(Claimed { head, claims, body })),
-            Err(reject) => Either::Left(std::future::ready(Ok(reject.into_response()))),
-        }
+        let reject = match self.layer.claims(&head) {
+            Ok(claims) => return Either::Right(self.inner.call(Claimed { head, claims, body })),
+            Err(reject) => reject,
+        };
+        // A sender that waits for 100 (Continue) must not get it: asking for its body would send it.
+        let leave = if head.headers.contains_key(EXPECT) { None } else { self.layer.keeper.leave(&reject) };
+        Either::Left(match leave {
+            None => Either::Left(ready(Ok(reject.into_response()))),
+            Some(leave) => {
+                let budget = Arc::clone(&self.layer.budget);
+                Either::Right(Box::pin(async move {
+                    if let Some((body, charge)) = glimpse(&head.headers, body, budget).await {
+                        leave.keep(&reject, &head, body, charge);
+                    }
+                    Ok(reject.into_response())
+                }))
+            }
+        })
     }
 }
 

@@ -31,6 +31,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod order;
+mod quarantine;
 mod reject;
 mod reject_sigv4;
 mod server_drain;

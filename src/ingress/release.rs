@@ -1,0 +1,93 @@
+//! Release: a refused request as the event it would have been, on an operator's word instead of a signature.
+//!
+//! For the command line. Decides what is to be stored and stores nothing itself.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use jiff::Timestamp;
+
+use crate::config::{self, IdRule};
+use crate::event::{Event, EventId, Name, Payload};
+use crate::sink;
+use crate::store::Quarantined;
+
+use super::fields::{Fields, Wanted};
+use super::quarantine::ID_CONFLICT;
+use super::receive::{is_traceparent, text_of};
+use super::reject::Reject;
+use super::text;
+
+/// What a refused request becomes.
+pub struct Released {
+    /// The event; its key says who released it, its time is that of the release.
+    pub event: Event,
+    /// The sinks it goes to.
+    pub sinks: Arc<[Name]>,
+    /// Why its body was not understood, where that is so: id and type are then the digest and the preset's name.
+    pub not_understood: Option<&'static str>,
+}
+
+/// Makes an event of `entry` by the rules of `source`, to which it was sent; `sinks` are all there are.
+///
+/// Its id is the one that the body or the head names. An entry that conflicted over that id gets the digest of its
+/// body instead, for the id belongs to the first body; so does one whose body is not understood.
+#[must_use]
+pub fn release(
+    entry: &Quarantined,
+    source: &config::Source,
+    sinks: &[sink::Settings],
+    operator: &str,
+    now: Timestamp,
+) -> Released {
+    let payload = Payload::from(entry.body.clone());
+    let head = head(entry);
+    let picked = pick(source, &head, &payload);
+    let not_understood = picked.as_ref().err().map(Reject::reason);
+    let (id, kind) = match picked {
+        Ok(fields) => (fields.id, fields.kind),
+        Err(_) => (EventId::of_digest(&payload.digest()), source.preset.name.to_owned()),
+    };
+    let id = if entry.reason == ID_CONFLICT { EventId::of_digest(&payload.digest()) } else { id };
+    let takes = |sink: &&sink::Settings| source.sinks.contains(&sink.name) && sink.takes(&kind);
+    let sinks = sinks.iter().filter(takes).map(|sink| sink.name.clone()).collect();
+    let event = Event {
+        source: source.name.clone(),
+        id,
+        kind,
+        received_at: now,
+        content_type: text_of(&head.headers, CONTENT_TYPE.as_str()).unwrap_or_default(),
+        payload,
+        key: format!("released:{}", text::shown(operator)),
+        request_id: entry.request_id.clone(),
+        client_ip: entry.client_ip,
+        traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
+    };
+    Released { event, sinks, not_understood }
+}
+
+/// The fields, by the source's own rules. A scheme sees to it that an id in a header stands there once; nobody has
+/// seen to that here.
+fn pick(source: &config::Source, head: &Parts, payload: &Payload) -> Result<Fields, Reject> {
+    if let IdRule::Header(name) = &source.event_id
+        && head.headers.get_all(name.as_str()).iter().count() > 1
+    {
+        return Err(Reject::InvalidEventId("the id header stands twice"));
+    }
+    Wanted::new(source).pick(head, payload)
+}
+
+/// The head as it was kept. Ids and types come from its headers alone, so the target stays out.
+fn head(entry: &Quarantined) -> Parts {
+    let pairs: Vec<(String, String)> = serde_json::from_str(&entry.headers).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes())) {
+            headers.append(name, value);
+        }
+    }
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.headers = headers;
+    head
+}
