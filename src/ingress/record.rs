@@ -109,7 +109,7 @@ impl<T: Serialize> fmt::Display for AsJson<'_, T> {
     }
 }
 
-/// A formatter as serde_json writes to it: text in pieces, each valid UTF-8.
+/// A formatter as `serde_json` writes to it: text in pieces, each valid UTF-8.
 struct Text<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl io::Write for Text<'_, '_> {
