@@ -12,7 +12,7 @@ use crate::support::{Conn, Daemon, Signer, nameless};
 
 /// Between two bytes of a drip.
 const DRIP: Duration = Duration::from_millis(100);
-/// The header of a TLS handshake record, and the beginning of a ClientHello that is never finished.
+/// The header of a TLS handshake record, and the beginning of a `ClientHello` that is never finished.
 const HALF_HELLO: [u8; 9] = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc];
 
 /// How a peer dawdles.
@@ -20,7 +20,7 @@ const HALF_HELLO: [u8; 9] = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xf
 pub enum Slow {
     /// Connects and says nothing.
     NoHello,
-    /// Stops within its ClientHello.
+    /// Stops within its `ClientHello`.
     HalfHello,
     /// Sends its head byte by byte.
     Head,

@@ -17,8 +17,8 @@ fn small() -> Request {
     Signer::of("cognigy").sign(nameless())
 }
 
-/// A signed event of exactly [`BODY`] bytes.
-fn large() -> Request {
+/// A signed event of exactly 1 MiB.
+pub fn large() -> Request {
     let shell = format!("{{\"n\":\"{}\",\"x\":\"\"}}", unique());
     let padding = "x".repeat(BODY - shell.len());
     let body = shell.replace("\"x\":\"\"", &format!("\"x\":\"{padding}\""));
