@@ -32,6 +32,9 @@ use crate::lifecycle::Lifecycle;
 const HANDSHAKES_MAX: usize = 1024;
 /// How long accepting rests when the system is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long accepting has to work until its next fault is news. Where connections come and go at the limit it works
+/// and fails in turn, many times a second.
+const EPISODE_END: Duration = Duration::from_mins(1);
 
 /// What every connection of a listener shares.
 struct Shared {
@@ -54,7 +57,7 @@ where
     let connections = TaskTracker::new();
 
     let mut draining = pin!(lifecycle.draining());
-    let mut resting = false;
+    let mut last_fault = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -64,7 +67,7 @@ where
                 stage.send_replace(Stage::Draining);
                 continue;
             }
-            accepted = accept(&listener, &mut resting) => accepted,
+            accepted = accept(&listener, &mut last_fault) => accepted,
         };
         let Some((stream, address)) = accepted else { continue };
         let Some(permit) = shared.admit(address.ip().to_canonical()) else { continue };
@@ -90,15 +93,13 @@ where
 
 /// The next connection; `None` after a fault, which where it is the listener's own has been rested upon and, once an
 /// episode, logged.
-async fn accept(listener: &TcpListener, resting: &mut bool) -> Option<(TcpStream, SocketAddr)> {
+async fn accept(listener: &TcpListener, last_fault: &mut Option<Instant>) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok(accepted) => {
-            *resting = false;
-            return Some(accepted);
-        }
+        Ok(accepted) => return Some(accepted),
         Err(error) if is_connections_own(&error) => tracing::debug!(%error, "connection lost before it was accepted"),
         Err(error) => {
-            if !std::mem::replace(resting, true) {
+            let now = Instant::now();
+            if last_fault.replace(now).is_none_or(|last| now - last > EPISODE_END) {
                 let advice = "out of descriptors? Raise the limit (ulimit -n) or lower max_connections";
                 tracing::error!(%error, advice, "cannot accept connections; trying again until it works");
             }

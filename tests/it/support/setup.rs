@@ -24,6 +24,7 @@ pub struct Setup {
     blocks: Vec<String>,
     env: BTreeMap<String, String>,
     file: bool,
+    open_files: Option<u32>,
 }
 
 impl Setup {
@@ -40,6 +41,7 @@ impl Setup {
             blocks: Vec::new(),
             env: BTreeMap::new(),
             file: true,
+            open_files: None,
         };
         setup
             .set("listener", "address", "\"127.0.0.1:0\"")
@@ -129,6 +131,11 @@ impl Setup {
         self
     }
 
+    /// Lets the program have at most `most` descriptors.
+    pub fn open_files(self, most: u32) -> Self {
+        Self { open_files: Some(most), ..self }
+    }
+
     /// A path in the directory of this setup.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -161,7 +168,12 @@ impl Setup {
     /// The program with this configuration and nothing else in its environment, ready for arguments.
     pub fn command(&self) -> Command {
         let program = std::env::var_os(OTHER_BUILD).unwrap_or_else(|| env!("CARGO_BIN_EXE_gatepost").into());
-        let mut command = Command::new(program);
+        let mut command = Command::new("/bin/sh");
+        if let Some(most) = self.open_files {
+            command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(program);
+        } else {
+            command = Command::new(program);
+        }
         command.env_clear().envs(&self.env).current_dir(self.dir.path()).stdin(Stdio::null());
         if self.file {
             command.arg("--config").arg(self.save());

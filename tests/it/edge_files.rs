@@ -1,0 +1,44 @@
+//! Out of descriptors: no connection can be accepted, what is open is served on, and it ends when they come back.
+
+use std::net::TcpStream;
+
+use crate::support::{Daemon, Request, Setup, Signer, accepted, eventually, nameless};
+
+/// Little, but enough to start: store, listeners, runtime and watches take some thirty.
+const DESCRIPTORS: u32 = 64;
+/// More connections than that.
+const CROWD: usize = 100;
+
+fn cognigy() -> Request {
+    Signer::of("cognigy").sign(nameless())
+}
+
+fn complaints(daemon: &Daemon) -> usize {
+    let ours = |record: &&serde_json::Value| {
+        record["level"] == "ERROR" && record["message"].as_str().is_some_and(|text| text.contains("cannot accept"))
+    };
+    daemon.logs().iter().filter(ours).count()
+}
+
+#[test]
+fn out_of_descriptors_passes() {
+    let setup = Setup::new().set("limits", "handshake_timeout", "\"5m\"").set("limits", "idle_timeout", "\"5m\"");
+    let mut daemon = setup.preset("cognigy").open_files(DESCRIPTORS).start();
+    let mut kept = daemon.connect();
+    accepted(&kept.ask(&cognigy()));
+    // The kernel completes these; accepting them is what fails.
+    let crowd: Vec<TcpStream> = (0..CROWD).map(|_| TcpStream::connect(daemon.webhook).unwrap()).collect();
+    eventually("the error record", || (complaints(&daemon) > 0).then_some(()));
+    for _ in 0..50 {
+        accepted(&kept.ask(&cognigy()));
+    }
+    assert_eq!(complaints(&daemon), 1, "one record for one episode: {}", daemon.out());
+    drop(crowd);
+    for _ in 0..20 {
+        accepted(&daemon.send(&cognigy()));
+    }
+    accepted(&kept.ask(&cognigy()));
+    assert_eq!(daemon.get("/readyz").status, 200);
+    assert!(daemon.runs());
+    assert_eq!(complaints(&daemon), 1, "{}", daemon.out());
+}
