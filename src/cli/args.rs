@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{dead, events, explain, quarantine, send};
+use super::{dead, events, explain, quarantine, send, store};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -46,6 +46,9 @@ pub(super) enum Command {
     /// Refused requests kept for inspection: list, show, discard
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// The store as a whole: move an installation from SQLite to PostgreSQL
+    #[command(subcommand)]
+    Store(store::Command),
     /// The signature doctor: which check refuses a request, why, and what would mend it
     Explain(explain::Args),
     /// Exit 0 when the running daemon is ready, 1 when it is not (for containers without a shell)

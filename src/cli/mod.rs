@@ -20,6 +20,7 @@ mod release;
 mod send;
 mod serve;
 mod shell;
+mod store;
 mod table;
 
 use std::future::Future;
@@ -68,6 +69,7 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
         Command::Events(command) => on_one_core(events::run(command, invocation)),
         Command::Dead(command) => on_one_core(dead::run(command, invocation)),
         Command::Quarantine(command) => on_one_core(quarantine::run(command, invocation)),
+        Command::Store(command) => on_one_core(store::run(command, invocation)),
         Command::Explain(args) => on_one_core(explain::run(args, invocation)),
         Command::Healthcheck => on_one_core(healthcheck::run(invocation)),
     }

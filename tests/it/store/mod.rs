@@ -5,7 +5,7 @@
 mod deliveries;
 mod intake;
 mod postgres;
-mod postgres_server;
+pub mod postgres_server;
 mod sqlite;
 mod upkeep;
 mod waiting_rooms;
