@@ -61,10 +61,8 @@ impl Told {
         assert_eq!(answer["id"], *id, "{answer}");
         let mut told = self.acknowledged.lock().unwrap();
         let (new, known) = told.entry(id.to_owned()).or_default();
-        match answer["duplicate"].as_bool().expect("a verdict") {
-            false => *new += 1,
-            true => *known += 1,
-        }
+        let count = if answer["duplicate"].as_bool().expect("a verdict") { known } else { new };
+        *count += 1;
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
