@@ -10,7 +10,7 @@ use crate::event::{Event, EventId, Name, Payload};
 use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
 use crate::store::{DeliveryStatus, State, StoreError};
 
-/// The columns of `events e` that [`Sources::event`] reads; a body column follows them.
+/// The columns of `events e` that an event is read from; a body column follows them.
 pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
                          e.traceparent";
 /// How many columns [`EVENT`] has.
