@@ -80,7 +80,7 @@ fn show(attack: &str, rounds: &mut [Histogram<u64>]) {
 }
 
 #[test]
-#[ignore = "a measurement: IT_GATEPOST_BINARY=target/release/gatepost cargo test --test it edge_measure -- --ignored --nocapture"]
+#[ignore = "a measurement: IT_GATEPOST_BINARY=$PWD/target/release/gatepost cargo test --test it edge_measure -- --ignored --nocapture"]
 fn latency_under_attack() {
     many_descriptors(4096);
     let daemon = daemon();
