@@ -20,7 +20,7 @@ pub(super) enum Command {
     /// what has become of them, refused requests and audit records with them. Nothing is removed from the old store.
     ///
     /// Stop the daemon that runs on the old store first: what it delivers during the copy would be delivered again, and
-    /// what it accepts would stay behind. The order: stop the old daemon; set `store.url` (or GATEPOST_STORE) to the
+    /// what it accepts would stay behind. The order: stop the old daemon; set `store.url` (or `GATEPOST_STORE`) to the
     /// postgres URL; run this; start. Broken off or run again, it copies what is missing and nothing twice.
     MigrateFrom {
         /// The old store: sqlite:PATH

@@ -61,8 +61,8 @@ impl Told {
         assert_eq!(answer["id"], *id, "{answer}");
         let mut told = self.acknowledged.lock().unwrap();
         let (new, known) = told.entry(id.to_owned()).or_default();
-        let count = if answer["duplicate"].as_bool().expect("a verdict") { known } else { new };
-        *count += 1;
+        let duplicate = answer["duplicate"].as_bool().expect("a verdict");
+        *(if duplicate { known } else { new }) += 1;
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
