@@ -57,6 +57,12 @@ where
     }
 }
 
+/// Bodies up to this size, which is most webhooks, may use the whole budget.
+const SMALL: usize = 64 * 1024;
+/// The part of the budget, as a divisor, that larger bodies leave to small ones: whoever pushes megabytes cannot keep
+/// everybody else out.
+const RESERVE: usize = 8;
+
 /// The memory that all bodies in flight share.
 pub struct BodyBudget {
     limit: usize,
@@ -71,28 +77,35 @@ impl BodyBudget {
         Self { limit, used: AtomicUsize::new(0), metrics }
     }
 
-    /// A charge of nothing yet.
+    /// A charge of nothing yet, for a body that says it has `declared` bytes (0 where it does not say).
     #[must_use]
-    pub const fn open(self: Arc<Self>) -> Charge {
-        Charge { budget: self, bytes: 0 }
+    pub const fn open(self: Arc<Self>, declared: usize) -> Charge {
+        Charge { budget: self, declared, bytes: 0 }
     }
 }
 
 /// What one body holds of the budget; given back when dropped.
 pub struct Charge {
     budget: Arc<BodyBudget>,
+    /// Decides only whether the body is a small one; nothing is charged by it.
+    declared: usize,
     bytes: usize,
 }
 
 impl Charge {
-    /// Raises the charge to `bytes` in all.
+    /// Raises the charge to `bytes` in all. A large body that is alone may use the whole budget, too.
     ///
     /// # Errors
     /// [`Reject::Overloaded`] where the budget has no room; the charge stays as it was.
     pub fn raise_to(&mut self, bytes: usize) -> Result<(), Reject> {
         let more = bytes.saturating_sub(self.bytes);
         let budget = &self.budget;
-        let room = |used: usize| used.checked_add(more).filter(|total| *total <= budget.limit);
+        let held = self.bytes;
+        let room = |used: usize| {
+            let all = bytes.max(self.declared) <= SMALL || used == held;
+            let limit = if all { budget.limit } else { budget.limit - budget.limit / RESERVE };
+            used.checked_add(more).filter(|total| *total <= limit)
+        };
         budget.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).map_err(|_| Reject::Overloaded)?;
         budget.metrics.body_memory.inc_by(signed(more));
         self.bytes += more;
@@ -117,13 +130,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn large_bodies_leave_room_for_small_ones_and_one_alone_has_it_all() {
+        let limit = 16 * SMALL;
+        let budget = Arc::new(BodyBudget::new(limit, Arc::new(Metrics::new())));
+        let mut large = Arc::clone(&budget).open(0);
+        assert!(large.raise_to(limit).is_ok(), "alone it may fill the budget");
+        drop(large);
+        let (mut one, mut two) = (Arc::clone(&budget).open(0), Arc::clone(&budget).open(0));
+        assert!(one.raise_to(10 * SMALL).is_ok());
+        assert!(two.raise_to(4 * SMALL).is_ok());
+        assert_eq!(two.raise_to(5 * SMALL), Err(Reject::Overloaded), "the last eighth is not for large bodies");
+        let mut small = Arc::clone(&budget).open(0);
+        assert!(small.raise_to(SMALL / 2).is_ok());
+        let mut growing = Arc::clone(&budget).open(2 * SMALL);
+        assert_eq!(growing.raise_to(1), Err(Reject::Overloaded), "a large body is one from its first byte");
+    }
+
+    #[test]
     fn a_charge_counts_once_and_comes_back() {
         let metrics = Arc::new(Metrics::new());
         let budget = Arc::new(BodyBudget::new(100, Arc::clone(&metrics)));
-        let mut one = Arc::clone(&budget).open();
+        let mut one = Arc::clone(&budget).open(0);
         assert!(one.raise_to(60).is_ok());
         assert!(one.raise_to(60).is_ok());
-        let mut two = Arc::clone(&budget).open();
+        let mut two = Arc::clone(&budget).open(0);
         assert_eq!(two.raise_to(41), Err(Reject::Overloaded));
         assert!(two.raise_to(40).is_ok());
         assert_eq!(metrics.body_memory.get(), 100);

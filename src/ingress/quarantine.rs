@@ -276,11 +276,11 @@ mod tests {
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let reject = Reject::SignatureMismatch;
         for _ in 0..2 {
-            let mut charge = Arc::clone(&budget).open();
+            let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
             intake.keeper(&"a".into(), Family::Hmac).offer(&reject, &head, &Bytes::from_static(b"x"), charge);
             // What waits holds its share; what was dropped gave it back.
-            assert!(Arc::clone(&budget).open().raise_to(41).is_err());
+            assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
             if let Ok(first) = waiting.try_recv() {
                 assert_eq!((first.entry.source, &first.entry.body[..]), ("a".into(), &b"x"[..]));
             }
@@ -328,14 +328,14 @@ mod tests {
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let keeper = intake.keeper(&"a".into(), Family::Hmac);
         for _ in 0..5 {
-            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), Arc::clone(&budget).open());
+            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), Arc::clone(&budget).open(0));
         }
         let lifecycle = Lifecycle::default();
         lifecycle.stop_accepting().cancel();
         // Ends by itself, though the stacks still hold their ends.
         shelver.run(lifecycle).await;
         assert_eq!(shelf.0.lock().unwrap().len(), 5);
-        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), budget.open());
+        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), budget.open(0));
     }
 
     #[test]

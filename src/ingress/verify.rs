@@ -143,8 +143,8 @@ impl VerifyLayer {
     {
         let Claimed { head, claims, body } = request;
         let Self { source, budget, timeout, keeper } = self;
-        let mut charge = budget.open();
         let declared = declared_length(&head.headers);
+        let mut charge = budget.open(declared);
         let body = match tokio::time::timeout(timeout, buffer(body, declared, &mut charge)).await {
             Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
             Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
@@ -174,8 +174,9 @@ pub(super) async fn glimpse<B>(headers: &HeaderMap, body: B, budget: Arc<BodyBud
 where
     B: http_body::Body<Data = Bytes, Error = BoxError>,
 {
-    let mut charge = budget.open();
-    let body = tokio::time::timeout(GLIMPSE, buffer(body, declared_length(headers), &mut charge)).await.ok()?.ok()?;
+    let declared = declared_length(headers);
+    let mut charge = budget.open(declared);
+    let body = tokio::time::timeout(GLIMPSE, buffer(body, declared, &mut charge)).await.ok()?.ok()?;
     Some((body, charge))
 }
 
@@ -243,10 +244,10 @@ mod tests {
     #[tokio::test]
     async fn many_frames_become_one_body_that_is_charged_for_what_it_holds() {
         let budget = Arc::new(BodyBudget::new(10_000, Arc::new(Metrics::new())));
-        let mut charge = Arc::clone(&budget).open();
+        let mut charge = Arc::clone(&budget).open(0);
         let body = buffer(frames(&[1000, 1000, 1000]), 1_000_000, &mut charge).await;
         assert_eq!(body.map(|body| body.len()), Ok(3000));
-        let mut other = budget.open();
+        let mut other = budget.open(0);
         assert!(other.raise_to(4000).is_ok(), "a declared megabyte must not have been charged");
     }
 
@@ -263,9 +264,9 @@ mod tests {
     #[tokio::test]
     async fn a_body_past_the_budget_is_shed() {
         let budget = Arc::new(BodyBudget::new(2500, Arc::new(Metrics::new())));
-        let mut charge = Arc::clone(&budget).open();
+        let mut charge = Arc::clone(&budget).open(0);
         assert_eq!(buffer(frames(&[1000, 1000, 1000]), 0, &mut charge).await, Err(Reject::Overloaded));
         drop(charge);
-        assert!(budget.open().raise_to(2500).is_ok());
+        assert!(budget.open(0).raise_to(2500).is_ok());
     }
 }

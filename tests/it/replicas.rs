@@ -48,7 +48,6 @@ fn every_event_counts_once(daemons: &[Daemon], setup: &Setup) -> BTreeSet<String
     };
     let shares: Vec<i64> = daemons.iter().map(accepted).collect();
     assert_eq!(shares.iter().sum::<i64>(), i64::try_from(EVENTS).unwrap(), "{shares:?}");
-    assert!(shares.iter().all(|share| *share > 0), "one of them never came first: {shares:?}");
     let listed = listed(setup);
     assert_eq!(listed, events.iter().map(|(id, _)| id.clone()).collect());
     listed
