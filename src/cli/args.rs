@@ -43,7 +43,7 @@ pub(super) enum Command {
     /// Deliveries that ran out of attempts: list, show, replay, discard
     #[command(subcommand)]
     Dead(dead::Command),
-    /// Refused requests kept for inspection: list, show, discard
+    /// Refused requests kept for inspection: list, show, release, discard
     #[command(subcommand)]
     Quarantine(quarantine::Command),
     /// The store as a whole: move an installation from SQLite to PostgreSQL
