@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Config, IdRule, Source, TypeRule, duration};
-use crate::scheme::{BodyFormat, Family};
+use crate::scheme::{self, BodyFormat, Family};
 use crate::server::networks::Networks;
 use crate::sink;
 
@@ -123,7 +123,7 @@ impl Config {
         text.quoted("path", &source.path);
         text.bare("allowed_ips", networks(&source.allowed_ips));
         text.bare("body_bytes", source.body_bytes);
-        if super::source::has_timestamp(&source.scheme) {
+        if scheme::has_timestamp(&source.scheme) {
             text.quoted("max_drift", &duration::write(source.max_drift));
             text.bare("stale_status", source.stale_status);
         }

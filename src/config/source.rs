@@ -9,7 +9,7 @@ use super::section::{Section, Strings};
 use super::sections::BODY_BYTES;
 use super::{IdRule, Limits, Source, TypeRule, duration, material, syntax};
 use crate::event::Name;
-use crate::scheme::{self, BodyFormat, Family, Preset};
+use crate::scheme::{self, BodyFormat, Preset};
 use crate::server::networks::Networks;
 use crate::sink;
 
@@ -89,7 +89,7 @@ pub fn overlay(
     let windowed = section.holds("max_drift");
     let drift = section.parse("max_drift", drift);
     let scheme = material::settings(section, preset, &name, over, findings);
-    if windowed && !has_timestamp(&scheme) {
+    if windowed && !scheme::has_timestamp(&scheme) {
         section.fault(
             "max_drift",
             "this source has no timestamp to hold against a window: remove it, or add timestamp_header",
@@ -149,12 +149,6 @@ pub fn judge(source: &Source, place: &Place, findings: &mut Findings) {
             }
         }
     }
-}
-
-/// Whether requests to a source with these settings carry a time that a window can be held against.
-pub fn has_timestamp(settings: &scheme::Settings) -> bool {
-    let in_format = settings.signature_format.as_ref().is_some_and(|format| format.contains("{timestamp}"));
-    settings.family == Family::SigV4 || settings.timestamp_header.is_some() || in_format
 }
 
 /// What is missing from a source whose preset has no default.

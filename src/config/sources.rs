@@ -12,7 +12,7 @@ use super::sections::{from_env, plain};
 use super::source::{self, AllowedIps, Defaults, Place};
 use super::{Limits, Source, outlets, syntax};
 use crate::event::Name;
-use crate::scheme::{PRESETS, Preset, preset};
+use crate::scheme::{self, PRESETS, Preset, preset};
 use crate::server::networks::Networks;
 use crate::sink;
 
@@ -159,7 +159,7 @@ fn warn_about_service(service: Option<&str>, sources: &[Source], findings: &mut 
 }
 
 fn warn_about_window(env: &Environment, sources: &[Source], findings: &mut Findings) {
-    let windowed = sources.iter().any(|source| source::has_timestamp(&source.scheme));
+    let windowed = sources.iter().any(|source| scheme::has_timestamp(&source.scheme));
     if env.sources.gatepost_max_drift_seconds.is_some() && !windowed && !sources.is_empty() {
         findings.warn("GATEPOST_MAX_DRIFT_SECONDS is set, but no source has a timestamp to hold against it");
     }
