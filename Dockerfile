@@ -8,6 +8,8 @@ WORKDIR /src
 # cmake is what aws-lc-rs falls back on where it has no prebuilt bindings for the platform.
 RUN apt-get update && apt-get install -y --no-install-recommends cmake ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY Cargo.toml Cargo.lock ./
+# How SQLite is compiled.
+COPY .cargo .cargo
 COPY src src
 COPY config config
 # Cargo wants every target of the manifest to exist; tests and benches are not built here.

@@ -15,10 +15,11 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 use crate::store::sqlite::file::{self, Role};
 
-/// Pages in the log (of 8 KiB) from which it is copied.
-const START: u32 = 8_000;
-/// How few pages may be left for the writer.
-const REST: i64 = 400;
+/// Pages in the log (of 8 KiB) from which it is copied. Copied little by little it does not hold up the commits beside
+/// it (measured: p99 at 30 % load), and a log that is short is soon written over instead of growing.
+const START: u32 = 1_000;
+/// How few pages may be left for the writer: a moment's work.
+const REST: i64 = 64;
 /// How often the thread tries to get down to [`REST`].
 const ROUNDS: u32 = 5;
 
