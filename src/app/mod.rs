@@ -3,6 +3,7 @@
 //! The only place that sees every concrete type; imported by `main` and `cli` alone.
 
 mod assembly;
+mod descriptors;
 mod reload;
 mod run;
 mod signals;

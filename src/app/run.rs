@@ -10,7 +10,7 @@ use crate::lifecycle::Phase;
 use crate::server::{Limits, Server};
 
 use super::signals::{Signal, Signals};
-use super::{App, upkeep};
+use super::{App, descriptors, upkeep};
 
 /// After the deadline, how long what has been cut off may take to notice.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -28,6 +28,7 @@ impl App {
     /// Serves until a signal says stop, then drains: not ready at once, still accepting for `drain_delay`, then what
     /// is under way has `drain_timeout` to finish. A second signal stops at once.
     pub async fn run(mut self, mut signals: Signals) -> Exit {
+        descriptors::raise(self.config.listener.max_connections);
         self.announce();
         self.start_front();
         self.start_background();

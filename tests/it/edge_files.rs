@@ -1,4 +1,5 @@
-//! Out of descriptors: no connection can be accepted, what is open is served on, and it ends when they come back.
+//! Descriptors: the limit is raised where it may be; without any left no connection can be accepted, what is open is
+//! served on, and it ends when they come back.
 
 use std::net::TcpStream;
 
@@ -41,4 +42,23 @@ fn out_of_descriptors_passes() {
     assert_eq!(daemon.get("/readyz").status, 200);
     assert!(daemon.runs());
     assert_eq!(complaints(&daemon), 1, "{}", daemon.out());
+}
+
+#[test]
+fn a_low_limit_that_may_be_raised_is_raised() {
+    let idle = Setup::new().set("limits", "handshake_timeout", "\"5m\"").set("limits", "idle_timeout", "\"5m\"");
+    let daemon = idle.preset("cognigy").open_files_at_first(DESCRIPTORS).start();
+    let crowd: Vec<TcpStream> = (0..CROWD).map(|_| TcpStream::connect(daemon.webhook).unwrap()).collect();
+    let open = || daemon.scrape().count("gatepost_connections", &[]);
+    eventually("all are accepted", || (open() >= i64::try_from(crowd.len()).unwrap()).then_some(()));
+    accepted(&daemon.send(&cognigy()));
+    assert_eq!(complaints(&daemon), 0, "{}", daemon.out());
+}
+
+#[test]
+fn a_limit_below_max_connections_is_told_at_start() {
+    let told = |daemon: &Daemon| daemon.logs().iter().any(|record| record["max_connections"] == 500);
+    let few = |limit| Setup::new().set("listener", "max_connections", "500").preset("cognigy").open_files(limit).start();
+    assert!(told(&few(DESCRIPTORS)));
+    assert!(!told(&few(800)));
 }

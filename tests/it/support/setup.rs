@@ -24,7 +24,7 @@ pub struct Setup {
     blocks: Vec<String>,
     env: BTreeMap<String, String>,
     file: bool,
-    open_files: Option<u32>,
+    ulimit: Option<String>,
 }
 
 impl Setup {
@@ -41,7 +41,7 @@ impl Setup {
             blocks: Vec::new(),
             env: BTreeMap::new(),
             file: true,
-            open_files: None,
+            ulimit: None,
         };
         setup
             .set("listener", "address", "\"127.0.0.1:0\"")
@@ -133,7 +133,12 @@ impl Setup {
 
     /// Lets the program have at most `most` descriptors.
     pub fn open_files(self, most: u32) -> Self {
-        Self { open_files: Some(most), ..self }
+        Self { ulimit: Some(format!("-n {most}")), ..self }
+    }
+
+    /// Lets the program begin with at most `most` descriptors, and ask for more.
+    pub fn open_files_at_first(self, most: u32) -> Self {
+        Self { ulimit: Some(format!("-S -n {most}")), ..self }
     }
 
     /// A path in the directory of this setup.
@@ -169,8 +174,8 @@ impl Setup {
     pub fn command(&self) -> Command {
         let program = std::env::var_os(OTHER_BUILD).unwrap_or_else(|| env!("CARGO_BIN_EXE_gatepost").into());
         let mut command = Command::new("/bin/sh");
-        if let Some(most) = self.open_files {
-            command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(program);
+        if let Some(limit) = &self.ulimit {
+            command.arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\"")).arg(program);
         } else {
             command = Command::new(program);
         }
