@@ -58,7 +58,8 @@ fn a_low_limit_that_may_be_raised_is_raised() {
 #[test]
 fn a_limit_below_max_connections_is_told_at_start() {
     let told = |daemon: &Daemon| daemon.logs().iter().any(|record| record["max_connections"] == 500);
-    let few = |limit| Setup::new().set("listener", "max_connections", "500").preset("cognigy").open_files(limit).start();
+    let few =
+        |limit| Setup::new().set("listener", "max_connections", "500").preset("cognigy").open_files(limit).start();
     assert!(told(&few(DESCRIPTORS)));
     assert!(!told(&few(800)));
 }
