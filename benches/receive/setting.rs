@@ -13,7 +13,7 @@ const REFUSING_SINK: &str = r#"[[sink]]
 name = "refusing"
 type = "http"
 url = "http://127.0.0.1:1/"
-max_attempts = 1000000
+max_attempts = 1000
 max_age = "2000h"
 "#;
 
