@@ -35,7 +35,7 @@ pub struct Options {
     #[arg(long, default_value_t = 2048)]
     pub preload_bytes: usize,
     /// How many of the preloaded events have a delivery waiting, for a sink that refuses connections and gets every
-    /// new event too; with 0 only the new ones.
+    /// new event too; with 0 only the new ones. Those of earlier runs wait as well: to begin anew, remove the store.
     #[arg(long, requires = "preload")]
     pub backlog: Option<u64>,
     /// Another store than the bench's own file, such as `postgres://…`.
