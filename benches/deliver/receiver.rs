@@ -57,7 +57,7 @@ impl Receiver {
         let (different, _) = self.arrived()?;
         let others = match self {
             Self::Web(web) => web.arrivals.seen().total - different,
-            Self::Broker(broker) => broker.published()?.saturating_sub(different),
+            Self::Broker(broker) => broker.published()?.abs_diff(different),
         };
         if (different, others) == (count, 0) {
             return Ok(());
