@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::preload::Stored;
+
+/// The sink of a backlog.
+pub const SINK: &str = "refusing";
+
 /// What to measure, how often, against which store.
 #[derive(Parser, Debug)]
 #[command(name = "receive", about = "What receiving costs, against a bare axum + tokio-rustls echo in the same run")]
@@ -29,6 +34,10 @@ pub struct Options {
     /// Body length of preloaded events.
     #[arg(long, default_value_t = 2048)]
     pub preload_bytes: usize,
+    /// How many of the preloaded events have a delivery waiting, for a sink that refuses connections and gets every
+    /// new event too; with 0 only the new ones. Those of earlier runs wait as well: to begin anew, remove the store.
+    #[arg(long, requires = "preload")]
+    pub backlog: Option<u64>,
     /// Another store than the bench's own file, such as `postgres://…`.
     #[arg(long)]
     pub store: Option<String>,
@@ -112,6 +121,16 @@ impl Options {
     /// What was asked for, or everything.
     pub fn scenarios(&self) -> Vec<Scenario> {
         if self.scenario.is_empty() { Scenario::value_variants().to_vec() } else { self.scenario.clone() }
+    }
+
+    /// What the store holds before anything is measured.
+    pub fn stored(&self) -> Stored {
+        Stored {
+            count: self.preload,
+            bytes: self.preload_bytes,
+            queued: self.backlog.unwrap_or(0).min(self.preload),
+            sink: SINK,
+        }
     }
 
     /// Requests in a round at `connections`: with one, waiting for the disk takes all the time.

@@ -16,24 +16,38 @@ use crate::setting::Setting;
 /// Inserts under way at once.
 const AT_ONCE: usize = 4096;
 
-/// Puts `options.preload` events into the store; one that was filled before (to the end) is left as it is.
+/// What a store holds before anything is measured.
+pub struct Stored {
+    /// Events.
+    pub count: u64,
+    /// Body length of each.
+    pub bytes: usize,
+    /// How many of them have a delivery waiting.
+    pub queued: u64,
+    /// For which sink.
+    pub sink: &'static str,
+}
+
+/// Puts what `options` say into the store; one that was filled before (to the end) is left as it is.
 pub fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
+    let stored = options.stored();
     let mark = setting.store_file().map(|file| file.with_extension("filled"));
-    if options.preload == 0 || mark.as_ref().is_some_and(|mark| mark.exists()) {
+    if stored.count == 0 || mark.as_ref().is_some_and(|mark| mark.exists()) {
         return Ok(());
     }
     setting.forget_store()?;
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(insert_all(&setting.store, options.preload, options.preload_bytes))?;
-    println!("preloaded {} events in {:.1} s", options.preload, start.elapsed().as_secs_f64());
+    runtime.block_on(insert_all(&setting.store, &stored))?;
+    println!("preloaded {} events in {:.1} s", stored.count, start.elapsed().as_secs_f64());
     if let Some(mark) = mark {
         std::fs::write(mark, "")?;
     }
     Ok(())
 }
 
-async fn insert_all(url: &str, count: u64, bytes: usize) -> Outcome<()> {
+async fn insert_all(url: &str, stored: &Stored) -> Outcome<()> {
+    let Stored { count, bytes, queued, sink } = *stored;
     let settings = Settings {
         url: url.to_owned(),
         retention: std::time::Duration::from_hours(2000),
@@ -42,8 +56,9 @@ async fn insert_all(url: &str, count: u64, bytes: usize) -> Outcome<()> {
     let store = store::open(&settings, Arc::new(Metrics::new())).await?;
     let random: Vec<u8> = (0..bytes * 2).map(|_| fastrand::alphanumeric() as u8).collect();
     let run = fastrand::u64(..);
+    let (no_sink, sinks): (Arc<[Name]>, Arc<[Name]>) = (Arc::from([]), Arc::from([Name::from(sink)]));
     let mut inserts = futures_util::stream::iter(0..count)
-        .map(|n| insert(&store, event(run, n, &random, bytes)))
+        .map(|n| insert(&store, event(run, n, &random, bytes), if n < queued { &sinks } else { &no_sink }))
         .buffer_unordered(AT_ONCE);
     while let Some(inserted) = inserts.next().await {
         inserted?;
@@ -53,8 +68,8 @@ async fn insert_all(url: &str, count: u64, bytes: usize) -> Outcome<()> {
     Ok(())
 }
 
-async fn insert(store: &Store, event: Outcome<Event>) -> Outcome<()> {
-    store.inbox.insert(event?, Arc::from([])).await?;
+async fn insert(store: &Store, event: Outcome<Event>, sinks: &Arc<[Name]>) -> Outcome<()> {
+    store.inbox.insert(event?, Arc::clone(sinks)).await?;
     Ok(())
 }
 

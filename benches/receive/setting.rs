@@ -7,6 +7,16 @@ use crate::Outcome;
 use crate::options::{Log, Options};
 use crate::request::{ACCESS_KEY, REGION, SECRET, SECRET_KEY};
 
+/// The sink of a backlog: nobody listens there, so the circuit stays open but for a few probes every 10 s, and the
+/// deliveries stay in the table for as long as the store is kept.
+const REFUSING_SINK: &str = r#"[[sink]]
+name = "refusing"
+type = "http"
+url = "http://127.0.0.1:1/"
+max_attempts = 1000
+max_age = "2000h"
+"#;
+
 /// Files of one run. Stores that cost time to fill stay there; the rest is written anew.
 pub struct Setting {
     /// Where everything is.
@@ -33,9 +43,10 @@ impl Setting {
         fs::write(&cert, made.cert.pem())?;
         fs::write(&key, made.signing_key.serialize_pem())?;
         let store = options.store.clone().unwrap_or_else(|| {
-            let name = match options.preload {
-                0 => "empty.db".to_owned(),
-                ids => format!("preloaded-{ids}-{}.db", options.preload_bytes),
+            let name = match (options.preload, options.backlog) {
+                (0, _) => "empty.db".to_owned(),
+                (ids, None) => format!("preloaded-{ids}-{}.db", options.preload_bytes),
+                (ids, Some(queued)) => format!("preloaded-{ids}-{}-queued-{queued}.db", options.preload_bytes),
             };
             format!("sqlite:{}", dir.join(name).display())
         });
@@ -70,6 +81,7 @@ impl Setting {
         let Self { cert, key, store, .. } = self;
         let (cert, key) = (cert.display(), key.display());
         let filter = if options.log == Log::Quiet { "warn" } else { "info" };
+        let backlog = options.backlog.map(|_| REFUSING_SINK).unwrap_or_default();
         let extra = options.extra_config.as_ref().map(fs::read_to_string).transpose()?.unwrap_or_default();
         fs::write(self.dir.join("secret"), SECRET)?;
         fs::write(self.dir.join("secret-key"), SECRET_KEY)?;
@@ -121,7 +133,7 @@ path = "/webhooks/cxone"
 allowed_ips = ["127.0.0.0/8"]
 region = "{REGION}"
 keys = [{{ access_key_id = "{ACCESS_KEY}", secret = {secret_key} }}]
-{extra}"#
+{backlog}{extra}"#
         ))
     }
 }

@@ -1,0 +1,50 @@
+//! `cargo bench --bench deliver -- [options]`: what delivering costs, from a full queue to each kind of sink.
+//!
+//! A store is filled with events that have a delivery waiting, the real program is started on it, and the sink counts
+//! what arrives. It measures, and fails where an event did not arrive exactly once; it does not judge the figures (see
+//! `docs/delivery.md`).
+#![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
+
+#[expect(dead_code, reason = "shared with the receive bench, which keeps connections for longer")]
+#[path = "../receive/client.rs"]
+mod client;
+#[path = "../receive/cpu.rs"]
+mod cpu;
+#[path = "../receive/disk.rs"]
+mod disk;
+mod drain;
+mod latency;
+mod nats;
+mod options;
+#[path = "../receive/preload.rs"]
+mod preload;
+mod receiver;
+mod report;
+#[expect(dead_code, reason = "shared with the receive bench, which sends every kind of request")]
+#[path = "../receive/request.rs"]
+mod request;
+mod rounds;
+#[expect(dead_code, reason = "shared with the receive bench, which compares with an echo")]
+#[path = "../receive/server.rs"]
+mod server;
+mod setting;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::options::Options;
+
+/// Anything that goes wrong ends the run with its words.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    match rounds::run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
