@@ -38,7 +38,8 @@ pub const SETUP: &str =
     "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET enable_nestloop = off;
     SET enable_bitmapscan = off;";
 
-/// Ids first: what they do not take is not new. Then the events of those, their deliveries, and how many of these.
+/// Ids first: what they do not take is not new. Earlier generations are asked; the open one, the largest, says so by
+/// itself when it takes the id. Then the events of those, their deliveries, and how many of these.
 const INSERT: &str = "
 WITH given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
@@ -47,7 +48,10 @@ WITH given AS (
 ), fresh AS (
     INSERT INTO gatepost_ids (key, gen, seq)
     SELECT g.key, (SELECT gen FROM gatepost_generations WHERE closed_at IS NULL), nextval('gatepost_event_seq')
-    FROM given g WHERE (SELECT count(*) FROM gatepost_ids o WHERE o.key = g.key) = 0
+    FROM given g WHERE (
+        SELECT count(*) FROM gatepost_ids o
+        WHERE o.key = g.key AND o.gen < (SELECT gen FROM gatepost_generations WHERE closed_at IS NULL)
+    ) = 0
     ORDER BY g.key
     ON CONFLICT DO NOTHING RETURNING key, gen, seq
 ), stored AS (
