@@ -80,7 +80,8 @@ impl Setting {
     fn toml(&self, options: &Options) -> Outcome<String> {
         let Self { cert, key, store, .. } = self;
         let (cert, key) = (cert.display(), key.display());
-        let filter = if options.log == Log::Quiet { "warn" } else { "info" };
+        // The record that says where it listens has to be written.
+        let filter = if options.log == Log::Quiet { "warn,gatepost::app::run=info" } else { "info" };
         let backlog = options.backlog.map(|_| REFUSING_SINK).unwrap_or_default();
         let extra = options.extra_config.as_ref().map(fs::read_to_string).transpose()?.unwrap_or_default();
         fs::write(self.dir.join("secret"), SECRET)?;

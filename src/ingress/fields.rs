@@ -116,7 +116,7 @@ impl Wanted {
             TypeRule::Literal(kind) => Some(kind.clone()),
         };
         let kind = kind.filter(|kind| !kind.is_empty() && !kind.chars().any(char::is_control));
-        kind.map_or_else(|| self.fallback_kind.to_owned(), |kind| text::shown(&kind))
+        kind.map_or_else(|| self.fallback_kind.to_owned(), |kind| text::shown(&kind).into_owned())
     }
 }
 

@@ -266,7 +266,7 @@ impl Entry {
     fn audit(&self, timestamp: Timestamp, ended: &Ended, latency_us: u64) {
         let (Some(source), Some(validated)) = (&self.layer.source, ended.validated) else { return };
         let known = ended.event.as_deref();
-        let shown = |text: Option<&String>| text.map(|text| text::shown(text));
+        let shown = |text: Option<&String>| text.map(|text| text::shown(text).into_owned());
         let verdict = Verdict {
             event: "webhook_validation",
             timestamp,

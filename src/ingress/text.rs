@@ -1,5 +1,7 @@
 //! Text that a sender controls, made fit for a log record.
 
+use std::borrow::Cow;
+
 /// The longest text of a sender's in a record, in bytes.
 pub const MAX_BYTES: usize = 256;
 
@@ -7,7 +9,11 @@ pub const MAX_BYTES: usize = 256;
 ///
 /// JSON would escape them too, but whoever reads the record unescapes that, and a terminal obeys what is left.
 #[must_use]
-pub fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> Cow<'_, str> {
+    // Nearly all of it is short and plain; control characters beyond ASCII begin with 0xC2.
+    if text.len() <= MAX_BYTES && text.bytes().all(|byte| !byte.is_ascii_control() && byte != 0xC2) {
+        return Cow::Borrowed(text);
+    }
     let mut shown = String::with_capacity(text.len().min(MAX_BYTES));
     for character in text.chars() {
         let start = shown.len();
@@ -21,7 +27,7 @@ pub fn shown(text: &str) -> String {
             break;
         }
     }
-    shown
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -39,5 +45,6 @@ mod tests {
     fn spells_control_characters_out() {
         assert_eq!(shown("a\r\n\u{1b}[31m"), "a\\r\\n\\u{1b}[31m");
         assert_eq!(shown(&"\n".repeat(300)).len(), 256);
+        assert_eq!(shown("a\u{7f}b\u{85}c\u{9f}°é"), "a\\u{7f}b\\u{85}c\\u{9f}°é");
     }
 }

@@ -55,12 +55,14 @@ pub(super) fn adapt<S>(
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
+    // Its tokens are locked when they are cloned; a request needs only to look.
+    let lifecycle = Arc::new(lifecycle);
     service_fn(move |mut request: Request<Incoming>| -> Answering {
         let flight = activity.begin();
         request.extensions_mut().insert(peer);
         let version = request.version();
         let answer = service.clone().oneshot(request);
-        let lifecycle = lifecycle.clone();
+        let lifecycle = Arc::clone(&lifecycle);
         Box::pin(async move {
             let mut response = answer.await?;
             // Draining: we still answer, but ask to be left (h2 gets a GOAWAY instead). hyper closes when it sees it.
