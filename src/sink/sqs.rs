@@ -31,9 +31,16 @@ use crate::fault::Fault;
 /// Names the call in SQS's JSON protocol.
 const TARGET: &str = "AmazonSQS.SendMessage";
 const JSON: &str = "application/x-amz-json-1.0";
-/// Errors that pass by themselves although their status is 400.
-const PASSING: [&str; 6] =
-    ["ThrottlingException", "RequestThrottled", "Throttling", "OverLimit", "KmsThrottled", "RequestTimeout"];
+/// Errors that pass by themselves although their status is 400 or 403. A role's credentials may expire on the way.
+const PASSING: [&str; 7] = [
+    "ThrottlingException",
+    "RequestThrottled",
+    "Throttling",
+    "OverLimit",
+    "KmsThrottled",
+    "RequestTimeout",
+    "ExpiredToken",
+];
 
 /// Delivers to a queue.
 pub struct Sqs {
@@ -92,7 +99,7 @@ impl Sqs {
                 // Asking for credentials may have met the same one.
                 .map_err(|fault| {
                     if !faults.contains(&fault) {
-                        faults.push(fault)
+                        faults.push(fault);
                     }
                 })
                 .ok()
@@ -264,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_is_repeated_although_it_is_a_400() {
+    fn what_passes_by_itself_is_repeated_whatever_its_status() {
         let answer = |status, body: &'static str| Answer {
             status: http::StatusCode::from_u16(status).unwrap(),
             headers: http::HeaderMap::new(),
@@ -273,6 +280,7 @@ mod tests {
         let retry = |status, body| judge(&answer(status, body), &Clock::system()).unwrap_err().retry;
         assert_eq!(retry(400, r#"{"__type":"com.amazonaws.sqs#RequestThrottled"}"#), Retry::Backoff);
         assert_eq!(retry(400, r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}"#), Retry::Never);
+        assert_eq!(retry(403, r#"{"__type":"com.amazon.coral.service#ExpiredTokenException"}"#), Retry::Backoff);
         assert_eq!(retry(400, "junk"), Retry::Never);
         assert_eq!(retry(500, ""), Retry::Backoff);
         assert!(judge(&answer(200, ""), &Clock::system()).is_ok());

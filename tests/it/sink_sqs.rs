@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use gatepost::clock::Clock;
 use gatepost::secret::Secret;
 use gatepost::sink::{Retry, Settings, build};
 use serde_json::{Value, json};
@@ -169,7 +170,7 @@ fn send_until(daemon: &Daemon, queue: &Upstream, key: &str) {
 }
 
 fn credentials(key: &str, lasting: Duration) -> Reply {
-    let expires = jiff::Timestamp::now() + lasting;
+    let expires = Clock::system().now() + lasting;
     let body = json!({
         "Code": "Success",
         "Type": "AWS-HMAC",
@@ -193,15 +194,15 @@ fn assert_kept_secret(daemon: &Daemon) {
 #[test]
 fn a_containers_credentials_are_renewed_ahead_of_time_while_the_old_ones_sign() {
     let queue = queue();
-    let (release, released) = mpsc::channel::<()>();
+    let (release, released) = mpsc::sync_channel::<()>(0);
     let released = Mutex::new(released);
-    let endpoint = Upstream::start(move |number, _| match number {
-        0 => credentials("ASIAFIRST", Duration::from_mins(4)),
-        _ => {
-            // An error is the other end gone: released for good.
-            let _ = released.lock().unwrap().recv();
-            credentials("ASIASECOND", Duration::from_hours(6))
+    let endpoint = Upstream::start(move |number, _| {
+        if number == 0 {
+            return credentials("ASIAFIRST", Duration::from_mins(4));
         }
+        // An error is the other end gone: released for good.
+        let _ = released.lock().unwrap().recv();
+        credentials("ASIASECOND", Duration::from_hours(6))
     });
     let uri = format!("http://{}/v1/credentials", endpoint.address);
     let setup = setup(&queue, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)]);

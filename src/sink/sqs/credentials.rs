@@ -178,3 +178,120 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::super::tests::settings;
+    use super::*;
+
+    /// An instance's metadata service whose nth document (from 0) is `document(n)`; counts them.
+    async fn instance(document: impl Fn(usize) -> Option<String> + Send + 'static) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (endpoint, asked) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&asked);
+        let serve = async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                let body = if request.starts_with(b"PUT ") {
+                    Some("a token".to_owned())
+                } else if request.starts_with(b"GET /latest/meta-data/iam/security-credentials/ ") {
+                    Some("role".to_owned())
+                } else {
+                    document(count.fetch_add(1, Ordering::SeqCst))
+                };
+                let (status, body) = body.map_or((404, String::new()), |body| (200, body));
+                let answer = format!(
+                    "HTTP/1.1 {status} -\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\nConnection: close\r\n\
+                     Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+        tokio::spawn(serve);
+        (endpoint, asked)
+    }
+
+    fn document(key: &str, expires: &str) -> String {
+        format!(
+            r#"{{"Code":"Success","AccessKeyId":"{key}","SecretAccessKey":"s","Token":"t","Expiration":"{expires}"}}"#
+        )
+    }
+
+    fn role(endpoint: &str, clock: &Clock) -> Role {
+        let settings = settings("sqs", "https://sqs.eu-west-1.amazonaws.com/1/q");
+        let variable = |name: &str| (name == "AWS_EC2_METADATA_SERVICE_ENDPOINT").then(|| endpoint.to_owned());
+        match Signer::new(&settings, "eu-west-1".to_owned(), &variable, clock.clone()) {
+            Ok(Signer::Role(role)) => role,
+            _ => panic!("a role"),
+        }
+    }
+
+    async fn key(role: &Role) -> Result<String, String> {
+        let identity = role.identity().await?;
+        Ok(identity.data::<Credentials>().unwrap().access_key_id().to_owned())
+    }
+
+    #[tokio::test]
+    async fn good_credentials_sign_on_while_there_are_no_new_ones_and_not_longer() {
+        let clock = Clock::manual("2026-01-02T03:00:00Z".parse().unwrap());
+        let (endpoint, asked) = instance(|number| match number {
+            0 => Some(document("A", "2026-01-02T03:10:00Z")),
+            2 => Some(document("B", "2026-01-02T04:00:00Z")),
+            _ => None,
+        })
+        .await;
+        let role = role(&endpoint, &clock);
+        assert_eq!(key(&role).await.unwrap(), "A");
+        clock.advance(Duration::from_mins(6));
+        // Due: asks, is told no, and pauses; all the while the old ones sign.
+        while role.state().pause.is_none() {
+            assert_eq!(key(&role).await.unwrap(), "A");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(key(&role).await.unwrap(), "A");
+        assert!(role.state().asking.is_none());
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        clock.advance(Duration::from_secs(31));
+        while key(&role).await.unwrap() != "B" {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_hours(2));
+        let problem = key(&role).await.unwrap_err();
+        assert!(problem.starts_with("no credentials from the instance's metadata service (IMDSv2): "), "{problem}");
+        assert!(problem.ends_with("or set `token`, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn deliveries_that_wait_wait_for_one_request() {
+        let clock = Clock::manual("2026-01-02T03:00:00Z".parse().unwrap());
+        let (endpoint, asked) = instance(|_| Some(document("A", "2026-01-02T09:00:00Z"))).await;
+        let role = role(&endpoint, &clock);
+        let keys = futures_util::future::join_all((0..16).map(|_| key(&role))).await;
+        assert!(keys.iter().all(|key| key.as_deref() == Ok("A")), "{keys:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn half_a_key_is_a_fault_and_none_is_not() {
+        let some = |names: &'static [&'static str]| move |name: &str| names.contains(&name).then(|| "x".to_owned());
+        assert!(fixed(None, &some(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])).unwrap().is_some());
+        assert!(fixed(None, &some(&[])).unwrap().is_none());
+        for half in [&["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"]] {
+            assert_eq!(fixed(None, &some(half)).unwrap_err().at, "token");
+        }
+        for junk in ["AKIDEXAMPLE", ":secret", "AKIDEXAMPLE:"] {
+            let token = Secret::token(junk).unwrap();
+            assert_eq!(fixed(Some(&token), &some(&[])).unwrap_err().at, "token");
+        }
+    }
+}
