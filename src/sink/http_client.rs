@@ -109,7 +109,7 @@ async fn read_some(mut body: Incoming) -> Bytes {
 }
 
 /// An error with what caused it: hyper's own text says only `client error (Connect)`.
-fn with_causes(error: &dyn Error) -> String {
+pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,13 +1,16 @@
 //! Sink `sqs`: one `SendMessage` per event to an Amazon SQS queue, `CloudEvents` structured mode.
 //!
-//! Speaks SQS's JSON protocol itself, signed by aws-sigv4. Credentials come from `token` or the standard variables;
-//! instance and container roles are not asked.
+//! Speaks SQS's JSON protocol itself, signed by aws-sigv4. Credentials come from `token`, the standard variables or the
+//! role of the container or instance.
+
+mod credentials;
+mod source;
+mod transport;
 
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
@@ -18,19 +21,26 @@ use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use self::credentials::Signer;
 use super::http_client::{self, Answer, HttpClient};
 use super::{Retry, Settings, Sink, SinkError, answer, cloudevent, structured};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::secret::Secret;
 
 /// Names the call in SQS's JSON protocol.
 const TARGET: &str = "AmazonSQS.SendMessage";
 const JSON: &str = "application/x-amz-json-1.0";
-/// Errors that pass by themselves although their status is 400.
-const PASSING: [&str; 6] =
-    ["ThrottlingException", "RequestThrottled", "Throttling", "OverLimit", "KmsThrottled", "RequestTimeout"];
+/// Errors that pass by themselves although their status is 400 or 403. A role's credentials may expire on the way.
+const PASSING: [&str; 7] = [
+    "ThrottlingException",
+    "RequestThrottled",
+    "Throttling",
+    "OverLimit",
+    "KmsThrottled",
+    "RequestTimeout",
+    "ExpiredToken",
+];
 
 /// Delivers to a queue.
 pub struct Sqs {
@@ -38,7 +48,7 @@ pub struct Sqs {
     endpoint: Uri,
     queue_url: String,
     region: String,
-    identity: Identity,
+    signer: Signer,
     fifo: bool,
     group: Option<String>,
     clock: Clock,
@@ -58,7 +68,8 @@ struct SendMessage<'a> {
 impl Sqs {
     /// A sink from `settings`: `url` is the queue's URL, `subject` the message group of a FIFO queue (default: the
     /// source's name), `token` is `ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]`. What they lack is asked of
-    /// `variable`: `AWS_ACCESS_KEY_ID` and the like, and `AWS_REGION` where the host does not name it.
+    /// `variable`: `AWS_ACCESS_KEY_ID` and the like, or who gives a role's credentials, and `AWS_REGION` where the host
+    /// does not name it.
     ///
     /// # Errors
     /// [`Fault`]s at `url`, `subject`, `token` and `ca_file`.
@@ -80,16 +91,23 @@ impl Sqs {
         if group.as_deref().is_some_and(|group| !is_group(group)) {
             faults.push(Fault::new("subject", "a message group has 1 to 128 letters, digits and punctuation marks"));
         }
-        let identity = identity(settings.token.as_ref(), variable).map_err(|fault| faults.push(fault)).ok();
+        // Whatever the region is: faults of the credentials are told along with its absence.
+        let signer = Signer::new(settings, region.clone().unwrap_or_default(), variable, clock.clone());
+        let signer = signer.map_err(|fault| faults.push(fault)).ok();
         let client = url.as_ref().and_then(|(endpoint, _)| {
             HttpClient::new(endpoint, settings.ca_file.as_deref(), settings.timeout, settings.concurrency)
-                .map_err(|fault| faults.push(fault))
+                // Asking for credentials may have met the same one.
+                .map_err(|fault| {
+                    if !faults.contains(&fault) {
+                        faults.push(fault);
+                    }
+                })
                 .ok()
         });
-        match (url, region, identity, client) {
-            (Some((endpoint, queue_url)), Some(region), Some(identity), Some(client)) if faults.is_empty() => {
+        match (url, region, signer, client) {
+            (Some((endpoint, queue_url)), Some(region), Some(signer), Some(client)) if faults.is_empty() => {
                 let fifo = queue_url.rsplit('.').next() == Some("fifo");
-                Ok(Self { client, endpoint, queue_url, region, identity, fifo, group, clock })
+                Ok(Self { client, endpoint, queue_url, region, signer, fifo, group, clock })
             }
             _ => Err(faults),
         }
@@ -106,10 +124,14 @@ impl Sqs {
         })
     }
 
-    fn request(&self, event: &Event) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    fn request(
+        &self,
+        event: &Event,
+        identity: &Identity,
+    ) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
         let message = self.message(event)?;
         let params = v4::SigningParams::builder()
-            .identity(&self.identity)
+            .identity(identity)
             .region(&self.region)
             .name("sqs")
             .time(SystemTime::from(self.clock.now()))
@@ -133,7 +155,8 @@ impl Sqs {
 #[async_trait]
 impl Sink for Sqs {
     async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
-        let request = self.request(event).map_err(|error| SinkError {
+        let identity = self.signer.identity().await?;
+        let request = self.request(event, &identity).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
             retry: Retry::Never,
         })?;
@@ -194,28 +217,12 @@ fn is_group(group: &str) -> bool {
     (1..=128).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn identity(token: Option<&Secret>, variable: &dyn Fn(&str) -> Option<String>) -> Result<Identity, Fault> {
-    let fault = |problem: &str| Fault::new("token", problem);
-    let (key, secret, session) = if let Some(token) = token {
-        let form = || fault("expected ACCESS_KEY_ID:SECRET_ACCESS_KEY, perhaps with :SESSION_TOKEN");
-        let mut parts = std::str::from_utf8(token.expose()).map_err(|_| form())?.splitn(3, ':');
-        let key = parts.next().filter(|key| !key.is_empty()).ok_or_else(form)?;
-        let secret = parts.next().filter(|secret| !secret.is_empty()).ok_or_else(form)?;
-        (key.to_owned(), secret.to_owned(), parts.next().map(str::to_owned))
-    } else {
-        let missing = || fault("missing, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set");
-        let named = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let key = named("AWS_ACCESS_KEY_ID").ok_or_else(missing)?;
-        (key, named("AWS_SECRET_ACCESS_KEY").ok_or_else(missing)?, named("AWS_SESSION_TOKEN"))
-    };
-    Ok(Credentials::new(key, secret, session, None, "gatepost").into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::cloudevent::tests::event;
     use super::super::tests::settings;
     use super::*;
+    use crate::secret::Secret;
 
     fn sqs(url: &str) -> Result<Sqs, Vec<Fault>> {
         let mut settings = settings("sqs", url);
@@ -257,13 +264,14 @@ mod tests {
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders").ok().unwrap();
         let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}")).unwrap()).unwrap();
         assert!(message.get("MessageGroupId").is_none());
-        let request = sink.request(&event("e", b"{}")).unwrap();
+        let Signer::Fixed(identity) = &sink.signer else { panic!("a token is fixed") };
+        let request = sink.request(&event("e", b"{}"), identity).unwrap();
         assert_eq!(request.uri(), "https://sqs.eu-west-1.amazonaws.com/");
         assert!(request.headers()["authorization"].to_str().unwrap().contains("/20260102/eu-west-1/sqs/aws4_request"));
     }
 
     #[test]
-    fn throttling_is_repeated_although_it_is_a_400() {
+    fn what_passes_by_itself_is_repeated_whatever_its_status() {
         let answer = |status, body: &'static str| Answer {
             status: http::StatusCode::from_u16(status).unwrap(),
             headers: http::HeaderMap::new(),
@@ -272,6 +280,7 @@ mod tests {
         let retry = |status, body| judge(&answer(status, body), &Clock::system()).unwrap_err().retry;
         assert_eq!(retry(400, r#"{"__type":"com.amazonaws.sqs#RequestThrottled"}"#), Retry::Backoff);
         assert_eq!(retry(400, r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}"#), Retry::Never);
+        assert_eq!(retry(403, r#"{"__type":"com.amazon.coral.service#ExpiredTokenException"}"#), Retry::Backoff);
         assert_eq!(retry(400, "junk"), Retry::Never);
         assert_eq!(retry(500, ""), Retry::Backoff);
         assert!(judge(&answer(200, ""), &Clock::system()).is_ok());

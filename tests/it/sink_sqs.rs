@@ -1,15 +1,28 @@
-//! The sqs sink against moto's server (`pip install 'moto[server]'`; `GATEPOST_TEST_MOTO` names the program when it is not on the path).
+//! The sqs sink: what arrives, and whose credentials sign.
+//!
+//! Queues are those of moto's server (`pip install 'moto[server]'`; `GATEPOST_TEST_MOTO` names the program when it is not
+//! on the path); who gives the credentials of a role is scripted, and then the queue is too.
 #![cfg(feature = "sqs")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
+use gatepost::clock::Clock;
 use gatepost::secret::Secret;
 use gatepost::sink::{Retry, Settings, build};
 use serde_json::{Value, json};
 
 use crate::dispatch_memory::{event, eventually};
-use crate::sink_upstream::{post, settings};
+use crate::sink_upstream::{Received, Reply, Upstream, post, settings};
+use crate::support::{self, Daemon, Setup, Signer, unique};
+
+const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
+const SESSION: &str = "IQoJb3JpZ2luX2VjEJrEXAMPLESESSION";
+/// What whoever asks shows: the pod's token, the instance's, the web identity.
+const SHOWN: [&str; 3] = ["eyJhbGciOi-the-first-token", "eyJhbGciOi-the-second-token", "AQAEAMq-instance-token"];
 
 struct Moto {
     child: Child,
@@ -120,4 +133,191 @@ async fn fifo_queues_take_an_event_once() {
     let waiting = moto.call("GetQueueAttributes", &json!({"QueueUrl": queue, "AttributeNames": ["All"]}));
     assert_eq!(waiting["Attributes"]["ApproximateNumberOfMessages"], "2");
     assert_eq!(moto.messages(&queue)[0]["Attributes"]["MessageGroupId"], "bot-a");
+}
+
+/// A queue that takes everything.
+fn queue() -> Upstream {
+    Upstream::start(|_, _| Reply::Status(200, "", b"{}".to_vec()))
+}
+
+/// A program that delivers to `queue` and has nothing for it but `environment`; it logs all that can be logged.
+fn setup(queue: &Upstream, environment: &[(&str, &str)]) -> Setup {
+    let sink = format!("[[sink]]\nname = \"orders\"\ntype = \"sqs\"\nurl = \"http://{}/1/orders\"\n", queue.address);
+    let setup = Setup::new().preset("nice").block(&sink).set("log", "filter", "\"trace\"");
+    environment.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+}
+
+fn send(daemon: &Daemon) {
+    assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(&unique()))).status, 200);
+}
+
+/// Whose credentials signed, as `KEY` of `Credential=KEY/…`.
+fn signers(queue: &Upstream) -> Vec<String> {
+    let key = |request: &Received| {
+        assert_eq!(request.header("x-amz-security-token"), Some(SESSION));
+        let (_, credential) = request.header("authorization")?.split_once("Credential=")?;
+        credential.split_once('/').map(|(key, _)| key.to_owned())
+    };
+    queue.seen().iter().map(|request| key(request).expect("a signature")).collect()
+}
+
+/// Sends until `key` signs.
+fn send_until(daemon: &Daemon, queue: &Upstream, key: &str) {
+    support::eventually(key, || {
+        send(daemon);
+        signers(queue).iter().any(|signer| signer == key).then_some(())
+    });
+}
+
+fn credentials(key: &str, lasting: Duration) -> Reply {
+    let expires = Clock::system().now() + lasting;
+    let body = json!({
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "AccessKeyId": key,
+        "SecretAccessKey": SECRET,
+        "Token": SESSION,
+        "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    });
+    Reply::Status(200, "Content-Type: application/json\r\n", body.to_string().into_bytes())
+}
+
+#[track_caller]
+fn assert_kept_secret(daemon: &Daemon) {
+    let said = format!("{}{}", daemon.out(), daemon.err());
+    for secret in [SECRET, SESSION].iter().chain(&SHOWN) {
+        let line = said.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} in {line:?}");
+    }
+}
+
+#[test]
+fn a_containers_credentials_are_renewed_ahead_of_time_while_the_old_ones_sign() {
+    let queue = queue();
+    let (release, released) = mpsc::sync_channel::<()>(0);
+    let released = Mutex::new(released);
+    let endpoint = Upstream::start(move |number, _| {
+        if number == 0 {
+            return credentials("ASIAFIRST", Duration::from_mins(4));
+        }
+        // An error is the other end gone: released for good.
+        let _ = released.lock().unwrap().recv();
+        credentials("ASIASECOND", Duration::from_hours(6))
+    });
+    let uri = format!("http://{}/v1/credentials", endpoint.address);
+    let setup = setup(&queue, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)]);
+    setup.write("token", SHOWN[0]);
+    let file = setup.path("token").display().to_string();
+    let setup = setup.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &file);
+    let daemon = setup.start();
+    assert_eq!(endpoint.count(), 0, "nobody has asked yet");
+    send(&daemon);
+    support::eventually("a message", || (queue.count() == 1).then_some(()));
+    assert_eq!(endpoint.seen()[0].line, "GET /v1/credentials HTTP/1.1");
+    assert_eq!(endpoint.seen()[0].header("authorization"), Some(SHOWN[0]));
+
+    setup.write("token", SHOWN[1]);
+    send(&daemon);
+    support::eventually("a message that does not wait", || (queue.count() == 2).then_some(()));
+    assert_eq!(signers(&queue), ["ASIAFIRST", "ASIAFIRST"]);
+    support::eventually("a renewal", || (endpoint.count() >= 2).then_some(()));
+    assert_eq!(endpoint.seen()[1].header("authorization"), Some(SHOWN[1]));
+    drop(release);
+    send_until(&daemon, &queue, "ASIASECOND");
+    let asked = endpoint.count();
+    send(&daemon);
+    let before = queue.count();
+    send_until(&daemon, &queue, "ASIASECOND");
+    support::eventually("another message", || (queue.count() > before).then_some(()));
+    assert_eq!(endpoint.count(), asked, "good for hours: nobody asks again");
+    assert_kept_secret(&daemon);
+}
+
+/// Version 2 of the instance's metadata service; says 500 until it is `up`.
+fn instance(up: &Arc<AtomicBool>) -> Upstream {
+    let up = Arc::clone(up);
+    Upstream::start(move |_, request| {
+        let shows = request.header("x-aws-ec2-metadata-token") == Some(SHOWN[2]);
+        match request.line.as_str() {
+            _ if !up.load(Ordering::SeqCst) => Reply::status(500),
+            "PUT /latest/api/token HTTP/1.1" => {
+                let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
+                Reply::Status(200, ttl, SHOWN[2].as_bytes().to_vec())
+            }
+            _ if !shows => Reply::status(401),
+            "GET /latest/meta-data/iam/security-credentials/ HTTP/1.1" => Reply::Status(200, "", b"deliverer".to_vec()),
+            "GET /latest/meta-data/iam/security-credentials/deliverer HTTP/1.1" => {
+                credentials("ASIAINSTANCE", Duration::from_hours(6))
+            }
+            _ => Reply::status(404),
+        }
+    })
+}
+
+#[test]
+fn a_delivery_waits_for_an_instance_that_gives_no_credentials_yet() {
+    let (queue, up) = (queue(), Arc::new(AtomicBool::new(false)));
+    let instance = instance(&up);
+    let endpoint = format!("http://{}", instance.address);
+    let daemon = setup(&queue, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint)]).start();
+    send(&daemon);
+    let said = support::eventually("a failed delivery", || {
+        let records = daemon.logs();
+        records.iter().map(ToString::to_string).find(|record| record.contains("no credentials from the instance"))
+    });
+    assert!(said.contains("give the instance a role, or set `token`"), "{said}");
+    assert_eq!(queue.count(), 0);
+    up.store(true, Ordering::SeqCst);
+    support::eventually("the message", || (queue.count() == 1).then_some(()));
+    assert_eq!(signers(&queue), ["ASIAINSTANCE"]);
+    assert_kept_secret(&daemon);
+}
+
+#[test]
+fn a_web_identity_is_exchanged_for_a_role() {
+    let queue = queue();
+    let sts = Upstream::start(|_, _| {
+        let credentials = format!(
+            "<Credentials><AccessKeyId>ASIAIRSA</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
+             <SessionToken>{SESSION}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+        );
+        let body = format!(
+            "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <AssumeRoleWithWebIdentityResult>{credentials}</AssumeRoleWithWebIdentityResult>\
+             </AssumeRoleWithWebIdentityResponse>"
+        );
+        Reply::Status(200, "Content-Type: text/xml\r\n", body.into_bytes())
+    });
+    let endpoint = format!("http://{}", sts.address);
+    let setup = setup(&queue, &[("AWS_ROLE_ARN", "arn:aws:iam::1:role/r"), ("AWS_ENDPOINT_URL_STS", &endpoint)]);
+    // Authorities that are there on every machine; nobody is asked over TLS.
+    let authorities = format!("ca_file = \"{}\"\n", setup.path("tls.crt").display());
+    setup.write("identity", SHOWN[0]);
+    let file = setup.path("identity").display().to_string();
+    let daemon = setup.block(&authorities).env("AWS_WEB_IDENTITY_TOKEN_FILE", &file).start();
+    send(&daemon);
+    support::eventually("the message", || (queue.count() == 1).then_some(()));
+    assert_eq!(signers(&queue), ["ASIAIRSA"]);
+    let asked = String::from_utf8(sts.seen().remove(0).body).unwrap();
+    assert!(asked.contains("Action=AssumeRoleWithWebIdentity") && asked.contains(SHOWN[0]), "{asked}");
+    assert_kept_secret(&daemon);
+}
+
+#[test]
+fn check_asks_nobody_and_names_what_could_not_give_credentials() {
+    let (queue, up) = (queue(), Arc::new(AtomicBool::new(true)));
+    let instance = instance(&up);
+    let endpoint = format!("http://{}", instance.address);
+    assert!(setup(&queue, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint)]).run(&["check"]).status.success());
+    assert_eq!(instance.count(), 0);
+    for (name, value) in [
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/credentials"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+    ] {
+        let output = setup(&queue, &[(name, value)]).run(&["check"]);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!output.status.success() && said.contains("token: ") && said.contains(name), "{name}: {said}");
+    }
 }
