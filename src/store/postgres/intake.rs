@@ -1,5 +1,4 @@
-//! Takes events: what waits becomes one multi-row statement and one commit; a second such batch leaves only when the
-//! first is slow.
+//! Takes events: what waits becomes one multi-row statement and one commit (when, says `batches.rs`).
 //!
 //! Uniqueness is PostgreSQL's within a generation (primary key), and holds across generations because none is opened
 //! while a transaction that adds to the last is under way: each takes the lock [`GENERATIONS`] shared first, and its
@@ -8,16 +7,16 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::event::{Event, EventKey, Name};
 use crate::metrics::Metrics;
 use crate::store::postgres::address::Address;
+use crate::store::postgres::batches;
 use crate::store::postgres::rows::{micros, text};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, Values, within};
@@ -25,13 +24,6 @@ use crate::store::{Inbox, Insertion, StoreError};
 
 /// Events that may wait; beyond it senders are told at once.
 const QUEUE: usize = 8192;
-/// Events in one statement.
-const BATCH: usize = 256;
-/// Batches in flight, at most.
-const IN_FLIGHT: usize = 2;
-/// How long a batch has the database to itself. Measured with 16, 64 and 256 senders: one batch after the other is as
-/// fast as two at once and costs a fifth less, because batches are larger. A second one is for commits that take long.
-const ALONE: Duration = Duration::from_millis(20);
 
 /// Plans made once and not by statistics: each row is found through its index, the batch is joined by hashing.
 pub const SETUP: &str =
@@ -110,7 +102,7 @@ impl PostgresInbox {
             queued: Arc::clone(&queued),
         };
         let mut task = JoinSet::new();
-        task.spawn(work(waiting, worker));
+        task.spawn(batches::hand_out(waiting, worker, Worker::take));
         Self { queue: Mutex::new(Some(queue)), task: AsyncMutex::new(task) }
     }
 
@@ -142,36 +134,16 @@ struct Worker {
     queued: Arc<Notify>,
 }
 
-/// Hands out what waits, batch by batch, until the queue is closed and empty; `worker` makes those who insert.
-async fn work(mut waiting: mpsc::Receiver<Waiting>, worker: impl Fn() -> Worker) {
-    let mut idle: Vec<Worker> = (0..IN_FLIGHT).map(|_| worker()).collect();
-    let mut busy = JoinSet::new();
-    loop {
-        let mut batch = Vec::with_capacity(BATCH);
-        if waiting.recv_many(&mut batch, BATCH).await == 0 {
-            break;
-        }
-        batch.retain(|waiting| !waiting.reply.is_closed());
-        if batch.is_empty() {
-            continue;
-        }
-        // Nobody idle: somebody is busy. One who panicked is replaced; his batch has been told so.
-        let mut ready = match idle.pop() {
-            Some(ready) => ready,
-            None => busy.join_next().await.and_then(Result::ok).unwrap_or_else(&worker),
-        };
-        busy.spawn(async move {
-            ready.answer(batch).await;
-            ready
-        });
-        if let Ok(Some(done)) = timeout(ALONE, busy.join_next()).await {
-            idle.push(done.unwrap_or_else(|_| worker()));
-        }
-    }
-    while busy.join_next().await.is_some() {}
-}
-
 impl Worker {
+    /// Inserts and answers `batch`, but for those that nobody waits for any more.
+    async fn take(mut self, mut batch: Vec<Waiting>) -> Self {
+        batch.retain(|waiting| !waiting.reply.is_closed());
+        if !batch.is_empty() {
+            self.answer(batch).await;
+        }
+        self
+    }
+
     async fn answer(&mut self, mut batch: Vec<Waiting>) {
         batch.sort_by_key(|waiting| waiting.offer.key);
         let offers: Vec<&Offer> = batch.iter().map(|waiting| &waiting.offer).collect();

@@ -7,6 +7,7 @@
 mod address;
 mod archive;
 mod audit_queue;
+mod batches;
 mod dead_letters;
 mod generations;
 pub mod import;
