@@ -8,11 +8,13 @@ use gatepost::metrics::Metrics;
 use gatepost::store::{self, QuarantineBounds, Settings};
 
 use crate::Outcome;
+use crate::config;
 use crate::cpu::CpuTime;
+use crate::numbers::float;
 use crate::options::{Kind, Options, SINK};
 use crate::preload;
 use crate::receiver::Receiver;
-use crate::report::{Figures, float};
+use crate::report::Figures;
 use crate::server::Server;
 use crate::setting::Setting;
 
@@ -28,7 +30,7 @@ pub fn round(kind: Kind, concurrency: usize, setting: &Setting, options: &Option
     setting.forget_store()?;
     preload::fill(setting, options)?;
     let receiver = Receiver::start(kind, setting, options)?;
-    setting.configure(&receiver.lines(), concurrency)?;
+    config::configure(setting, &receiver.lines(), concurrency)?;
     let program = Server::program(setting, options)?;
     let figures = watch(&program, &receiver, options.events)?;
     receiver.check(options.events)?;

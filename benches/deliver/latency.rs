@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::config;
 use crate::options::{Kind, Options};
 use crate::report;
 use crate::request::{Kind as Request, Maker};
@@ -21,7 +22,7 @@ const WARM_UP: usize = 50;
 pub fn run(setting: &Setting, options: &Options) -> Outcome<()> {
     setting.forget_store()?;
     let web = Web::start(Kind::Http, setting, 0)?;
-    setting.configure(&web.lines(), options.concurrency.first().copied().unwrap_or(16))?;
+    config::configure(setting, &web.lines(), options.concurrency.first().copied().unwrap_or(16))?;
     let program = Server::program(setting, options)?;
     program.ready()?;
     let requests = Maker::new(options.body_bytes).make(Request::Cognigy, WARM_UP + options.latency)?;

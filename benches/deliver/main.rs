@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "shared with the receive bench, which keeps connections for longer")]
 #[path = "../receive/client.rs"]
 mod client;
+mod config;
 #[path = "../receive/cpu.rs"]
 mod cpu;
 #[path = "../receive/disk.rs"]
@@ -15,6 +16,8 @@ mod disk;
 mod drain;
 mod latency;
 mod nats;
+#[path = "../receive/numbers.rs"]
+mod numbers;
 mod options;
 #[path = "../receive/preload.rs"]
 mod preload;
@@ -27,6 +30,7 @@ mod rounds;
 #[expect(dead_code, reason = "shared with the receive bench, which compares with an echo")]
 #[path = "../receive/server.rs"]
 mod server;
+#[path = "../receive/setting.rs"]
 mod setting;
 mod web;
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::numbers::{median, millis};
+
 /// What one round showed.
 #[derive(Clone, Copy)]
 pub struct Figures {
@@ -63,21 +65,4 @@ pub fn times(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |part: usize| times.get(times.len() * part / 100).map_or_else(String::new, |time| millis(*time));
     println!("  {what:<34} p50 {}, p99 {}", at(50), at(99));
-}
-
-/// The middle one; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// Counts stay far below 2^53 here.
-#[expect(clippy::cast_precision_loss, reason = "no count of a benchmark reaches 2^53")]
-pub const fn float(count: u64) -> f64 {
-    count as f64
-}
-
-/// Milliseconds with two digits.
-pub fn millis(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

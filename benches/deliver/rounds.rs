@@ -2,18 +2,13 @@
 
 use crate::Outcome;
 use crate::options::{Kind, Options};
-use crate::setting::Setting;
-use crate::{cpu, disk, drain, latency, report};
+use crate::{config, cpu, disk, drain, latency, report};
 
 /// Prepares, measures, prints.
 pub fn run(options: &Options) -> Outcome<()> {
     let pinned = cpu::can_pin();
-    let setting = Setting::prepare(options, pinned)?;
-    println!(
-        "one 4 KiB write and fdatasync in {}: {}",
-        setting.dir.display(),
-        report::millis(disk::fsync_time(&setting.dir)?)
-    );
+    let setting = config::prepare(options, pinned)?;
+    disk::report(&setting.dir)?;
     if pinned {
         cpu::pin_self()?;
         println!("program on core 0, sinks on core 1; {} rounds of {} events each", options.rounds, options.events);

@@ -40,7 +40,7 @@ impl CpuTime {
         let precise: u64 = self.threads.iter().map(spent).sum();
         let coarse = (self.ticks - earlier.ticks.min(self.ticks)) * TICK_NANOS;
         let nanos = if coarse > precise + 3 * TICK_NANOS { coarse } else { precise };
-        crate::report::float(nanos) / 1000.0
+        crate::numbers::float(nanos) / 1000.0
     }
 }
 

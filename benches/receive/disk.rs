@@ -6,12 +6,19 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::numbers::millis;
 
 const PROBES: usize = 300;
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 
+/// Prints what a durable write to `dir` takes.
+pub fn report(dir: &Path) -> Outcome<()> {
+    println!("one 4 KiB write and fdatasync in {}: {}", dir.display(), millis(fsync_time(dir)?));
+    Ok(())
+}
+
 /// Median of appending 4 KiB and fdatasync in `dir`.
-pub fn fsync_time(dir: &Path) -> Outcome<Duration> {
+fn fsync_time(dir: &Path) -> Outcome<Duration> {
     let path = dir.join("fsync-probe");
     let mut file = File::create(&path)?;
     let mut times = Vec::with_capacity(PROBES);

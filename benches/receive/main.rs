@@ -5,10 +5,12 @@
 #![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
 
 mod client;
+mod config;
 mod cpu;
 mod disk;
 mod echo;
 mod load;
+mod numbers;
 mod options;
 mod preload;
 mod report;

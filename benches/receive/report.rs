@@ -1,8 +1,7 @@
 //! Numbers to words: medians over rounds, A and B side by side.
 
-use std::time::Duration;
-
 use crate::load::Seen;
+use crate::numbers::{float, median};
 
 /// One round of one server.
 #[derive(Clone, Copy)]
@@ -34,23 +33,6 @@ impl Figures {
         let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure).collect());
         Self { rate: of(|f| f.rate), p50: of(|f| f.p50), p99: of(|f| f.p99), cpu: of(|f| f.cpu) }
     }
-}
-
-/// The middle one; 0 of none.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// Counts stay far below 2^53 here.
-#[expect(clippy::cast_precision_loss, reason = "no count of a benchmark reaches 2^53")]
-pub const fn float(count: u64) -> f64 {
-    count as f64
-}
-
-/// Milliseconds with two digits.
-pub fn millis(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
 /// Titles of [`row`]'s columns.

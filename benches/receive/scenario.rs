@@ -7,7 +7,7 @@ use crate::request::{Kind, Maker};
 use crate::rounds::Rounds;
 use crate::server::Server;
 use crate::setting::Setting;
-use crate::{cpu, disk, preload, single};
+use crate::{config, cpu, disk, preload, single};
 
 /// Connections where a scenario has only one number of them.
 const CONNECTIONS: usize = 64;
@@ -15,12 +15,8 @@ const CONNECTIONS: usize = 64;
 /// Prepares, measures, prints.
 pub fn run(options: &Options) -> Outcome<()> {
     let pinned = cpu::can_pin();
-    let setting = Setting::prepare(options, pinned)?;
-    println!(
-        "one 4 KiB write and fdatasync in {}: {}",
-        setting.dir.display(),
-        report::millis(disk::fsync_time(&setting.dir)?)
-    );
+    let setting = config::prepare(options, pinned)?;
+    disk::report(&setting.dir)?;
     preload::fill(&setting, options)?;
     if pinned {
         cpu::pin_self()?;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::load::{self, Pool};
+use crate::numbers::{float, median, millis};
 use crate::options::Options;
-use crate::report::{self, Figures, float, median, millis};
+use crate::report::{self, Figures};
 use crate::request::{Expected, Kind, Maker};
 use crate::rounds::ECHOED;
 use crate::server::Server;
