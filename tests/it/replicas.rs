@@ -14,7 +14,7 @@ use crate::support::{Daemon, Setup, eventually};
 const REPLICAS: usize = 3;
 /// Connections to each of them.
 const SENDERS: usize = 2;
-const EVENTS: usize = 2000;
+const EVENTS: usize = 5000;
 /// A dead process's claims pass on within the sink's timeout (5 s) plus 30 s; and time to see it.
 const HANDOVER: Duration = Duration::from_secs(50);
 

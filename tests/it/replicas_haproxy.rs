@@ -18,7 +18,7 @@ use crate::support::{Conn, Daemon, Request, Setup, Signer, eventually};
 
 const REPLICAS: usize = 3;
 const SENDERS: usize = 6;
-const EVENTS: usize = 3000;
+const EVENTS: usize = 5000;
 
 /// A running HAProxy; killed when dropped.
 struct Haproxy {
