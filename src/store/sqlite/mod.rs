@@ -54,12 +54,17 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) ->
         Ok::<_, StoreError>((writer, clock))
     };
     let opened = tokio::task::spawn_blocking(start).await;
-    let (writer, clock) =
-        opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+    let (writer, clock) = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
     Ok(assemble(&Arc::new(writer), &Readers::new(path), queued, clock, settings))
 }
 
-fn assemble(writer: &Arc<Writer>, readers: &Readers, queued: Arc<Notify>, clock: StoreClock, settings: &Settings) -> Store {
+fn assemble(
+    writer: &Arc<Writer>,
+    readers: &Readers,
+    queued: Arc<Notify>,
+    clock: StoreClock,
+    settings: &Settings,
+) -> Store {
     let parts = || (Arc::clone(writer), readers.clone());
     let outbox = parts();
     let archive = parts();
@@ -71,14 +76,23 @@ fn assemble(writer: &Arc<Writer>, readers: &Readers, queued: Arc<Notify>, clock:
         inbox: Arc::new(inbox::SqliteInbox(Arc::clone(writer))),
         outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued, clock: clock.clone() }),
         archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1, clock: clock.clone() }),
-        dead_letters: Arc::new(dead_letters::SqliteDeadLetters { writer: dead_letters.0, readers: dead_letters.1, clock: clock.clone() }),
+        dead_letters: Arc::new(dead_letters::SqliteDeadLetters {
+            writer: dead_letters.0,
+            readers: dead_letters.1,
+            clock: clock.clone(),
+        }),
         quarantine: Arc::new(quarantine::SqliteQuarantine {
             writer: quarantine.0,
             readers: quarantine.1,
             bounds: settings.quarantine,
         }),
         audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
-        upkeep: Arc::new(upkeep::SqliteUpkeep { writer: upkeep.0, readers: upkeep.1, clock, retention: settings.retention }),
+        upkeep: Arc::new(upkeep::SqliteUpkeep {
+            writer: upkeep.0,
+            readers: upkeep.1,
+            clock,
+            retention: settings.retention,
+        }),
     }
 }
 
