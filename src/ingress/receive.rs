@@ -80,8 +80,8 @@ impl Receive {
         let (response, outcome, reason) = match self.store(&request, &mut known, &mut quarantine_id).await {
             Ok((response, outcome)) => (response, outcome, (outcome == Outcome::Quarantined).then_some("id_conflict")),
             Err(reject) => {
-                let (head, body, charge) = request.into_parts();
-                self.keeper.offer(&reject, &head, &body, charge);
+                let (head, body) = request.into_parts();
+                self.keeper.offer(&reject, &head, &body);
                 (reject.clone().into_response(), reject.outcome(), Some(reject.reason()))
             }
         };

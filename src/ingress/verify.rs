@@ -34,8 +34,6 @@ pub struct Verified {
     head: Parts,
     payload: Payload,
     key: KeyIndex,
-    // Given back to the budget when the request is answered.
-    charge: Charge,
 }
 
 impl Verified {
@@ -59,8 +57,8 @@ impl Verified {
 
     /// What is left of it once it turned out to be no event.
     #[must_use]
-    pub fn into_parts(self) -> (Parts, Bytes, Charge) {
-        (self.head, self.payload.bytes().clone(), self.charge)
+    pub fn into_parts(self) -> (Parts, Bytes) {
+        (self.head, self.payload.bytes().clone())
     }
 }
 
@@ -149,12 +147,12 @@ impl VerifyLayer {
             Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
             Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
         };
-        let (bytes, payload) = (body.len(), Payload::from(body));
+        let (bytes, payload) = (body.len(), Payload::from(charge.hold(body)));
         let prove = move || match source.scheme.verify(&head, &claims, &payload) {
-            Ok(key) => Ok(Verified { head, payload, key, charge }),
+            Ok(key) => Ok(Verified { head, payload, key }),
             Err(refusal) => {
                 let reject = Reject::from(refusal);
-                keeper.offer(&reject, &head, payload.bytes(), charge);
+                keeper.offer(&reject, &head, payload.bytes());
                 Err(reject)
             }
         };
@@ -170,14 +168,14 @@ impl VerifyLayer {
 
 /// The body of a request that is refused by its head, for the quarantine; `None` where it is not whole at once, too
 /// large for the limit or for the budget. Proves nothing.
-pub(super) async fn glimpse<B>(headers: &HeaderMap, body: B, budget: Arc<BodyBudget>) -> Option<(Bytes, Charge)>
+pub(super) async fn glimpse<B>(headers: &HeaderMap, body: B, budget: Arc<BodyBudget>) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes, Error = BoxError>,
 {
     let declared = declared_length(headers);
     let mut charge = budget.open(declared);
     let body = tokio::time::timeout(GLIMPSE, buffer(body, declared, &mut charge)).await.ok()?.ok()?;
-    Some((body, charge))
+    Some(charge.hold(body))
 }
 
 /// What `Content-Length` says, as a hint for the buffer; never trusted with memory.
@@ -254,7 +252,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_glimpse_is_the_whole_body_or_nothing() {
         let budget = || Arc::new(BodyBudget::new(2500, Arc::new(Metrics::new())));
-        let seen = |body: Option<(Bytes, Charge)>| body.map(|(body, _)| body.len());
+        let seen = |body: Option<Bytes>| body.map(|body| body.len());
         assert_eq!(seen(glimpse(&HeaderMap::new(), frames(&[1000, 500]), budget()).await), Some(1500));
         assert_eq!(seen(glimpse(&HeaderMap::new(), frames(&[1000, 1000, 1000]), budget()).await), None);
         let endless = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, BoxError>>());
