@@ -12,8 +12,11 @@ mod record;
 mod reject;
 mod release;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 mod verify;
+mod waiting;
 mod window;
 
 use std::convert::Infallible;
@@ -53,6 +56,7 @@ pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
 pub use self::source::Source;
+pub use self::waiting::Waiting;
 
 /// What all stacks share. Made once; survives reloads, so that limits hold across them.
 #[derive(Clone)]
@@ -65,6 +69,8 @@ pub struct Shared {
     pub intake: Intake,
     /// Requests in flight.
     pub requests: Arc<Semaphore>,
+    /// Those of them whose body has not arrived yet.
+    pub waiting: Arc<Waiting>,
     /// Bodies in flight.
     pub budget: Arc<BodyBudget>,
     /// From first body byte wanted to last byte read.
@@ -127,6 +133,7 @@ fn stack(
         .layer(VerifyLayer {
             source: source(),
             budget: Arc::clone(&shared.budget),
+            waiting: Arc::clone(&shared.waiting),
             timeout: shared.body_timeout,
             keeper: Arc::clone(&keeper),
         })

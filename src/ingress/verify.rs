@@ -2,7 +2,8 @@
 //!
 //! The only file that can make a [`Verified`], and the only one that buffers a body.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,18 +11,20 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Response, header::CONTENT_LENGTH, request::Parts};
+use http::{HeaderMap, Response, header::CONTENT_LENGTH, header::EXPECT, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError};
 use tower::{BoxError, Layer, Service};
 
 use crate::event::Payload;
 use crate::scheme::KeyIndex;
+use crate::server::client::{ConnectionId, Peer};
 
 use super::load::{BodyBudget, Charge};
 use super::quarantine::Keeper;
-use super::record::Ended;
+use super::record::{Arrival, Ended};
 use super::reject::Reject;
 use super::source::Source;
+use super::waiting::Waiting;
 use super::window::Claimed;
 
 /// Bodies larger than this are hashed off the async workers, so that others are answered meanwhile.
@@ -69,6 +72,8 @@ pub struct VerifyLayer {
     pub source: Arc<Source>,
     /// What all bodies share.
     pub budget: Arc<BodyBudget>,
+    /// How many may wait for their body.
+    pub waiting: Arc<Waiting>,
     /// From first byte wanted to last byte read.
     pub timeout: Duration,
     /// Where what does not verify is kept.
@@ -140,10 +145,11 @@ impl VerifyLayer {
         B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
         let Claimed { head, claims, body } = request;
-        let Self { source, budget, timeout, keeper } = self;
+        let Self { source, budget, waiting, timeout, keeper } = self;
         let declared = declared_length(&head.headers);
         let mut charge = budget.open(declared);
-        let body = match tokio::time::timeout(timeout, buffer(body, declared, &mut charge)).await {
+        let whole = arrival(&head, &waiting, buffer(body, declared, &mut charge));
+        let body = match tokio::time::timeout(timeout, whole).await {
             Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
             Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
         };
@@ -164,6 +170,46 @@ impl VerifyLayer {
         };
         verdict.map_err(|reject| Refused { reject, bytes })
     }
+}
+
+/// Waits for the body that `reading` reads, as long as its client may wait with that many requests. A body that came
+/// along with its head takes no lock.
+async fn arrival<F>(head: &Parts, waiting: &Arc<Waiting>, reading: F) -> Result<Bytes, Reject>
+where
+    F: Future<Output = Result<Bytes, Reject>>,
+{
+    let mut reading = pin!(reading);
+    // Who waits to be asked has sent nothing, and must not be asked for what would be refused.
+    if !head.headers.contains_key(EXPECT)
+        && let Some(read) = at_once(reading.as_mut()).await
+    {
+        return read;
+    }
+    let client = head.extensions.get::<Arrival>().and_then(|arrival| arrival.client.ok());
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.0.to_canonical());
+    let connection = head.extensions.get::<ConnectionId>().copied().filter(|_| client == peer);
+    let mut place = waiting.wait(client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), connection)?;
+    tokio::select! {
+        biased;
+        read = reading => read,
+        () = place.shed() => Err(Reject::Overloaded),
+    }
+}
+
+/// What is ready in the first or the second moment: hyper hands out what it has of an HTTP/1.1 body only after it was
+/// asked for it.
+async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut asked = false;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// The body of a request that is refused by its head, for the quarantine; `None` where it is not whole at once, too

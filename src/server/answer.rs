@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
 use super::activity::{Activity, Flight};
-use super::client::Peer;
+use super::client::{ConnectionId, Peer};
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// An answer's body; as long as it lives, the answer has not been handed over.
@@ -57,9 +57,11 @@ where
 {
     // Its tokens are locked when they are cloned; a request needs only to look.
     let lifecycle = Arc::new(lifecycle);
+    let id = ConnectionId(fastrand::u64(..));
     service_fn(move |mut request: Request<Incoming>| -> Answering {
         let flight = activity.begin();
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(id);
         let version = request.version();
         let answer = service.clone().oneshot(request);
         let lifecycle = Arc::clone(&lifecycle);

@@ -63,3 +63,4 @@ mod smuggling;
 mod store;
 mod support;
 mod tls;
+mod waiting;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::HeaderMap;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -50,6 +51,19 @@ impl Http2 {
                 let _ = stream.send_trailers(trailers);
             }
             read(response).await
+        })
+    }
+
+    /// Sends the heads of `requests` and no body; they are held as long as what this gives.
+    pub fn heads(&mut self, requests: &[Request]) -> Vec<(ResponseFuture, SendStream<Bytes>)> {
+        let send = self.send.clone();
+        self.runtime.block_on(async {
+            let mut open = Vec::new();
+            for request in requests {
+                let mut ready = send.clone().ready().await.unwrap();
+                open.push(ready.send_request(to_http(request), false).unwrap());
+            }
+            open
         })
     }
 
