@@ -29,7 +29,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder};
 use tower_http::limit::RequestBodyLimitLayer;
@@ -187,7 +186,7 @@ impl Ingress {
     }
 }
 
-impl Service<Request<Incoming>> for Ingress {
+impl Service<Request<Body>> for Ingress {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = axum::routing::future::RouteFuture<Infallible>;
@@ -196,7 +195,7 @@ impl Service<Request<Incoming>> for Ingress {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         Router::clone(&self.0.load()).call(request)
     }
 }

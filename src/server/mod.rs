@@ -14,11 +14,16 @@ mod activity;
 mod answer;
 pub mod client;
 mod conn;
+mod frames;
+mod http2;
 pub mod networks;
 mod permits;
 mod proxy_protocol;
 mod socket;
 pub mod tls;
+mod worded;
+
+pub use answer::Unreadable;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +32,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tower::Service;
 
@@ -84,10 +88,7 @@ impl Server {
     /// `Connection: close` and HTTP/2 clients get a GOAWAY after their first request.
     pub async fn serve<S>(self, listener: TcpListener, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         accept::run(self, listener, service).await;
     }

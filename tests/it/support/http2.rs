@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::runtime::Runtime;
 
-use super::daemon::Daemon;
+use super::daemon::{Daemon, PATIENCE};
 use super::wire::{self, Request, Response};
 
 /// An open HTTP/2 connection.
@@ -51,6 +51,22 @@ impl Http2 {
                 let _ = stream.send_trailers(trailers);
             }
             read(response).await
+        })
+    }
+
+    /// Sends a head and, once a 100 has come, the body: the statuses before the answer, and the answer.
+    pub fn ask_when_told(&mut self, request: &Request) -> Result<(Vec<u16>, Response), h2::Error> {
+        let (send, body) = (self.send.clone(), Bytes::copy_from_slice(&request.body));
+        self.runtime.block_on(async {
+            let (mut response, mut stream) = send.ready().await?.send_request(to_http(request), false)?;
+            let mut told = Vec::new();
+            let waiting = std::future::poll_fn(|cx| response.poll_informational(cx));
+            // `None`: the answer itself has come.
+            if let Some(before) = tokio::time::timeout(PATIENCE, waiting).await.expect("an answer of any kind") {
+                told.push(before?.status().as_u16());
+                stream.send_data(body, true)?;
+            }
+            Ok((told, read(response).await?))
         })
     }
 
