@@ -41,7 +41,7 @@ use crate::store::{Inbox, Quarantine};
 
 use self::allow_ip::AllowIp;
 use self::content::Content;
-use self::http_rules::{OnlyPost, WellFormed};
+use self::http_rules::{OnlyPost, Readable, WellFormed};
 use self::load::LoadLayer;
 use self::receive::Receive;
 use self::record::{Ended, RecordLayer};
@@ -86,6 +86,8 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
     let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
     let unknown = ServiceBuilder::new()
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
+        // 400, 414, 431: what stands for a head that could not be read. It has no target, so it ends up here.
+        .layer(ValidateRequestHeaderLayer::custom(Readable))
         .layer(LoadLayer(Arc::clone(&shared.requests)))
         .layer(ValidateRequestHeaderLayer::custom(WellFormed))
         .service_fn(|_: Request<Body>| std::future::ready(Ok::<_, Infallible>(Reject::NotFound.into_response())));

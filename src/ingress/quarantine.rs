@@ -271,7 +271,11 @@ mod tests {
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            intake.keeper(&"a".into(), Family::Hmac).offer(&reject, &head, &charge.hold(Bytes::from_static(&[b'x'; 60])));
+            intake.keeper(&"a".into(), Family::Hmac).offer(
+                &reject,
+                &head,
+                &charge.hold(Bytes::from_static(&[b'x'; 60])),
+            );
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
             if let Ok(first) = waiting.try_recv() {

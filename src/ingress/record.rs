@@ -23,6 +23,7 @@ use tower::{Layer, Service};
 
 use crate::clock::Clock;
 use crate::metrics::SourceMetrics;
+use crate::server::Unreadable;
 use crate::server::client::{self, BadForwarded, Peer};
 use crate::server::networks::Networks;
 use crate::verdict::{Outcome, Verdict};
@@ -170,10 +171,22 @@ where
         let started = Instant::now();
         // Without a peer the server's promise is broken; the unspecified address is on no allowlist but `any`.
         let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer([0, 0, 0, 0].into()));
-        let client = client::client_ip(peer, request.headers(), &self.layer.recorder.trusted);
+        let trusted = &self.layer.recorder.trusted;
+        // Only what no source takes can be one.
+        let unreadable = match self.layer.source {
+            None => request.extensions().get::<Unreadable>().copied(),
+            Some(_) => None,
+        };
+        let client = match unreadable {
+            // What the proxy says of the client cannot be read, either.
+            Some(_) if trusted.contains(peer.0.to_canonical()) => Err(BadForwarded),
+            _ => client::client_ip(peer, request.headers(), trusted),
+        };
         let arrival = Arrival { request_id: request_id(), client };
-        let asked = Some(Asked::of(&request));
-        let entry = Entry { layer: self.layer.clone(), started, peer, arrival: arrival.clone(), asked, written: false };
+        let asked = unreadable.is_none().then(|| Asked::of(&request));
+        let answered = unreadable != Some(Unreadable::Http2);
+        let layer = self.layer.clone();
+        let entry = Entry { layer, started, peer, arrival: arrival.clone(), asked, answered, written: false };
         request.extensions_mut().insert(arrival);
         Recorded { inner: self.inner.call(request), entry }
     }
@@ -242,7 +255,10 @@ struct Entry {
     started: Instant,
     peer: Peer,
     arrival: Arrival,
+    /// `None` where that could not be read.
     asked: Option<Asked>,
+    /// Whether the answer goes out as the stack makes it.
+    answered: bool,
     written: bool,
 }
 
@@ -292,7 +308,7 @@ impl Entry {
             content_type: asked.and_then(Asked::content_type),
             reason: ended.reason,
             quarantine_id: ended.quarantine_id,
-            status: status.map(|status| status.as_u16()),
+            status: status.filter(|_| self.answered).map(|status| status.as_u16()),
             event_id: event_id.as_deref(),
             event_type: kind.as_deref(),
             client_ip: self.arrival.client.ok(),

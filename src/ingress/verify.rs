@@ -3,6 +3,7 @@
 //! The only file that can make a [`Verified`], and the only one that buffers a body.
 
 use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -261,12 +262,18 @@ where
     Ok(if joined.is_empty() { first } else { joined.into() })
 }
 
-/// A body that broke: past the cap, or cut off.
+/// A body that broke: past the cap, framed wrongly, or cut off.
 fn broken(error: &BoxError) -> Reject {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {
             return Reject::PayloadTooLarge;
+        }
+        let wrong = |error: &io::Error| matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData);
+        let chunks = error.downcast_ref().is_some_and(wrong);
+        let stream = error.downcast_ref().is_some_and(h2::Error::is_library);
+        if chunks || stream {
+            return Reject::BadRequest("the body is framed wrongly");
         }
         cause = error.source();
     }

@@ -5,8 +5,8 @@
 //! permits: whoever has sent the body finds the rest. Where all wait, the longest waiting of the client that waits with
 //! most goes. A body that came along with its head never comes by here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -228,7 +228,8 @@ mod tests {
     #[test]
     fn where_all_wait_the_longest_of_the_largest_goes() {
         let waiting = waiting(64);
-        let mut large: Vec<_> = (0..3).flat_map(|n| (0..8).map(move |_| n)).map(|n| (n, waiting.wait(ip(n), None).ok().unwrap())).collect();
+        let mut large: Vec<_> =
+            (0..3).flat_map(|n| (0..8).map(move |_| n)).map(|n| (n, waiting.wait(ip(n), None).ok().unwrap())).collect();
         let mut small: Vec<_> = (10..18).map(|n| waiting.wait(ip(n), None).ok().unwrap()).collect();
         assert!(!large.iter_mut().any(|(_, place)| shed(place)), "half of the permits wait, and no more");
         small.extend((20..23).map(|n| waiting.wait(ip(n), None).ok().unwrap()));

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Request, Setup, Signer, event, eventually, nameless, unique};
+use crate::support::wire::client_config;
+use crate::support::{Conn, Daemon, Request, Setup, Signer, assert_refusal, event, eventually, nameless, unique};
 
 fn cognigy() -> Request {
     Signer::of("cognigy").sign(nameless())
@@ -66,4 +67,125 @@ fn a_conflict_names_its_quarantine_entry() {
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(record["quarantine_id"], listed[0]["id"], "{record} {listed}");
     assert!(record["quarantine_id"].is_i64(), "{record}");
+}
+
+/// The record of `raw`, whose head nobody can read, and the answer to it.
+#[track_caller]
+fn unreadable(daemon: &Daemon, raw: &[u8]) -> (Value, crate::support::Response) {
+    let before = daemon.access().len();
+    let mut answers = daemon.send_raw(raw);
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    let record = eventually("an access record", || daemon.access().get(before).cloned());
+    for unknown in ["method", "path", "content_type", "event_id", "key", "quarantine_id"] {
+        assert_eq!(record.get(unknown), Some(&Value::Null), "{unknown}: {record}");
+    }
+    assert_eq!(record["peer_ip"], "127.0.0.1", "{record}");
+    assert_eq!(record["request_id"].as_str().map(str::len), Some(32), "{record}");
+    assert_eq!(record["outcome"], "refused", "{record}");
+    (record, answers.remove(0))
+}
+
+#[test]
+fn what_the_http_library_refuses_is_counted_recorded_and_answered_like_every_refusal() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let post = |lines: &str| format!("POST /webhook/cognigy HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n");
+    let rows = [
+        (post("Bad Header: x"), 400, "bad_request"),
+        (post(" folded: x"), 400, "bad_request"),
+        (post("Content-Length: +5"), 400, "bad_request"),
+        (post("Content-Length: 5\r\nContent-Length: 6"), 400, "bad_request"),
+        (post("Transfer-Encoding: gzip"), 400, "bad_request"),
+        ("P@ST / HTTP/1.1 x\r\n\r\n".to_owned(), 400, "bad_request"),
+        ("POST / HTTP/9.9\r\n\r\n".to_owned(), 400, "bad_request"),
+        (post(&"x: y\r\n".repeat(101)), 431, "header_fields_too_large"),
+        (post(&format!("x: {}", "y".repeat(150_000))), 431, "header_fields_too_large"),
+        (format!("POST /{} HTTP/1.1\r\nHost: a\r\n\r\n", "y".repeat(66_000)), 414, "uri_too_long"),
+    ];
+    for (raw, status, reason) in rows {
+        let (record, answer) = unreadable(&daemon, raw.as_bytes());
+        assert_refusal(&answer, status, reason);
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+        assert!(answer.header("date").is_some(), "{answer:?}");
+        assert_eq!((&record["status"], &record["reason"]), (&json!(status), &json!(reason)), "{record}");
+    }
+    let scrape = daemon.scrape();
+    assert_eq!(scrape.count("gatepost_requests_total", &[("source", "none"), ("outcome", "refused")]), 10);
+    let bad = [("source", "none"), ("reason", "bad_request")];
+    assert_eq!(scrape.count("gatepost_refusals_total", &bad), 7);
+}
+
+#[test]
+fn a_head_that_cannot_be_read_behind_one_that_can_has_its_own_record() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let good = cognigy().bytes();
+    let answers = daemon.send_raw(&[&good[..], b"P@ST / HTTP/1.1\r\nx y\r\n\r\n", &good].concat());
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 400], "{answers:?}");
+    assert_refusal(&answers[1], 400, "bad_request");
+    let outcomes = eventually("two records", || Some(daemon.access()).filter(|records| records.len() == 2));
+    assert_eq!((&outcomes[0]["outcome"], &outcomes[1]["outcome"]), (&json!("accepted"), &json!("refused")));
+}
+
+#[test]
+fn a_client_behind_a_proxy_that_cannot_be_told_is_null() {
+    let daemon = Setup::new().set("listener", "trusted_proxies", "[\"127.0.0.1\"]").preset("cognigy").start();
+    let raw = b"POST / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nBad Header: x\r\n\r\n";
+    assert_eq!(unreadable(&daemon, raw).0["client_ip"], Value::Null);
+    let daemon = Setup::new().preset("cognigy").start();
+    assert_eq!(unreadable(&daemon, raw).0["client_ip"], "127.0.0.1");
+}
+
+#[test]
+fn a_body_framed_wrongly_is_the_senders_fault() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let chunked = cognigy().without("Content-Length").header("Transfer-Encoding", "chunked");
+    for body in ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}"] {
+        let before = daemon.access().len();
+        let answers = daemon.send_raw(&[&chunked.head()[..], body.as_bytes()].concat());
+        assert_refusal(&answers[0], 400, "bad_request");
+        let record = eventually("an access record", || daemon.access().get(before).cloned());
+        assert_eq!((&record["outcome"], &record["path"]), (&json!("refused"), &json!("/webhook/cognigy")), "{record}");
+    }
+}
+
+/// An HTTP/2 connection by hand: preface and empty SETTINGS have been sent.
+fn http2(daemon: &Daemon) -> Conn {
+    let mut conn = Conn::open(daemon.webhook, client_config(&daemon.ca, &["h2"])).unwrap();
+    conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    conn
+}
+
+/// HEADERS that end headers and stream.
+fn headers(stream: u8, block: &[u8]) -> Vec<u8> {
+    [&[0, 0, u8::try_from(block.len()).unwrap(), 1, 5, 0, 0, 0, stream], block].concat()
+}
+
+#[test]
+fn http_2_spoken_wrongly_is_counted_and_recorded_once_a_connection() {
+    let daemon = Setup::new().preset("cognigy").start();
+    // `:method: GET`, `:scheme: https`, `:path: /`, `:authority: a`, then a header whose name is in upper case.
+    let upper = [&[0x82, 0x87, 0x84, 0x41, 1, b'a'][..], &[0, 1, b'X', 1, b'y']].concat();
+    let no_path = vec![0x82, 0x87, 0x41, 1, b'a'];
+    let broken = vec![0xff; 20];
+    for (n, blocks) in [vec![upper.clone(), no_path.clone(), upper], vec![no_path], vec![broken]].iter().enumerate() {
+        let mut conn = http2(&daemon);
+        for (block, stream) in blocks.iter().zip([1, 3, 5]) {
+            conn.send(&headers(stream, block));
+        }
+        let record = eventually("an access record", || daemon.access().get(n).cloned());
+        assert_eq!((&record["outcome"], &record["reason"]), (&json!("refused"), &json!("bad_request")), "{record}");
+        assert_eq!((&record["status"], &record["path"]), (&Value::Null, &Value::Null), "{record}");
+    }
+    // Not HTTP/2 at all.
+    let mut conn = Conn::open(daemon.webhook, client_config(&daemon.ca, &["h2"])).unwrap();
+    conn.send(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("an access record", || daemon.access().get(3).cloned());
+    // And HTTP/2 where it was not agreed.
+    let mut conn = daemon.connect();
+    conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    eventually("an access record", || daemon.access().get(4).cloned());
+    assert_eq!(daemon.send(&cognigy()).status, 200);
+    eventually("one record each", || (daemon.access().len() == 6).then_some(()));
+    let refused = [("source", "none"), ("outcome", "refused")];
+    assert_eq!(daemon.scrape().count("gatepost_requests_total", &refused), 5);
 }
