@@ -118,19 +118,17 @@ fn compose(response: Response<Body>, bare: &[u8], cx: &mut Context<'_>) -> Optio
 }
 
 fn written(headers: &http::HeaderMap, bare: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut line = |parts: &[&[u8]]| {
-        parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        bytes.extend_from_slice(LINE_END);
-    };
     let lines = || bare.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    lines().take(1).chain(lines().filter(|line| line.starts_with(b"date: "))).for_each(|kept| line(&[kept]));
-    for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH && *name != CONNECTION) {
-        line(&[name.as_ref(), b": ", value.as_bytes()]);
+    let status = lines().take(1);
+    let date = lines().filter(|line| line.starts_with(b"date: "));
+    let mut bytes = Vec::new();
+    for line in status.chain(date) {
+        bytes.extend_from_slice(&[line, LINE_END].concat());
     }
-    line(&[b"content-length: ", text.len().to_string().as_bytes()]);
-    line(&[b"connection: close"]);
-    line(&[]);
+    for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH && *name != CONNECTION) {
+        bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), LINE_END].concat());
+    }
+    bytes.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", text.len()).as_bytes());
     bytes.extend_from_slice(text);
     bytes
 }
