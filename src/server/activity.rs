@@ -211,6 +211,9 @@ mod tests {
     fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {
         let (activity, start) = (Activity::new(HEADER, IDLE), Instant::now());
         activity.opened(multiplexed, start);
+        if multiplexed {
+            activity.framing(false, true, start);
+        }
         (activity, start)
     }
 
@@ -278,6 +281,7 @@ mod tests {
     #[test]
     fn what_an_http_2_client_owes_has_the_header_timeout_from_its_first_byte() {
         let (activity, start) = opened(true);
+        activity.opened(true, start);
         assert_eq!(activity.look(start + HEADER), Look::Overdue, "not even a preface");
         activity.framing(true, false, start + HEADER / 2);
         assert_eq!(activity.look(start + HEADER), Look::Overdue, "half of it");
