@@ -187,7 +187,9 @@ async fn one_client_waits_with_an_eighth_of_the_permits_and_whole_requests_do_no
         held.push(Held::new(&rig, (HERE.0, n, None)).await);
     }
     let ninth = Held::new(&rig, (HERE.0, 9, None)).await;
-    assert_eq!(ninth.refused().await, Some(overloaded()));
+    let eighth = held.pop().unwrap();
+    assert_eq!(eighth.refused().await, Some(overloaded()), "the newest makes way for one that is newer still");
+    held.push(ninth);
     for _ in 0..20 {
         assert_eq!(told(&rig, HERE, 10).await, unavailable(), "its body is here: it does not count");
     }
@@ -202,10 +204,12 @@ async fn one_client_waits_with_an_eighth_of_the_permits_and_whole_requests_do_no
 async fn behind_a_trusted_proxy_its_clients_count() {
     let rig = rig(16, 1024 * KIB);
     let proxy = |client| ([10, 0, 0, 1].into(), 1, Some(client));
-    let one = [Held::new(&rig, proxy("192.0.2.1")).await, Held::new(&rig, proxy("192.0.2.1")).await];
-    assert_eq!(Held::new(&rig, proxy("192.0.2.1")).await.refused().await, Some(overloaded()));
-    assert_eq!(Held::new(&rig, proxy("192.0.2.2")).await.finish().await, unavailable());
-    for one in one {
+    let first = Held::new(&rig, proxy("192.0.2.1")).await;
+    let second = Held::new(&rig, proxy("192.0.2.1")).await;
+    let other = [Held::new(&rig, proxy("192.0.2.2")).await, Held::new(&rig, proxy("192.0.2.2")).await];
+    let third = Held::new(&rig, proxy("192.0.2.1")).await;
+    assert_eq!(second.refused().await, Some(overloaded()), "two are its client's share");
+    for one in [first, third].into_iter().chain(other) {
         assert_eq!(one.finish().await, unavailable());
     }
 }

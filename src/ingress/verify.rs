@@ -25,7 +25,7 @@ use super::quarantine::Keeper;
 use super::record::{Arrival, Ended};
 use super::reject::Reject;
 use super::source::Source;
-use super::waiting::Waiting;
+use super::waiting::{Coming, Waiting};
 use super::window::Claimed;
 
 /// Bodies larger than this are hashed off the async workers, so that others are answered meanwhile.
@@ -181,7 +181,8 @@ where
 {
     let mut reading = pin!(reading);
     // Who waits to be asked has sent nothing, and must not be asked for what would be refused.
-    if !head.headers.contains_key(EXPECT)
+    let coming = if head.headers.contains_key(EXPECT) { Coming::WhenAsked } else { Coming::ByItself };
+    if coming == Coming::ByItself
         && let Some(read) = at_once(reading.as_mut()).await
     {
         return read;
@@ -189,7 +190,8 @@ where
     let client = head.extensions.get::<Arrival>().and_then(|arrival| arrival.client.ok());
     let peer = head.extensions.get::<Peer>().map(|peer| peer.0.to_canonical());
     let connection = head.extensions.get::<ConnectionId>().copied().filter(|_| client == peer);
-    let mut place = waiting.wait(client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), connection)?;
+    let client = client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let mut place = waiting.wait(client, connection, coming)?;
     tokio::select! {
         biased;
         read = reading => read,
