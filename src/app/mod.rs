@@ -7,6 +7,7 @@ mod descriptors;
 mod reload;
 mod run;
 mod signals;
+mod skew;
 mod upkeep;
 
 use std::io;
