@@ -29,6 +29,9 @@ fn request(body: &[u8]) -> Request {
     Request::post("/own").header("Content-Type", "application/json").body(body)
 }
 
+/// What a MAC becomes in the headers of a request.
+type Headers<'a> = dyn Fn(&[u8]) -> Vec<(&'static str, String)> + 'a;
+
 /// A fresh body sent with the headers that `with` makes of its MAC.
 fn sent(daemon: &Daemon, key: &[u8], with: impl Fn(&[u8]) -> Vec<(&'static str, String)>) -> Response {
     let body = nameless();
@@ -108,7 +111,7 @@ fn lists_may_be_separated_by_semicolons() {
 #[test]
 fn a_signature_may_stand_in_one_of_several_headers() {
     let daemon = setup("signature_header = [\"X-Sig\", \"X-Hub-Signature-256\"]").start();
-    let both = |one: &dyn Fn(&[u8]) -> Vec<(&'static str, String)>| sent(&daemon, SECRET.as_bytes(), one);
+    let both = |one: &Headers<'_>| sent(&daemon, SECRET.as_bytes(), one);
     let (good, bad) = (|mac: &[u8]| hex::encode(mac), "0".repeat(64));
     assert_eq!(both(&|mac| vec![("X-Sig", good(mac))]).status, 200);
     assert_eq!(both(&|mac| vec![("X-Hub-Signature-256", good(mac))]).status, 200);

@@ -184,10 +184,9 @@ fn a_label_names_a_key_wherever_it_is_shown() {
     assert!(line.contains("variable IT_NEW, key summer-2026"), "{line}");
     assert!(line.contains(&format!("variable IT_OLD, key {}", fingerprint(OLD))), "{line}");
 
-    let label = format!(
-        "region = \"eu-west-1\"\nkeys = [{{ access_key_id = \"AKIDEXAMPLE\", secret = {{ env = \"IT_CXONE\", label = \"partner\" }} }}]"
-    );
-    let setup = Setup::new().env("IT_CXONE", &secret_of("cxone")).source("cxone", "cxone", &label);
+    let label = "region = \"eu-west-1\"\n\
+        keys = [{ access_key_id = \"AKIDEXAMPLE\", secret = { env = \"IT_CXONE\", label = \"partner\" } }]";
+    let setup = Setup::new().env("IT_CXONE", &secret_of("cxone")).source("cxone", "cxone", label);
     let daemon = setup.start();
     let id = unique();
     accepted(&daemon.send(&Signer::of("cxone").sign(event(&id))));

@@ -283,13 +283,7 @@ fn unavailable(error: &StoreError) -> StoreError {
 
 /// One transaction, sent in one go: lock, insert, wake-up, commit. Returns the keys that are new.
 pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<EventKey>, StoreError> {
-    let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
-    let beside = batch.iter().any(|one| !one.twins.is_empty());
-    let lock_bodies = if beside { Some(session.prepared(LOCK_BODIES).await?) } else { None };
-    let insert = session.prepared(if beside { INSERT_BESIDE } else { INSERT }).await?;
     let twins: Vec<Vec<u8>> = batch.iter().map(|one| one.twins.iter().flat_map(|key| key.0).collect()).collect();
-    let bucket = |one: &&&Offer| i32::from(one.event.payload.digest().0[0] % BUCKETS);
-    let buckets: Vec<i32> = batch.iter().filter(|one| !one.twins.is_empty()).map(|one| bucket(&one)).collect();
     let column = |read: fn(&Event) -> &str| batch.iter().map(|one| text(read(&one.event))).collect::<Vec<_>>();
     let keys: Vec<&[u8]> = batch.iter().map(|one| &one.key.0[..]).collect();
     let (sources, ids) = (column(|event| event.source.as_str()), column(|event| event.id.as_str()));
@@ -304,10 +298,6 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
     let delivered: Vec<&[u8]> = deliveries().map(|(one, ..)| &one.key.0[..]).collect();
     let sinks: Vec<&str> = deliveries().map(|(_, sink, _)| sink.as_str()).collect();
     let due: Vec<i64> = deliveries().map(|(.., at)| at).collect();
-    let wake_up = if sinks.is_empty() { "COMMIT" } else { "NOTIFY gatepost_queued; COMMIT" };
-    let client = session.client();
-    let generations: Values<'_> = &[&GENERATIONS];
-    let bodies_to_lock: Values<'_> = &[&BODIES, &buckets];
     let values: [&(dyn ToSql + Sync); 15] = [
         &keys,
         &sources,
@@ -325,7 +315,31 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
         &due,
         &twins,
     ];
-    let values = if beside { &values[..] } else { &values[..14] };
+    transact(session, &buckets(batch), &values, !sinks.is_empty()).await
+}
+
+/// The locks that the events of `batch` take which have twins.
+fn buckets(batch: &[&Offer]) -> Vec<i32> {
+    let with_twins = batch.iter().filter(|one| !one.twins.is_empty());
+    with_twins.map(|one| i32::from(one.event.payload.digest().0[0] % BUCKETS)).collect()
+}
+
+/// The transaction of [`insert`]; `values` end with the twins, which are left out where there are none.
+async fn transact(
+    session: &Session,
+    buckets: &[i32],
+    values: &[&(dyn ToSql + Sync)],
+    wakes: bool,
+) -> Result<HashSet<EventKey>, StoreError> {
+    let beside = !buckets.is_empty();
+    let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
+    let lock_bodies = if beside { Some(session.prepared(LOCK_BODIES).await?) } else { None };
+    let insert = session.prepared(if beside { INSERT_BESIDE } else { INSERT }).await?;
+    let values = if beside { values } else { values.split_last().map_or(values, |(_, others)| others) };
+    let wake_up = if wakes { "NOTIFY gatepost_queued; COMMIT" } else { "COMMIT" };
+    let client = session.client();
+    let generations: Values<'_> = &[&GENERATIONS];
+    let bodies: Values<'_> = &[&BODIES, &buckets];
     // Polled in this order, they leave in this order without waiting for each other's answers.
     let (begun, locked, alone, inserted, committed) = tokio::join!(
         biased;
@@ -333,7 +347,7 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
         client.query(&lock, generations),
         async {
             match &lock_bodies {
-                Some(lock) => client.query(lock, bodies_to_lock).await,
+                Some(lock) => client.query(lock, bodies).await,
                 None => Ok(Vec::new()),
             }
         },
