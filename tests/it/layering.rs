@@ -11,6 +11,7 @@ const STRATA: [(&str, u8); 23] = [
     ("file", 0),
     ("clock", 0),
     ("backoff", 0),
+    ("escape", 0),
     ("fault", 0),
     ("verdict", 0),
     ("telemetry", 1),
