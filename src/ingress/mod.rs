@@ -15,6 +15,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod text;
+mod twins;
 mod verify;
 mod waiting;
 mod window;
@@ -83,7 +84,8 @@ pub struct Shared {
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
 pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
     let lifecycle = shared.lifecycle.clone();
-    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
+    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())))
+        .layer(ValidateRequestHeaderLayer::custom(WellFormed));
     let unknown = ServiceBuilder::new()
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
         // 400, 414, 431: what stands for a head that could not be read. It has no target, so it ends up here.

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{BootClock, Clock};
-use crate::event::{Event, EventId, Name};
+use crate::event::{Event, EventId, EventKey, Name};
 use crate::metrics::Metrics;
 
 pub use crate::store::migration::{Report, migrate};
@@ -123,7 +123,12 @@ pub trait Inbox: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the commit failed: nothing was accepted.
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError>;
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+        self.insert_beside(event, &[], sinks).await
+    }
+
+    /// The same, and a duplicate too where the body of `event` is stored already under one of the keys `twins`.
+    async fn insert_beside(&self, event: Event, twins: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError>;
 }
 
 /// What became of an inserted event.

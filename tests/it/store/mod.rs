@@ -163,6 +163,8 @@ on_every_store! {
     intake::an_event_is_accepted_once_and_read_back_whole,
     intake::the_same_id_with_another_body_is_a_conflict,
     intake::two_sources_never_share_an_id,
+    intake::one_body_counts_once_among_twins,
+    intake::of_twins_at_once_exactly_one_is_accepted,
     intake::of_two_hundred_at_once_exactly_one_is_accepted,
     intake::many_events_at_once_are_all_kept,
     intake::everything_is_there_after_reopening,
