@@ -76,6 +76,9 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The file holds something of another program's.
+    #[error("{0}")]
+    Foreign(String),
     /// It cannot be reached, written or committed to now; nothing of the call took effect.
     #[error("store unavailable: {0}")]
     Unavailable(String),

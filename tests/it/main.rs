@@ -35,6 +35,7 @@ mod layering;
 mod lifecycle;
 mod limits;
 mod logs;
+mod lost_files;
 mod metrics;
 mod order;
 mod quarantine;

@@ -1,15 +1,17 @@
 //! Reads a SQLite store in order, for its migration to another; changes nothing but an outdated schema.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
 use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP};
-use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::file;
+use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, time};
-use crate::store::sqlite::schema::{self, SINKS};
-use crate::store::sqlite::{quarantine, transaction};
+use crate::store::sqlite::schema::SINKS;
+use crate::store::sqlite::{foreign, quarantine, transaction};
 use crate::store::{Quarantined, StoreError};
 
 /// A store being read.
@@ -19,10 +21,9 @@ impl Export {
     /// Opens the existing store at `sqlite:PATH`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let path = file::path(url)?;
-        let known = path.clone();
-        let checked = tokio::task::spawn_blocking(move || check(&known)).await;
-        checked.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-        Ok(Self(Readers::new(path)))
+        let opened = tokio::task::spawn_blocking(move || open(path)).await;
+        let place = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+        Ok(Self(Readers::new(Arc::new(place))))
     }
 
     /// Which store this is: a number given when it was made.
@@ -52,8 +53,9 @@ impl Export {
     }
 }
 
-fn check(path: &Path) -> Result<(), StoreError> {
-    schema::migrate(&mut file::connect(path, Role::Writer)?)
+fn open(path: PathBuf) -> Result<Place, StoreError> {
+    foreign::refuse(&path)?;
+    Place::open(path)
 }
 
 fn events(conn: &Connection, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {

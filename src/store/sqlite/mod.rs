@@ -10,9 +10,11 @@ mod checkpoint;
 mod dead_letters;
 pub mod export;
 mod file;
+mod foreign;
 mod ids;
 mod inbox;
 mod outbox;
+mod place;
 mod quarantine;
 mod readers;
 mod rows;
@@ -29,6 +31,7 @@ use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
 use crate::store::sqlite::file::Role;
+use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
 use crate::store::{Settings, Store, StoreError};
@@ -41,16 +44,18 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, S
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
     let notify = Arc::clone(&queued);
-    let file = path.clone();
     let start = move || {
-        file::create(&file)?;
-        let mut conn = file::connect(&file, Role::Writer)?;
-        schema::migrate(&mut conn)?;
-        Writer::start(file, conn, metrics, notify)
+        foreign::refuse(&path)?;
+        if file::create(&path, &mut file::sync)? {
+            tracing::info!(path = %path.display(), "made a new, empty store");
+        }
+        let place = Arc::new(Place::open(path)?);
+        let conn = place.connect(Role::Writer)?;
+        Ok::<_, StoreError>((Writer::start(Arc::clone(&place), conn, metrics, notify)?, place))
     };
     let opened = tokio::task::spawn_blocking(start).await;
-    let writer = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(&Arc::new(writer), &Readers::new(path), queued, settings))
+    let (writer, place) = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+    Ok(assemble(&Arc::new(writer), &Readers::new(place), queued, settings))
 }
 
 fn assemble(writer: &Arc<Writer>, readers: &Readers, queued: Arc<Notify>, settings: &Settings) -> Store {

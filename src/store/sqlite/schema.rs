@@ -7,6 +7,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::StoreError;
+use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
 pub const VERSION: i64 = 1;
@@ -76,6 +77,7 @@ pub fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     for step in STEPS.iter().skip(from) {
         tx.execute_batch(step)?;
     }
+    tx.pragma_update(None, "application_id", foreign::OURS)?;
     tx.pragma_update(None, "user_version", VERSION)?;
     Ok(tx.commit()?)
 }

@@ -7,6 +7,7 @@ mod intake;
 mod postgres;
 pub mod postgres_server;
 mod sqlite;
+mod sqlite_files;
 mod upkeep;
 mod waiting_rooms;
 
