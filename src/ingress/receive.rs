@@ -142,12 +142,17 @@ impl Receive {
         }
     }
 
-    /// Keeps the second body of a known id where an operator can look at it.
+    /// Keeps the second body of a known id where an operator can look at it: each once, and at a bounded rate.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<(), Reject> {
         let body = request.payload().bytes().clone();
         let source = (&self.source.config.name, self.source.config.scheme.family);
         let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
         entry.event_id = Some(fields.id.clone());
+        // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
+        let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
+        if known.is_some() || !self.keeper.may_keep(quarantine::ID_CONFLICT) {
+            return Ok(());
+        }
         self.quarantine.put(entry).await.map(drop).map_err(|error| unavailable(&error))
     }
 }

@@ -308,7 +308,8 @@ pub trait DeadLetters: Send + Sync {
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
 }
 
-/// How large the quarantine may grow; the oldest go first.
+/// How large the quarantine may grow. The oldest go first, of the source and reason that hold the most: one kind of
+/// request, however many there are, does not push out all others.
 #[derive(Clone, Copy, Debug)]
 pub struct QuarantineBounds {
     /// Entries.
@@ -347,6 +348,8 @@ pub struct Quarantined {
 pub trait Quarantine: Send + Sync {
     /// Keeps `entry` within the bounds; returns its id.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError>;
+    /// The entry that is kept already for the same source, reason, event id and body as `entry`, which names an event.
+    async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError>;
     /// Entries that match (source, since, until, limit; `error` is the reason), newest first, without bodies.
     async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError>;
     /// One entry, with its body.

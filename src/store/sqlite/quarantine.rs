@@ -1,11 +1,12 @@
-//! Refused requests, bounded in entries and bytes; the oldest make room.
+//! Refused requests, bounded in entries and bytes; the oldest of the kind that holds most make room.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
+use crate::event::EventId;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{event_id, limit, micros, time, unsigned};
 use crate::store::sqlite::transaction::{self, Tx};
@@ -13,7 +14,8 @@ use crate::store::sqlite::writer::Writer;
 use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
-const BYTES: &str = "length(body) + length(CAST(headers AS BLOB))";
+/// What each source and reason holds, and its oldest entry; answered by an index alone.
+const SHARES: &str = "SELECT count(*) AS entries, sum(bytes), min(id) FROM quarantine GROUP BY source, reason";
 
 /// The quarantine of a SQLite store.
 pub struct SqliteQuarantine {
@@ -35,6 +37,11 @@ impl Quarantine for SqliteQuarantine {
             return Ok(0);
         }
         self.writer.call(move |tx| put(tx, &entry, bounds)).await
+    }
+
+    async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError> {
+        let entry = entry.clone();
+        self.readers.read(move |conn| same(conn, &entry)).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
@@ -97,9 +104,17 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
     (parts.join(" AND "), values)
 }
 
+fn same(conn: &Connection, entry: &Quarantined) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id FROM quarantine WHERE source = ?1 AND event_id = ?2 AND reason = ?3 AND body = ?4 LIMIT 1";
+    let event = entry.event_id.as_ref().map(EventId::as_str);
+    let values = params![entry.source.as_str(), event, entry.reason, &entry.body[..]];
+    Ok(conn.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?)
+}
+
 fn put(tx: &Tx<'_>, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64, StoreError> {
     let sql = "INSERT INTO quarantine (source, reason, received_at, request_id, client_ip, target, headers, event_id,
-               body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               body, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
     tx.conn.prepare_cached(sql)?.execute(params![
         entry.source.as_str(),
         entry.reason,
@@ -108,28 +123,33 @@ fn put(tx: &Tx<'_>, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64
         entry.client_ip.map(|ip| ip.to_string()),
         entry.target,
         entry.headers,
-        entry.event_id.as_ref().map(crate::event::EventId::as_str),
+        entry.event_id.as_ref().map(EventId::as_str),
         &entry.body[..],
+        bytes,
     ])?;
     let id = tx.conn.last_insert_rowid();
-    let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
     grow(tx, 1, bytes)?;
-    while unsigned(tx.counter("quarantine_entries")?) > bounds.max_entries
-        || unsigned(tx.counter("quarantine_bytes")?) > bounds.max_bytes
-    {
-        let oldest: Option<i64> =
-            tx.conn.prepare_cached("SELECT min(id) FROM quarantine")?.query_row([], |row| row.get(0))?;
+    loop {
+        let most = if unsigned(tx.counter("quarantine_bytes")?) > bounds.max_bytes {
+            "sum(bytes)"
+        } else if unsigned(tx.counter("quarantine_entries")?) > bounds.max_entries {
+            "entries"
+        } else {
+            break;
+        };
+        // Never the new one itself, which is looked for.
+        let sql = format!("{SHARES} HAVING min(id) < ?1 ORDER BY {most} DESC, min(id) LIMIT 1");
+        let oldest: Option<i64> = tx.conn.prepare_cached(&sql)?.query_row([id], |row| row.get(2)).optional()?;
         match oldest {
-            Some(oldest) if oldest < id => remove(tx, oldest)?,
-            _ => break,
+            Some(oldest) => remove(tx, oldest)?,
+            None => break,
         };
     }
     Ok(id)
 }
 
 fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
-    let sql = format!("DELETE FROM quarantine WHERE id = ?1 RETURNING {BYTES}");
-    let mut sql = tx.conn.prepare_cached(&sql)?;
+    let mut sql = tx.conn.prepare_cached("DELETE FROM quarantine WHERE id = ?1 RETURNING bytes")?;
     let mut rows = sql.query([id])?;
     let Some(row) = rows.next()? else { return Ok(false) };
     let bytes: i64 = row.get(0)?;

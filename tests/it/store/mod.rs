@@ -132,6 +132,8 @@ on_every_store! {
     deliveries::queued_is_notified_after_the_commit,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
+    waiting_rooms::quarantine_takes_from_who_holds_most,
+    waiting_rooms::quarantine_knows_what_it_has,
     waiting_rooms::quarantine_filters_and_removes,
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,
