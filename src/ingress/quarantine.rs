@@ -220,7 +220,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::metrics::Metrics;
-    use crate::store::{Filter, StoreError};
+    use crate::store::{Cursor, Filter, Page, StoreError};
 
     use super::super::load::BodyBudget;
     use super::*;
@@ -263,8 +263,8 @@ mod tests {
             entries.push(entry);
             if entries.len() == 1 { Err(StoreError::Unavailable("full".into())) } else { Ok(1) }
         }
-        async fn list(&self, _: &Filter) -> Result<Vec<Quarantined>, StoreError> {
-            Ok(Vec::new())
+        async fn page(&self, _: &Filter, _: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+            Ok(Page { rows: Vec::new(), next: None })
         }
         async fn same(&self, _: &Quarantined) -> Result<Option<i64>, StoreError> {
             Ok(None)

@@ -3,11 +3,12 @@
 //! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
 //! of it. All methods may be called while other processes use the same store.
 
+mod listing;
 mod migration;
 mod postgres;
+mod quarantine;
 mod sqlite;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ use tokio::sync::Notify;
 use crate::event::{Event, EventId, Name};
 use crate::metrics::Metrics;
 
+pub use crate::store::listing::{Cursor, Page, Pager};
 pub use crate::store::migration::{Report, migrate};
+pub use crate::store::quarantine::{Quarantine, QuarantineBounds, Quarantined};
 
 /// An open store, taken apart into what each consumer may do with it.
 #[derive(Clone)]
@@ -278,8 +281,17 @@ pub struct EventRef {
 /// What was accepted.
 #[async_trait]
 pub trait Archive: Send + Sync {
-    /// Events that match, newest first, without bodies.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError>;
+    /// Some of the events that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError>;
+    /// All of them at once, in memory.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+        let (mut pager, mut found) = (Pager::new(filter), Vec::new());
+        while let Some((filter, from)) = pager.next() {
+            let page = self.page(filter, from).await?;
+            found.extend(pager.take(page));
+        }
+        Ok(found)
+    }
     /// The events that `event` names, with bodies; several only when the source is not named.
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
     /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many.
@@ -306,64 +318,14 @@ pub struct DeadLetter {
 /// Deliveries that ran out of attempts. `ids` empty means: all that match the filter.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Dead letters that match, newest first; with bodies when `bodies`.
+    /// Some of the dead letters that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError>;
+    /// Dead letters that match, newest first, all at once; with bodies when `bodies`.
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
     /// Queues them again from attempt 0; returns how many. Repeating it does nothing more.
     async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError>;
     /// Gives them up for good; returns how many.
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
-}
-
-/// How large the quarantine may grow. The oldest go first, of the source and reason that hold the most: one kind of
-/// request, however many there are, does not push out all others.
-#[derive(Clone, Copy, Debug)]
-pub struct QuarantineBounds {
-    /// Entries.
-    pub max_entries: u64,
-    /// Bytes of bodies and headers together.
-    pub max_bytes: u64,
-}
-
-/// A refused request, kept for inspection.
-#[derive(Clone, Debug)]
-pub struct Quarantined {
-    /// 0 until stored.
-    pub id: i64,
-    /// The source it was sent to.
-    pub source: Name,
-    /// Why it was refused: one of the fixed reasons, or `id_conflict`.
-    pub reason: String,
-    /// When.
-    pub received_at: Timestamp,
-    /// The request, as in the access record.
-    pub request_id: String,
-    /// From where.
-    pub client_ip: Option<IpAddr>,
-    /// Method and target as received.
-    pub target: String,
-    /// Header lines as received, credentials redacted to what `explain` needs; JSON array of pairs.
-    pub headers: String,
-    /// The event id, where it was verified (`id_conflict`).
-    pub event_id: Option<EventId>,
-    /// The body as received.
-    pub body: bytes::Bytes,
-}
-
-/// Refused requests.
-#[async_trait]
-pub trait Quarantine: Send + Sync {
-    /// Keeps `entry` within the bounds; returns its id.
-    async fn put(&self, entry: Quarantined) -> Result<i64, StoreError>;
-    /// The entry that is kept already for the same source, reason, event id and body as `entry`, which names an event.
-    async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError>;
-    /// Entries that match (source, since, until, limit; `error` is the reason), newest first, without bodies.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError>;
-    /// One entry, with its body.
-    async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError>;
-    /// Removes entries; returns how many were there.
-    async fn remove(&self, ids: &[i64]) -> Result<u64, StoreError>;
-    /// How many there are.
-    async fn count(&self) -> Result<u64, StoreError>;
 }
 
 /// One record of the audit queue.

@@ -11,6 +11,7 @@ mod admin;
 mod answers;
 mod cli;
 mod cli_dev;
+mod cli_listings;
 mod config;
 mod crash;
 mod deploy;

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, micros, time};
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
@@ -37,17 +37,22 @@ pub struct PostgresDeadLetters {
 
 #[async_trait]
 impl DeadLetters for PostgresDeadLetters {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let wanted = listing::rows(filter);
+        let mut conditions = Conditions::dead(&[], filter);
+        if let Some(Cursor(died, id)) = from {
+            conditions.after("d.due_at", died, "d.id", id);
+        }
+        let rows = self.letters(conditions, Some(wanted), false).await?;
+        let letter = |row| {
+            let letter = dead_letter(row)?;
+            Ok((Cursor(row.try_get(EVENT_COLUMNS + 4)?, letter.id.0), letter))
+        };
+        Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
+    }
+
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut conditions = Conditions::dead(ids, filter);
-        let count = conditions.parameter(limit(filter.limit));
-        let body = if bodies { "e.body" } else { "NULL::bytea" };
-        let sql = format!(
-            "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
-             FROM gatepost_deliveries d JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
-             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
-            conditions.sql()
-        );
-        self.select(&sql, &conditions).await?.iter().map(dead_letter).collect()
+        self.letters(Conditions::dead(ids, filter), filter.limit, bodies).await?.iter().map(dead_letter).collect()
     }
 
     async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
@@ -69,6 +74,23 @@ impl DeadLetters for PostgresDeadLetters {
 }
 
 impl PostgresDeadLetters {
+    async fn letters(
+        &self,
+        mut conditions: Conditions,
+        most: Option<u64>,
+        bodies: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        let count = conditions.parameter(limit(most));
+        let body = if bodies { "e.body" } else { "NULL::bytea" };
+        let sql = format!(
+            "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
+             FROM gatepost_deliveries d JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
+             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            conditions.sql()
+        );
+        self.select(&sql, &conditions).await
+    }
+
     async fn matching(&self, ids: &[DeliveryId], filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let mut conditions = Conditions::dead(ids, filter);
         let count = conditions.parameter(limit(filter.limit));

@@ -9,7 +9,7 @@ use crate::store::postgres::rows::{event_id, limit, micros, text, time, unsigned
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, Session, Values, within};
-use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError};
+use crate::store::{Cursor, Filter, Page, Quarantine, QuarantineBounds, Quarantined, StoreError, listing};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 
@@ -30,7 +30,7 @@ DELETE FROM gatepost_quarantine WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER (ORDER BY id) AS entries, sum(bytes) OVER (ORDER BY id) - bytes AS before
         FROM gatepost_quarantine WHERE source = $1 AND reason = $2 AND id <> $3
-    ) AS kind WHERE entries <= greatest($4, 1) OR before < $5::bigint)";
+    ) AS kind WHERE entries <= greatest($4::bigint, 1) OR before < $5::bigint)";
 
 /// The quarantine of a PostgreSQL store.
 pub struct PostgresQuarantine {
@@ -59,20 +59,26 @@ impl Quarantine for PostgresQuarantine {
         Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        let wanted = listing::rows(filter);
         let mut conditions = Conditions::quarantine(filter);
-        let count = conditions.parameter(limit(filter.limit));
+        if let Some(Cursor(id, _)) = from {
+            conditions.add("id < ?", id);
+        }
+        let count = conditions.parameter(limit(Some(wanted)));
         let condition = conditions.sql();
         let sql = format!(
             "SELECT {COLUMNS}, ''::bytea FROM gatepost_quarantine WHERE {condition} ORDER BY id DESC LIMIT {count}"
         );
-        within(async {
+        let rows = within(async {
             let lent = self.pool.lend().await?;
             let rows = lent.session.client().query(&sql, &conditions.values()).await?;
             lent.done();
-            rows.iter().map(entry).collect()
+            Ok(rows)
         })
-        .await
+        .await?;
+        let entries = rows.iter().map(|row| entry(row).map(|entry| (Cursor(entry.id, 0), entry)));
+        Ok(Page::of(entries.collect::<Result<_, _>>()?, wanted))
     }
 
     async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError> {

@@ -14,7 +14,7 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
 const STEP: usize = 500;
@@ -29,9 +29,17 @@ pub struct SqliteDeadLetters {
 
 #[async_trait]
 impl DeadLetters for SqliteDeadLetters {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let filter = Filter { limit: Some(listing::rows(filter)), ..filter.clone() };
+        self.readers
+            .read(move |conn| Ok(Page::of(select(conn, &[], &filter, from, false)?, listing::rows(&filter))))
+            .await
+    }
+
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
         let (ids, filter) = (numbers(ids), filter.clone());
-        self.readers.read(move |conn| list(conn, &ids, &filter, bodies)).await
+        let found = self.readers.read(move |conn| select(conn, &ids, &filter, None, bodies)).await?;
+        Ok(found.into_iter().map(|(_, letter)| letter).collect())
     }
 
     async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
@@ -95,9 +103,19 @@ fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn list(conn: &Connection, ids: &[i64], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+/// Dead letters after `from`, newest first, each with the cursor that goes on after it.
+fn select(
+    conn: &Connection,
+    ids: &[i64],
+    filter: &Filter,
+    from: Option<Cursor>,
+    bodies: bool,
+) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    if let Some(Cursor(died, id)) = from {
+        conditions.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
+    }
     conditions.values.push(limit(filter.limit).into());
     let body = if bodies { "e.body" } else { "x''" };
     let sql = format!(
@@ -110,14 +128,16 @@ fn list(conn: &Connection, ids: &[i64], filter: &Filter, bodies: bool) -> Result
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(DeadLetter {
+        let (id, died) = (row.get(EVENT_COLUMNS + 1)?, row.get(EVENT_COLUMNS + 4)?);
+        let letter = DeadLetter {
             event: sources.event(row, 0, row.get(EVENT_COLUMNS)?)?,
-            id: DeliveryId(row.get(EVENT_COLUMNS + 1)?),
+            id: DeliveryId(id),
             sink: sinks.get(row.get(EVENT_COLUMNS + 2)?)?,
             attempts: row.get(EVENT_COLUMNS + 3)?,
-            died_at: time(row.get(EVENT_COLUMNS + 4)?)?,
+            died_at: time(died)?,
             error: row.get::<_, Option<String>>(EVENT_COLUMNS + 5)?.unwrap_or_default(),
-        });
+        };
+        found.push((Cursor(died, id), letter));
     }
     Ok(found)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP};
+use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP, STEP_BYTES};
 use crate::store::sqlite::file;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
@@ -38,7 +38,7 @@ impl Export {
 
     /// The next quarantine entries after `after`.
     pub async fn quarantine(&self, after: i64) -> Result<Vec<Quarantined>, StoreError> {
-        self.0.read(move |conn| quarantine::after(conn, after, STEP)).await
+        self.0.read(move |conn| quarantine::after(conn, after, STEP, STEP_BYTES)).await
     }
 
     /// The next audit records after `after`.
@@ -63,10 +63,13 @@ fn events(conn: &Connection, after: i64) -> Result<(i64, Vec<Moved>), StoreError
     let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([after, STEP])?;
-    let (mut last, mut found) = (after, Vec::new());
-    while let Some(row) = rows.next()? {
+    let (mut last, mut found, mut bytes) = (after, Vec::new(), 0);
+    while bytes < STEP_BYTES
+        && let Some(row) = rows.next()?
+    {
         last = row.get(EVENT_COLUMNS + 1)?;
         let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
+        bytes += event.payload.bytes().len();
         found.push(Moved { event, deliveries: deliveries(conn, &sinks, last)? });
     }
     Ok((last, found))

@@ -11,7 +11,7 @@ use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{event_id, limit, micros, time, unsigned};
 use crate::store::sqlite::transaction::{self, Tx};
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError};
+use crate::store::{Cursor, Filter, Page, Quarantine, QuarantineBounds, Quarantined, StoreError, listing};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 /// What each source and reason holds, and its oldest entry; answered by an index alone.
@@ -44,19 +44,21 @@ impl Quarantine for SqliteQuarantine {
         self.readers.read(move |conn| same(conn, &entry)).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
-        let filter = filter.clone();
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        let (filter, wanted) = (filter.clone(), listing::rows(filter));
         self.readers
             .read(move |conn| {
-                let (condition, values) = condition(&filter);
+                let (condition, mut values) = condition(&filter, from);
+                values.push(limit(Some(wanted)).into());
                 let sql = format!("SELECT {COLUMNS}, x'' FROM quarantine WHERE {condition} ORDER BY id DESC LIMIT ?");
                 let mut sql = conn.prepare_cached(&sql)?;
                 let mut rows = sql.query(params_from_iter(values))?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    found.push(entry(row)?);
+                    let entry = entry(row)?;
+                    found.push((Cursor(entry.id, 0), entry));
                 }
-                Ok(found)
+                Ok(Page::of(found, wanted))
             })
             .await
     }
@@ -81,7 +83,7 @@ impl Quarantine for SqliteQuarantine {
     }
 }
 
-fn condition(filter: &Filter) -> (String, Vec<Value>) {
+fn condition(filter: &Filter, from: Option<Cursor>) -> (String, Vec<Value>) {
     let mut parts = vec!["1"];
     let mut values = Vec::new();
     let mut add = |part, value: Value| {
@@ -100,7 +102,9 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(until) = filter.until {
         add("received_at < ?", micros(until).into());
     }
-    values.push(limit(filter.limit).into());
+    if let Some(Cursor(id, _)) = from {
+        add("id < ?", id.into());
+    }
     (parts.join(" AND "), values)
 }
 
@@ -164,14 +168,18 @@ fn grow(tx: &Tx<'_>, entries: i64, bytes: i64) -> Result<(), StoreError> {
     tx.set_counter("quarantine_bytes", tx.counter("quarantine_bytes")? + bytes)
 }
 
-/// The next entries after `id`, oldest first, with bodies.
-pub fn after(conn: &Connection, id: i64, count: i64) -> Result<Vec<Quarantined>, StoreError> {
+/// The next entries after `id`, oldest first, with bodies: at most `count`, and no more once they have `bytes`.
+pub fn after(conn: &Connection, id: i64, count: i64, bytes: usize) -> Result<Vec<Quarantined>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, body FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([id, count])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(entry(row)?);
+    let (mut found, mut held) = (Vec::new(), 0);
+    while held < bytes
+        && let Some(row) = rows.next()?
+    {
+        let entry = entry(row)?;
+        held += entry.body.len() + entry.headers.len();
+        found.push(entry);
     }
     Ok(found)
 }
