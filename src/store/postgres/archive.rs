@@ -16,11 +16,16 @@ use crate::store::{Archive, Archived, Cursor, DeliveryStatus, EventRef, Filter, 
 const STEP: usize = 200;
 
 /// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
-/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first.
+/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. The
+/// ids are held, so that none is swept away meanwhile (`generations.rs`); what is about to be forgotten is left alone.
 const REQUEUE: &str = "
-WITH target AS (
+WITH held AS (
+    SELECT i.key, i.gen, i.seq FROM gatepost_ids i WHERE i.key = ANY ($1::bytea[])
+        AND i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
+    ORDER BY i.key FOR KEY SHARE OF i
+), target AS (
     SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
-    JOIN gatepost_ids e ON e.key = t.key
+    JOIN held e ON e.key = t.key
 ), before AS (
     SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
     ORDER BY d.id FOR UPDATE OF d

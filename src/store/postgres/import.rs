@@ -8,11 +8,13 @@ use crate::store::migration::{Moved, MovedAudit, MovedDelivery};
 use crate::store::postgres::intake::{self, Offer, insert};
 use crate::store::postgres::quarantine;
 use crate::store::postgres::rows::{micros, text};
+use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
 use crate::store::{Quarantined, StoreError};
 
-/// A delivery that is there already is left as it is there.
+/// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
+/// nothing is added to it any more.
 const DELIVERIES: &str = "
 WITH given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
@@ -21,6 +23,7 @@ WITH given AS (
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error)
     SELECT i.gen, i.seq, g.sink, g.state, g.attempts, g.due_at, g.queued_at, 0, g.error
     FROM given g JOIN gatepost_ids i ON i.key = g.key
+    WHERE i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
     ON CONFLICT DO NOTHING RETURNING sink, state
 )
 INSERT INTO gatepost_sink_counts
@@ -44,6 +47,7 @@ impl Import {
         let address = address::parse(url)?;
         within(async {
             let other = Session::connect(&address, "", || ()).await?;
+            other.check_server().await?;
             schema::migrate(&other).await?;
             let events = Session::connect(&address, intake::SETUP, || ()).await?;
             Ok(Self { events, other, from, sources: HashSet::new() })
@@ -89,8 +93,9 @@ impl Import {
         let due: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.due_at)).collect();
         let queued: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.queued_at)).collect();
         let errors: Vec<_> = deliveries.iter().map(|(_, to)| to.error.as_deref().map(text)).collect();
+        self.other.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock_shared({GENERATIONS})")).await?;
         self.other.execute(DELIVERIES, &[&keys, &sinks, &states, &attempts, &due, &queued, &errors]).await?;
-        Ok(())
+        self.other.batch("COMMIT").await
     }
 
     /// Takes quarantine entries, with the mark up to which they were taken; returns how many.

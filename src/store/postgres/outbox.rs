@@ -26,7 +26,7 @@ WITH due AS (
 )
 SELECT t.id, t.lease, t.attempts, t.queued_at, e.source, e.id, e.kind, e.received_at, e.content_type, e.key,
     e.request_id, e.client_ip, e.traceparent, e.body
-FROM taken t JOIN gatepost_events e ON e.gen = t.gen AND e.seq = t.seq ORDER BY t.was_due, t.id";
+FROM taken t JOIN gatepost_events e ON e.seq = t.seq ORDER BY t.was_due, t.id";
 
 /// Outcomes: 0 done, 1 retry, 2 dead, 3 released. A dead one died in the attempt that its claim began.
 const SETTLE: &str = "

@@ -13,6 +13,8 @@ pub const VERSION: i64 = 2;
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
 pub const GENERATIONS: i64 = 0x6761_7465_0002;
+/// Held by the one replica that opens and drops generations.
+pub const TURNING: i64 = 0x6761_7465_0004;
 /// Held while the quarantine or the audit queue is measured and added to.
 pub const BOUNDS: i64 = 0x6761_7465_0003;
 
@@ -62,8 +64,8 @@ CREATE INDEX gatepost_quarantine_events ON gatepost_quarantine (source, event_id
 ",
 ];
 
-/// The SQL that makes generation `number`.
-pub fn generation(number: i32) -> String {
+/// The SQL that makes generation `number` while nobody uses the tables yet.
+fn generation(number: i32) -> String {
     format!(
         "CREATE TABLE gatepost_ids_{number} PARTITION OF gatepost_ids FOR VALUES IN ({number});
          CREATE TABLE gatepost_events_{number} PARTITION OF gatepost_events FOR VALUES IN ({number})

@@ -37,9 +37,9 @@ impl Upkeep for PostgresUpkeep {
     }
 
     /// Forgets whole generations, a quarter of the retention long each.
-    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn prune(&self, _now: Timestamp) -> Result<u64, StoreError> {
         let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
-        generations::turn(&self.pool, now, retention).await
+        generations::turn(&self.pool, retention).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
