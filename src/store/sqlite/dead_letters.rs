@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::store::sqlite::archive::requeue;
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::outbox::loosen;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit, micros, time};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
@@ -25,26 +25,27 @@ pub struct SqliteDeadLetters {
     pub writer: Arc<Writer>,
     /// For listings.
     pub readers: Readers,
+    /// For listings too.
+    pub clock: StoreClock,
 }
 
 #[async_trait]
 impl DeadLetters for SqliteDeadLetters {
     async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
-        let filter = Filter { limit: Some(listing::rows(filter)), ..filter.clone() };
-        self.readers
-            .read(move |conn| Ok(Page::of(select(conn, &[], &filter, from, false)?, listing::rows(&filter))))
-            .await
+        let (wanted, clock) = (listing::rows(filter), self.clock.clone());
+        let filter = Filter { limit: Some(wanted), ..filter.clone() };
+        let found = self.readers.read(move |conn| select(conn, &clock, &[], (&filter, false), from)).await?;
+        Ok(Page::of(found, wanted))
     }
 
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let (ids, filter) = (numbers(ids), filter.clone());
-        let found = self.readers.read(move |conn| select(conn, &ids, &filter, None, bodies)).await?;
+        let (ids, filter, clock) = (numbers(ids), filter.clone(), self.clock.clone());
+        let found = self.readers.read(move |conn| select(conn, &clock, &ids, (&filter, bodies), None)).await?;
         Ok(found.into_iter().map(|(_, letter)| letter).collect())
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
-        let now = micros(now);
-        self.each(ids, filter, move |tx, id| Ok(is_dead(tx, id)? && requeue(tx, id, now)?)).await
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+        self.each(ids, filter, |tx, id| Ok(is_dead(tx, id)? && requeue(tx, id)?)).await
     }
 
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
@@ -94,7 +95,7 @@ fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>,
     let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
     conditions.values.push(limit(filter.limit).into());
     let sql = format!(
-        "SELECT d.id FROM deliveries d JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
+        "SELECT d.id FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
          ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
         conditions.sql()
     );
@@ -103,13 +104,14 @@ fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Dead letters after `from`, newest first, each with the cursor that goes on after it.
+/// Dead letters after `from`, newest first, each with the cursor that goes on after it. Also those whose event is damaged
+/// or gone: nobody else would show them.
 fn select(
     conn: &Connection,
+    clock: &StoreClock,
     ids: &[i64],
-    filter: &Filter,
+    (filter, bodies): (&Filter, bool),
     from: Option<Cursor>,
-    bodies: bool,
 ) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
@@ -120,7 +122,7 @@ fn select(
     let body = if bodies { "e.body" } else { "x''" };
     let sql = format!(
         "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
-         FROM deliveries d JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
+         FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
          ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
         conditions.sql()
     );
@@ -128,14 +130,14 @@ fn select(
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, died) = (row.get(EVENT_COLUMNS + 1)?, row.get(EVENT_COLUMNS + 4)?);
+        let (id, died) = (row.get(EVENT_COLUMNS + 1)?, row.get(EVENT_COLUMNS + 4).unwrap_or(0));
         let letter = DeadLetter {
-            event: sources.event(row, 0, row.get(EVENT_COLUMNS)?)?,
+            event: sources.shown(row, 0, row.get(EVENT_COLUMNS).unwrap_or_default()),
             id: DeliveryId(id),
-            sink: sinks.get(row.get(EVENT_COLUMNS + 2)?)?,
-            attempts: row.get(EVENT_COLUMNS + 3)?,
-            died_at: time(died)?,
-            error: row.get::<_, Option<String>>(EVENT_COLUMNS + 5)?.unwrap_or_default(),
+            sink: sinks.name(row, EVENT_COLUMNS + 2),
+            attempts: row.get(EVENT_COLUMNS + 3).unwrap_or(0),
+            died_at: clock.shown(died),
+            error: row.get(EVENT_COLUMNS + 5).unwrap_or_default(),
         };
         found.push((Cursor(died, id), letter));
     }

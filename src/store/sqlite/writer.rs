@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::sqlite::checkpoint::Checkpointer;
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::transaction::{Remembered, Tx};
@@ -140,11 +141,12 @@ impl Writer {
         conn: Connection,
         metrics: Arc<Metrics>,
         queued: Arc<Notify>,
+        clock: StoreClock,
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let checkpointer = Checkpointer::start(Arc::clone(&place))?;
-        let mut thread =
-            Thread { place, conn: None, remembered: Remembered::default(), metrics, queued, checkpointer, lost: false };
+        let remembered = Remembered::default();
+        let mut thread = Thread { place, conn: None, remembered, metrics, queued, checkpointer, clock, lost: false };
         thread.adopt(conn);
         let tasks = Serving(Arc::clone(&queue));
         let work = move || {
@@ -193,6 +195,7 @@ struct Thread {
     metrics: Arc<Metrics>,
     queued: Arc<Notify>,
     checkpointer: Checkpointer,
+    clock: StoreClock,
     /// The files are not where they belong; nothing is written until they are again.
     lost: bool,
 }
@@ -258,7 +261,7 @@ impl Thread {
             // Dropped, and opened afresh for the next batch.
             return Err(self.blame(&conn, error.into()));
         }
-        let mut tx = Tx::new(&conn, &mut self.remembered);
+        let mut tx = Tx::new(&conn, &mut self.remembered, self.clock.now());
         match run(&mut tx, batch, guarded) {
             Ok(outcomes) => {
                 let started = Instant::now();
