@@ -11,6 +11,7 @@ mod receive;
 mod record;
 mod reject;
 mod release;
+mod sampler;
 mod source;
 #[cfg(test)]
 mod tests;

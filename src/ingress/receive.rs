@@ -152,12 +152,18 @@ impl Receive {
         }
     }
 
-    /// Keeps the second body of a known id where an operator can look at it; under which number, where it is kept.
+    /// Keeps the second body of a known id where an operator can look at it, each once and at a bounded rate; under which
+    /// number, where it is kept.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<Option<i64>, Reject> {
         let body = request.payload().bytes().clone();
         let source = (&self.source.config.name, self.source.config.scheme.family);
         let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
         entry.event_id = Some(fields.id.clone());
+        // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
+        let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
+        if known.is_some() || !self.keeper.may_keep(quarantine::ID_CONFLICT) {
+            return Ok(known);
+        }
         self.quarantine.put(entry).await.map(Some).map_err(|error| unavailable(&error))
     }
 }

@@ -14,6 +14,7 @@ mod generations;
 pub mod import;
 mod intake;
 mod outbox;
+mod partitions;
 mod quarantine;
 mod rows;
 mod schema;
@@ -44,6 +45,7 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Re
     let address = address::parse(&settings.url)?;
     within(async {
         let session = Session::connect(&address, "", || ()).await?;
+        session.check_server().await?;
         schema::migrate(&session).await
     })
     .await?;

@@ -8,6 +8,7 @@ mod intake;
 mod postgres;
 pub mod postgres_server;
 mod sqlite;
+mod sqlite_files;
 mod upkeep;
 mod waiting_rooms;
 
@@ -185,6 +186,8 @@ on_every_store! {
     damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
+    waiting_rooms::quarantine_takes_from_who_holds_most,
+    waiting_rooms::quarantine_knows_what_it_has,
     waiting_rooms::quarantine_filters_and_removes,
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,
