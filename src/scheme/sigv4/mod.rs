@@ -218,7 +218,10 @@ fn prepare(head: &mut Parts, key: &SignerKey, at: Timestamp) {
     if let Ok(value) = HeaderValue::from_str(&date::write(at)) {
         head.headers.insert(date::HEADER, value);
     }
-    if let Some(value) = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok()) {
+    let token = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok());
+    if let Some(mut value) = token {
+        // Neither `Debug` nor a command line for others shows it.
+        value.set_sensitive(true);
         head.headers.insert(SECURITY_TOKEN, value);
     }
     let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
