@@ -5,6 +5,7 @@ mod content;
 mod fields;
 mod http_rules;
 mod json;
+mod kept;
 mod load;
 mod quarantine;
 mod receive;
@@ -40,6 +41,7 @@ use crate::store::{Inbox, Quarantine};
 use self::allow_ip::AllowIp;
 use self::content::Content;
 use self::http_rules::{OnlyPost, WellFormed};
+use self::kept::Kept;
 use self::load::LoadLayer;
 use self::receive::Receive;
 use self::record::{Ended, RecordLayer};
@@ -48,6 +50,7 @@ use self::verify::VerifyLayer;
 use self::window::WindowLayer;
 
 pub use self::fields::Wanted;
+pub use self::kept::REDACTED;
 pub use self::load::BodyBudget;
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
@@ -98,7 +101,7 @@ fn stack(
     source: &Arc<Source>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
-    let keeper = shared.intake.keeper(&source.config.name, source.config.scheme.family);
+    let keeper = shared.intake.keeper(&source.config.name, Kept::from(&source.config.scheme));
     let source = || Arc::clone(source);
     ServiceBuilder::new()
         // A name, one access record however it ends, metrics, the audit record.
