@@ -8,7 +8,7 @@ use http::Version;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 
-use crate::scheme::{Family, Settings};
+use crate::scheme::{Family, REDACTED, Settings};
 
 /// The query parameter and header in which AWS carries a session token.
 const TOKEN_PARAMETER: &str = "x-amz-security-token";
@@ -24,9 +24,6 @@ const CREDENTIAL_SCHEMES: [&str; 10] =
 
 /// Lengths of a MAC, in bytes: SHA-1, SHA-256, SHA-384, SHA-512.
 const MAC_BYTES: [usize; 4] = [20, 32, 48, 64];
-
-/// What stands for a value that is not kept.
-pub const REDACTED: &str = "[redacted]";
 
 /// What the entries of one source keep; cheap to clone.
 #[derive(Clone)]

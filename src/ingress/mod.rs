@@ -50,7 +50,6 @@ use self::verify::VerifyLayer;
 use self::window::WindowLayer;
 
 pub use self::fields::Wanted;
-pub use self::kept::REDACTED;
 pub use self::load::BodyBudget;
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;

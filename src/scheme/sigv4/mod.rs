@@ -4,6 +4,7 @@
 mod authorization;
 mod canonical;
 mod date;
+mod diagnose;
 mod query;
 mod settings;
 mod signing_key;
@@ -23,6 +24,8 @@ use super::header::Occurrence;
 use super::mac::{Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::secret::Secret;
+
+pub use self::diagnose::{diagnose, restore_token};
 
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
