@@ -29,5 +29,6 @@ pub mod backoff;
 pub mod clock;
 pub mod event;
 pub mod fault;
+pub mod file;
 pub mod secret;
 pub mod verdict;

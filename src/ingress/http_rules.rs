@@ -1,4 +1,6 @@
-//! HTTP rules that hyper leaves to its user: one host, no transfer coding but `chunked`, POST.
+//! HTTP rules that hyper leaves to its user: one host that is one, no transfer coding but `chunked`, POST.
+
+mod host;
 
 use axum::body::Body;
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -35,7 +37,8 @@ fn size<B>(request: &Request<B>) -> Result<(), Reject> {
     if headers > HEADERS_MAX { Err(Reject::HeadersTooLarge) } else { Ok(()) }
 }
 
-/// Exactly one host: a second one, or one that differs from `:authority`, lets two programs see two requests.
+/// Exactly one host, which is one: a second one, one that differs from `:authority` or one that a URL cannot hold lets
+/// two programs see two requests.
 fn host<B>(request: &Request<B>) -> Result<(), Reject> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, authority) = (hosts.next(), request.uri().authority());
@@ -50,6 +53,12 @@ fn host<B>(request: &Request<B>) -> Result<(), Reject> {
             if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
         {
             Err(Reject::BadRequest("Host differs from :authority"))
+        }
+        (_, Some(host), _) if !host::is_host(host.as_bytes()) => {
+            Err(Reject::BadRequest("Host is not a host and a port"))
+        }
+        (_, _, Some(authority)) if !host::is_host(authority.as_str().as_bytes()) => {
+            Err(Reject::BadRequest("the target's authority is not a host and a port"))
         }
         _ => Ok(()),
     }

@@ -37,7 +37,7 @@ impl From<&Settings> for Kept {
     fn from(settings: &Settings) -> Self {
         let format = settings.signature_format.as_deref().unwrap_or_default();
         let prefix = format.split('{').next().unwrap_or_default().to_ascii_lowercase();
-        let named = settings.signature_header.iter().map(|name| (name.to_ascii_lowercase(), prefix.clone()));
+        let named = settings.signature_headers.iter().map(|name| (name.to_ascii_lowercase(), prefix.clone()));
         Self { family: settings.family, signatures: named.collect() }
     }
 }
@@ -232,17 +232,9 @@ mod tests {
     fn the_settings_name_the_header_and_spell_the_format() {
         let row = preset("nice").unwrap();
         let settings = Settings {
-            family: row.family,
-            secrets: Vec::new(),
-            signature_header: Some("Authorization".into()),
+            signature_headers: vec!["Authorization".into()],
             signature_format: Some("Token {hex}".into()),
-            timestamp_header: None,
-            timestamp_unit: None,
-            signed_content: None,
-            id_header: None,
-            region: None,
-            service: None,
-            keys: Vec::new(),
+            ..Settings::of(row)
         };
         assert_ne!(value(&Kept::from(&settings), "authorization", &format!("Token {HEX}")), REDACTED);
     }

@@ -80,7 +80,8 @@ pub struct Shared {
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
 pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
     let lifecycle = shared.lifecycle.clone();
-    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
+    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())))
+        .layer(ValidateRequestHeaderLayer::custom(WellFormed));
     let unknown = ServiceBuilder::new()
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
         .layer(LoadLayer(Arc::clone(&shared.requests)))

@@ -8,12 +8,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 
-use crate::config::{self, IdRule};
+use crate::config;
 use crate::event::{Event, EventId, Name, Payload};
 use crate::sink;
 use crate::store::Quarantined;
 
-use super::fields::{Fields, Wanted};
+use super::fields::Wanted;
 use super::quarantine::ID_CONFLICT;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
@@ -43,7 +43,7 @@ pub fn release(
 ) -> Released {
     let payload = Payload::from(entry.body.clone());
     let head = head(entry);
-    let picked = pick(source, &head, &payload);
+    let picked = Wanted::new(source).pick(&head, &payload);
     let not_understood = picked.as_ref().err().map(Reject::reason);
     let (id, kind) = match picked {
         Ok(fields) => (fields.id, fields.kind),
@@ -65,17 +65,6 @@ pub fn release(
         traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
     };
     Released { event, sinks, not_understood }
-}
-
-/// The fields, by the source's own rules. A scheme sees to it that an id in a header stands there once; nobody has
-/// seen to that here.
-fn pick(source: &config::Source, head: &Parts, payload: &Payload) -> Result<Fields, Reject> {
-    if let IdRule::Header(name) = &source.event_id
-        && head.headers.get_all(name.as_str()).iter().count() > 1
-    {
-        return Err(Reject::InvalidEventId("the id header stands twice"));
-    }
-    Wanted::new(source).pick(head, payload)
 }
 
 /// The head as it was kept. Ids and types come from its headers alone, so the target stays out.

@@ -34,19 +34,7 @@ fn settings(preset: &str, secrets: &[&str]) -> Settings {
         let text = if preset == "standard-webhooks" { whsec(text) } else { (*text).to_owned() };
         Secret::new(text).unwrap()
     };
-    Settings {
-        family: row.family,
-        secrets: secrets.iter().map(secret).collect(),
-        signature_header: row.signature_header.map(Into::into),
-        signature_format: row.signature_format.map(Into::into),
-        timestamp_header: row.timestamp_header.map(Into::into),
-        timestamp_unit: row.timestamp_unit.map(Into::into),
-        signed_content: row.signed_content.map(Into::into),
-        id_header: row.id_header.map(Into::into),
-        region: None,
-        service: None,
-        keys: vec![],
-    }
+    Settings { secrets: secrets.iter().map(secret).collect(), ..Settings::of(row) }
 }
 
 fn build(preset: &str) -> Arc<dyn Scheme> {
@@ -371,7 +359,7 @@ fn the_specifications_own_example_verifies() {
 #[test]
 fn other_units_and_formats_work_as_configured() {
     let mut own = settings("hmac", &[NEW]);
-    own.signature_header = Some("X-Signature".into());
+    own.signature_headers = vec!["X-Signature".into()];
     own.signature_format = Some("{base64}".into());
     own.timestamp_header = Some("X-Time".into());
     own.signed_content = Some("{timestamp}:{body}".into());

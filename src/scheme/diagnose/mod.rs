@@ -87,24 +87,41 @@ pub fn restore(head: &mut Parts, settings: &Settings) {
     }
 }
 
-/// The keys of a source in which `to` differs from `from`, with their new value; `None`: the key has to go.
+/// The keys of a source in which `to` differs from `from`, with their new value as TOML; `None`: the key has to go.
 #[must_use]
 pub fn changes(from: &Settings, to: &Settings) -> Vec<(&'static str, Option<String>)> {
-    let pairs = [
-        ("signature_header", &from.signature_header, &to.signature_header),
+    let texts = [
         ("signature_format", &from.signature_format, &to.signature_format),
         ("timestamp_header", &from.timestamp_header, &to.timestamp_header),
         ("timestamp_unit", &from.timestamp_unit, &to.timestamp_unit),
         ("signed_content", &from.signed_content, &to.signed_content),
         ("id_header", &from.id_header, &to.id_header),
+        ("algorithm", &from.algorithm, &to.algorithm),
+        ("secret_encoding", &from.secret_encoding, &to.secret_encoding),
         ("region", &from.region, &to.region),
         ("service", &from.service, &to.service),
     ];
     // Header names are compared as HTTP compares them.
-    let same = |key: &str, a: &Option<String>, b: &Option<String>| match (a, b) {
+    let same = |key: &str, a: Option<&String>, b: Option<&String>| match (a, b) {
         (Some(a), Some(b)) if key.ends_with("_header") => a.eq_ignore_ascii_case(b),
         _ => a == b,
     };
-    let differing = pairs.into_iter().filter(|(key, a, b)| !same(key, a, b));
-    differing.map(|(key, _, value)| (key, value.clone())).collect()
+    let mut changes = Vec::new();
+    let (own, others) = (&from.signature_headers, &to.signature_headers);
+    if own.len() != others.len() || own.iter().zip(others).any(|(a, b)| !a.eq_ignore_ascii_case(b)) {
+        let value = match to.signature_headers.as_slice() {
+            [one] => format!("{one:?}"),
+            several => format!("{several:?}"),
+        };
+        changes.push(("signature_header", Some(value)));
+    }
+    for (key, a, b) in texts {
+        if !same(key, a.as_ref(), b.as_ref()) {
+            changes.push((key, b.as_ref().map(|value| format!("{value:?}"))));
+        }
+    }
+    if from.unsigned_headers != to.unsigned_headers {
+        changes.push(("unsigned_headers", Some(format!("{:?}", to.unsigned_headers))));
+    }
+    changes
 }

@@ -3,6 +3,7 @@
 use super::search::{Form, Found, Text, timestamps};
 use crate::clock::UnixSeconds;
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, changes};
+use crate::scheme::mac::Algorithm;
 use crate::scheme::{Refusal, Scheme, Settings, build};
 use crate::secret::Secret;
 
@@ -11,6 +12,9 @@ const MAX_HASHED: usize = 256 * 1024 * 1024;
 
 /// Settings that are tried at most, and at least.
 const ATTEMPTS: std::ops::RangeInclusive<usize> = 16..=400;
+
+/// What `secret_encoding` says where it says nothing.
+const TEXT: &str = "text";
 
 /// The units a timestamp may be in.
 const UNITS: [&str; 3] = ["s", "ms", "rfc3339"];
@@ -73,8 +77,10 @@ fn attempts(case: &Case<'_>, found: &Found<'_>) -> Vec<Settings> {
             settings.id_header = Some(header);
         }
     });
-    vary(&|settings| set_form(settings, found.candidate.form));
-    vary(&|settings| set_algorithm(settings, found));
+    for encoding in encodings(found.candidate.form) {
+        vary(&|settings| set(&mut settings.secret_encoding, encoding, TEXT));
+    }
+    vary(&|settings| set(&mut settings.algorithm, found.algorithm.name(), Algorithm::Sha256.name()));
     let mut written = attempts.clone();
     for format in &found.brought.formats {
         written.extend(attempts.iter().map(|settings| {
@@ -168,8 +174,8 @@ fn tell(case: &Case<'_>, found: &Found<'_>, wanted: &Settings, diagnosis: &mut D
         let value = value.unwrap_or_default();
         match key {
             "signature_header" => diagnosis.add(Cause::SignatureElsewhere, format!("it is {value}")),
-            "signature_format" => diagnosis.add(Cause::SignatureFormat, format!("it is {value:?}")),
-            "signed_content" => diagnosis.add(Cause::ContentDiffers, format!("it is {value:?}")),
+            "signature_format" => diagnosis.add(Cause::SignatureFormat, format!("it is {value}")),
+            "signed_content" => diagnosis.add(Cause::ContentDiffers, format!("it is {value}")),
             "timestamp_header" if !value.is_empty() => {
                 diagnosis.add(Cause::TimestampElsewhere, format!("it is {value}"))
             }
@@ -185,7 +191,7 @@ fn tell(case: &Case<'_>, found: &Found<'_>, wanted: &Settings, diagnosis: &mut D
         let words = "the lines below take requests without one: only the remembered id then stops a replay";
         diagnosis.add(Cause::TimestampMissing, words);
     } else if timestamp(case, wanted) == Err(Refusal::MissingTimestamp) {
-        let header = wanted.timestamp_header.as_deref().or(wanted.signature_header.as_deref()).unwrap_or_default();
+        let header = wanted.timestamp_header.as_ref().or(wanted.signature_headers.first()).map_or("", String::as_str);
         diagnosis.add(Cause::TimestampMissing, format!("{header} is not there; the signature holds without it"));
     } else if found.content.is_empty() {
         diagnosis.add(Cause::ContentDiffers, "nothing is signed");
@@ -199,17 +205,16 @@ fn inexpressible(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) 
     if settings.signed_content.as_ref() != Some(&found.content) {
         diagnosis.add(Cause::ContentDiffers, format!("it is {:?}", found.content));
     }
-    if found.algorithm.name() != algorithm(settings) {
+    if found.algorithm.name() != settings.algorithm.as_deref().unwrap_or(Algorithm::Sha256.name()) {
         diagnosis.add(Cause::OtherAlgorithm, format!("it is {}; {none}", found.algorithm.name()));
     }
     if matches!(found.candidate.form, Form::Hex | Form::Base64) {
         diagnosis.add(
             Cause::SecretEncoded,
-            format!("it decodes the secret from {}; {none}", encoding(found.candidate.form)),
+            format!("it decodes the secret from {}; {none}", encodings(found.candidate.form).join(" or ")),
         );
     }
-    let elsewhere =
-        settings.signature_header.as_deref().is_none_or(|own| !own.eq_ignore_ascii_case(&found.brought.header));
+    let elsewhere = !settings.signature_headers.iter().any(|own| own.eq_ignore_ascii_case(&found.brought.header));
     if elsewhere {
         diagnosis.add(Cause::SignatureElsewhere, format!("it is {}", found.brought.header));
     }
@@ -219,25 +224,25 @@ fn inexpressible(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) 
     }
 }
 
-const fn encoding(form: Form) -> &'static str {
+/// What `secret_encoding` may say so that a text becomes the key it became.
+const fn encodings(form: Form) -> &'static [&'static str] {
     match form {
-        Form::Text | Form::Whsec => "text",
-        Form::Hex => "hex",
-        Form::Base64 => "base64",
+        Form::Text => &[TEXT],
+        Form::Whsec => &[TEXT, "base64"],
+        Form::Hex => &["hex"],
+        Form::Base64 => &["base64"],
     }
 }
 
 fn set_header(settings: &mut Settings, header: &str) {
-    let same = settings.signature_header.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(header));
-    if !same {
-        settings.signature_header = Some(header.to_owned());
+    if !settings.signature_headers.iter().any(|own| own.eq_ignore_ascii_case(header)) {
+        settings.signature_headers = vec![header.to_owned()];
     }
 }
 
-fn set_form(_: &mut Settings, _: Form) {}
-
-fn set_algorithm(_: &mut Settings, _: &Found<'_>) {}
-
-const fn algorithm(_: &Settings) -> &'static str {
-    "sha256"
+/// Sets a key whose absence means `default`.
+fn set(key: &mut Option<String>, value: &str, default: &str) {
+    if key.as_deref().unwrap_or(default) != value {
+        *key = Some(value.to_owned());
+    }
 }

@@ -1,8 +1,8 @@
 //! The MACs that a request brought, wherever they stand: every run of hex or base64 digits as long as a MAC.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use http::HeaderMap;
+
+use crate::scheme::mac::{Algorithm, Mac};
 
 /// MACs of one request that are looked at.
 const MAX_MACS: usize = 32;
@@ -14,33 +14,35 @@ const MAX_VALUE: usize = 4096;
 const TIME_NAMES: [&str; 5] = ["t", "ts", "timestamp", "time", "s"];
 
 /// A MAC that the request brought: where it stood, and how.
-#[derive(Debug)]
 pub struct Brought {
     /// The header.
     pub header: String,
-    /// The bytes.
-    pub mac: Vec<u8>,
+    /// Itself.
+    pub mac: Mac,
+    /// What makes MACs of its length.
+    pub algorithm: Algorithm,
     /// What `signature_format` may say of it, the closest first; not all of them need be formats.
     pub formats: Vec<String>,
     /// A timestamp in the same header, with what stands for it in the formats.
     pub timestamp: Option<String>,
 }
 
-/// Every MAC in `headers`, those of header `first` before others.
-pub fn brought(headers: &HeaderMap, first: &str) -> Vec<Brought> {
+/// Every MAC in `headers`, those of the headers `first` before others.
+pub fn brought(headers: &HeaderMap, first: &[String]) -> Vec<Brought> {
     let mut found = Vec::new();
     let lines = headers.iter().filter(|(_, value)| value.len() <= MAX_VALUE);
     let lines = lines.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let (own, others): (Vec<_>, Vec<_>) = lines.partition(|(name, _)| name.eq_ignore_ascii_case(first));
+    let (own, others): (Vec<_>, Vec<_>) =
+        lines.partition(|(name, _)| first.iter().any(|own| name.eq_ignore_ascii_case(own)));
     for (name, value) in own.into_iter().chain(others) {
         for token in tokens(value) {
-            let Some((mac, placeholders)) = decode(token) else { continue };
+            let Some((mac, algorithm, placeholders)) = decode(token) else { continue };
             if found.len() == MAX_MACS {
                 return found;
             }
             let timestamp = timestamp(value);
             let formats = placeholders.iter().flat_map(|placeholder| formats(value, token, placeholder)).collect();
-            found.push(Brought { header: name.to_owned(), mac, formats, timestamp });
+            found.push(Brought { header: name.to_owned(), mac, algorithm, formats, timestamp });
         }
     }
     found
@@ -61,15 +63,16 @@ fn tokens(value: &str) -> Vec<&str> {
     tokens
 }
 
-/// The bytes of a token that is as long as a MAC, and what may stand for it in a format.
-fn decode(token: &str) -> Option<(Vec<u8>, &'static [&'static str])> {
-    let whole = |bytes: &Vec<u8>| matches!(bytes.len(), 20 | 32 | 48 | 64);
-    if let Some(mac) = hex::decode(token).ok().filter(whole) {
-        return Some((mac, &["{hex}"]));
+/// The MAC that a token is by its length, and what may stand for it in a format.
+fn decode(token: &str) -> Option<(Mac, Algorithm, &'static [&'static str])> {
+    let text = token.as_bytes();
+    let hex = Algorithm::ALL.into_iter().find_map(|algorithm| Some((Mac::from_hex(text, algorithm)?, algorithm)));
+    if let Some((mac, algorithm)) = hex {
+        return Some((mac, algorithm, &["{hex}"]));
     }
-    let engines = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD];
-    let mac = engines.iter().find_map(|engine| engine.decode(token).ok().filter(whole))?;
-    Some((mac, &["{base64}", "{base64url}"]))
+    let base64 = |algorithm| Some((Mac::from_base64(text, algorithm)?, algorithm));
+    let (mac, algorithm) = Algorithm::ALL.into_iter().find_map(base64)?;
+    Some((mac, algorithm, &["{base64}"]))
 }
 
 /// How a list says when it was signed: an item `t=…`.
@@ -121,7 +124,7 @@ mod tests {
     fn found(value: &str) -> Vec<Brought> {
         let mut headers = HeaderMap::new();
         headers.insert("x-sig", value.parse().unwrap());
-        brought(&headers, "X-Sig")
+        brought(&headers, &["X-Sig".to_owned()])
     }
 
     #[test]

@@ -18,16 +18,16 @@ use crate::scheme::header::Occurrence;
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let settings = case.settings;
-    let (signature, timestamp) = (settings.signature_header.as_deref(), settings.timestamp_header.as_deref());
-    for (header, cause) in [(signature, Cause::SignatureTwice), (timestamp, Cause::TimestampTwice)] {
-        if let Some(head) = header.and_then(|name| once_each(case, name)) {
-            return twice(case, &head, header.unwrap_or_default(), cause);
+    let signatures = settings.signature_headers.iter().map(|name| (name, Cause::SignatureTwice));
+    for (name, cause) in signatures.chain(settings.timestamp_header.iter().map(|name| (name, Cause::TimestampTwice))) {
+        if let Some(heads) = once_each(case, name) {
+            return twice(case, &heads, name, cause);
         }
     }
     if is_compressed(case) {
         diagnosis.add(Cause::BodyCompressed, "what was signed is most likely the body before that");
     }
-    let macs = brought::brought(&case.head.headers, signature.unwrap_or_default());
+    let macs = brought::brought(&case.head.headers, &settings.signature_headers);
     if macs.is_empty() {
         absent(case, &mut diagnosis);
         return diagnosis;
@@ -74,22 +74,26 @@ fn twice(case: &Case<'_>, heads: &[Parts], name: &str, cause: Cause) -> Diagnosi
 
 /// No header holds a MAC.
 fn absent(case: &Case<'_>, diagnosis: &mut Diagnosis) {
-    let name = case.settings.signature_header.as_deref().unwrap_or_default();
-    if case.head.headers.contains_key(name) {
+    let names = case.settings.signature_headers.join(", ");
+    if let Some(name) = case.settings.signature_headers.iter().find(|name| case.head.headers.contains_key(*name)) {
         let words = format!("{name} holds neither 20, 32, 48 nor 64 bytes in hex or base64");
         diagnosis.add(Cause::SignatureCut, words);
     } else {
-        diagnosis.add(Cause::SignatureAbsent, format!("{name} is not there, and no other header looks like it"));
+        diagnosis.add(Cause::SignatureAbsent, format!("{names} is not there, and no other header looks like it"));
     }
 }
 
 /// MACs, and none that any known variant makes.
 fn nothing(case: &Case<'_>, macs: &[brought::Brought], diagnosis: &mut Diagnosis) {
-    let name = case.settings.signature_header.as_deref().unwrap_or_default();
+    let names = &case.settings.signature_headers;
     let mut headers: Vec<&str> = macs.iter().map(|mac| mac.header.as_str()).collect();
     headers.dedup();
-    if !headers.iter().any(|header| header.eq_ignore_ascii_case(name)) {
-        let words = format!("{name} is not there or holds no MAC; what may be one stands in {}", headers.join(", "));
+    if !headers.iter().any(|header| names.iter().any(|name| header.eq_ignore_ascii_case(name))) {
+        let words = format!(
+            "{} is not there or holds no MAC; what may be one stands in {}",
+            names.join(", "),
+            headers.join(", ")
+        );
         diagnosis.add(Cause::SignatureAbsent, words);
     }
     let wants_id = case.settings.signed_content.as_deref().unwrap_or_default().contains("{id}");

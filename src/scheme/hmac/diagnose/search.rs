@@ -2,17 +2,13 @@
 
 use std::borrow::Cow;
 
-use ::hmac::{Hmac, KeyInit};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::HeaderName;
-use sha1::Sha1;
-use sha2::{Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::brought::Brought;
 use crate::scheme::diagnose::{Case, Cause, bodies, secrets};
+use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 
 /// What senders sign, as `signed_content` spells it.
 pub const CONTENTS: [&str; 9] = [
@@ -38,59 +34,6 @@ const MAX_TEXTS: usize = 6;
 
 /// Secrets of other sources that are tried.
 const MAX_OTHERS: usize = 64;
-
-/// Hash functions that an HMAC may be made with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Algorithm {
-    /// 20 bytes.
-    Sha1,
-    /// 32 bytes.
-    Sha256,
-    /// 48 bytes.
-    Sha384,
-    /// 64 bytes.
-    Sha512,
-}
-
-impl Algorithm {
-    const fn of(length: usize) -> Option<Self> {
-        match length {
-            20 => Some(Self::Sha1),
-            32 => Some(Self::Sha256),
-            48 => Some(Self::Sha384),
-            64 => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-
-    /// Its name in the configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sha1 => "sha1",
-            Self::Sha256 => "sha256",
-            Self::Sha384 => "sha384",
-            Self::Sha512 => "sha512",
-        }
-    }
-
-    fn mac(self, key: &[u8], parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
-        match self {
-            Self::Sha1 => mac::<Hmac<Sha1>>(key, parts),
-            Self::Sha256 => mac::<Hmac<Sha256>>(key, parts),
-            Self::Sha384 => mac::<Hmac<Sha384>>(key, parts),
-            Self::Sha512 => mac::<Hmac<Sha512>>(key, parts),
-        }
-    }
-}
-
-fn mac<M: ::hmac::Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
-    // A key of any length is taken.
-    let Ok(mut state) = <M as KeyInit>::new_from_slice(key) else { return Zeroizing::new(Vec::new()) };
-    for part in parts {
-        state.update(part);
-    }
-    Zeroizing::new(state.finalize().into_bytes().to_vec())
-}
 
 /// How a configured secret became the key that fits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,9 +134,7 @@ fn fitting<'a>(
     body: &[u8],
     budget: &mut Budget,
 ) -> Option<Found<'a>> {
-    let mut algorithms: Vec<Algorithm> = macs.iter().filter_map(|mac| Algorithm::of(mac.mac.len())).collect();
-    algorithms.sort_unstable_by_key(|algorithm| *algorithm != Algorithm::Sha256);
-    algorithms.dedup();
+    let algorithms = Algorithm::ALL.into_iter().filter(|algorithm| macs.iter().any(|mac| mac.algorithm == *algorithm));
     let configured = case.settings.signed_content.iter().map(String::as_str);
     let contents: Vec<&str> = configured
         .clone()
@@ -204,6 +145,7 @@ fn fitting<'a>(
         name.ends_with("-id") || name.ends_with("-delivery") || name.ends_with("-nonce")
     });
     for algorithm in algorithms {
+        let key = Key::new(&candidate.key, algorithm);
         for content in &contents {
             for timestamp in choices(&timestamps, content.contains("{timestamp}")) {
                 for id in choices(&ids, content.contains("{id}")) {
@@ -211,8 +153,8 @@ fn fitting<'a>(
                         return None;
                     }
                     let parts = parts(content, body, timestamp.as_ref(), id.as_ref());
-                    let made = algorithm.mac(&candidate.key, &parts.iter().map(AsRef::as_ref).collect::<Vec<_>>());
-                    let fits = |mac: &&Brought| bool::from(mac.mac.as_slice().ct_eq(&made));
+                    let made = key.mac(parts.iter().map(AsRef::as_ref));
+                    let fits = |brought: &&Brought| bool::from(brought.mac.matches(&made));
                     if let Some(brought) = macs.iter().find(fits) {
                         let content = (*content).to_owned();
                         let candidate = candidate.clone();
@@ -316,7 +258,7 @@ fn others(case: &Case<'_>) -> Vec<Candidate> {
 
 /// The keys that one text may be.
 fn forms(text: &[u8], secret: Option<secrets::Bytes>, meaning: Option<(Cause, String)>) -> Vec<Candidate> {
-    let base64 = |text: &[u8]| STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok();
+    let base64 = |text: &[u8]| BASE64.decode(text).or_else(|_| BASE64_URL.decode(text)).ok();
     let forms = [
         (Some(text.to_vec()), Form::Text),
         (text.strip_prefix(b"whsec_").and_then(base64), Form::Whsec),

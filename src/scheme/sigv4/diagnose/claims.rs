@@ -87,11 +87,19 @@ fn signed_headers(case: &Case<'_>, authorization: &Authorization<'_>, diagnosis:
     if signed.contains(&AUTHORIZATION.as_str()) {
         diagnosis.add(Cause::MustNotBeSigned, "no request can sign its own signature");
     }
-    let added = |name: &&str| name.starts_with("x-amz-") && *name != date::HEADER && !signed.contains(name);
-    let added: Vec<&str> = headers.keys().map(http::HeaderName::as_str).filter(added).collect();
+    let added = added(case, authorization);
     if !added.is_empty() {
         diagnosis.add(Cause::HeaderUnsigned, list(added));
     }
+}
+
+/// The `x-amz-*` headers that arrived unsigned and may not.
+pub fn added<'a>(case: &Case<'a>, authorization: &Authorization<'_>) -> Vec<&'a str> {
+    let names = case.head.headers.keys().map(http::HeaderName::as_str);
+    let unsigned =
+        |name: &&str| *name != date::HEADER && !authorization.signed_headers.split(';').any(|own| own == *name);
+    let allowed = &case.settings.unsigned_headers;
+    names.filter(|name| super::super::must_be_signed(allowed, name)).filter(unsigned).collect()
 }
 
 /// What the sender says of the body, against the body.

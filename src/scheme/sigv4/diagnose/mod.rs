@@ -18,11 +18,11 @@ use sha2::{Digest as _, Sha256};
 use super::authorization::{self, ALGORITHM, Authorization};
 use super::canonical::{self, HASH_LEN};
 use super::date::AmzDate;
-use super::query;
+use super::query::{self, Plus};
 use super::{CONTENT_SHA256, SECURITY_TOKEN, date, hex_of};
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, REDACTED};
 use crate::scheme::header::Occurrence;
-use crate::scheme::mac::Mac;
+use crate::scheme::mac::{Algorithm, Mac};
 use crate::scheme::{Refusal, Settings, build};
 
 /// Says what could explain that the request of `case` does not verify.
@@ -74,7 +74,7 @@ const fn is_decisive(cause: Cause) -> bool {
 
 /// The signature given; in upper case it is read all the same, and told.
 fn signature(text: &str, diagnosis: &mut Diagnosis) -> Option<Mac> {
-    let mac = Mac::from_hex(text.as_bytes());
+    let mac = Mac::from_hex(text.as_bytes(), Algorithm::Sha256);
     if mac.is_none() {
         diagnosis.add(Cause::SignatureMalformed, format!("it has {} characters", text.chars().count()));
     } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -83,13 +83,25 @@ fn signature(text: &str, diagnosis: &mut Diagnosis) -> Option<Mac> {
     mac
 }
 
-/// The settings with region, service and the like as the request has them, where it then verifies.
+/// The settings with the fewest changes with which the request verifies; `None` where it does already or never does.
 fn mended(case: &Case<'_>, authorization: &Authorization<'_>) -> Option<Settings> {
     let credential = &authorization.credential;
-    let mut settings = case.settings.clone();
-    settings.region = Some(credential.region.to_owned());
-    settings.service = Some(credential.service.to_owned());
-    (!verifies(case, case.settings) && verifies(case, &settings)).then_some(settings)
+    let scoped = |settings: &Settings| Settings {
+        region: Some(credential.region.to_owned()),
+        service: Some(credential.service.to_owned()),
+        ..settings.clone()
+    };
+    let allowing = |settings: &Settings| {
+        let mut settings = settings.clone();
+        let added = claims::added(case, authorization).into_iter().map(str::to_owned);
+        settings.unsigned_headers.extend(added);
+        settings
+    };
+    if verifies(case, case.settings) {
+        return None;
+    }
+    let attempts = [scoped(case.settings), allowing(case.settings), scoped(&allowing(case.settings))];
+    attempts.into_iter().find(|settings| verifies(case, settings))
 }
 
 /// Whether the request verifies as it stands, by the code that verifies.
@@ -157,9 +169,9 @@ pub fn restore_token(head: &mut Parts, settings: &Settings) {
     }
 }
 
-/// The canonical query, as it is hashed.
+/// The canonical query, a raw `+` read as AWS reads it.
 fn put_query(out: &mut Vec<u8>, text: &[u8]) {
-    query::put_canonical(out, text);
+    query::put_canonical(out, text, Plus::Blank);
 }
 
 /// The canonical value of header `name`; empty where it did not arrive.

@@ -3,8 +3,9 @@
 use http::request::Parts;
 
 use super::super::canonical;
+use super::super::query::{self, Plus};
 use crate::scheme::diagnose::Cause;
-use crate::scheme::mac::{Key, Mac};
+use crate::scheme::mac::{Algorithm, Key, Mac};
 
 /// The lines of a canonical request, without the method's meaning or the headers' order being looked at again.
 #[derive(Clone)]
@@ -18,14 +19,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// The canonical request of `head` as the verifier makes it; `payload` is the hash in hex.
-    pub fn of(head: &Parts, signed_headers: &str, payload: &[u8; canonical::HASH_LEN]) -> Self {
-        let (mut uri, mut query) = (Vec::new(), Vec::new());
+    /// The canonical request of `head` as the verifier makes it, a raw `+` read as `plus` says; `payload` is the hash in
+    /// hex.
+    pub fn of(head: &Parts, signed_headers: &str, payload: &[u8; canonical::HASH_LEN], plus: Plus) -> Self {
+        let (mut uri, mut encoded) = (Vec::new(), Vec::new());
         canonical::put_uri(&mut uri, head.uri.path().as_bytes());
-        super::put_query(&mut query, head.uri.query().unwrap_or_default().as_bytes());
+        query::put_canonical(&mut encoded, head.uri.query().unwrap_or_default().as_bytes(), plus);
         let headers = signed_headers.split(';').map(|name| (name.to_owned(), super::value(head, name)));
         let method = head.method.as_str().as_bytes().to_vec();
-        Self { method, uri, query, headers: headers.collect(), payload: payload.to_vec() }
+        Self { method, uri, query: encoded, headers: headers.collect(), payload: payload.to_vec() }
     }
 
     /// The text to be hashed.
@@ -144,7 +146,7 @@ pub struct Envelope<'a> {
 impl Envelope<'_> {
     /// The signing key of `secret` in the sender's own scope.
     pub fn key(&self, secret: &[u8]) -> Key {
-        let first = Key::new(&zeroize::Zeroizing::new([b"AWS4", secret].concat()));
+        let first = Key::new(&zeroize::Zeroizing::new([b"AWS4", secret].concat()), Algorithm::Sha256);
         self.scope.iter().fold(first, |key, part| Key::from_mac(&key.mac([part.as_bytes()])))
     }
 

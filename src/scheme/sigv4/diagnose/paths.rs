@@ -3,7 +3,7 @@
 use http::request::Parts;
 
 use super::super::canonical::{normalised, put_uri};
-use super::super::query::{decoded, put_encoded};
+use super::super::query::{Plus, decoded, put_encoded};
 use super::model::{Patch, Variant};
 use super::put_query;
 use crate::scheme::diagnose::Cause;
@@ -77,7 +77,7 @@ fn encodings(path: &[u8]) -> Vec<Variant> {
         uri
     };
     let plain = normalised(path).into_owned();
-    let text: Vec<u8> = decoded(&plain).collect();
+    let text: Vec<u8> = decoded(&plain, Plus::Sign).collect();
     let (double_slash, dots) = (path.windows(2).any(|pair| pair == b"//"), path.windows(2).any(|pair| pair == b"/."));
     let kept = if double_slash { Cause::SlashesKept } else { Cause::DotsKept };
     let mut found = vec![
@@ -119,7 +119,7 @@ fn with_hex(path: &[u8], case: fn(&u8) -> u8) -> Vec<u8> {
 /// `path` decoded, and encoded where it has to be: what proxies that normalise do the other way round.
 fn minimal(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    put_encoded(&mut out, decoded(path), true);
+    put_encoded(&mut out, decoded(path, Plus::Sign), true);
     out
 }
 

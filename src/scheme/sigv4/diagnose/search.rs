@@ -1,5 +1,6 @@
 //! Looks for the fewest known changes after which the signature fits: none, one, then two; first with the key claimed.
 
+use super::super::query::Plus;
 use super::model::{Envelope, Model, Variant};
 use super::{Authorization, CONTENT_SHA256, HASH_LEN, date, hash, headers, paths, queries};
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, bodies, secrets};
@@ -30,14 +31,16 @@ pub fn search(
     let scope = [credential.date, credential.region, credential.service, credential.terminator];
     let envelope = Envelope { date, scope, signature };
     let candidates = candidates(case, credential.access_key_id, &envelope);
-    let model = Model::of(case.head, authorization.signed_headers, &hash(case.body));
-    let mut tries = Tries(MAX_TRIES);
+    let readings = Plus::readings(case.head.uri.query().unwrap_or_default().as_bytes()).iter();
+    let models: Vec<Model> =
+        readings.map(|plus| Model::of(case.head, authorization.signed_headers, &hash(case.body), *plus)).collect();
     let variants = variants(case, authorization);
+    let mut search = Search { envelope, models, variants, tries: MAX_TRIES };
     let (candidate, changes) = candidates
         .iter()
-        .find_map(|candidate| tries.fits(&envelope, candidate, &model).then(|| (candidate, Vec::new())))
-        .or_else(|| candidates.iter().find_map(|candidate| one(&envelope, candidate, &model, &variants, &mut tries)))
-        .or_else(|| two(&envelope, candidates.first()?, &model, &variants, &mut tries))?;
+        .find_map(|candidate| search.none(candidate))
+        .or_else(|| candidates.iter().find_map(|candidate| search.one(candidate)))
+        .or_else(|| search.two(candidates.first()?))?;
     if let Some((cause, detail)) = &candidate.meaning {
         diagnosis.add(*cause, detail.clone());
     }
@@ -47,46 +50,52 @@ pub fn search(
     Some(())
 }
 
-/// What is left of the work that may be done.
-struct Tries(usize);
+/// What is tried, and what is left of the work that may be done.
+struct Search<'a> {
+    envelope: Envelope<'a>,
+    /// The canonical request as it arrived: one for each reading of a raw `+`.
+    models: Vec<Model>,
+    variants: Vec<Variant>,
+    tries: usize,
+}
 
-impl Tries {
-    fn fits(&mut self, envelope: &Envelope<'_>, candidate: &Candidate, model: &Model) -> bool {
-        let Some(left) = self.0.checked_sub(1) else { return false };
-        self.0 = left;
-        envelope.fits(&candidate.key, model)
+type Found<'a> = (&'a Candidate, Vec<Variant>);
+
+impl Search<'_> {
+    fn fits(&mut self, candidate: &Candidate, model: &Model) -> bool {
+        let Some(left) = self.tries.checked_sub(1) else { return false };
+        self.tries = left;
+        self.envelope.fits(&candidate.key, model)
     }
-}
 
-type Found<'a> = (&'a Candidate, Vec<&'a Variant>);
+    /// Nothing was changed.
+    fn none<'c>(&mut self, candidate: &'c Candidate) -> Option<Found<'c>> {
+        let models = self.models.clone();
+        models.iter().any(|model| self.fits(candidate, model)).then(|| (candidate, Vec::new()))
+    }
 
-fn one<'a>(
-    envelope: &Envelope<'_>,
-    candidate: &'a Candidate,
-    model: &Model,
-    variants: &'a [Variant],
-    tries: &mut Tries,
-) -> Option<Found<'a>> {
-    let fits = |variant: &&Variant| tries.fits(envelope, candidate, &model.with([*variant]));
-    variants.iter().find(fits).map(|variant| (candidate, vec![variant]))
-}
+    /// One thing was changed.
+    fn one<'c>(&mut self, candidate: &'c Candidate) -> Option<Found<'c>> {
+        let (models, variants) = (self.models.clone(), self.variants.clone());
+        let fits = |variant: &&Variant| models.iter().any(|model| self.fits(candidate, &model.with([*variant])));
+        variants.iter().find(fits).map(|variant| (candidate, vec![variant.clone()]))
+    }
 
-fn two<'a>(
-    envelope: &Envelope<'_>,
-    candidate: &'a Candidate,
-    model: &Model,
-    variants: &'a [Variant],
-    tries: &mut Tries,
-) -> Option<Found<'a>> {
-    for (position, first) in variants.iter().enumerate() {
-        let changed = model.with([first]);
-        for second in variants.iter().skip(position + 1).filter(|second| first.goes_with(second)) {
-            if tries.fits(envelope, candidate, &changed.with([second])) {
-                return Some((candidate, vec![first, second]));
+    /// Two things were changed.
+    fn two<'c>(&mut self, candidate: &'c Candidate) -> Option<Found<'c>> {
+        let (models, variants) = (self.models.clone(), self.variants.clone());
+        for (position, first) in variants.iter().enumerate() {
+            for model in &models {
+                let changed = model.with([first]);
+                for second in variants.iter().skip(position + 1).filter(|second| first.goes_with(second)) {
+                    if self.fits(candidate, &changed.with([second])) {
+                        return Some((candidate, vec![first.clone(), second.clone()]));
+                    }
+                }
             }
         }
+        None
     }
-    None
 }
 
 /// The keys that may have signed, the claimed one first.
