@@ -83,7 +83,7 @@ impl Kept {
     /// Whether a header's value would let its reader in somewhere.
     fn grants(&self, name: &str, value: &str) -> bool {
         let lower = value.trim().to_ascii_lowercase();
-        if !CREDENTIALS.iter().any(|part| name.contains(part)) && !is_credential(&lower) {
+        if !names_credential(name) && !is_credential(&lower) {
             return false;
         }
         match self.signatures.iter().find(|(header, _)| header == name) {
@@ -99,6 +99,12 @@ impl Kept {
             None => true,
         }
     }
+}
+
+/// Whether a header called `name` (lower case) holds what grants something, by its name.
+#[must_use]
+pub fn names_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|part| name.contains(part))
 }
 
 /// Whether a query's name, percent-encoded or not, is that of a session token.

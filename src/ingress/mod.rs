@@ -49,7 +49,10 @@ use self::reject::Reject;
 use self::verify::VerifyLayer;
 use self::window::WindowLayer;
 
+pub use self::content::judge as judge_content;
 pub use self::fields::Wanted;
+pub use self::http_rules::well_formed;
+pub use self::kept::names_credential;
 pub use self::load::BodyBudget;
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
