@@ -6,6 +6,7 @@ mod hmac;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -26,43 +27,44 @@ fn now() -> Timestamp {
     "2026-05-01T12:00:00Z".parse().unwrap()
 }
 
+fn development(file: &Path) -> Vec<Source> {
+    config::load(Some(file), &BTreeMap::new()).unwrap_or_else(|faults| panic!("{faults}")).sources
+}
+
 /// The sources of the development configuration, with more keys, and with secrets in other forms.
-fn sources() -> Vec<Source> {
-    let config = config::load(Some(Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
-    let mut sources = config.sources;
-    let key = |id: &str, secret: &str, token: Option<&str>| AccessKey {
-        access_key_id: id.to_owned(),
-        secret: Secret::new(secret).unwrap(),
-        session_token: token.map(|token| Secret::token(token).unwrap()),
-    };
-    let of = |name: &str| {
-        config::load(Some(Path::new("config/dev.toml")), &BTreeMap::new())
-            .unwrap()
-            .sources
-            .into_iter()
-            .find(|source| source.name.as_str() == name)
-            .unwrap()
-    };
-    let mut other = of("cxone");
-    other.name = "cxone-other".into();
-    other.scheme.keys = vec![key("AKIAOTHERSOURCE00001", OTHER_AWS_SECRET, None)];
-    sources[0].scheme.keys.push(key("AKIADEVELOPMENT00002", SECOND_AWS_SECRET, None));
-    sources[0].scheme.keys.push(key("ASIADEVELOPMENT00003", SECOND_AWS_SECRET, Some(TOKEN)));
-    let mut encoded = of("nice");
-    encoded.name = "encoded".into();
-    encoded.scheme.secrets = vec![Secret::new(hmac::HEX_SECRET).unwrap()];
-    let mut ended = of("nice");
-    ended.name = "ended".into();
-    ended.scheme.secrets = vec![Secret::new(format!("{}\r", hmac::ENDED_SECRET)).unwrap()];
-    sources.extend([other, encoded, ended]);
-    sources
+fn sources() -> &'static [Source] {
+    static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
+    SOURCES.get_or_init(|| {
+        let mut sources = development(Path::new("config/dev.toml"));
+        let key = |id: &str, secret: &str, token: Option<&str>| AccessKey {
+            access_key_id: id.to_owned(),
+            secret: Secret::new(secret).unwrap(),
+            session_token: token.map(|token| Secret::token(token).unwrap()),
+        };
+        let of = |name: &str, sources: &[Source]| {
+            sources.iter().find(|source| source.name.as_str() == name).unwrap().clone()
+        };
+        let mut other = of("cxone", &sources);
+        other.name = "cxone-other".into();
+        other.scheme.keys = vec![key("AKIAOTHERSOURCE00001", OTHER_AWS_SECRET, None)];
+        sources[0].scheme.keys.push(key("AKIADEVELOPMENT00002", SECOND_AWS_SECRET, None));
+        sources[0].scheme.keys.push(key("ASIADEVELOPMENT00003", SECOND_AWS_SECRET, Some(TOKEN)));
+        let mut encoded = of("nice", &sources);
+        encoded.name = "encoded".into();
+        encoded.scheme.secrets = vec![Secret::new(hmac::HEX_SECRET).unwrap()];
+        let mut ended = of("nice", &sources);
+        ended.name = "ended".into();
+        ended.scheme.secrets = vec![Secret::new(format!("{}\r", hmac::ENDED_SECRET)).unwrap()];
+        sources.extend([other, encoded, ended]);
+        sources
+    })
 }
 
 /// What the doctor says of `specimen` at `name`; never a secret, and no signature that it made.
 fn told(name: &str, specimen: &Specimen) -> String {
     let sources = sources();
     let source = sources.iter().find(|source| source.name.as_str() == name).unwrap();
-    let told = explain(&sources, source, specimen.clone()).unwrap();
+    let told = explain(sources, source, specimen.clone()).unwrap();
     for secret in ["development-only", OTHER_AWS_SECRET, SECOND_AWS_SECRET, TOKEN, hmac::HEX_SECRET, hmac::ENDED_SECRET]
     {
         assert!(!told.contains(secret), "a secret is told: {told}");
@@ -100,6 +102,52 @@ fn every_fixture_is_explained_by_its_causes_and_no_others() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The development configuration with the lines that `told` advises in the table of `name`.
+fn advised(name: &str, told: &str) -> Option<String> {
+    let lines: Vec<&str> =
+        told.split_once("\nchange   ")?.1.lines().skip(1).map_while(|line| line.strip_prefix("    ")).collect();
+    let text = std::fs::read_to_string("config/dev.toml").unwrap();
+    let name = if name == "encoded" { "nice" } else { name };
+    let start = text.find(&format!("[[source]]\nname = {name:?}\n")).unwrap();
+    let end = text[start + 1..].find("\n[[source]]").map_or(text.len(), |at| start + 1 + at);
+    let replaced = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        lines.iter().any(|new| new.split(" = ").next() == Some(key) || new.strip_prefix("# and no ") == Some(key))
+    };
+    let kept: Vec<&str> = text[start..end].lines().filter(|line| !replaced(line)).collect();
+    Some([&text[..start], &kept.join("\n"), "\n", &lines.join("\n"), "\n", &text[end..]].concat())
+}
+
+#[test]
+fn every_configuration_that_is_advised_loads_and_takes_the_request() {
+    let mut tried = BTreeMap::new();
+    for Fixture { source: name, specimen, causes } in fixtures() {
+        let told = told(name, &specimen);
+        let Some(mut text) = advised(name, &told) else { continue };
+        if name == "encoded" {
+            text = text.replace("development-only-nice-secret", hmac::HEX_SECRET);
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &text).unwrap();
+        let name = if name == "encoded" { "nice" } else { name };
+        let source = development(file.path()).into_iter().find(|source| source.name.as_str() == name).unwrap();
+        let scheme = scheme::build(&source.scheme).unwrap_or_else(|_| panic!("{told}"));
+        if let Some(at) = scheme.timestamp(&specimen.head).unwrap_or_else(|_| panic!("{told}")) {
+            assert!(at.abs_diff(now().into()) <= source.max_drift.as_secs(), "{told}");
+        }
+        let claims = scheme.read(&specimen.head).unwrap_or_else(|_| panic!("{told}"));
+        let verdict = scheme.verify(&specimen.head, &claims, &specimen.body.clone().into());
+        assert!(verdict.is_ok(), "{told}");
+        for cause in causes {
+            *tried.entry(cause).or_insert(0) += 1;
+        }
+    }
+    // Every cause that a key of the configuration mends.
+    for cause in Cause::ALL.iter().filter(|cause| cause.remedy().starts_with("set ")) {
+        assert!(tried.contains_key(cause), "{cause:?}");
+    }
 }
 
 #[test]
@@ -271,7 +319,7 @@ fn entry(specimen: &Specimen, damage: &str) -> Quarantined {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever an entry holds: an answer or a failure in words, within bounds, never a panic.
     #[test]

@@ -144,7 +144,7 @@ fn escaped(json: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether a body begins as gzip, zlib or Zstandard begin (RFC 1952, RFC 1950, RFC 8878).
 pub fn is_compressed(body: &[u8]) -> bool {
-    matches!(body, [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..])
+    matches!(body, [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..])
 }
 
 #[cfg(test)]
@@ -191,6 +191,6 @@ mod tests {
         assert!(
             is_compressed(&[0x1f, 0x8b, 8]) && is_compressed(&[0x78, 0x9c]) && is_compressed(&[0x28, 0xb5, 0x2f, 0xfd])
         );
-        assert!(!is_compressed(b"{}") && !is_compressed(b"x\x01") && is_compressed(b"x\x9c"));
+        assert!(!is_compressed(b"{}") && !is_compressed(b"x^") && !is_compressed(b"(x") && !is_compressed(b""));
     }
 }

@@ -62,7 +62,7 @@ causes! {
         "turn off compression of requests at the sender, or at the proxy that adds it"
     OtherAlgorithm "other-algorithm"
         "it is signed with another algorithm"
-        "agree on one algorithm with the sender"
+        "set algorithm where it is an HMAC; an AWS sender must sign with AWS4-HMAC-SHA256"
 
     // HMAC.
     SignatureAbsent "signature-absent"
@@ -179,7 +179,7 @@ causes! {
         "the sender must leave authorization out of SignedHeaders"
     HeaderUnsigned "header-unsigned"
         "an x-amz-* header arrived that is not signed"
-        "have the sender sign it, or the proxy not add it"
+        "set unsigned_headers where a proxy adds it, or have the sender sign it"
     HeaderGone "header-gone"
         "a signed header did not arrive"
         "the proxy must pass it on, or the sender not sign it"

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_them() {
-        assert_eq!(found(&format!("v1={HEX},").repeat(60)).len(), 2, "one text is one MAC");
+        assert_eq!(found(&format!("v1={HEX},").repeat(60)).len(), 1, "one text is one MAC");
         let many: Vec<String> = (0..60).map(|at| format!("v1={at:064x}")).collect();
         assert_eq!(found(&many.join(",")).len(), MAX_MACS);
         assert!(found(&format!("{}{HEX}", "x".repeat(MAX_VALUE))).is_empty());

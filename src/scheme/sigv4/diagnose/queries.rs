@@ -1,8 +1,7 @@
 //! Queries that a sender may have signed: the same one sorted or encoded otherwise, or with fewer parameters.
 
-use super::super::query::{Plus, decoded, items, put_encoded};
+use super::super::query::{Plus, decoded, items, put_canonical, put_encoded};
 use super::model::Variant;
-use super::put_query;
 use crate::scheme::diagnose::Cause;
 
 /// Parameters of one query that are left out in turn.
@@ -55,15 +54,13 @@ pub fn variants(query: &str) -> Vec<Variant> {
         let rest: Vec<&str> =
             parts.iter().enumerate().filter(|(at, _)| *at != position).map(|(_, part)| *part).collect();
         let name = part.split('=').next().unwrap_or_default();
-        found.push(Variant::query(Cause::QueryAdded, canonical(&rest.join("&")), format!("it did not sign {name}")));
+        for plus in Plus::readings(raw) {
+            let mut signed = Vec::new();
+            put_canonical(&mut signed, rest.join("&").as_bytes(), *plus);
+            found.push(Variant::query(Cause::QueryAdded, signed, format!("it did not sign {name}")));
+        }
     }
     found
-}
-
-fn canonical(query: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_query(&mut out, query.as_bytes());
-    out
 }
 
 fn encoded(out: &mut Vec<u8>, text: &[u8]) {

@@ -8,7 +8,7 @@ use crate::scheme::header::Occurrence;
 use crate::scheme::mac::{Key, Mac};
 
 /// Signatures that are computed for one diagnosis: some tens of milliseconds.
-const MAX_TRIES: usize = 20_000;
+const MAX_TRIES: usize = 15_000;
 
 /// Secrets of other sources that are tried.
 const MAX_OTHERS: usize = 64;
