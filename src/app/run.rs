@@ -98,7 +98,7 @@ impl App {
         }
         let (store, front) = (self.store.clone(), self.front.clone());
         background.spawn(upkeep::probe(store.clone(), front, background.clone()));
-        background.spawn(upkeep::prune(store.clone(), self.clock.clone(), background.clone()));
+        background.spawn(upkeep::prune(store.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
         let admin = Admin {

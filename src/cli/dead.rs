@@ -132,7 +132,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
         }
         Command::Replay(selection) => {
             let (ids, filter) = selected(&store, &selection, &invocation, &known).await?;
-            let count = store.dead_letters.replay(&ids, &filter, invocation.clock.now()).await?;
+            let count = store.dead_letters.replay(&ids, &filter).await?;
             report("replayed", count, selection.json)?;
         }
         Command::Discard(selection) => {

@@ -148,7 +148,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             let filter = which.filter(&invocation, None);
             let events = chosen(&store, &config, &ids, &filter).await?;
             let sinks = known_sinks(&config, &sink)?;
-            let count = store.archive.replay(&events, sinks.as_deref(), invocation.clock.now()).await?;
+            let count = store.archive.replay(&events, sinks.as_deref()).await?;
             if json {
                 console::print_json(&json!([{ "events": events.len(), "deliveries": count }]))?;
             } else {

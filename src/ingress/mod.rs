@@ -14,6 +14,7 @@ mod reject;
 mod release;
 mod source;
 mod text;
+mod twins;
 mod verify;
 mod window;
 

@@ -99,7 +99,9 @@ impl Receive {
         known.intent.clone_from(&fields.intent);
         let event = self.event(request, &fields, &known.key);
         let sinks = self.source.sinks_for(&event.kind);
-        let (outcome, status) = match self.inbox.insert(event, sinks).await.map_err(|error| unavailable(&error))? {
+        let twins = self.source.twins.keys(request.head(), request.payload());
+        let inserted = self.inbox.insert_beside(event, &twins, sinks).await;
+        let (outcome, status) = match inserted.map_err(|error| unavailable(&error))? {
             Insertion::Accepted => (Outcome::Accepted, self.word()),
             Insertion::Duplicate => (Outcome::Duplicate, self.word()),
             Insertion::Conflict => {

@@ -192,9 +192,9 @@ fn block<const LEN: usize>(secret: &[u8], hash: impl FnOnce(&[u8]) -> Zeroizing<
     let mut block = Zeroizing::new([0; LEN]);
     let put = |block: &mut [u8], bytes: &[u8]| block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     if secret.len() <= LEN {
-        put(&mut *block, secret)
+        put(&mut *block, secret);
     } else {
-        put(&mut *block, &hash(secret))
+        put(&mut *block, &hash(secret));
     }
     block
 }

@@ -2,8 +2,12 @@
 //!
 //! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
 //! of it. All methods may be called while other processes use the same store.
+//!
+//! What decides (due times, leases, ages, retention) goes by the store's own time, which is one for all its processes
+//! and which no wall clock moves; callers speak in durations. Timestamps are for people to read.
 
 mod migration;
+mod outbox;
 mod postgres;
 mod sqlite;
 
@@ -12,13 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use tokio::sync::Notify;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{Event, EventId, Name};
+use crate::clock::{BootClock, Clock};
+use crate::event::{Event, EventId, EventKey, Name};
 use crate::metrics::Metrics;
 
 pub use crate::store::migration::{Report, migrate};
+pub use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+
+/// The longest that anything is put off: above the longest backoff, `Retry-After` and lease. What is due later than that
+/// was written by a clock gone wrong, and counts as due.
+pub const LONGEST_WAIT: Duration = Duration::from_hours(2);
 
 /// An open store, taken apart into what each consumer may do with it.
 #[derive(Clone)]
@@ -55,11 +64,34 @@ pub struct Settings {
 /// # Errors
 /// [`StoreError`] where the scheme is unknown, or the store cannot be opened, written or migrated.
 pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+    open_by(settings, metrics, Clocks::default()).await
+}
+
+/// What a store reads the time from; by default the system's clocks.
+#[derive(Clone, Debug, Default)]
+pub struct Clocks {
+    /// What store time is shown as.
+    pub wall: Clock,
+    /// What the time of a store without a server of its own goes by.
+    pub boot: BootClock,
+}
+
+/// [`open`], with other clocks than the system's.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_by(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     match settings.url.split_once(':') {
-        Some(("sqlite", _)) => sqlite::open(settings, metrics).await,
-        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics).await,
+        Some(("sqlite", _)) => sqlite::open(settings, metrics, clocks).await,
+        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics, clocks.wall).await,
         _ => Err(StoreError::Url("expected sqlite:PATH or postgres://…".into())),
     }
+}
+
+/// What is worth a warning about `url`, in words and without any of it.
+#[must_use]
+pub fn url_warning(url: &str) -> Option<&'static str> {
+    url.starts_with("postgres").then(|| postgres::url_warning(url)).flatten()
 }
 
 /// Why the store did not do what was asked. Texts never hold credentials.
@@ -91,7 +123,12 @@ pub trait Inbox: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the commit failed: nothing was accepted.
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError>;
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+        self.insert_beside(event, &[], sinks).await
+    }
+
+    /// The same, and a duplicate too where the body of `event` is stored already under one of the keys `twins`.
+    async fn insert_beside(&self, event: Event, twins: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError>;
 }
 
 /// What became of an inserted event.
@@ -108,93 +145,6 @@ pub enum Insertion {
 /// A delivery: one event to one sink.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DeliveryId(pub i64);
-
-/// A delivery claimed by this process until its lease runs out.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// Proof of the claim; a settlement with an outdated one does nothing.
-    pub lease: i64,
-    /// How many attempts have failed before.
-    pub attempts: u32,
-    /// When it was queued or last replayed; `max_age` counts from here.
-    pub queued_at: Timestamp,
-    /// What to deliver.
-    pub event: Event,
-}
-
-/// What became of a claimed delivery.
-#[derive(Clone, Debug)]
-pub struct Settlement {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// The claim it settles.
-    pub lease: i64,
-    /// The outcome.
-    pub outcome: Settled,
-}
-
-/// The outcome of one attempt, as the store keeps it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Settled {
-    /// Delivered.
-    Done,
-    /// Attempt failed; again at this time.
-    Retry {
-        /// Not before.
-        at: Timestamp,
-        /// Why, in words, at most 512 bytes.
-        error: String,
-    },
-    /// Not tried again by itself; kept as a dead letter.
-    Dead {
-        /// Why, in words, at most 512 bytes.
-        error: String,
-    },
-    /// Not attempted (shutdown, open circuit); free to be claimed at this time, the attempt does not count.
-    Released {
-        /// Not before.
-        at: Timestamp,
-    },
-}
-
-/// How much waits for a sink.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Backlog {
-    /// Deliveries not done and not dead.
-    pub pending: u64,
-    /// When the oldest of them was queued.
-    pub oldest: Option<Timestamp>,
-    /// Dead letters.
-    pub dead: u64,
-}
-
-/// The delivering side.
-#[async_trait]
-pub trait Outbox: Send + Sync {
-    /// Claims up to `limit` deliveries of `sink` that are due at `now`, oldest first, until `now + lease`.
-    async fn claim(
-        &self,
-        sink: &Name,
-        limit: usize,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<Claimed>, StoreError>;
-
-    /// Settles claims, in one commit. Those whose lease has passed to somebody else are skipped.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
-
-    /// When the next delivery of `sink` is due (or its lease ends); `None` with nothing pending.
-    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError>;
-
-    /// How much waits for `sink`; cheap with millions of rows.
-    async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
-
-    /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
-    /// those that wait already are woken: arm before looking, and poll as well.
-    fn queued(&self) -> Arc<Notify>;
-}
 
 /// Which events or deliveries a listing or a bulk command is about; empty means all.
 #[derive(Clone, Debug, Default)]
@@ -251,7 +201,7 @@ pub struct DeliveryStatus {
     pub state: State,
     /// Attempts made.
     pub attempts: u32,
-    /// When the next attempt is due, while pending.
+    /// When the next attempt is due, while pending, by this machine's wall clock.
     pub next_attempt_at: Option<Timestamp>,
     /// What the last attempt failed with.
     pub last_error: Option<String>,
@@ -274,7 +224,7 @@ pub trait Archive: Send + Sync {
     /// The events that `event` names, with bodies; several only when the source is not named.
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
     /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many.
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError>;
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError>;
 }
 
 /// A delivery that ran out of attempts.
@@ -286,11 +236,11 @@ pub struct DeadLetter {
     pub sink: Name,
     /// Attempts made.
     pub attempts: u32,
-    /// When it died.
+    /// When it died, by this machine's wall clock.
     pub died_at: Timestamp,
     /// Why.
     pub error: String,
-    /// The event, without its body in listings.
+    /// The event, without its body in listings. Where it cannot be read, what can be.
     pub event: Event,
 }
 
@@ -300,7 +250,7 @@ pub trait DeadLetters: Send + Sync {
     /// Dead letters that match, newest first; with bodies when `bodies`.
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
     /// Queues them again from attempt 0; returns how many. Repeating it does nothing more.
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError>;
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
     /// Gives them up for good; returns how many.
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
 }
@@ -370,12 +320,12 @@ pub struct QueuedAudit {
 pub trait AuditQueue: Send + Sync {
     /// Appends records, at most up to `capacity` in all; returns how many did not fit.
     async fn push(&self, records: Vec<String>, capacity: u64) -> Result<u64, StoreError>;
-    /// Claims up to `limit` records, oldest first, until `now + lease`.
-    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
+    /// Claims up to `limit` records, oldest first, for `lease`.
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
     /// Removes records that were sent or given up.
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError>;
-    /// Frees claimed records to be claimed again at `at`; counts an attempt when `refused`.
-    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError>;
+    /// Frees claimed records to be claimed again after `after`, at most [`LONGEST_WAIT`]; counts an attempt when `refused`.
+    async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError>;
     /// How many there are.
     async fn count(&self) -> Result<u64, StoreError>;
 }
@@ -385,9 +335,13 @@ pub trait AuditQueue: Send + Sync {
 pub trait Upkeep: Send + Sync {
     /// Writes something for real, so that a full disk or a lost server shows.
     async fn probe(&self) -> Result<(), StoreError>;
+    /// How far this process's wall clock is ahead of the store's time; negative when it is behind. Time that a machine was
+    /// off is not counted where the store's time goes by the machine's.
+    async fn skew(&self) -> Result<SignedDuration, StoreError>;
     /// Forgets ids and delivered events older than the retention, in small steps that never hold up inserts for long;
-    /// returns how many events went. Pending and dead deliveries keep their event.
-    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// returns how many events went. Pending and dead deliveries keep their event. To be called every minute or so: what
+    /// is there at one call is known to be older than the retention when that has passed since.
+    async fn prune(&self) -> Result<u64, StoreError>;
     /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;
 }

@@ -81,6 +81,11 @@ impl Composer {
         Ok(composer)
     }
 
+    /// What logs call the key that signs, where there is more than one.
+    pub(super) fn key_of_several(&self) -> Option<&str> {
+        self.scheme.keys().first().filter(|_| self.scheme.keys().len() > 1).map(String::as_str)
+    }
+
     fn refuse_impossible(&self) -> Result<(), Failure> {
         let name = &self.source.name;
         match self.fault {

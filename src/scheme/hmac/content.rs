@@ -80,9 +80,8 @@ impl Content {
 /// Placeholders that follow each other, with the text between them.
 fn neighbours(parts: &[Part]) -> impl Iterator<Item = (&Part, &str, &Part)> {
     parts.iter().enumerate().filter_map(|(index, one)| match (one, parts.get(index + 1..)?) {
-        (Part::Text(_), _) | (_, []) => None,
+        (Part::Text(_), _) | (_, [] | [Part::Text(_)]) => None,
         (_, [Part::Text(text), other, ..]) => Some((one, &**text, other)),
-        (_, [Part::Text(_)]) => None,
         (_, [other, ..]) => Some((one, "", other)),
     })
 }

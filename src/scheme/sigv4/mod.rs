@@ -31,7 +31,7 @@ pub use self::diagnose::{diagnose, restore_token};
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
-/// `x-amz-*` headers that may arrive unsigned: CloudFront adds the first; the second says nothing that is not checked
+/// `x-amz-*` headers that may arrive unsigned: `CloudFront` adds the first; the second says nothing that is not checked
 /// against the body, and real clients send it unsigned (aws-requests-auth), which AWS takes.
 const HARMLESS: [&str; 2] = ["x-amz-cf-id", CONTENT_SHA256];
 
