@@ -5,6 +5,7 @@ mod content;
 mod fields;
 mod http_rules;
 mod json;
+mod kept;
 mod load;
 mod quarantine;
 mod receive;
@@ -44,6 +45,7 @@ use crate::store::{Inbox, Quarantine};
 use self::allow_ip::AllowIp;
 use self::content::Content;
 use self::http_rules::{OnlyPost, Readable, WellFormed};
+use self::kept::Kept;
 use self::load::LoadLayer;
 use self::receive::Receive;
 use self::record::{Ended, RecordLayer};
@@ -51,7 +53,10 @@ use self::reject::Reject;
 use self::verify::VerifyLayer;
 use self::window::WindowLayer;
 
+pub use self::content::judge as judge_content;
 pub use self::fields::Wanted;
+pub use self::http_rules::well_formed;
+pub use self::kept::names_credential;
 pub use self::load::BodyBudget;
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
@@ -108,7 +113,7 @@ fn stack(
     source: &Arc<Source>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
-    let keeper = shared.intake.keeper(&source.config.name, source.config.scheme.family);
+    let keeper = shared.intake.keeper(&source.config.name, Kept::from(&source.config.scheme));
     let source = || Arc::clone(source);
     ServiceBuilder::new()
         // A name, one access record however it ends, metrics, the audit record.

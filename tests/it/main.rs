@@ -28,6 +28,7 @@ mod edge_measure;
 mod edge_memory;
 mod edge_slow;
 mod env_config;
+mod explain;
 mod fuzz;
 mod haproxy;
 mod hmac;
