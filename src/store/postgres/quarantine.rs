@@ -1,5 +1,8 @@
 //! Refused requests, bounded in entries and bytes over all replicas; the oldest make room.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
@@ -28,7 +31,7 @@ pub struct PostgresQuarantine {
     /// For all of it.
     pub pool: Pool,
     /// How large it may grow.
-    pub bounds: QuarantineBounds,
+    pub bounds: ArcSwap<QuarantineBounds>,
 }
 
 #[async_trait]
@@ -36,10 +39,11 @@ impl Quarantine for PostgresQuarantine {
     /// An entry larger than the whole quarantine is not kept: it would push out all others. Its id is 0.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
         let bytes = (entry.body.len() + entry.headers.len()) as u64;
-        if bytes > self.bounds.max_bytes || self.bounds.max_entries == 0 {
+        let bounds = **self.bounds.load();
+        if bytes > bounds.max_bytes || bounds.max_entries == 0 {
             return Ok(0);
         }
-        within(self.keep(&entry)).await
+        within(self.keep(&entry, bounds)).await
     }
 
     async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
@@ -72,15 +76,24 @@ impl Quarantine for PostgresQuarantine {
         let rows = self.pool.query("SELECT count(*) FROM gatepost_quarantine", &[]).await?;
         Ok(unsigned(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
+
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
+        self.bounds.store(Arc::new(bounds));
+        self.pool.execute(MAKE_ROOM, &[&bound(bounds.max_entries), &bound(bounds.max_bytes)]).await?;
+        Ok(())
+    }
+}
+
+fn bound(bound: u64) -> i64 {
+    i64::try_from(bound).unwrap_or(i64::MAX)
 }
 
 impl PostgresQuarantine {
-    async fn keep(&self, entry: &Quarantined) -> Result<i64, StoreError> {
+    async fn keep(&self, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64, StoreError> {
         let lent = self.pool.lend().await?;
         lent.session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({BOUNDS})")).await?;
         let id = add(&lent.session, entry).await?;
-        let bound = |bound| i64::try_from(bound).unwrap_or(i64::MAX);
-        lent.session.execute(MAKE_ROOM, &[&bound(self.bounds.max_entries), &bound(self.bounds.max_bytes)]).await?;
+        lent.session.execute(MAKE_ROOM, &[&bound(bounds.max_entries), &bound(bounds.max_bytes)]).await?;
         lent.session.batch("COMMIT").await?;
         lent.done();
         Ok(id)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
@@ -15,6 +16,9 @@ use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 const BYTES: &str = "length(body) + length(CAST(headers AS BLOB))";
 
+/// Entries removed in one transaction at most, so that inserts behind it do not wait for long.
+const STEP: usize = 256;
+
 /// The quarantine of a SQLite store.
 pub struct SqliteQuarantine {
     /// For changes.
@@ -22,14 +26,14 @@ pub struct SqliteQuarantine {
     /// For listings.
     pub readers: Readers,
     /// How large it may grow.
-    pub bounds: QuarantineBounds,
+    pub bounds: ArcSwap<QuarantineBounds>,
 }
 
 #[async_trait]
 impl Quarantine for SqliteQuarantine {
     /// An entry larger than the whole quarantine is not kept: it would push out all others. Its id is 0.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
-        let bounds = self.bounds;
+        let bounds = **self.bounds.load();
         let bytes = (entry.body.len() + entry.headers.len()) as u64;
         if bytes > bounds.max_bytes || bounds.max_entries == 0 {
             return Ok(0);
@@ -71,6 +75,12 @@ impl Quarantine for SqliteQuarantine {
 
     async fn count(&self) -> Result<u64, StoreError> {
         self.readers.read(|conn| Ok(unsigned(transaction::counter(conn, "quarantine_entries")?))).await
+    }
+
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
+        self.bounds.store(Arc::new(bounds));
+        while self.writer.call(move |tx| make_room(tx, bounds, i64::MAX, STEP)).await? {}
+        Ok(())
     }
 }
 
@@ -114,17 +124,23 @@ fn put(tx: &Tx<'_>, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64
     let id = tx.conn.last_insert_rowid();
     let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
     grow(tx, 1, bytes)?;
-    while unsigned(tx.counter("quarantine_entries")?) > bounds.max_entries
-        || unsigned(tx.counter("quarantine_bytes")?) > bounds.max_bytes
-    {
+    make_room(tx, bounds, id, STEP)?;
+    Ok(id)
+}
+
+/// Removes up to `step` of the oldest entries before `id`, as far as the bounds ask for it; says whether more have to go.
+fn make_room(tx: &Tx<'_>, bounds: QuarantineBounds, id: i64, step: usize) -> Result<bool, StoreError> {
+    for _ in 0..step {
+        let fits = unsigned(tx.counter("quarantine_entries")?) <= bounds.max_entries
+            && unsigned(tx.counter("quarantine_bytes")?) <= bounds.max_bytes;
         let oldest: Option<i64> =
             tx.conn.prepare_cached("SELECT min(id) FROM quarantine")?.query_row([], |row| row.get(0))?;
         match oldest {
-            Some(oldest) if oldest < id => remove(tx, oldest)?,
-            _ => break,
+            Some(oldest) if !fits && oldest < id => remove(tx, oldest)?,
+            _ => return Ok(false),
         };
     }
-    Ok(id)
+    Ok(true)
 }
 
 fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
