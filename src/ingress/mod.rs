@@ -32,7 +32,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
@@ -57,14 +56,15 @@ pub use self::content::judge as judge_content;
 pub use self::fields::Wanted;
 pub use self::http_rules::well_formed;
 pub use self::kept::names_credential;
-pub use self::load::BodyBudget;
+pub use self::load::{BodyBudget, RequestPermits};
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
 
-/// What all stacks share. Made once; survives reloads, so that limits hold across them.
+/// What all stacks share. Survives reloads, so that limits hold across them; what a reload changes is in the copy that
+/// the new stacks are made from.
 #[derive(Clone)]
 pub struct Shared {
     /// Where events go.
@@ -74,7 +74,7 @@ pub struct Shared {
     /// Where refused requests go.
     pub intake: Intake,
     /// Requests in flight.
-    pub requests: Arc<Semaphore>,
+    pub requests: Arc<RequestPermits>,
     /// Those of them whose body has not arrived yet.
     pub waiting: Arc<Waiting>,
     /// Bodies in flight.

@@ -236,6 +236,9 @@ mod tests {
         async fn count(&self) -> Result<u64, StoreError> {
             Ok(0)
         }
+        async fn resize(&self, _: crate::store::QuarantineBounds) -> Result<(), StoreError> {
+            Ok(())
+        }
     }
 
     #[tokio::test]

@@ -49,6 +49,9 @@ impl Quarantine for Stalled {
     async fn count(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
+    async fn resize(&self, _: crate::store::QuarantineBounds) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A router with the source `cognigy-callback`, and what is behind it.
@@ -75,7 +78,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         intake,
-        requests: Arc::new(Semaphore::new(permits)),
+        requests: Arc::new(RequestPermits::new(permits)),
         waiting: Arc::new(Waiting::new(permits)),
         budget: Arc::new(BodyBudget::new(budget, Arc::clone(&metrics))),
         body_timeout: Duration::from_secs(10),
