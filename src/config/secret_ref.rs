@@ -19,6 +19,9 @@ pub enum SecretRef {
     Plain(Zeroizing<String>),
 }
 
+/// The origin of what stands in the file as a plain string.
+pub const THE_FILE: &str = "the file";
+
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
 
 impl SecretRef {

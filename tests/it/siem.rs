@@ -10,6 +10,7 @@ use gatepost::config::{Siem, SiemFormat};
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
 use gatepost::secret::Secret;
+use gatepost::sink::Proxies;
 use gatepost::verdict::Verdict;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -25,7 +26,7 @@ struct Running {
 
 fn run(upstream: &Upstream, format: SiemFormat, queue: &Arc<AuditMemory>) -> Running {
     let token = Secret::token("t0ken").ok();
-    let siem = Siem { url: upstream.url(), token, ca_file: None, format };
+    let siem = Siem { url: upstream.url(), token, ca_file: None, proxies: Proxies::default(), format };
     let (records, receiver) = mpsc::channel(1024);
     let (lifecycle, metrics) = (Lifecycle::default(), Arc::new(Metrics::new()));
     let auditor =

@@ -11,7 +11,8 @@ use gatepost::sink::{Retry, build};
 use tempfile::TempDir;
 
 use crate::dispatch_memory::event;
-use crate::sink_upstream::settings;
+use crate::sink_upstream::{nowhere, settings};
+use crate::support::{self, Setup, Signer, unique};
 
 /// A server with its store in a folder of its own; both go when it is dropped.
 struct Server {
@@ -123,6 +124,48 @@ async fn what_nobody_stores_is_repeated_and_what_is_too_large_is_refused() {
     assert_eq!(stream.get_raw_message(1).await.unwrap().subject.as_str(), "gatepost.orders");
     let error = sink.deliver(&event("large", &vec![b'x'; 70_000]), 1).await.unwrap_err();
     assert_eq!(error.retry, Retry::Never, "{error}");
+}
+
+#[tokio::test]
+async fn user_and_password_of_the_url_are_sent() {
+    let server = Server::start("authorization { user: \"us er\", password: \"p@ss/w%rd\" }");
+    let own = async_nats::ConnectOptions::new().user_and_password("us er".into(), "p@ss/w%rd".into());
+    let stream = stream(&server.context(own).await).await;
+    let place = format!("127.0.0.1:{}", server.port);
+    for (url, taken) in [
+        (format!("nats://us%20er:p%40ss%2Fw%25rd@{place}"), true),
+        (format!("nats://{},nats://us%20er:p%40ss%2Fw%25rd@{place}", nowhere()), true),
+        (format!("nats://us%20er:wrong@{place}"), false),
+        (format!("nats://{place}"), false),
+    ] {
+        let result = build(&settings("nats", &url)).ok().unwrap().deliver(&event(&url, b"{}"), 1).await;
+        assert_eq!(result.is_ok(), taken, "{url}: {result:?}");
+    }
+    assert_eq!(stream.get_info().await.unwrap().state.messages, 2);
+}
+
+#[tokio::test]
+async fn a_user_alone_in_the_url_is_a_token() {
+    let server = Server::start("authorization { token: \"s3cret token\" }");
+    stream(&server.context(async_nats::ConnectOptions::new().token("s3cret token".into())).await).await;
+    let url = format!("nats://s3cret%20token@127.0.0.1:{}", server.port);
+    build(&settings("nats", &url)).ok().unwrap().deliver(&event("e", b"{}"), 1).await.unwrap();
+}
+
+#[test]
+fn a_password_of_the_url_is_neither_logged_nor_shown() {
+    let server = Server::start("authorization { user: \"us\", password: \"hunter2hunter2\" }");
+    let url = format!("nats://us:hunter2hunter2@127.0.0.1:{}", server.port);
+    let sink = format!("[[sink]]\nname = \"bus\"\ntype = \"nats\"\nurl = \"{url}\"\n");
+    let setup = Setup::new().preset("nice").block(&sink).set("log", "filter", "\"trace\"");
+    let daemon = setup.start();
+    assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(&unique()))).status, 200);
+    // There is no stream: that it is asked for one shows that we got in.
+    support::eventually("an answer", || daemon.out().contains("no stream found").then_some(()));
+    let output = setup.run(&["check"]);
+    let said = format!("{}{}{output:?}", daemon.out(), daemon.err());
+    assert!(output.status.success() && !said.contains("hunter2"), "{:?}", said.lines().find(|l| l.contains("hunter2")));
+    assert!(said.contains("nats://[redacted]@127.0.0.1"), "{output:?}");
 }
 
 #[tokio::test]

@@ -151,6 +151,18 @@ fn send(daemon: &Daemon) {
     assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(&unique()))).status, 200);
 }
 
+#[tokio::test]
+async fn a_clock_that_aws_does_not_believe_is_tried_again_and_said() {
+    let body = r#"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired: …"}"#;
+    let queue =
+        Upstream::start(|_, _| Reply::Status(403, "Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n", body.as_bytes().to_vec()));
+    let sink = build(&sqs(&format!("http://{}/1/orders", queue.address))).ok().unwrap();
+    let error = sink.deliver(&event("e", b"{}"), 1).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Backoff);
+    let told = "the clock of this machine differs from AWS's: here 20";
+    assert!(error.message.contains(told) && error.message.contains("there 2026-01-02T03:04:05Z"), "{error}");
+}
+
 /// Whose credentials signed, as `KEY` of `Credential=KEY/…`.
 fn signers(queue: &Upstream) -> Vec<String> {
     let key = |request: &Received| {
