@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::SinkMetrics;
-use crate::sink::{self, Retry, Sink, SinkError};
+use crate::sink::{self, Delivered, Retry, Sink, SinkError};
 use crate::store::{Claimed, Outbox, Settled, Settlement, StoreError};
 use circuit::Circuit;
 use outcome::{Limits, Ticket, outcome};
@@ -81,7 +81,7 @@ impl Dispatcher {
         self.circuit().began(attempts);
         let mut under_way = JoinSet::new();
         for Claimed { id, lease, attempts, queued_at, event } in claims {
-            let attempt = self.attempt(event, attempts.saturating_add(1));
+            let attempt = self.attempt(event, sink::Attempt { number: attempts.saturating_add(1), replay: 0 });
             under_way.spawn(async move { (Ticket { id, lease, attempts, queued_at }, attempt.await) });
         }
         let mut settlements = Vec::with_capacity(attempts);
@@ -110,11 +110,11 @@ impl Dispatcher {
     fn attempt(
         &self,
         event: Event,
-        number: u32,
-    ) -> impl Future<Output = Result<(), SinkError>> + Send + 'static + use<> {
+        which: sink::Attempt,
+    ) -> impl Future<Output = Result<Delivered, SinkError>> + Send + 'static + use<> {
         let (sink, limit) = (Arc::clone(&self.sink), self.settings.timeout + SINK_GRACE);
         async move {
-            let attempt = tokio::time::timeout(limit, sink.deliver(&event, number));
+            let attempt = tokio::time::timeout(limit, sink.deliver(&event, which));
             attempt.await.unwrap_or_else(|_| {
                 Err(SinkError { message: format!("not done within {limit:?}"), retry: Retry::Backoff })
             })
@@ -122,10 +122,10 @@ impl Dispatcher {
     }
 
     /// Decides, counts and tells what became of an attempt.
-    fn judge(&self, ticket: &Ticket, result: Result<(), SinkError>) -> Settlement {
+    fn judge(&self, ticket: &Ticket, result: Result<Delivered, SinkError>) -> Settlement {
         let now = self.clock.now();
         match &result {
-            Ok(()) | Err(SinkError { retry: Retry::Never, .. }) => {
+            Ok(_) | Err(SinkError { retry: Retry::Never, .. }) => {
                 if self.circuit().answered() {
                     tracing::info!(sink = %self.settings.name, "the sink answers again");
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::backoff;
-use crate::sink::{Retry, SinkError};
+use crate::sink::{Delivered, Retry, SinkError};
 use crate::store::{Claimed, DeliveryId, Settled};
 
 /// The longest error text kept with a delivery, in bytes.
@@ -59,7 +59,13 @@ pub fn later(at: Timestamp, by: Duration) -> Timestamp {
 /// each gets at least one attempt, however long the daemon was away. The last wait is cut short at the age limit.
 /// `unit` is a random number in `0.0..1.0`.
 #[must_use]
-pub fn outcome(result: Result<(), SinkError>, ticket: &Ticket, limits: Limits, now: Timestamp, unit: f64) -> Settled {
+pub fn outcome(
+    result: Result<Delivered, SinkError>,
+    ticket: &Ticket,
+    limits: Limits,
+    now: Timestamp,
+    unit: f64,
+) -> Settled {
     let Err(SinkError { message, retry }) = result else { return Settled::Done };
     let failed = ticket.attempts.saturating_add(1);
     let wait = match retry {

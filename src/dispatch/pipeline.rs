@@ -13,7 +13,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::outcome::{Ticket, later};
 use super::pace::Pace;
-use super::{BEGIN_WITHIN, Claimed, Dispatcher, Lifecycle, Retry, Settled, Settlement, SinkError, StoreError};
+use super::{
+    BEGIN_WITHIN, Claimed, Delivered, Dispatcher, Lifecycle, Retry, Settled, Settlement, SinkError, StoreError,
+};
 
 /// The longest time without a look: other processes queue deliveries too, and not every store can say so.
 const POLL: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ struct Pipeline<'a> {
     pace: Pace,
     /// Claimed, not begun.
     waiting: VecDeque<(Claimed, Timestamp)>,
-    under_way: JoinSet<Result<(), SinkError>>,
+    under_way: JoinSet<Result<Delivered, SinkError>>,
     tickets: HashMap<Id, Ticket>,
     /// Ended, not settled.
     settled: Vec<Settlement>,
@@ -167,7 +169,9 @@ impl<'a> Pipeline<'a> {
                 self.settled.push(Dispatcher::release(&ticket, now));
                 continue;
             }
-            let attempt = self.dispatcher.attempt(claimed.event, claimed.attempts.saturating_add(1));
+            let attempt = self
+                .dispatcher
+                .attempt(claimed.event, crate::sink::Attempt { number: claimed.attempts.saturating_add(1), replay: 0 });
             let task = self.under_way.spawn(attempt);
             self.tickets.insert(task.id(), ticket);
         }
@@ -231,7 +235,7 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Result<(), SinkError>), JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Result<Delivered, SinkError>), JoinError>) {
         let mut next = Some(ended);
         while let Some(ended) = next {
             let (id, result) = match ended {

@@ -13,7 +13,7 @@ use http_body_util::Full;
 use sha2::Sha256;
 
 use super::http_client::{self, HttpClient};
-use super::{Retry, Settings, Sink, SinkError, address, answer, cloudevent};
+use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, answer, cloudevent};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -97,13 +97,14 @@ impl Http {
 
 #[async_trait]
 impl Sink for Http {
-    async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, _: Attempt) -> Result<Delivered, SinkError> {
         let request = self.request(event).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
-        answer::judge(answer.status, &answer.headers, self.clock.now())
+        answer::judge(answer.status, &answer.headers, self.clock.now())?;
+        Ok(Delivered::New)
     }
 }
 

@@ -29,8 +29,26 @@ pub use self::proxy::{Proxies, Proxy};
 /// Somewhere that events are delivered to.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Delivers `event` once; `attempt` counts from 1. Returns when the other side has taken it.
-    async fn deliver(&self, event: &Event, attempt: u32) -> Result<(), SinkError>;
+    /// Delivers `event` once. Returns when the other side has taken it, and whether it had it already.
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError>;
+}
+
+/// Which attempt at a delivery this is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// Counts from 1, anew with each replay.
+    pub number: u32,
+    /// How often an operator had it delivered again. A sink that removes duplicates must not remove that.
+    pub replay: u32,
+}
+
+/// What became of an event that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivered {
+    /// It is there, as far as the other side tells.
+    New,
+    /// The other side had it already and dropped this one.
+    Duplicate,
 }
 
 /// Why a delivery failed and whether another attempt makes sense.

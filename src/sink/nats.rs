@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use self::servers::{Servers, User};
-use super::{Retry, Settings, Sink, SinkError, cloudevent, http_client};
+use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, cloudevent, http_client};
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -76,20 +76,21 @@ impl Nats {
 
 #[async_trait]
 impl Sink for Nats {
-    async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError> {
         let (client, context) = self.connection().await?;
         if client.connection_state() != State::Connected {
             // A publish now would wait in the client and go out later, after we had given it up.
             return Err(failed("not connected".into(), Retry::Backoff));
         }
         let subject = self.subject.clone().unwrap_or_else(|| format!("gatepost.{}", event.source));
-        let acknowledged = context.publish_with_headers(subject, headers(event), event.payload.bytes().clone()).await;
-        let acknowledged = match acknowledged {
+        let headers = headers(event, attempt.replay);
+        let acknowledged = match context.publish_with_headers(subject, headers, event.payload.bytes().clone()).await {
             Ok(acknowledged) => acknowledged.await,
             Err(error) => Err(error),
         };
         match acknowledged {
-            Ok(_) => Ok(()),
+            Ok(acknowledged) if acknowledged.duplicate => Ok(Delivered::Duplicate),
+            Ok(_) => Ok(Delivered::New),
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                 Err(failed(format!("{error}: raise max_payload of the server"), Retry::Never))
             }
@@ -103,12 +104,12 @@ fn failed(message: String, retry: Retry) -> SinkError {
 }
 
 /// `Nats-Msg-Id` is the id in header form: the server trims blanks, and two ids must never become one.
-fn headers(event: &Event) -> HeaderMap {
+fn headers(event: &Event, replay: u32) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloudevent::attributes(event) {
         headers.insert(format!("ce-{name}"), value);
     }
-    headers.insert("Nats-Msg-Id", cloudevent::header_value(&cloudevent::id(event)));
+    headers.insert("Nats-Msg-Id", cloudevent::header_value(&cloudevent::dedupe_id(event, replay)));
     if !event.content_type.is_empty() {
         headers.insert("content-type", event.content_type.as_str());
     }

@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::credentials::Signer;
 use super::http_client::{self, HttpClient};
-use super::{Retry, Settings, Sink, SinkError, address, cloudevent, structured};
+use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, cloudevent, structured};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -104,23 +104,26 @@ impl Sqs {
         }
     }
 
-    fn message(&self, event: &Event) -> Result<Vec<u8>, serde_json::Error> {
+    fn message(&self, event: &Event, replay: u32) -> Result<Vec<u8>, serde_json::Error> {
         let body = structured::structured(event)?;
         serde_json::to_vec(&SendMessage {
             queue_url: &self.queue_url,
             message_body: &body,
             message_group_id: self.fifo.then(|| self.group.as_deref().unwrap_or(event.source.as_str())),
             // Ids are longer and freer than what SQS takes here, so it gets their digest.
-            message_deduplication_id: self.fifo.then(|| hex::encode(Sha256::digest(cloudevent::id(event)))),
+            message_deduplication_id: self
+                .fifo
+                .then(|| hex::encode(Sha256::digest(cloudevent::dedupe_id(event, replay)))),
         })
     }
 
     fn request(
         &self,
         event: &Event,
+        replay: u32,
         identity: &Identity,
     ) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-        let message = self.message(event)?;
+        let message = self.message(event, replay)?;
         let params = v4::SigningParams::builder()
             .identity(identity)
             .region(&self.region)
@@ -145,14 +148,16 @@ impl Sqs {
 
 #[async_trait]
 impl Sink for Sqs {
-    async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError> {
         let identity = self.signer.identity().await?;
-        let request = self.request(event, &identity).map_err(|error| SinkError {
+        let request = self.request(event, attempt.replay, &identity).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
-        refusal::judge(&answer, &self.clock)
+        refusal::judge(&answer, &self.clock)?;
+        // What a FIFO queue drops is answered like what it takes.
+        Ok(Delivered::New)
     }
 }
 
@@ -230,14 +235,16 @@ mod tests {
     #[test]
     fn fifo_queues_get_a_group_and_a_deduplication_id() {
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders.fifo").ok().unwrap();
-        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}")).unwrap()).unwrap();
+        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
         assert_eq!(message["MessageGroupId"], "bot-a");
         assert_eq!(message["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e")));
+        let again: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 2).unwrap()).unwrap();
+        assert_eq!(again["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e#2")));
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders").ok().unwrap();
-        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}")).unwrap()).unwrap();
+        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
         assert!(message.get("MessageGroupId").is_none());
         let Signer::Fixed(identity) = &sink.signer else { panic!("a token is fixed") };
-        let request = sink.request(&event("e", b"{}"), identity).unwrap();
+        let request = sink.request(&event("e", b"{}"), 0, identity).unwrap();
         assert_eq!(request.uri(), "https://sqs.eu-west-1.amazonaws.com/");
         assert!(request.headers()["authorization"].to_str().unwrap().contains("/20260102/eu-west-1/sqs/aws4_request"));
     }

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use gatepost::sink::{Proxies, Retry, Settings, SinkError, build};
+use gatepost::sink::{Delivered, Proxies, Retry, Settings, SinkError, build};
 
 use crate::dispatch_memory::event;
-use crate::sink_upstream::{Reply, Upstream, nowhere, server_config, settings};
+use crate::sink_upstream::{Reply, Upstream, attempt, nowhere, server_config, settings};
 use crate::support::proxy::{Policy, Proxy};
 use crate::support::{self, Setup, Signer, unique};
 
@@ -20,8 +20,8 @@ fn through(proxy: &str, url: &str) -> Settings {
     settings
 }
 
-async fn deliver(settings: &Settings) -> Result<(), SinkError> {
-    build(settings).ok().unwrap().deliver(&event("e1", b"{}"), 1).await
+async fn deliver(settings: &Settings) -> Result<Delivered, SinkError> {
+    build(settings).ok().unwrap().deliver(&event("e1", b"{}"), attempt(1)).await
 }
 
 fn upstream() -> Upstream {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatepost::sink::{Proxies, Settings};
+use gatepost::sink::{Attempt, Proxies, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -190,6 +190,11 @@ pub fn post(address: SocketAddr, target: &str, headers: &str, body: &str) -> (u1
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// An attempt at something that was never replayed.
+pub fn attempt(number: u32) -> Attempt {
+    Attempt { number, replay: 0 }
 }
 
 pub fn settings(kind: &str, url: &str) -> Settings {
