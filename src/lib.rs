@@ -27,6 +27,7 @@ pub mod telemetry;
 // 0: vocabulary
 pub mod backoff;
 pub mod clock;
+pub mod escape;
 pub mod event;
 pub mod fault;
 pub mod secret;

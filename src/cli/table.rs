@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
+use crate::escape::is_hidden;
+
 /// Columns under their headings, aligned, two blanks apart. Every cell is made visible with [`visible`].
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
@@ -55,25 +57,21 @@ pub(super) fn put_body(object: &mut Value, bytes: &[u8]) {
     }
 }
 
-/// `text` with everything a terminal would act on written as an escape: a sender must not move an operator's cursor.
+/// `text` with everything that acts or hides written as an escape: a sender must not move an operator's cursor, nor make
+/// one name look like another.
 /// Line ends and tabs stay when `lines`.
 pub(super) fn visible(text: &str, lines: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if lines && (c == '\n' || c == '\t') {
             shown.push(c);
-        } else if c.is_control() || reorders(c) {
+        } else if is_hidden(c) {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);
         }
     }
     shown
-}
-
-/// Characters that reorder what stands around them, so that a name reads as another.
-const fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -97,5 +95,6 @@ mod tests {
         let rows = [["\u{1b}[2Jx\ny\u{202e}z".to_owned()]];
         assert_eq!(table(["A"], &rows), "A\n\\u{1b}[2Jx\\u{a}y\\u{202e}z");
         assert_eq!(visible("a\n\tb\r", true), "a\n\tb\\u{d}");
+        assert_eq!(visible("o\u{200b}k\u{2028}", true), "o\\u{200b}k\\u{2028}");
     }
 }

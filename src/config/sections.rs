@@ -213,6 +213,9 @@ pub fn store(
         let url = str::from_utf8(&raw.bytes)
             .map_err(|_| "expected text".to_owned())
             .and_then(|url| syntax::store_url(url.trim()));
+        if let Some(warning) = url.as_deref().ok().and_then(store::url_warning) {
+            findings.warn(format!("{at}: {warning}"));
+        }
         url.map_err(|problem| findings.fault(at, problem)).ok()
     });
     let read = |text: &str| duration::parse_within(text, &RETENTION);

@@ -62,6 +62,12 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, S
     }
 }
 
+/// What is worth a warning about `url`, in words and without any of it.
+#[must_use]
+pub fn url_warning(url: &str) -> Option<&'static str> {
+    url.starts_with("postgres").then(|| postgres::url_warning(url)).flatten()
+}
+
 /// Why the store did not do what was asked. Texts never hold credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {

@@ -5,7 +5,9 @@
 mod json;
 mod queue;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
@@ -21,7 +23,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Lines dropped so far because stdout could not be written fast enough.
+    /// Lines lost so far because stdout could not be written, or not fast enough.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         self.queue.dropped()
@@ -57,10 +59,24 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
 pub fn start(json: bool, filter: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let queue = Queue::default();
-    let drain = Drain::start(&queue, io::stdout())?;
+    let drain = Drain::start(&queue, stdout()?, complain)?;
     tracing::subscriber::set_global_default(subscriber(json, filter, queue.clone()))?;
     log_panics();
     Ok(Telemetry { queue, _drain: drain })
+}
+
+/// Stdout itself: the standard library's keeps back what it could not write, and writes it again with the next line.
+fn stdout() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// Says on stderr, for there is no other way left, that lines are lost.
+fn complain(error: &io::Error) {
+    let metric = "gatepost_log_lines_dropped_total";
+    let words =
+        format!("gatepost: log lines cannot be written to stdout ({error}): they are lost, {metric} counts them");
+    // Nobody is left to tell that stderr is closed too.
+    let _ = writeln!(io::stderr().lock(), "{words}");
 }
 
 /// What turns events into lines on `writer`.

@@ -32,6 +32,8 @@ use crate::store::postgres::session::{Pool, Session, within};
 use crate::store::postgres::upkeep::Listener;
 use crate::store::{Settings, Store, StoreError};
 
+pub use self::address::warning as url_warning;
+
 /// Opens the store at `postgres://…`, migrating it.
 ///
 /// # Errors

@@ -35,9 +35,10 @@ impl Ca {
         &self.pem
     }
 
-    /// A certificate for `localhost` with `serial`, by which a test tells certificates apart.
+    /// A certificate for `localhost` and a public name with `serial`, by which a test tells certificates apart.
     pub fn leaf(&self, serial: u64) -> Leaf {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(["localhost", "127.0.0.1", "hooks.example.com"].map(str::to_owned)).unwrap();
         params.serial_number = Some(serial.into());
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
