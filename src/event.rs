@@ -61,6 +61,12 @@ impl EventId {
         Self(format!("sha256:{digest}").into())
     }
 
+    /// Stands in listings for a stored id that cannot be read.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self("unreadable".into())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::{Config, Tls};
+use crate::event::Name;
 use crate::fault::{Fault, Faults};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
@@ -13,6 +14,8 @@ use crate::server::tls::{self, CertificatePaths, LoadedTls};
 use crate::sink::{self, Sink};
 use crate::store::{self, Store};
 use crate::{scheme, telemetry};
+
+use super::orphans;
 
 /// The sources, each with its scheme.
 ///
@@ -77,11 +80,11 @@ pub async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, Fau
     open.await.map_err(|error| Fault::new("store.url", error.to_string()))
 }
 
-/// Everything that `serve` would need, built and let go again.
+/// Everything that `serve` would need, built and let go again. Returns what is worth a warning in the store.
 ///
 /// # Errors
 /// Every fault there is.
-pub async fn check(config: &Config) -> Result<(), Faults> {
+pub async fn check(config: &Config) -> Result<Vec<String>, Faults> {
     let metrics = Arc::new(Metrics::new());
     let mut faults = Vec::new();
     let mut keep = |result: Result<(), Faults>| faults.extend(result.err().map(|found| found.0).unwrap_or_default());
@@ -91,10 +94,18 @@ pub async fn check(config: &Config) -> Result<(), Faults> {
     keep(
         telemetry::check_filter(&config.log.filter).map_err(|error| Faults(vec![Fault::new("log", error.to_string())])),
     );
-    let store_fault = match store(config, &metrics).await {
-        Ok(store) => store.upkeep.close().await.err().map(|error| Fault::new("store.url", error.to_string())),
-        Err(fault) => Some(fault),
-    };
-    faults.extend(store_fault);
-    if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    let mut warnings = Vec::new();
+    match store(config, &metrics).await {
+        Ok(store) => {
+            let configured = |name: &Name| config.sinks.iter().any(|sink| sink.name == *name);
+            let orphans = orphans::find(store.outbox.as_ref(), configured).await;
+            let closed = store.upkeep.close().await;
+            match orphans.and_then(|orphans| closed.map(|()| orphans)) {
+                Ok(orphans) => warnings.extend(orphans.iter().map(|(name, backlog)| orphans::warning(name, backlog))),
+                Err(error) => faults.push(Fault::new("store.url", error.to_string())),
+            }
+        }
+        Err(fault) => faults.push(fault),
+    }
+    if faults.is_empty() { Ok(warnings) } else { Err(Faults(faults)) }
 }

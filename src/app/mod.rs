@@ -4,6 +4,7 @@
 
 mod assembly;
 mod descriptors;
+pub mod orphans;
 mod reload;
 mod run;
 mod signals;
@@ -54,7 +55,6 @@ pub enum AppError {
 /// The daemon, built and bound, not yet serving.
 pub struct App {
     config: Config,
-    clock: Clock,
     telemetry: Arc<Telemetry>,
     /// The side that takes webhooks; its readiness is the daemon's.
     front: Lifecycle,
@@ -106,7 +106,7 @@ impl App {
         };
         let dispatcher = |(settings, sink): (crate::sink::Settings, _)| {
             let series = metrics.sink(&settings.name);
-            Dispatcher::new(settings, sink, Arc::clone(&store.outbox), series, clock.clone())
+            Dispatcher::new(settings, sink, Arc::clone(&store.outbox), series)
         };
         let dispatchers = sinks.into_iter().map(dispatcher).collect();
         let live = Live::new(&config, loader, shared, verdicts, &sources, tls, Arc::clone(&metrics));
@@ -114,7 +114,6 @@ impl App {
             live: Arc::new(live),
             telemetry: Arc::new(telemetry),
             config,
-            clock,
             front,
             background: Lifecycle::default(),
             metrics,

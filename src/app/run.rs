@@ -10,7 +10,7 @@ use crate::lifecycle::Phase;
 use crate::server::{Limits, Server};
 
 use super::signals::{Signal, Signals};
-use super::{App, descriptors, upkeep};
+use super::{App, descriptors, orphans, upkeep};
 
 /// After the deadline, how long what has been cut off may take to notice.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -98,9 +98,13 @@ impl App {
         }
         let (store, front) = (self.store.clone(), self.front.clone());
         background.spawn(upkeep::probe(store.clone(), front, background.clone()));
-        background.spawn(upkeep::prune(store.clone(), self.clock.clone(), background.clone()));
+        background.spawn(upkeep::prune(store.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
+        let configured: Vec<_> = self.config.sinks.iter().map(|sink| sink.name.clone()).collect();
+        let (outbox, metrics) = (Arc::clone(&self.store.outbox), Arc::clone(&self.metrics));
+        let configured = move |name: &_| configured.contains(name);
+        background.spawn(orphans::watch(outbox, configured, metrics, background.clone()));
         let admin = Admin {
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -41,9 +40,9 @@ pub async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
 }
 
 /// Forgets ids and delivered events that are older than the retention.
-pub async fn prune(store: Store, clock: Clock, lifecycle: Lifecycle) {
+pub async fn prune(store: Store, lifecycle: Lifecycle) {
     while rest(PRUNE_EVERY, &lifecycle).await.is_continue() {
-        match store.upkeep.prune(clock.now()).await {
+        match store.upkeep.prune().await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "removed events older than the retention"),
             Err(error) => tracing::warn!(%error, "could not remove old events; trying again in a minute"),

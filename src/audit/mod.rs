@@ -9,7 +9,6 @@ mod sender;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
@@ -60,9 +59,4 @@ impl Auditor {
             () = cut_off => tracing::warn!("audit records cut off"),
         }
     }
-}
-
-/// `at + by`, or the end of time.
-fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }

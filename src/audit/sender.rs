@@ -119,7 +119,7 @@ impl Sender {
     /// Sends one batch, if there is one.
     async fn step(&mut self) -> Result<Pause, StoreError> {
         self.refresh_backlog().await?;
-        let batch = self.queue.claim(BATCH, self.clock.now(), LEASE).await?;
+        let batch = self.queue.claim(BATCH, LEASE).await?;
         if batch.is_empty() {
             return Ok(Pause::Idle);
         }
@@ -160,7 +160,7 @@ impl Sender {
             Retry::Backoff | Retry::Never => self.backoff(),
         };
         tracing::warn!(%error, wait_ms = wait.as_millis(), "the SIEM does not take audit records now");
-        self.queue.release(&ids(batch), super::later(self.clock.now(), wait), false).await?;
+        self.queue.release(&ids(batch), wait, false).await?;
         Ok(Pause::For(wait))
     }
 
@@ -182,7 +182,7 @@ impl Sender {
         }
         self.metrics.siem_callback("retried");
         tracing::warn!(error = message, records = again.len(), "the SIEM refused audit records");
-        self.queue.release(&ids(&again), super::later(self.clock.now(), wait), true).await?;
+        self.queue.release(&ids(&again), wait, true).await?;
         Ok(Pause::For(wait))
     }
 

@@ -2,6 +2,9 @@
 //!
 //! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
 //! of it. All methods may be called while other processes use the same store.
+//!
+//! What decides (due times, leases, ages, retention) goes by the store's own time, which is one for all its processes
+//! and which no wall clock moves; callers speak in durations. Timestamps are for people to read.
 
 mod migration;
 mod postgres;
@@ -12,13 +15,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
+use crate::clock::{BootClock, Clock};
 use crate::event::{Event, EventId, Name};
 use crate::metrics::Metrics;
 
 pub use crate::store::migration::{Report, migrate};
+
+/// The longest that anything is put off: above the longest backoff, `Retry-After` and lease. What is due later than that
+/// was written by a clock gone wrong, and counts as due.
+pub const LONGEST_WAIT: Duration = Duration::from_hours(2);
 
 /// An open store, taken apart into what each consumer may do with it.
 #[derive(Clone)]
@@ -55,9 +63,26 @@ pub struct Settings {
 /// # Errors
 /// [`StoreError`] where the scheme is unknown, or the store cannot be opened, written or migrated.
 pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+    open_by(settings, metrics, Clocks::default()).await
+}
+
+/// What a store reads the time from; by default the system's clocks.
+#[derive(Clone, Debug, Default)]
+pub struct Clocks {
+    /// What store time is shown as.
+    pub wall: Clock,
+    /// What the time of a store without a server of its own goes by.
+    pub boot: BootClock,
+}
+
+/// [`open`], with other clocks than the system's.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_by(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     match settings.url.split_once(':') {
-        Some(("sqlite", _)) => sqlite::open(settings, metrics).await,
-        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics).await,
+        Some(("sqlite", _)) => sqlite::open(settings, metrics, clocks).await,
+        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics, clocks.wall).await,
         _ => Err(StoreError::Url("expected sqlite:PATH or postgres://…".into())),
     }
 }
@@ -124,10 +149,12 @@ pub struct Claimed {
     pub lease: i64,
     /// How many attempts have failed before.
     pub attempts: u32,
-    /// When it was queued or last replayed; `max_age` counts from here.
-    pub queued_at: Timestamp,
-    /// What to deliver.
-    pub event: Event,
+    /// How often it was replayed.
+    pub replay: u32,
+    /// How long ago it was queued or last replayed; `max_age` counts this.
+    pub age: Duration,
+    /// What to deliver, or in what way the stored event cannot be read.
+    pub event: Result<Event, String>,
 }
 
 /// What became of a claimed delivery.
@@ -145,11 +172,14 @@ pub struct Settlement {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Settled {
     /// Delivered.
-    Done,
-    /// Attempt failed; again at this time.
+    Done {
+        /// Whether the sink said that it had it already.
+        duplicate: bool,
+    },
+    /// Attempt failed; again later.
     Retry {
-        /// Not before.
-        at: Timestamp,
+        /// Not before this has passed since the settlement; at most [`LONGEST_WAIT`].
+        after: Duration,
         /// Why, in words, at most 512 bytes.
         error: String,
     },
@@ -158,10 +188,10 @@ pub enum Settled {
         /// Why, in words, at most 512 bytes.
         error: String,
     },
-    /// Not attempted (shutdown, open circuit); free to be claimed at this time, the attempt does not count.
+    /// Not attempted (shutdown, open circuit); free to be claimed later, the attempt does not count.
     Released {
-        /// Not before.
-        at: Timestamp,
+        /// Not before this has passed since the settlement; at most [`LONGEST_WAIT`].
+        after: Duration,
     },
 }
 
@@ -170,8 +200,8 @@ pub enum Settled {
 pub struct Backlog {
     /// Deliveries not done and not dead.
     pub pending: u64,
-    /// When the oldest of them was queued.
-    pub oldest: Option<Timestamp>,
+    /// How long ago the oldest of them was queued.
+    pub oldest_age: Option<Duration>,
     /// Dead letters.
     pub dead: u64,
 }
@@ -179,23 +209,22 @@ pub struct Backlog {
 /// The delivering side.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Claims up to `limit` deliveries of `sink` that are due at `now`, oldest first, until `now + lease`.
-    async fn claim(
-        &self,
-        sink: &Name,
-        limit: usize,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    /// Claims up to `limit` deliveries of `sink` that are due, oldest first, for `lease`. One whose event cannot be read
+    /// is among them and holds up no other.
+    async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError>;
 
-    /// Settles claims, in one commit. Those whose lease has passed to somebody else are skipped.
+    /// Settles claims, in one commit. Those that were claimed again since are skipped; a lease that merely ran out is
+    /// none the worse.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
 
-    /// When the next delivery of `sink` is due (or its lease ends); `None` with nothing pending.
-    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError>;
+    /// How soon the next delivery of `sink` is due (or its lease ends), zero for now; `None` with nothing pending.
+    async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError>;
 
     /// How much waits for `sink`; cheap with millions of rows.
     async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
+
+    /// Every sink that something waits for or died on the way to, whoever configures it, by name.
+    async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError>;
 
     /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
     /// those that wait already are woken: arm before looking, and poll as well.
@@ -219,6 +248,9 @@ pub struct Filter {
     pub sink: Option<Name>,
     /// Only deliveries whose last error contains this text.
     pub error: Option<String>,
+    /// Sinks that nobody delivers to: among dead letters, what is pending for them counts too, unless somebody has
+    /// claimed it.
+    pub gone: Vec<Name>,
     /// At most this many rows, newest first.
     pub limit: Option<u64>,
 }
@@ -257,7 +289,11 @@ pub struct DeliveryStatus {
     pub state: State,
     /// Attempts made.
     pub attempts: u32,
-    /// When the next attempt is due, while pending.
+    /// How often it was replayed.
+    pub replays: u32,
+    /// Whether the sink said, when it took it, that it had it already.
+    pub duplicate: bool,
+    /// When the next attempt is due, while pending, by this machine's wall clock.
     pub next_attempt_at: Option<Timestamp>,
     /// What the last attempt failed with.
     pub last_error: Option<String>,
@@ -279,24 +315,27 @@ pub trait Archive: Send + Sync {
     async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError>;
     /// The events that `event` names, with bodies; several only when the source is not named.
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
-    /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many.
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError>;
+    /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many. Nothing is
+    /// queued for those of `gone`, unless asked for: what waits for them or died on the way to them is moved to `sinks`.
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError>;
 }
 
-/// A delivery that ran out of attempts.
+/// A delivery that ran out of attempts, or waits for a sink that nobody delivers to.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// Which delivery.
     pub id: DeliveryId,
+    /// Dead, or pending.
+    pub state: State,
     /// To which sink.
     pub sink: Name,
     /// Attempts made.
     pub attempts: u32,
-    /// When it died.
+    /// When it died, or has been due since, by this machine's wall clock.
     pub died_at: Timestamp,
     /// Why.
     pub error: String,
-    /// The event, without its body in listings.
+    /// The event, without its body in listings. Where it cannot be read, what can be.
     pub event: Event,
 }
 
@@ -305,8 +344,9 @@ pub struct DeadLetter {
 pub trait DeadLetters: Send + Sync {
     /// Dead letters that match, newest first; with bodies when `bodies`.
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
-    /// Queues them again from attempt 0; returns how many. Repeating it does nothing more.
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError>;
+    /// Queues them again from attempt 0, moved to sink `to` where it is named; returns how many. Repeating it does nothing
+    /// more.
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError>;
     /// Gives them up for good; returns how many.
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
 }
@@ -376,12 +416,12 @@ pub struct QueuedAudit {
 pub trait AuditQueue: Send + Sync {
     /// Appends records, at most up to `capacity` in all; returns how many did not fit.
     async fn push(&self, records: Vec<String>, capacity: u64) -> Result<u64, StoreError>;
-    /// Claims up to `limit` records, oldest first, until `now + lease`.
-    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
+    /// Claims up to `limit` records, oldest first, for `lease`.
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
     /// Removes records that were sent or given up.
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError>;
-    /// Frees claimed records to be claimed again at `at`; counts an attempt when `refused`.
-    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError>;
+    /// Frees claimed records to be claimed again after `after`, at most [`LONGEST_WAIT`]; counts an attempt when `refused`.
+    async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError>;
     /// How many there are.
     async fn count(&self) -> Result<u64, StoreError>;
 }
@@ -391,9 +431,13 @@ pub trait AuditQueue: Send + Sync {
 pub trait Upkeep: Send + Sync {
     /// Writes something for real, so that a full disk or a lost server shows.
     async fn probe(&self) -> Result<(), StoreError>;
+    /// How far this process's wall clock is ahead of the store's time; negative when it is behind. Time that a machine was
+    /// off is not counted where the store's time goes by the machine's.
+    async fn skew(&self) -> Result<SignedDuration, StoreError>;
     /// Forgets ids and delivered events older than the retention, in small steps that never hold up inserts for long;
-    /// returns how many events went. Pending and dead deliveries keep their event.
-    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// returns how many events went. Pending and dead deliveries keep their event. To be called every minute or so: what
+    /// is there at one call is known to be older than the retention when that has passed since.
+    async fn prune(&self) -> Result<u64, StoreError>;
     /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;
 }

@@ -49,7 +49,7 @@ fn run(settings: &Settings, store: &Store, metrics: &Metrics) -> Lifecycle {
     let lifecycle = Lifecycle::default();
     let (sink, outbox) = (sink::build(settings).ok().unwrap(), Arc::clone(&store.outbox));
     let metrics = metrics.sink(&settings.name);
-    let dispatcher = Dispatcher::new(settings.clone(), sink, outbox, metrics, Clock::system());
+    let dispatcher = Dispatcher::new(settings.clone(), sink, outbox, metrics);
     lifecycle.spawn(dispatcher.run(lifecycle.clone()));
     lifecycle
 }
@@ -136,7 +136,7 @@ async fn a_restart_goes_on_where_it_was_and_dead_letters_stay() {
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].event.id.as_str(), dead[0].attempts), ("e7", 1));
     assert!(dead[0].error.contains("422"), "{}", dead[0].error);
-    store.dead_letters.replay(&[dead[0].id], &Filter::default(), Clock::system().now()).await.unwrap();
+    store.dead_letters.replay(&[dead[0].id], &Filter::default()).await.unwrap();
     let lifecycle = run(&settings("http", &healthy.url()), &store, &metrics);
     eventually("the replay", || arrivals(&healthy).contains_key("bot-a:e7")).await;
     stop(lifecycle).await;

@@ -165,7 +165,7 @@ async fn what_a_dead_process_left_is_sent_by_the_next_one() {
     running.lifecycle.cut_off().cancel();
     running.lifecycle.tasks_done().await;
     // As after kill -9 and the time of a lease.
-    queue.rows.lock().unwrap().values_mut().for_each(|row| row.due = jiff::Timestamp::MIN);
+    queue.rows.lock().unwrap().values_mut().for_each(|row| row.due = tokio::time::Instant::now());
     let up = Upstream::start(|_, _| Reply::status(200));
     let running = run(&up, SiemFormat::Json, &queue);
     eventually("sent", || arrived(&up).len() == 50).await;

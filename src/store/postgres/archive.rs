@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
+use crate::clock::Clock;
 use crate::event::{EventKey, Name};
-use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, micros, unsigned};
+use crate::store::postgres::clock::clock;
+use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, unsigned};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Lent, Pool, within};
@@ -16,32 +17,54 @@ use crate::store::{Archive, Archived, DeliveryStatus, EventRef, Filter, State, S
 const STEP: usize = 200;
 
 /// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
-/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first.
-const REQUEUE: &str = "
-WITH target AS (
+/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. What
+/// is queued for a sink that the event was not queued for before counts as replayed as often as any other, and once
+/// more: the sinks may lead to one place that removes duplicates.
+const REQUEUE: &str = concat!(
+    clock!(),
+    "target AS (
     SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
     JOIN gatepost_ids e ON e.key = t.key
 ), before AS (
     SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
     ORDER BY d.id FOR UPDATE OF d
 ), queued AS (
-    INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease)
-    SELECT gen, seq, sink, 0, 0, $3, $3, 0 FROM target WHERE (SELECT count(*) FROM before) >= 0
+    INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease, replays)
+    SELECT gen, seq, sink, 0, 0, t, t, 0,
+        1 + coalesce((SELECT max(o.replays) FROM gatepost_deliveries o WHERE o.seq = target.seq), 0)
+    FROM target, clock WHERE (SELECT count(*) FROM before) >= 0
     ON CONFLICT (seq, sink) DO UPDATE
-        SET state = 0, attempts = 0, due_at = $3, queued_at = $3, claimed_at = NULL, error = NULL
-        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > $3))
+        SET state = 0, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
+            error = NULL, duplicate = false, replays = d.replays + 1
+        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
     RETURNING d.seq, d.sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts
     SELECT q.sink, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
     FROM queued q LEFT JOIN before b ON b.seq = q.seq AND b.sink = q.sink GROUP BY q.sink
 )
-SELECT count(*) FROM queued";
+SELECT count(*) FROM queued"
+);
+
+/// What waits for sinks `$2` that are gone, or died on the way to them, is queued elsewhere now.
+const TAKE_AWAY: &str = concat!(
+    clock!(),
+    "taken AS (
+    DELETE FROM gatepost_deliveries d USING gatepost_ids i, clock
+    WHERE i.key = ANY ($1) AND i.seq = d.seq AND d.sink = ANY ($2)
+        AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+    RETURNING d.sink, d.state
+)
+INSERT INTO gatepost_sink_counts
+SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM taken GROUP BY sink"
+);
 
 /// The accepted events of a PostgreSQL store.
 pub struct PostgresArchive {
     /// For all of it.
     pub pool: Pool,
+    /// What times are shown as.
+    pub wall: Clock,
 }
 
 #[async_trait]
@@ -74,10 +97,10 @@ impl Archive for PostgresArchive {
         .await
     }
 
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
         let mut queued = 0;
         for step in events.chunks(STEP) {
-            queued += within(self.replay_some(step, sinks, micros(now))).await?;
+            queued += within(self.replay_some(step, sinks, gone)).await?;
         }
         Ok(queued)
     }
@@ -90,13 +113,13 @@ impl PostgresArchive {
         let rows = lent.session.client().query(sql, &conditions.values()).await?;
         let seqs = rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 2)?));
         let seqs = seqs.collect::<Result<Vec<i64>, StoreError>>()?;
-        let mut deliveries = deliveries(&lent, &seqs).await?;
+        let mut deliveries = deliveries(&lent, &self.wall, &seqs).await?;
         lent.done();
         let mut found = Vec::with_capacity(rows.len());
         for (row, seq) in rows.iter().zip(seqs) {
             let deliveries = deliveries.remove(&seq).unwrap_or_default();
             found.push(Archived {
-                event: rows::event(row, 0)?,
+                event: rows::shown_event(row, 0),
                 bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
                 state: worst(&deliveries),
                 deliveries,
@@ -105,7 +128,9 @@ impl PostgresArchive {
         Ok(found)
     }
 
-    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
+    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
+        let asked = |sink: &&str| sinks.is_some_and(|sinks| sinks.iter().any(|name| name.as_str() == *sink));
+        let gone: Vec<&str> = gone.iter().map(Name::as_str).filter(|sink| !asked(sink)).collect();
         let lent = self.pool.lend().await?;
         lent.session.batch("BEGIN").await?;
         // No generation goes away while its events are queued again.
@@ -113,27 +138,31 @@ impl PostgresArchive {
         let (mut targets, mut of) = (Vec::new(), Vec::new());
         for event in events {
             for key in keys(&lent, event).await? {
-                for sink in wanted(&lent, &key, sinks).await? {
+                for sink in wanted(&lent, &key, sinks, &gone).await? {
                     targets.push(key.clone());
                     of.push(sink);
                 }
             }
         }
-        let rows = lent.session.query(REQUEUE, &[&targets, &of, &now]).await?;
+        let rows = lent.session.query(REQUEUE, &[&targets, &of]).await?;
         let queued = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0_i64);
+        if sinks.is_some() && !gone.is_empty() {
+            lent.session.query(TAKE_AWAY, &[&targets, &gone]).await?;
+        }
         lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
         lent.done();
         Ok(unsigned(queued))
     }
 }
 
-/// The sinks asked for, or those the event was queued for before.
-async fn wanted(lent: &Lent<'_>, key: &[u8], sinks: Option<&[Name]>) -> Result<Vec<String>, StoreError> {
+/// The sinks asked for, or those the event was queued for before but for those that are gone.
+async fn wanted(lent: &Lent<'_>, key: &[u8], sinks: Option<&[Name]>, gone: &[&str]) -> Result<Vec<String>, StoreError> {
     if let Some(sinks) = sinks {
         return Ok(sinks.iter().map(|sink| sink.as_str().to_owned()).collect());
     }
-    let sql = "SELECT d.sink FROM gatepost_deliveries d JOIN gatepost_ids i ON i.seq = d.seq WHERE i.key = $1";
-    let rows = lent.session.query(sql, &[&key]).await?;
+    let sql = "SELECT d.sink FROM gatepost_deliveries d JOIN gatepost_ids i ON i.seq = d.seq
+               WHERE i.key = $1 AND d.sink <> ALL ($2)";
+    let rows = lent.session.query(sql, &[&key, &gone]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -148,12 +177,21 @@ async fn keys(lent: &Lent<'_>, event: &EventRef) -> Result<Vec<Vec<u8>>, StoreEr
     Ok(sources.iter().map(|source| EventKey::of(source, &event.id).0.to_vec()).collect())
 }
 
-async fn deliveries(lent: &Lent<'_>, seqs: &[i64]) -> Result<HashMap<i64, Vec<DeliveryStatus>>, StoreError> {
-    let sql = "SELECT seq, sink, state, attempts, due_at, error FROM gatepost_deliveries WHERE seq = ANY ($1)
-               ORDER BY seq, sink COLLATE \"C\"";
+async fn deliveries(
+    lent: &Lent<'_>,
+    wall: &Clock,
+    seqs: &[i64],
+) -> Result<HashMap<i64, Vec<DeliveryStatus>>, StoreError> {
+    let sql = concat!(
+        clock!(),
+        "found AS (SELECT * FROM gatepost_deliveries WHERE seq = ANY ($1))
+         SELECT seq, sink, state, attempts, due_at - t, error, replays, duplicate FROM found, clock ORDER BY seq, sink COLLATE \"C\""
+    );
     let mut found: HashMap<i64, Vec<DeliveryStatus>> = HashMap::new();
-    for row in lent.session.query(sql, &[&seqs]).await? {
-        found.entry(row.try_get(0)?).or_default().push(rows::delivery(&row, 1)?);
+    let rows = lent.session.query(sql, &[&seqs]).await?;
+    let now = wall.now();
+    for row in rows {
+        found.entry(row.try_get(0)?).or_default().push(rows::delivery(&row, 1, now)?);
     }
     Ok(found)
 }

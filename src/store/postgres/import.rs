@@ -3,28 +3,34 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tokio_postgres::types::ToSql;
+
 use crate::event::Name;
 use crate::store::migration::{Moved, MovedAudit, MovedDelivery};
+use crate::store::postgres::clock::clock;
 use crate::store::postgres::intake::{self, Offer, insert};
 use crate::store::postgres::quarantine;
-use crate::store::postgres::rows::{micros, text};
+use crate::store::postgres::rows::text;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
 use crate::store::{Quarantined, StoreError};
 
 /// A delivery that is there already is left as it is there.
-const DELIVERIES: &str = "
-WITH given AS (
-    SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
-        AS g (key, sink, state, attempts, due_at, queued_at, error)
+const DELIVERIES: &str = concat!(
+    clock!(),
+    "given AS (
+    SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[],
+        $8::int[], $9::boolean[]) AS g (key, sink, state, attempts, due_in, queued_in, error, replays, duplicate)
 ), added AS (
-    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error)
-    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, g.due_at, g.queued_at, 0, g.error
-    FROM given g JOIN gatepost_ids i ON i.key = g.key
+    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error, replays, duplicate)
+    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, c.t + g.due_in, c.t + g.queued_in, 0, g.error,
+        g.replays, g.duplicate
+    FROM given g JOIN gatepost_ids i ON i.key = g.key CROSS JOIN clock c
     ON CONFLICT DO NOTHING RETURNING sink, state
 )
 INSERT INTO gatepost_sink_counts
-SELECT sink, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM added GROUP BY sink";
+SELECT sink, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM added GROUP BY sink"
+);
 
 const MARK: &str = "
 INSERT INTO gatepost_imports VALUES ($1, $2, $3)
@@ -86,10 +92,14 @@ impl Import {
         let sinks: Vec<&str> = deliveries.iter().map(|(_, to)| to.sink.as_str()).collect();
         let states: Vec<i16> = deliveries.iter().map(|(_, to)| to.state).collect();
         let attempts: Vec<i32> = deliveries.iter().map(|(_, to)| to.attempts).collect();
-        let due: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.due_at)).collect();
-        let queued: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.queued_at)).collect();
+        let due: Vec<i64> = deliveries.iter().map(|(_, to)| to.due_in).collect();
+        let queued: Vec<i64> = deliveries.iter().map(|(_, to)| to.queued_in).collect();
         let errors: Vec<_> = deliveries.iter().map(|(_, to)| to.error.as_deref().map(text)).collect();
-        self.other.execute(DELIVERIES, &[&keys, &sinks, &states, &attempts, &due, &queued, &errors]).await?;
+        let replays: Vec<i32> = deliveries.iter().map(|(_, to)| to.replays).collect();
+        let duplicates: Vec<bool> = deliveries.iter().map(|(_, to)| to.duplicate).collect();
+        let given: [&(dyn ToSql + Sync); 9] =
+            [&keys, &sinks, &states, &attempts, &due, &queued, &errors, &replays, &duplicates];
+        self.other.execute(DELIVERIES, &given).await?;
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use crate::event::{Event, EventKey, Name};
 use crate::metrics::Metrics;
 use crate::store::postgres::address::Address;
 use crate::store::postgres::batches;
+use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{micros, text};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, Values, within};
@@ -32,8 +33,9 @@ pub const SETUP: &str =
 
 /// Ids first: what they do not take is not new. Earlier generations are asked; the open one, the largest, says so by
 /// itself when it takes the id. Then the events of those, their deliveries, and how many of these.
-const INSERT: &str = "
-WITH given AS (
+const INSERT: &str = concat!(
+    clock!(),
+    "given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::bytea[])
         AS g (key, source, id, kind, received_at, content_type, verified_by, request_id, client_ip, traceparent, body)
@@ -53,13 +55,14 @@ WITH given AS (
     FROM fresh f JOIN given g ON g.key = f.key
 ), queued AS (
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease)
-    SELECT f.gen, f.seq, d.sink, 0, 0, d.at, d.at, 0
-    FROM fresh f JOIN unnest($12::bytea[], $13::text[], $14::bigint[]) AS d (key, sink, at) ON d.key = f.key
+    SELECT f.gen, f.seq, d.sink, 0, 0, (SELECT t FROM clock), (SELECT t FROM clock), 0
+    FROM fresh f JOIN unnest($12::bytea[], $13::text[]) AS d (key, sink) ON d.key = f.key
     ON CONFLICT DO NOTHING RETURNING sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts SELECT sink, count(*), 0 FROM queued GROUP BY sink
 )
-SELECT key FROM fresh";
+SELECT key FROM fresh"
+);
 
 /// Whether the stored body is the given one; NULL where the id is not there.
 const COMPARE: &str = "
@@ -243,11 +246,9 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
     let ips: Vec<Option<String>> = batch.iter().map(|one| one.event.client_ip.map(|ip| ip.to_string())).collect();
     let traces: Vec<Option<&str>> = batch.iter().map(|one| one.event.traceparent.as_deref()).collect();
     let bodies: Vec<&[u8]> = batch.iter().map(|one| &one.event.payload.bytes()[..]).collect();
-    let deliveries =
-        || batch.iter().zip(&times).flat_map(|(one, at)| one.sinks.iter().map(move |sink| (one, sink, *at)));
-    let delivered: Vec<&[u8]> = deliveries().map(|(one, ..)| &one.key.0[..]).collect();
-    let sinks: Vec<&str> = deliveries().map(|(_, sink, _)| sink.as_str()).collect();
-    let due: Vec<i64> = deliveries().map(|(.., at)| at).collect();
+    let deliveries = || batch.iter().flat_map(|one| one.sinks.iter().map(move |sink| (one, sink)));
+    let delivered: Vec<&[u8]> = deliveries().map(|(one, _)| &one.key.0[..]).collect();
+    let sinks: Vec<&str> = deliveries().map(|(_, sink)| sink.as_str()).collect();
     let wake_up = if sinks.is_empty() { "COMMIT" } else { "NOTIFY gatepost_queued; COMMIT" };
     let client = session.client();
     let generations: Values<'_> = &[&GENERATIONS];
@@ -265,7 +266,6 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
         &bodies,
         &delivered,
         &sinks,
-        &due,
     ];
     // Polled in this order, they leave in this order without waiting for each other's answers.
     let (begun, locked, inserted, committed) = tokio::join!(

@@ -8,6 +8,7 @@ mod address;
 mod archive;
 mod audit_queue;
 mod batches;
+mod clock;
 mod dead_letters;
 mod generations;
 pub mod import;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::postgres::intake::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session, within};
@@ -38,7 +40,7 @@ pub use self::address::warning as url_warning;
 ///
 /// # Errors
 /// [`StoreError`] where the URL is faulty, or the server cannot be reached, refuses us or cannot be migrated.
-pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+pub async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
     let address = address::parse(&settings.url)?;
     within(async {
         let session = Session::connect(&address, "", || ()).await?;
@@ -52,8 +54,8 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, S
     let pool = || pool.clone();
     Ok(Store {
         outbox: Arc::new(outbox::PostgresOutbox { pool: pool(), queued }),
-        archive: Arc::new(archive::PostgresArchive { pool: pool() }),
-        dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool() }),
+        archive: Arc::new(archive::PostgresArchive { pool: pool(), wall: wall.clone() }),
+        dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool(), wall: wall.clone() }),
         quarantine: Arc::new(quarantine::PostgresQuarantine { pool: pool(), bounds: settings.quarantine }),
         audit_queue: Arc::new(audit_queue::PostgresAuditQueue { pool: pool() }),
         upkeep: Arc::new(upkeep::PostgresUpkeep {
@@ -61,6 +63,7 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, S
             inbox: Arc::clone(&inbox),
             listener,
             retention: settings.retention,
+            wall,
         }),
         inbox,
     })

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
@@ -17,7 +17,8 @@ pub const GENERATIONS: i64 = 0x6761_7465_0002;
 pub const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE gatepost_sources (name text PRIMARY KEY);
 CREATE TABLE gatepost_generations (gen int PRIMARY KEY, opened_at bigint, closed_at bigint);
 CREATE SEQUENCE gatepost_event_seq;
@@ -53,7 +54,13 @@ CREATE TABLE gatepost_audit (
 CREATE TABLE gatepost_imports (store bigint, what text, last bigint NOT NULL, PRIMARY KEY (store, what));
 CREATE TABLE gatepost_probe (at timestamptz NOT NULL);
 INSERT INTO gatepost_probe VALUES (now());
-"];
+",
+    // How often a delivery was replayed, and whether the sink that took it had it already.
+    "
+ALTER TABLE gatepost_deliveries ADD COLUMN replays int NOT NULL DEFAULT 0;
+ALTER TABLE gatepost_deliveries ADD COLUMN duplicate boolean NOT NULL DEFAULT false;
+",
+];
 
 /// The SQL that makes generation `number`.
 pub fn generation(number: i32) -> String {

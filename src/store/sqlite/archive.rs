@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use crate::event::{EventKey, Name};
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, micros, unsigned};
-use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
+use crate::store::sqlite::replay::{discard, requeue};
+use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, unsigned};
+use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
@@ -25,31 +26,34 @@ pub struct SqliteArchive {
     pub writer: Arc<Writer>,
     /// For listings.
     pub readers: Readers,
+    /// For listings too.
+    pub clock: StoreClock,
 }
 
 #[async_trait]
 impl Archive for SqliteArchive {
     async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
-        let filter = filter.clone();
-        self.readers.read(move |conn| list(conn, &filter)).await
+        let (filter, clock) = (filter.clone(), self.clock.clone());
+        self.readers.read(move |conn| list(conn, &clock, &filter)).await
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
-        let event = event.clone();
-        self.readers.read(move |conn| get(conn, &event)).await
+        let (event, clock) = (event.clone(), self.clock.clone());
+        self.readers.read(move |conn| get(conn, &clock, &event)).await
     }
 
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
         let sinks: Option<Arc<[Name]>> = sinks.map(Into::into);
-        let now = micros(now);
+        let gone: Arc<[Name]> = gone.into();
         let mut queued = 0;
         for step in events.chunks(STEP) {
             let step = step.to_vec();
-            let sinks = sinks.clone();
+            let (sinks, gone) = (sinks.clone(), Arc::clone(&gone));
             queued += self
                 .writer
                 .call(move |tx| {
-                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks.as_deref(), now)?))
+                    let sinks = sinks.as_deref();
+                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks, &gone)?))
                 })
                 .await?;
         }
@@ -57,7 +61,7 @@ impl Archive for SqliteArchive {
     }
 }
 
-fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+fn list(conn: &Connection, clock: &StoreClock, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Vec::new()) };
     conditions.values.push(limit(filter.limit).into());
@@ -69,10 +73,10 @@ fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Archived>, StoreError>
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let deliveries = rows::deliveries(conn, &sinks, row.get(EVENT_COLUMNS + 1)?)?;
+        let deliveries = rows::deliveries(conn, &sinks, clock, row.get(EVENT_COLUMNS + 1)?)?;
         found.push(Archived {
-            event: sources.event(row, 0, Vec::new())?,
-            bytes: unsigned(row.get(EVENT_COLUMNS)?),
+            event: sources.shown(row, 0, Vec::new()),
+            bytes: unsigned(row.get(EVENT_COLUMNS).unwrap_or(0)),
             state: rows::worst(&deliveries),
             deliveries,
         });
@@ -80,18 +84,18 @@ fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Archived>, StoreError>
     Ok(found)
 }
 
-fn get(conn: &Connection, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
+fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let mut sql = conn.prepare_cached(&format!("SELECT {EVENT}, e.body FROM events e WHERE e.seq = ?1"))?;
     let mut found = Vec::new();
     for seq in named(conn, event)? {
         let mut rows = sql.query([seq])?;
         let row = rows.next()?.ok_or_else(|| StoreError::Corrupt(format!("an id without its event {seq}")))?;
-        let body: Vec<u8> = row.get(EVENT_COLUMNS)?;
-        let deliveries = rows::deliveries(conn, &sinks, seq)?;
+        let body: Vec<u8> = row.get(EVENT_COLUMNS).unwrap_or_default();
+        let deliveries = rows::deliveries(conn, &sinks, clock, seq)?;
         found.push(Archived {
             bytes: body.len() as u64,
-            event: sources.event(row, 0, body)?,
+            event: sources.shown(row, 0, body),
             state: rows::worst(&deliveries),
             deliveries,
         });
@@ -117,41 +121,33 @@ fn keys(conn: &Connection, event: &EventRef) -> Result<Vec<EventKey>, StoreError
     Ok(Names::sources(conn)?.iter().map(|(_, source)| EventKey::of(source, &event.id)).collect())
 }
 
-fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
+fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
+    let known = Names::sinks(tx.conn)?;
+    let gone: Vec<i64> = gone.iter().filter_map(|sink| known.id(sink)).collect();
     let mut queued = 0;
     for key in keys(tx.conn, event)? {
         let Some(seq) = tx.find(&key)? else { continue };
-        let ids: Vec<i64> = if let Some(sinks) = sinks {
-            sinks.iter().map(|sink| Ok(seq * SINKS + tx.sink(sink)?)).collect::<Result<_, StoreError>>()?
-        } else {
-            let mut sql = tx.conn.prepare_cached("SELECT id FROM deliveries WHERE id BETWEEN ?1 AND ?2")?;
-            let rows = sql.query_map([seq * SINKS, seq * SINKS + SINKS - 1], |row| row.get(0))?;
-            rows.collect::<Result<_, _>>()?
+        let (first, last) = (seq * SINKS, seq * SINKS + SINKS - 1);
+        let (held, replays) = {
+            let mut sql = tx.conn.prepare_cached("SELECT id, replays FROM deliveries WHERE id BETWEEN ?1 AND ?2")?;
+            let rows = sql.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows = rows.collect::<Result<Vec<(i64, i64)>, _>>()?;
+            let replays = rows.iter().map(|(_, replays)| *replays).max().unwrap_or(0);
+            (rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), replays)
         };
-        for id in ids {
-            queued += u64::from(requeue(tx, id, now)?);
+        let of_gone = |id: &i64| gone.contains(&(id % SINKS));
+        let wanted: Vec<i64> = match sinks {
+            Some(sinks) => sinks.iter().map(|sink| Ok(first + tx.sink(sink)?)).collect::<Result<_, StoreError>>()?,
+            None => held.iter().copied().filter(|id| !of_gone(id)).collect(),
+        };
+        for &id in &wanted {
+            queued += u64::from(requeue(tx, id, replays + 1)?);
+        }
+        if sinks.is_some() {
+            for id in held.into_iter().filter(|id| of_gone(id) && !wanted.contains(id)) {
+                discard(tx, id)?;
+            }
         }
     }
     Ok(queued)
-}
-
-/// Queues delivery `id` again from attempt 0. One that is under way, or waits for its first attempt, is left alone.
-pub fn requeue(tx: &mut Tx<'_>, id: i64, now: i64) -> Result<bool, StoreError> {
-    let sink = id % SINKS;
-    let sql = "SELECT state, claimed_at IS NOT NULL OR (attempts = 0 AND due_at <= ?2) FROM deliveries WHERE id = ?1";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let held: Option<(i64, bool)> = tx.conn.prepare_cached(sql)?.query_row([id, now], read).optional()?;
-    match held {
-        Some((PENDING, true)) => return Ok(false),
-        Some((PENDING, false)) => {}
-        Some((DEAD, _)) => tx.count(sink, 1, -1),
-        Some(_) | None => tx.count(sink, 1, 0),
-    }
-    // The lease stays, so that a claim from before cannot settle what is queued now.
-    let sql = "INSERT INTO deliveries VALUES (?1, ?2, 0, 0, ?3, ?3, 0, NULL, NULL)
-               ON CONFLICT (id) DO UPDATE SET state = 0, attempts = 0, due_at = ?3, queued_at = ?3, claimed_at = NULL,
-                   error = NULL";
-    tx.conn.prepare_cached(sql)?.execute(params![id, sink, now])?;
-    tx.done.queued = true;
-    Ok(true)
 }

@@ -5,15 +5,16 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 
 use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP};
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, time};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names};
 use crate::store::sqlite::schema::{self, SINKS};
 use crate::store::sqlite::{quarantine, transaction};
-use crate::store::{Quarantined, StoreError};
+use crate::store::{Clocks, Quarantined, StoreError};
 
 /// A store being read.
-pub struct Export(Readers);
+pub struct Export(Readers, StoreClock);
 
 impl Export {
     /// Opens the existing store at `sqlite:PATH`.
@@ -21,8 +22,8 @@ impl Export {
         let path = file::path(url)?;
         let known = path.clone();
         let checked = tokio::task::spawn_blocking(move || check(&known)).await;
-        checked.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-        Ok(Self(Readers::new(path)))
+        let clock = checked.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+        Ok(Self(Readers::new(path), clock))
     }
 
     /// Which store this is: a number given when it was made.
@@ -32,7 +33,8 @@ impl Export {
 
     /// The next events after `after`, and what to ask with next.
     pub async fn events(&self, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
-        self.0.read(move |conn| events(conn, after)).await
+        let now = self.1.now();
+        self.0.read(move |conn| events(conn, now, after)).await
     }
 
     /// The next quarantine entries after `after`.
@@ -52,11 +54,13 @@ impl Export {
     }
 }
 
-fn check(path: &Path) -> Result<(), StoreError> {
-    schema::migrate(&mut file::connect(path, Role::Writer)?)
+fn check(path: &Path) -> Result<StoreClock, StoreError> {
+    let mut conn = file::connect(path, Role::Writer)?;
+    schema::migrate(&mut conn)?;
+    StoreClock::open(&mut conn, &Clocks::default())
 }
 
-fn events(conn: &Connection, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
@@ -65,13 +69,14 @@ fn events(conn: &Connection, after: i64) -> Result<(i64, Vec<Moved>), StoreError
     while let Some(row) = rows.next()? {
         last = row.get(EVENT_COLUMNS + 1)?;
         let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
-        found.push(Moved { event, deliveries: deliveries(conn, &sinks, last)? });
+        found.push(Moved { event, deliveries: deliveries(conn, &sinks, now, last)? });
     }
     Ok((last, found))
 }
 
-fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<MovedDelivery>, StoreError> {
-    let sql = "SELECT sink, state, attempts, due_at, queued_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
+fn deliveries(conn: &Connection, sinks: &Names, now: i64, seq: i64) -> Result<Vec<MovedDelivery>, StoreError> {
+    let sql = "SELECT sink, state, attempts, due_at, queued_at, error, replays, duplicate FROM deliveries
+               WHERE id BETWEEN ?1 AND ?2";
     let mut sql = conn.prepare_cached(sql)?;
     let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
     let mut found = Vec::new();
@@ -80,9 +85,11 @@ fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<MovedDel
             sink: sinks.get(row.get(0)?)?,
             state: row.get(1)?,
             attempts: row.get(2)?,
-            due_at: time(row.get(3)?)?,
-            queued_at: time(row.get(4)?)?,
+            due_in: row.get::<_, i64>(3)?.saturating_sub(now),
+            queued_in: row.get::<_, i64>(4)?.saturating_sub(now),
             error: row.get(5)?,
+            replays: row.get(6)?,
+            duplicate: row.get(7)?,
         });
     }
     Ok(found)

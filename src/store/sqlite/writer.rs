@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::sqlite::checkpoint::Checkpointer;
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
 use crate::store::sqlite::transaction::{Remembered, Tx};
 
@@ -140,10 +141,12 @@ impl Writer {
         conn: Connection,
         metrics: Arc<Metrics>,
         queued: Arc<Notify>,
+        clock: StoreClock,
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let checkpointer = Checkpointer::start(path.clone())?;
-        let mut thread = Thread { path, conn: None, remembered: Remembered::default(), metrics, queued, checkpointer };
+        let remembered = Remembered::default();
+        let mut thread = Thread { path, conn: None, remembered, metrics, queued, checkpointer, clock };
         thread.adopt(conn);
         let tasks = Serving(Arc::clone(&queue));
         let work = move || {
@@ -191,6 +194,7 @@ struct Thread {
     metrics: Arc<Metrics>,
     queued: Arc<Notify>,
     checkpointer: Checkpointer,
+    clock: StoreClock,
 }
 
 impl Thread {
@@ -235,7 +239,7 @@ impl Thread {
             // Dropped, and opened afresh for the next batch.
             return Err(error.into());
         }
-        let mut tx = Tx::new(&conn, &mut self.remembered);
+        let mut tx = Tx::new(&conn, &mut self.remembered, self.clock.now());
         match run(&mut tx, batch, guarded) {
             Ok(outcomes) => {
                 let started = Instant::now();
