@@ -127,6 +127,8 @@ async fn retry_after_wins_over_the_backoff() {
     let sink =
         Scripted::new(|_, attempt| if attempt == 1 { fails(Retry::After(Duration::from_secs(90))) } else { Ok(()) });
     let (lifecycle, begun) = (run(&settings("http", ""), sink, &store, &metrics), Instant::now());
+    sleep(Duration::from_secs(89)).await;
+    assert!(!store.row(1).done);
     eventually("delivery", || store.row(1).done).await;
     let waited = begun.elapsed();
     assert!((90..92).contains(&waited.as_secs()), "{waited:?}");

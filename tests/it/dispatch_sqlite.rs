@@ -136,7 +136,7 @@ async fn a_restart_goes_on_where_it_was_and_dead_letters_stay() {
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].event.id.as_str(), dead[0].attempts), ("e7", 1));
     assert!(dead[0].error.contains("422"), "{}", dead[0].error);
-    store.dead_letters.replay(&[dead[0].id], &Filter::default()).await.unwrap();
+    store.dead_letters.replay(&[dead[0].id], &Filter::default(), None).await.unwrap();
     let lifecycle = run(&settings("http", &healthy.url()), &store, &metrics);
     eventually("the replay", || arrivals(&healthy).contains_key("bot-a:e7")).await;
     stop(lifecycle).await;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
 )]
 
+mod access;
 mod admin;
 mod answers;
 mod cli;
@@ -37,6 +38,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod order;
+mod orphans;
 mod quarantine;
 mod reject;
 mod reject_sigv4;
@@ -64,3 +66,4 @@ mod smuggling;
 mod store;
 mod support;
 mod tls;
+mod waiting;

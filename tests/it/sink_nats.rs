@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use gatepost::secret::Secret;
 use gatepost::sink::{Attempt, Delivered, Retry, build};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::dispatch_memory::event;
@@ -155,6 +156,53 @@ async fn a_replay_is_stored_again_and_no_other_event_is_taken_for_it() {
         pair("bot-a:e#2", "bot-a:e"),
     ];
     assert_eq!(ids, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_by_an_operator_arrives_and_a_duplicate_is_shown() {
+    let server = Server::start("");
+    let context = server.context(async_nats::ConnectOptions::new()).await;
+    let mut stream = stream(&context).await;
+    let (fresh, known) = (unique(), unique());
+    // What an earlier attempt would leave whose acknowledgement was lost.
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", format!("nice:{known}"));
+    context.publish_with_headers("gatepost.nice", headers, "{}".into()).await.unwrap().await.unwrap();
+    let sink = format!("[[sink]]\nname = \"bus\"\ntype = \"nats\"\nurl = \"{}\"\n", server.url());
+    let setup = Setup::new().preset("nice").block(&sink);
+    let daemon = setup.start();
+    let shown = |id: &str| {
+        let output = setup.run(&["events", "show", id, "--json"]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["deliveries"][0].clone()
+    };
+    let delivered = |id: &str, replays: u64| {
+        support::eventually("delivered", || {
+            let shown = shown(id);
+            (shown["state"] == "delivered" && shown["replays"] == replays).then_some(shown)
+        })
+    };
+    for id in [&fresh, &known] {
+        assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(id))).status, 200);
+    }
+    assert_eq!(delivered(&fresh, 0)["duplicate"], false);
+    assert_eq!(delivered(&known, 0)["duplicate"], true);
+    let human = setup.run(&["events", "show", &known]).stdout;
+    assert!(String::from_utf8(human).unwrap().contains("delivered (duplicate)"));
+    assert_eq!(stream.info().await.unwrap().state.messages, 2, "NATS kept one of each");
+
+    for (id, replays) in [(&fresh, 1), (&fresh, 2), (&known, 1)] {
+        assert!(setup.run(&["events", "replay", id]).status.success());
+        assert_eq!(delivered(id, replays)["duplicate"], false);
+    }
+    let mut ids = Vec::new();
+    for number in 3..=5 {
+        let message = stream.get_raw_message(number).await.unwrap();
+        ids.push(message.headers.get("Nats-Msg-Id").unwrap().as_str().to_owned());
+        assert!(
+            [&fresh, &known].iter().any(|id| message.headers.get("ce-id").unwrap().as_str() == format!("nice:{id}"))
+        );
+    }
+    assert_eq!(ids, [format!("nice:{fresh}#1"), format!("nice:{fresh}#2"), format!("nice:{known}#1")]);
 }
 
 #[tokio::test]

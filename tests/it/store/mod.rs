@@ -6,6 +6,7 @@ mod deliveries;
 mod intake;
 mod postgres;
 pub mod postgres_server;
+mod replays;
 mod sqlite;
 mod upkeep;
 mod waiting_rooms;
@@ -14,29 +15,59 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatepost::clock::{BootClock, Clock};
 use gatepost::event::{Event, EventId, Name, Payload};
 use gatepost::metrics::Metrics;
-use gatepost::store::{self, Insertion, QuarantineBounds, Settings, Store, StoreError};
+use gatepost::store::{self, Clocks, Insertion, QuarantineBounds, Settings, Store, StoreError};
 use jiff::Timestamp;
 
-/// A store that can be closed and opened again.
+/// A store that can be closed and opened again, and whose time a test can let pass.
 pub struct Subject {
     pub settings: Settings,
     pub store: Store,
+    pub clocks: Clocks,
     /// Keeps the files or the database until the test is over.
     _keep: Box<dyn std::any::Any + Send>,
 }
 
 impl Subject {
     pub async fn new(settings: Settings, keep: impl Send + 'static) -> Self {
-        let store = open(&settings).await.unwrap();
-        Self { settings, store, _keep: Box::new(keep) }
+        // PostgreSQL has a clock of its own; what it shows goes by the wall clock.
+        let embedded = settings.url.starts_with("sqlite:");
+        let clocks = if embedded { standing() } else { Clocks::default() };
+        let store = open_by(&settings, &clocks).await.unwrap();
+        Self { settings, store, clocks, _keep: Box::new(keep) }
     }
 
     pub async fn reopen(&mut self) {
         self.store.upkeep.close().await.unwrap();
-        self.store = open(&self.settings).await.unwrap();
+        self.store = open_by(&self.settings, &self.clocks).await.unwrap();
     }
+
+    /// Lets so many seconds pass, at once. A server's clock cannot be moved: all that it was said to be goes back instead.
+    pub async fn pass(&self, seconds: u64) {
+        self.clocks.wall.advance(Duration::from_secs(seconds));
+        self.clocks.boot.advance(Duration::from_secs(seconds));
+        if self.settings.url.starts_with("postgres") {
+            postgres::go_back(&self.settings.url, seconds).await;
+        }
+    }
+}
+
+/// Clocks that stand still until they are moved.
+pub fn standing() -> Clocks {
+    Clocks { wall: Clock::manual(at(0)), boot: BootClock::manual(Some("boot"), Duration::from_secs(100)) }
+}
+
+pub async fn open_by(settings: &Settings, clocks: &Clocks) -> Result<Store, StoreError> {
+    store::open_by(settings, Arc::new(Metrics::new()), clocks.clone()).await
+}
+
+/// That `found` is `seconds`, give or take what passes by itself while a test runs against a server's clock.
+#[track_caller]
+pub fn assert_seconds(found: Duration, seconds: u64) {
+    let wanted = Duration::from_secs(seconds);
+    assert!(found.abs_diff(wanted) < Duration::from_secs(20), "{found:?} is not about {wanted:?}");
 }
 
 pub async fn open(settings: &Settings) -> Result<Store, StoreError> {
@@ -129,6 +160,12 @@ on_every_store! {
     deliveries::a_replay_leaves_alone_what_is_under_way,
     deliveries::backlog_counts_and_dates_what_waits,
     deliveries::queued_is_notified_after_the_commit,
+    deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
+    replays::each_replay_counts_and_a_duplicate_is_remembered_until_then,
+    replays::every_sink_with_something_left_is_known,
+    replays::what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_asked,
+    replays::dead_letters_and_what_waits_move_to_another_sink,
+    replays::an_event_replayed_to_a_sink_leaves_those_that_are_gone,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
     waiting_rooms::quarantine_filters_and_removes,

@@ -78,7 +78,7 @@ pub async fn the_audit_queue_has_a_capacity(mut s: Subject) {
     assert_eq!(s.store.audit_queue.push(records(3..7), 5).await.unwrap(), 2);
     s.reopen().await;
     assert_eq!(s.store.audit_queue.count().await.unwrap(), 5);
-    let all = s.store.audit_queue.claim(10, at(0), Duration::from_secs(1)).await.unwrap();
+    let all = s.store.audit_queue.claim(10, Duration::from_secs(1)).await.unwrap();
     let held: Vec<String> = all.iter().map(|audit| audit.record.clone()).collect();
     assert_eq!(held, records(0..5));
     s.store.audit_queue.remove(&[all[0].id, all[1].id, all[0].id]).await.unwrap();
@@ -91,13 +91,21 @@ pub async fn audit_records_are_leased_and_released(s: Subject) {
     let queue = &s.store.audit_queue;
     queue.push(vec!["1".into(), "2".into(), "3".into()], 10).await.unwrap();
     let lease = Duration::from_secs(30);
-    let first = queue.claim(2, at(0), lease).await.unwrap();
+    let first = queue.claim(2, lease).await.unwrap();
     assert_eq!(first.iter().map(|audit| audit.record.as_str()).collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(queue.claim(2, at(0), lease).await.unwrap().len(), 1);
-    assert!(queue.claim(2, at(29), lease).await.unwrap().is_empty());
-    queue.release(&[first[0].id], at(5), true).await.unwrap();
-    queue.release(&[first[1].id], at(6), false).await.unwrap();
-    let again = queue.claim(9, at(10), lease).await.unwrap();
+    assert_eq!(queue.claim(2, lease).await.unwrap().len(), 1);
+    s.pass(5).await;
+    assert!(queue.claim(2, lease).await.unwrap().is_empty());
+    queue.release(&[first[0].id], Duration::from_secs(300), true).await.unwrap();
+    queue.release(&[first[1].id], Duration::ZERO, false).await.unwrap();
+    let again = queue.claim(9, lease).await.unwrap();
+    assert_eq!(again.iter().map(|audit| audit.id).collect::<Vec<_>>(), [first[1].id]);
+    queue.release(&[first[1].id], Duration::from_secs(300), false).await.unwrap();
+    s.pass(300).await;
+    queue.remove(&[queue.claim(9, lease).await.unwrap()[2].id]).await.unwrap();
+    s.pass(31).await;
+    let again = queue.claim(9, lease).await.unwrap();
     assert_eq!(again.iter().map(|audit| audit.attempts).collect::<Vec<_>>(), [1, 0]);
-    assert_eq!(queue.claim(9, at(40), lease).await.unwrap().len(), 3, "leases end");
+    s.pass(31).await;
+    assert_eq!(queue.claim(9, lease).await.unwrap().len(), 2, "leases end");
 }
