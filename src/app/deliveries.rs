@@ -91,6 +91,11 @@ impl Deliveries {
         begun
     }
 
+    /// Whether the sink `name` is configured, and so delivered to.
+    pub fn serves(&self, name: &Name) -> bool {
+        self.lock().get(name).is_some_and(|running| !running.leaving)
+    }
+
     /// The dispatcher `number` of sink `name` has ended. Where the sink is gone, what it leaves behind is told, and its
     /// series go unless there is something to show.
     async fn ended(&self, name: &Name, number: u64) {

@@ -24,6 +24,7 @@ impl Fingerprint {
             token,
             subject,
             ca_file,
+            proxies,
             timeout,
             concurrency,
             max_attempts,
@@ -39,6 +40,10 @@ impl Fingerprint {
         digest.maybe(subject.as_ref());
         digest.maybe(ca_file.as_ref().map(|file| file.as_os_str().as_encoded_bytes()));
         digest.maybe(ca_file.as_ref().and_then(|file| std::fs::read(file).ok()));
+        // Of the proxies only the one on this sink's way counts.
+        let proxy = url.parse().ok().and_then(|url| proxies.to(&url));
+        digest.maybe(proxy.as_ref().map(|proxy| proxy.uri.to_string()));
+        digest.maybe(proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref()));
         digest.add(format!("{timeout:?} {concurrency} {max_attempts} {max_age:?} {event_types:?}"));
         Self(digest.0.finalize().into())
     }
@@ -66,6 +71,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::sink::Proxies;
 
     fn settings() -> Settings {
         Settings {
@@ -76,6 +82,7 @@ mod tests {
             token: None,
             subject: None,
             ca_file: None,
+            proxies: Proxies::default(),
             timeout: Duration::from_secs(10),
             concurrency: 16,
             max_attempts: 12,
@@ -90,7 +97,7 @@ mod tests {
         let file = dir.path().join("ca.pem");
         std::fs::write(&file, "one").unwrap();
         let secret = |text: &str| Secret::token(text).ok();
-        let changes: [&dyn Fn(&mut Settings); 13] = [
+        let changes: [&dyn Fn(&mut Settings); 15] = [
             &|_| {},
             &|s| s.name = "other".into(),
             &|s| s.kind = "nats".into(),
@@ -100,6 +107,8 @@ mod tests {
             &|s| s.token = secret("a"),
             &|s| s.subject = Some("a".into()),
             &|s| s.ca_file = Some(file.clone()),
+            &|s| s.proxies = Proxies::fixed("http://p:3128").unwrap(),
+            &|s| s.proxies = Proxies::fixed("http://u:hunter2@p:3128").unwrap(),
             &|s| s.timeout *= 2,
             &|s| s.concurrency += 1,
             &|s| s.max_attempts += 1,

@@ -34,7 +34,8 @@ pub struct Live {
     pub admin_token: Arc<ArcSwapOption<Secret>>,
     /// For the end.
     pub shutdown: ArcSwap<Shutdown>,
-    deliveries: Deliveries,
+    /// To every sink.
+    pub deliveries: Deliveries,
     targets: watch::Sender<Option<Arc<Target>>>,
     to: Outside,
 }

@@ -12,7 +12,7 @@ use crate::lifecycle::Phase;
 use crate::server::Server;
 
 use super::signals::{Signal, Signals};
-use super::{App, First, descriptors, upkeep};
+use super::{App, First, descriptors, orphans, upkeep};
 
 /// After the deadline, how long what has been cut off may take to notice.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -102,6 +102,10 @@ impl App {
         background.spawn(upkeep::prune(store.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
+        let (outbox, metrics) = (Arc::clone(&self.store.outbox), Arc::clone(&self.metrics));
+        let deliveries = self.live.deliveries.clone();
+        let delivered_to = move |name: &_| deliveries.serves(name);
+        background.spawn(orphans::watch(outbox, delivered_to, metrics, background.clone()));
         let admin = Admin {
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),

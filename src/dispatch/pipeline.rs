@@ -174,7 +174,7 @@ impl<'a> Pipeline<'a> {
                 self.waiting.push_front((ticket, event));
                 return;
             };
-            self.under_way.begin(ticket, pass, dispatcher.attempt(event, ticket.attempts.saturating_add(1)));
+            self.under_way.begin(ticket, pass, dispatcher.attempt(event, ticket.attempt()));
         }
     }
 
@@ -379,6 +379,6 @@ impl<'a> Pipeline<'a> {
 const fn due_again(settlement: &Settlement) -> Option<Duration> {
     match settlement.outcome {
         Settled::Retry { after, .. } | Settled::Released { after } => Some(after),
-        Settled::Done | Settled::Dead { .. } => None,
+        Settled::Done { .. } | Settled::Dead { .. } => None,
     }
 }

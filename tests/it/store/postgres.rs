@@ -213,7 +213,7 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let lease = Duration::from_secs(30);
     let claimed = from.store.outbox.claim(&"x".into(), 3, lease).await.unwrap();
     let retry = Settled::Retry { after: Duration::from_secs(99), error: "503".into() };
-    let outcomes = [Settled::Done, Settled::Dead { error: "400".into() }, retry];
+    let outcomes = [Settled::Done { duplicate: false }, Settled::Dead { error: "400".into() }, retry];
     let settle = |(claimed, outcome): (&Claimed, Settled)| Settlement { id: claimed.id, lease: claimed.lease, outcome };
     from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
     from.store.upkeep.probe().await.unwrap();

@@ -1,0 +1,75 @@
+//! Sinks that are gone from the configuration and still have deliveries: named, counted, never forgotten.
+//!
+//! They may come back (a file half edited, a replica with other sinks), so nothing is given up by itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::Name;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::store::{Backlog, Outbox, StoreError};
+
+/// How often they are looked for.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// The sinks that something waits for or died on the way to, and that are not `configured`.
+///
+/// # Errors
+/// [`StoreError`] of the store.
+pub async fn find(outbox: &dyn Outbox, configured: impl Fn(&Name) -> bool) -> Result<Vec<(Name, Backlog)>, StoreError> {
+    let mut sinks = outbox.sinks().await?;
+    sinks.retain(|(name, _)| !configured(name));
+    Ok(sinks)
+}
+
+/// What is to be said about one of them, and done.
+#[must_use]
+pub fn warning(name: &Name, backlog: &Backlog) -> String {
+    let Backlog { pending, dead, .. } = backlog;
+    format!(
+        "sink {name} is not in the configuration and still has {pending} pending deliveries and {dead} dead letters: \
+         configure it again, or `gatepost dead replay --sink {name} --to-sink NAME` moves them, \
+         `gatepost dead discard --sink {name}` gives them up"
+    )
+}
+
+/// Keeps their series and warns about each that turns up, until `lifecycle` stops.
+pub async fn watch(
+    outbox: Arc<dyn Outbox>,
+    configured: impl Fn(&Name) -> bool,
+    metrics: Arc<Metrics>,
+    lifecycle: Lifecycle,
+) {
+    let mut known = BTreeSet::new();
+    loop {
+        // A store that cannot be read is told by those that need it more.
+        if let Ok(found) = find(outbox.as_ref(), &configured).await {
+            let now: BTreeSet<Name> = found.iter().map(|(name, _)| name.clone()).collect();
+            for name in known.difference(&now).filter(|name| !configured(name)) {
+                show(&metrics, name, &Backlog::default());
+            }
+            for (name, backlog) in &found {
+                show(&metrics, name, backlog);
+                if !known.contains(name) {
+                    let (sink, pending, dead) = (name.as_str(), backlog.pending, backlog.dead);
+                    tracing::warn!(sink, pending, dead, "{}", warning(name, backlog));
+                }
+            }
+            known = now;
+        }
+        tokio::select! {
+            () = lifecycle.stop_accepting().cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+fn show(metrics: &Metrics, name: &Name, backlog: &Backlog) {
+    let series = metrics.sink(name);
+    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    series.backlog.set(gauge(backlog.pending));
+    series.dead_letters.set(gauge(backlog.dead));
+    series.oldest_age.set(backlog.oldest_age.unwrap_or_default().as_secs_f64());
+}
