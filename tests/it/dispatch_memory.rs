@@ -121,11 +121,13 @@ impl Memory {
     }
 
     async fn answer(&self) -> Result<(), StoreError> {
+        // A call that begins while the store is broken fails, however long that takes to show.
+        let fate = self.check();
         let (from, to) = *self.latency.lock().unwrap();
         if to > 0 {
             tokio::time::sleep(Duration::from_millis(fastrand::u64(from..=to))).await;
         }
-        self.check()
+        fate
     }
 
     pub fn most_leased(&self) -> usize {
