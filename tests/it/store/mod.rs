@@ -5,6 +5,7 @@
 mod deliveries;
 mod intake;
 mod postgres;
+mod postgres_generations;
 pub mod postgres_server;
 mod sqlite;
 mod sqlite_files;
