@@ -11,6 +11,7 @@ use super::section::Section;
 use super::sections::{self, within};
 use super::{Config, outlets, sources};
 use crate::fault::{Fault, Faults};
+use crate::file::read_regular;
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -84,11 +85,7 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findin
 /// Reads the file as TOML. The text is never repeated in a fault: a secret may stand on the faulty line.
 fn read(path: &Path) -> Result<Table, Fault> {
     let place = path.display().to_string();
-    let size = std::fs::metadata(path).map_err(|error| Fault::new(&place, format!("cannot read it: {error}")))?.len();
-    if size > MAX_FILE {
-        return Err(Fault::new(place, format!("is larger than {MAX_FILE} bytes, which no configuration is")));
-    }
-    let bytes = std::fs::read(path).map_err(|error| Fault::new(&place, format!("cannot read it: {error}")))?;
+    let bytes = read_regular(path, MAX_FILE).map_err(|error| Fault::new(&place, format!("cannot read it: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| Fault::new(&place, "expected TOML in UTF-8"))?;
     text.parse::<Table>().map_err(|error| {
         let line = error.span().map(|span| text[..span.start].lines().count().max(1));

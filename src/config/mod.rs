@@ -23,6 +23,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Name;
@@ -176,6 +177,9 @@ pub struct Source {
     pub sinks: Vec<Name>,
     /// What verifies it.
     pub scheme: scheme::Settings,
+    /// The sources that believe the same signatures of the same bodies, so that one body counts once among them. They
+    /// name no twins of their own here.
+    pub twins: Arc<[Source]>,
 }
 
 /// Where an event id comes from.

@@ -1,4 +1,6 @@
-//! HTTP rules that hyper leaves to its user: one host, no transfer coding but `chunked`, POST.
+//! HTTP rules that hyper leaves to its user: one host that is one, no transfer coding but `chunked`, POST.
+
+mod host;
 
 use axum::body::Body;
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -6,6 +8,26 @@ use http::{Method, Request, Response, Version};
 use tower_http::validate_request::ValidateRequest;
 
 use super::reject::Reject;
+use crate::server::Unreadable;
+
+/// Says why, where the HTTP library refused the request by itself: the same words as for what is refused here.
+#[derive(Clone, Copy)]
+pub struct Readable;
+
+impl<B> ValidateRequest<B> for Readable {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+        let reject = match request.extensions().get::<Unreadable>() {
+            None => return Ok(()),
+            Some(Unreadable::Malformed) => Reject::BadRequest("the request line or a header is malformed"),
+            Some(Unreadable::TargetTooLong) => Reject::TargetTooLong,
+            Some(Unreadable::HeadTooLarge) => Reject::HeadersTooLarge,
+            Some(Unreadable::Http2) => Reject::BadRequest("HTTP/2 was spoken wrongly"),
+        };
+        Err(reject.into_response())
+    }
+}
 
 /// Refuses what RFC 9112 3.2 and 6.1 and RFC 9113 8.3.1 tell a server to refuse.
 #[derive(Clone, Copy)]
@@ -35,7 +57,8 @@ fn size<B>(request: &Request<B>) -> Result<(), Reject> {
     if headers > HEADERS_MAX { Err(Reject::HeadersTooLarge) } else { Ok(()) }
 }
 
-/// Exactly one host: a second one, or one that differs from `:authority`, lets two programs see two requests.
+/// Exactly one host, which is one: a second one, one that differs from `:authority` or one that a URL cannot hold lets
+/// two programs see two requests.
 fn host<B>(request: &Request<B>) -> Result<(), Reject> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, authority) = (hosts.next(), request.uri().authority());
@@ -50,6 +73,12 @@ fn host<B>(request: &Request<B>) -> Result<(), Reject> {
             if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
         {
             Err(Reject::BadRequest("Host differs from :authority"))
+        }
+        (_, Some(host), _) if !host::is_host(host.as_bytes()) => {
+            Err(Reject::BadRequest("Host is not a host and a port"))
+        }
+        (_, _, Some(authority)) if !host::is_host(authority.as_str().as_bytes()) => {
+            Err(Reject::BadRequest("the target's authority is not a host and a port"))
         }
         _ => Ok(()),
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,11 +18,12 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::activity::Activity;
+use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
 use super::permits::{Permit, Permits};
 use super::socket::{Io, Socket};
-use super::{Server, answer, proxy_protocol};
+use super::{Server, proxy_protocol};
 use crate::lifecycle::Lifecycle;
 
 /// Handshakes at once. More would not be faster (signing is what takes the time, and the cores are few) but would
@@ -46,7 +46,7 @@ struct Shared {
 /// See [`Server::serve`].
 pub(super) async fn run<S>(server: Server, listener: TcpListener, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let lifecycle = server.lifecycle.clone();
     let limits = server.limits;
@@ -149,7 +149,7 @@ async fn connection<S>(
     service: S,
     mut stage: watch::Receiver<Stage>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let limits = &shared.server.limits;
     let activity = Activity::new(limits.header_timeout, limits.idle_timeout);
@@ -173,12 +173,12 @@ fn serving<S>(
     stage: watch::Receiver<Stage>,
 ) -> conn::Serving
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     activity.opened(is_h2, Instant::now());
     let io = Io::new(*tls, Arc::clone(&activity));
-    let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());
+    let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }
 

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{BootClock, Clock};
-use crate::event::{Event, EventId, Name};
+use crate::event::{Event, EventId, EventKey, Name};
 use crate::metrics::Metrics;
 
 pub use crate::store::listing::{Cursor, Page, Pager};
@@ -129,7 +129,12 @@ pub trait Inbox: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the commit failed: nothing was accepted.
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError>;
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+        self.insert_beside(event, &[], sinks).await
+    }
+
+    /// The same, and a duplicate too where the body of `event` is stored already under one of the keys `twins`.
+    async fn insert_beside(&self, event: Event, twins: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError>;
 }
 
 /// What became of an inserted event.

@@ -7,16 +7,19 @@
     reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
 )]
 
+mod access;
 mod admin;
 mod answers;
 mod cli;
 mod cli_dev;
 mod cli_listings;
+mod clocks;
 mod config;
 mod crash;
 mod deploy;
 mod dispatch;
 mod dispatch_crash;
+mod dispatch_liveness;
 mod dispatch_memory;
 mod dispatch_sqlite;
 mod edge_crowd;
@@ -47,6 +50,10 @@ mod replicas_faults;
 mod replicas_haproxy;
 mod replicas_migrate;
 mod replicas_rig;
+mod schemes_hmac;
+mod schemes_ids;
+mod schemes_secrets;
+mod schemes_sigv4;
 mod server_drain;
 mod server_http1;
 mod server_http2;
@@ -64,3 +71,4 @@ mod smuggling;
 mod store;
 mod support;
 mod tls;
+mod waiting;

@@ -172,7 +172,7 @@ fn window(source: &Source, specimen: &Specimen, scheme: &dyn scheme::Scheme, sai
 fn unreadable(source: &Source, specimen: &Specimen, refusal: &Refusal, said: &mut Said) {
     let signature = match source.scheme.family {
         Family::SigV4 => "Authorization",
-        Family::Hmac => source.scheme.signature_header.as_deref().unwrap_or_default(),
+        Family::Hmac => source.scheme.signature_headers.first().map_or("", String::as_str),
     };
     let timestamp = match source.scheme.family {
         Family::SigV4 => "X-Amz-Date",

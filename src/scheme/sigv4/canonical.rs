@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::header::HOST;
 use http::request::Parts;
 
-use super::query;
+use super::query::{self, Plus};
 use crate::scheme::header::Occurrence;
 
 /// Length of a SHA-256 digest in hex.
@@ -23,14 +23,15 @@ pub struct Canonical {
     pub complete: bool,
 }
 
-/// The canonical request of `head`: the headers in `signed_headers` (sorted, joined with `;`) and `payload_hash`.
-pub fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN]) -> Canonical {
+/// The canonical request of `head`: the headers in `signed_headers` (sorted, joined with `;`), the query with a raw `+`
+/// read as `plus` says, and `payload_hash`.
+pub fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN], plus: Plus) -> Canonical {
     let mut text = Vec::with_capacity(USUAL_LEN);
     text.extend_from_slice(head.method.as_str().as_bytes());
     text.push(b'\n');
     put_uri(&mut text, head.uri.path().as_bytes());
     text.push(b'\n');
-    query::put_canonical(&mut text, head.uri.query().unwrap_or_default().as_bytes());
+    query::put_canonical(&mut text, head.uri.query().unwrap_or_default().as_bytes(), plus);
     text.push(b'\n');
     let complete = put_headers(&mut text, head, signed_headers);
     text.push(b'\n');

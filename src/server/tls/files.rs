@@ -1,6 +1,5 @@
 //! Reads PEM files into chains and keys, and tells what is wrong with them.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +14,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::{CertificatePaths, Pair, TlsError};
+use crate::file::read_regular;
+
+/// The largest PEM file that is taken: every authority there is fits into a tenth of it.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
 
 /// Reads one chain and its key and checks that they belong together.
 pub(super) fn read_pair(paths: &CertificatePaths, provider: &CryptoProvider) -> Result<Pair, TlsError> {
@@ -47,7 +50,7 @@ pub(super) fn read_pair(paths: &CertificatePaths, provider: &CryptoProvider) -> 
 
 /// Every certificate of a PEM file, at least one.
 pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = fs::read(file).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })?;
+    let pem = read_regular(file, MAX_FILE).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })?;
     let mut certificates = Vec::new();
     for (i, section) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
@@ -61,7 +64,7 @@ pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'stati
 
 /// The first private key of a PEM file. Parser errors are not passed on: they may quote the key.
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let pem = fs::read(file).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })?;
+    let pem = read_regular(file, MAX_FILE).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })?;
     let pem = Zeroizing::new(pem);
     // PKCS#8 says it in the label, the older forms in a header inside the section.
     let encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];

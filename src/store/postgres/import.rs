@@ -75,8 +75,12 @@ impl Import {
             }
         }
         let none: Arc<[Name]> = Arc::new([]);
-        let offer =
-            |one: &Moved| Offer { key: one.event.unique_key(), event: one.event.clone(), sinks: Arc::clone(&none) };
+        let offer = |one: &Moved| Offer {
+            key: one.event.unique_key(),
+            twins: Vec::new(),
+            event: one.event.clone(),
+            sinks: Arc::clone(&none),
+        };
         let mut offers: Vec<Offer> = moved.iter().map(offer).collect();
         offers.sort_by_key(|offer| offer.key);
         let fresh = within(insert(&self.events, &offers.iter().collect::<Vec<_>>())).await?;

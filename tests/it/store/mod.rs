@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod damage;
 mod deliveries;
 mod intake;
 mod postgres;
@@ -52,6 +53,24 @@ impl Subject {
         if self.settings.url.starts_with("postgres") {
             postgres::go_back(&self.settings.url, seconds).await;
         }
+    }
+}
+
+impl Subject {
+    /// Runs SQL beside the store, on tables by their names without prefix.
+    pub async fn sql(&self, statement: &str) {
+        if let Some(path) = self.settings.url.strip_prefix("sqlite:") {
+            let conn = rusqlite::Connection::open(path).unwrap();
+            conn.execute_batch(statement).unwrap();
+            return;
+        }
+        let prefixed = ["events", "deliveries", "audit"]
+            .iter()
+            .fold(statement.to_owned(), |text, table| {
+                text.replace(&format!(" {table} "), &format!(" gatepost_{table} "))
+            })
+            .replace("UPDATE audit", "UPDATE gatepost_audit");
+        postgres::sql(&self.settings.url, &prefixed).await;
     }
 }
 
@@ -146,6 +165,8 @@ on_every_store! {
     intake::an_event_is_accepted_once_and_read_back_whole,
     intake::the_same_id_with_another_body_is_a_conflict,
     intake::two_sources_never_share_an_id,
+    intake::one_body_counts_once_among_twins,
+    intake::of_twins_at_once_exactly_one_is_accepted,
     intake::of_two_hundred_at_once_exactly_one_is_accepted,
     intake::many_events_at_once_are_all_kept,
     intake::everything_is_there_after_reopening,
@@ -162,6 +183,8 @@ on_every_store! {
     deliveries::backlog_counts_and_dates_what_waits,
     deliveries::queued_is_notified_after_the_commit,
     deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
+    damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
+    damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
     waiting_rooms::quarantine_takes_from_who_holds_most,
