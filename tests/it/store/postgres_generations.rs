@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gatepost::event::EventId;
 use gatepost::store::{EventRef, Insertion, Settled, Settlement, Store, StoreError};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
 use super::postgres_server::Server;
@@ -14,9 +14,10 @@ use super::{Subject, accept, event, open, run, settings, sinks};
 const HOUR: u64 = 3600;
 
 /// A connection beside the store, and the task that moves its bytes.
-async fn connect(url: &str) -> (Client, JoinHandle<()>) {
+async fn connect(url: &str) -> (Client, JoinSet<()>) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let task = tokio::spawn(async move {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
         let _ = connection.await;
     });
     (client, task)
@@ -37,7 +38,7 @@ async fn insert(store: &Store, id: &str) -> Insertion {
 /// Has all deliveries to `x` done.
 async fn deliver_all(store: &Store) {
     loop {
-        let claimed = store.outbox.claim(&"x".into(), 500, Duration::from_secs(60)).await.unwrap();
+        let claimed = store.outbox.claim(&"x".into(), 500, Duration::from_mins(1)).await.unwrap();
         if claimed.is_empty() {
             return;
         }
@@ -82,7 +83,8 @@ async fn beside_a_reader_nobody_waits(server: &Server) {
     // What the daemon does every minute for nearly a week, with somebody sending all the while.
     let store = s.store.clone();
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let sending = tokio::spawn(async move {
+    let mut sending = JoinSet::new();
+    sending.spawn(async move {
         let (mut sent, mut longest) = (0_u32, Duration::ZERO);
         while !*stopped.borrow() {
             let begun = Instant::now();
@@ -109,7 +111,7 @@ async fn beside_a_reader_nobody_waits(server: &Server) {
         () = watching => {}
     }
     stop.send(true).unwrap();
-    let (sent, longest) = sending.await.unwrap();
+    let (sent, longest) = sending.join_next().await.unwrap().unwrap();
     assert!(sent > 10, "nothing was tried");
     // It was four seconds, the time after which a lock is given up.
     assert!(longest < Duration::from_secs(3), "an insert took {longest:?}");
@@ -157,7 +159,7 @@ async fn many_events_go_in_steps_and_what_is_open_stays(server: &Server) {
     assert_eq!(number(&client, "SELECT count(*) FROM gatepost_deliveries").await, 8, "those of what went are gone");
     let again = s.store.inbox.insert(event("a", "large-3", &large), sinks(&["x"])).await.unwrap();
     assert_eq!(again, Insertion::Duplicate, "an id lives as long as its event");
-    let claimed = s.store.outbox.claim(&"x".into(), 100, Duration::from_secs(60)).await.unwrap();
+    let claimed = s.store.outbox.claim(&"x".into(), 100, Duration::from_mins(1)).await.unwrap();
     assert_eq!(claimed.iter().filter(|claimed| claimed.event.is_ok()).count(), 8);
 }
 
@@ -240,7 +242,7 @@ async fn defaults_of_the_server_change_nothing(server: &Server) {
     let settings = settings(url);
     let (one, two) = (open(&settings).await.unwrap(), open(&settings).await.unwrap());
     // Serializable, some of these would be refused for what the others do.
-    let tasks: tokio::task::JoinSet<Insertion> = (0..400)
+    let tasks: JoinSet<Insertion> = (0..400)
         .map(|n: u32| {
             let store = if n.is_multiple_of(2) { one.clone() } else { two.clone() };
             async move { insert(&store, &(n / 4).to_string()).await }
