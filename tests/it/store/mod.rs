@@ -6,6 +6,7 @@ mod damage;
 mod deliveries;
 mod intake;
 mod postgres;
+mod postgres_generations;
 pub mod postgres_server;
 mod replays;
 mod sqlite;
