@@ -102,6 +102,7 @@ fn written() -> Vec<Fixture> {
     vec![
         fixture("nice", &[SignatureAbsent], headers(&[]), |_| {}),
         fixture("nice", &[SignatureCut], headers(&[("x-nice-signature", "v1=00ff,t={time}")]), |_| {}),
+        fixture("authorized", &[AuthorizationRedacted], headers(&[("authorization", "[redacted]")]), |_| {}),
         fixture("nice", &[SignatureElsewhere], headers(&[("x-hub-signature", "v1={mac},t={time}")]), |_| {}),
         fixture(
             "cognigy-callback",
