@@ -27,10 +27,6 @@ impl Inbox for Stalled {
         self.0.lock().unwrap().push(event);
         Err(StoreError::Unavailable("no commit in time".into()))
     }
-
-    async fn insert_beside(&self, event: Event, _: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError> {
-        self.insert(event, to).await
-    }
 }
 
 #[async_trait::async_trait]
