@@ -42,7 +42,7 @@ impl Config {
                 // Further certificates belong to `[tls]`.
                 _ => format!("[{}]", title.split('.').next().unwrap_or(title)),
             };
-            parts.entry(name).or_default().text.push_str(block.trim_end());
+            parts.entry(name).or_default().text.push_str(&without_fingerprints(block.trim_end()));
         }
         let mut keyed = |name: String, secrets: Vec<Secret>| {
             if let Some(part) = parts.get_mut(&name) {
@@ -59,6 +59,13 @@ impl Config {
         keyed("[admin]".to_owned(), self.admin.token.iter().cloned().collect());
         parts
     }
+}
+
+/// `block` without the fingerprints of keys: whether those changed is said of the secrets themselves.
+fn without_fingerprints(block: &str) -> String {
+    let mut pieces = block.split(", key ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.find('"').and_then(|end| piece.get(end..)).unwrap_or_default())
 }
 
 fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {

@@ -45,7 +45,7 @@ async fn deliver_all(store: &Store) {
         let done = |claimed: &gatepost::store::Claimed| Settlement {
             id: claimed.id,
             lease: claimed.lease,
-            outcome: Settled::Done,
+            outcome: Settled::Done { duplicate: false },
         };
         store.outbox.settle(claimed.iter().map(done).collect()).await.unwrap();
     }
@@ -193,7 +193,7 @@ async fn what_is_queued_again_is_not_swept_away(server: &Server) {
     let claimed = s.store.outbox.claim(&"x".into(), 9, Duration::from_secs(9)).await.unwrap();
     assert_eq!(claimed[0].event.as_ref().unwrap().id.as_str(), "kept");
     // The other way round: what is gone is not queued again.
-    assert_eq!(s.store.archive.replay(&[named("over")], None).await.unwrap(), 0);
+    assert_eq!(s.store.archive.replay(&[named("over")], None, &[]).await.unwrap(), 0);
 }
 
 async fn what_is_about_to_be_forgotten_is_not_queued_again(server: &Server) {
@@ -202,10 +202,10 @@ async fn what_is_about_to_be_forgotten_is_not_queued_again(server: &Server) {
     deliver_all(&s.store).await;
     let (client, _task) = connect(&s.settings.url).await;
     client.batch_execute("UPDATE gatepost_generations SET leaving = true").await.unwrap();
-    assert_eq!(s.store.archive.replay(&[named("1")], None).await.unwrap(), 0);
+    assert_eq!(s.store.archive.replay(&[named("1")], None, &[]).await.unwrap(), 0);
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 0);
     client.batch_execute("UPDATE gatepost_generations SET leaving = false").await.unwrap();
-    assert_eq!(s.store.archive.replay(&[named("1")], None).await.unwrap(), 1);
+    assert_eq!(s.store.archive.replay(&[named("1")], None, &[]).await.unwrap(), 1);
 }
 
 async fn one_replica_turns_at_a_time(server: &Server) {
