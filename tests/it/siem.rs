@@ -26,7 +26,13 @@ struct Running {
 }
 
 fn target(upstream: &Upstream, format: SiemFormat, token: &str) -> Option<Arc<Target>> {
-    let siem = Siem { url: upstream.url(), token: Secret::token(token).ok(), ca_file: None, proxies: Proxies::default(), format };
+    let siem = Siem {
+        url: upstream.url(),
+        token: Secret::token(token).ok(),
+        ca_file: None,
+        proxies: Proxies::default(),
+        format,
+    };
     let target = Target::new(&siem).map(Arc::new).ok();
     assert!(target.is_some());
     target
