@@ -60,6 +60,8 @@ pub struct App {
     front: Lifecycle,
     /// What stands behind the store; stops after the front.
     background: Lifecycle,
+    /// The admin listener; stops last.
+    probes: Lifecycle,
     metrics: Arc<Metrics>,
     store: Store,
     live: Arc<Live>,
@@ -117,6 +119,7 @@ impl App {
             clock,
             front,
             background: Lifecycle::default(),
+            probes: Lifecycle::default(),
             metrics,
             store,
             dispatchers,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use sd_notify::NotifyState;
 
 use crate::admin::{self, Admin};
@@ -12,8 +13,9 @@ use crate::server::{Limits, Server};
 use super::signals::{Signal, Signals};
 use super::{App, descriptors, upkeep};
 
-/// After the deadline, how long what has been cut off may take to notice.
-const LAST_WAIT: Duration = Duration::from_secs(3);
+/// After the deadline, how long what has been cut off may take to notice, and the store to close: 3 s in all.
+const NOTICE_WAIT: Duration = Duration::from_secs(1);
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +76,7 @@ impl App {
         let server = Server {
             tls: Arc::clone(&self.live.tls),
             proxy: Arc::clone(&self.live.proxy),
-            limits,
+            limits: Arc::new(ArcSwap::from_pointee(limits)),
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),
         };
@@ -101,22 +103,18 @@ impl App {
         background.spawn(upkeep::prune(store.clone(), self.clock.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
+        let token = self.config.admin.token.clone().map(Arc::new);
         let admin = Admin {
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),
-            token: self.config.admin.token.clone().map(Arc::new),
+            token: Arc::new(ArcSwapOption::new(token)),
         };
         if let Some(listener) = self.admin.listener.take() {
-            let stop = background.stop_accepting().clone();
-            background.spawn(async move {
-                if let Err(error) = admin::serve(listener, admin, stop).await {
-                    tracing::error!(%error, "the admin listener failed");
-                }
-            });
+            self.probes.spawn(admin::serve(listener, admin, self.probes.clone()));
         }
     }
 
-    /// Front first, then what stands behind the store; each finishes what it has begun.
+    /// Front first, then what stands behind the store; each finishes what it has begun. The probes answer to the end.
     async fn drain(&self) -> Exit {
         let (delay, timeout) = (self.config.shutdown.drain_delay, self.config.shutdown.drain_timeout);
         self.front.enter(Phase::Draining);
@@ -129,27 +127,34 @@ impl App {
             self.front.tasks_done().await;
             self.background.stop_accepting().cancel();
             self.background.tasks_done().await;
+            self.probes.stop_accepting().cancel();
+            self.probes.tasks_done().await;
         };
         if tokio::time::timeout(timeout, finished).await.is_ok() { Exit::Drained } else { Exit::CutOff }
     }
 
     /// Cuts off what is left, closes the store, writes the last lines.
     async fn end(self, exit: Exit) -> Exit {
-        for side in [&self.front, &self.background] {
+        let sides = [&self.front, &self.background, &self.probes];
+        for side in sides {
             side.enter(Phase::Draining);
             side.stop_accepting().cancel();
             side.cut_off().cancel();
         }
         // What has been cut off ends at its next await; a task that computes is not waited for.
         let ended = async {
-            self.front.tasks_done().await;
-            self.background.tasks_done().await;
-            self.store.upkeep.close().await
+            for side in sides {
+                side.tasks_done().await;
+            }
         };
-        match tokio::time::timeout(LAST_WAIT, ended).await {
+        if tokio::time::timeout(NOTICE_WAIT, ended).await.is_err() {
+            tracing::warn!("something did not stop in time");
+        }
+        // Whatever still runs: a store that is closed needs no recovery, and takes nothing more from stragglers.
+        match tokio::time::timeout(CLOSE_WAIT, self.store.upkeep.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the store did not close cleanly; it recovers at the next start"),
-            Err(_) => tracing::warn!("something did not stop in time; the store recovers at the next start"),
+            Err(_) => tracing::warn!("the store did not close in time; it recovers at the next start"),
         }
         tracing::info!(cut_off = exit == Exit::CutOff, "stopped");
         exit

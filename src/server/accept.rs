@@ -22,7 +22,7 @@ use super::activity::Activity;
 use super::client::Peer;
 use super::conn::{self, Stage};
 use super::permits::{Permit, Permits};
-use super::socket::{Io, Socket};
+use super::socket::{Io, Socket, Stream};
 use super::{Server, answer, proxy_protocol};
 use crate::lifecycle::Lifecycle;
 
@@ -49,15 +49,13 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let lifecycle = server.lifecycle.clone();
-    let limits = server.limits;
-    let metrics = Arc::clone(&server.metrics);
-    let permits = Permits::new(limits.max_connections, limits.max_connections_per_client, metrics);
+    let permits = Permits::new(Arc::clone(&server.limits), Arc::clone(&server.metrics));
     let shared = Arc::new(Shared { server, permits, handshakes: Semaphore::new(HANDSHAKES_MAX) });
     let stage = watch::Sender::new(Stage::Open);
     let connections = TaskTracker::new();
 
     let mut draining = pin!(lifecycle.draining());
-    let mut last_fault = None;
+    let mut episode = Episode::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -67,7 +65,7 @@ where
                 stage.send_replace(Stage::Draining);
                 continue;
             }
-            accepted = accept(&listener, &mut last_fault) => accepted,
+            accepted = accept(&listener, &mut episode) => accepted,
         };
         let Some((stream, address)) = accepted else { continue };
         let Some(permit) = shared.admit(address.ip().to_canonical()) else { continue };
@@ -91,22 +89,42 @@ where
     }
 }
 
-/// The next connection; `None` after a fault, which where it is the listener's own has been rested upon and, once an
-/// episode, logged.
-async fn accept(listener: &TcpListener, last_fault: &mut Option<Instant>) -> Option<(TcpStream, SocketAddr)> {
+/// The next connection; `None` after a fault, which has been rested upon.
+async fn accept(listener: &TcpListener, episode: &mut Episode) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok(accepted) => return Some(accepted),
-        Err(error) if is_connections_own(&error) => tracing::debug!(%error, "connection lost before it was accepted"),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
-            let now = Instant::now();
-            if last_fault.replace(now).is_none_or(|last| now - last > EPISODE_END) {
-                let advice = "out of descriptors? Raise the limit (ulimit -n) or lower max_connections";
-                tracing::error!(%error, advice, "cannot accept connections; trying again until it works");
-            }
-            sleep(ACCEPT_PAUSE).await;
+            episode.fault(&error).await;
+            None
         }
     }
-    None
+}
+
+/// A listener that cannot accept, for a while.
+#[derive(Default)]
+pub(super) struct Episode {
+    last: Option<Instant>,
+}
+
+impl Episode {
+    /// Rests, where the fault is the listener's own, and says so once an episode.
+    pub(super) async fn fault(&mut self, error: &io::Error) {
+        if is_connections_own(error) {
+            return tracing::debug!(%error, "connection lost before it was accepted");
+        }
+        let now = Instant::now();
+        if self.last.replace(now).is_none_or(|last| now - last > EPISODE_END) {
+            let advice = "out of descriptors? Raise the limit (ulimit -n) or lower max_connections";
+            tracing::error!(%error, advice, "cannot accept connections; trying again until it works");
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// EMFILE, ENFILE: the process, or the machine, may open no more.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let raw = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(raw, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
 
 /// Whether an accept failed because of the connection that was to be accepted. Linux hands pending network errors of
@@ -151,8 +169,7 @@ async fn connection<S>(
 ) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let limits = &shared.server.limits;
-    let activity = Activity::new(limits.header_timeout, limits.idle_timeout);
+    let activity = Activity::new(Arc::clone(&shared.server.limits));
     // Boxed so that the memory of a handshake does not stay with the connection.
     let opening = Box::pin(open(&shared, stream, address.ip().to_canonical(), &activity));
     let opened = tokio::select! {
@@ -177,7 +194,7 @@ where
 {
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     activity.opened(is_h2, Instant::now());
-    let io = Io::new(*tls, Arc::clone(&activity));
+    let io = Io::new(Stream::Tls(tls), Arc::clone(&activity));
     let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());
     if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }
@@ -189,7 +206,7 @@ async fn open(
     ip: IpAddr,
     activity: &Arc<Activity>,
 ) -> Option<(Box<TlsStream<Socket>>, Peer)> {
-    let deadline = Instant::now() + shared.server.limits.handshake_timeout;
+    let deadline = Instant::now() + shared.server.limits.load().handshake_timeout;
     // Answers are one small write each; waiting for more would only delay them. A failure costs latency, no more.
     let _ = stream.set_nodelay(true);
     let peer = match timeout_at(deadline, claimed_peer(shared, &mut stream, ip)).await {
@@ -259,5 +276,7 @@ mod tests {
         for listeners in [24, 23, 105, 12] {
             assert!(!is_connections_own(&io::Error::from_raw_os_error(listeners)), "{listeners}");
         }
+        let out = [24, 23, 105, 12].map(|code| is_out_of_descriptors(&io::Error::from_raw_os_error(code)));
+        assert_eq!(out, [true, true, false, false]);
     }
 }

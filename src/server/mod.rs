@@ -16,7 +16,9 @@ pub mod client;
 mod conn;
 pub mod networks;
 mod permits;
+mod plain;
 mod proxy_protocol;
+mod room;
 mod socket;
 pub mod tls;
 
@@ -34,6 +36,8 @@ use tower::Service;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use networks::Networks;
+
+pub use plain::PlainServer;
 
 /// How much, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,8 +70,8 @@ pub struct Server {
     pub tls: Arc<ArcSwap<rustls::ServerConfig>>,
     /// The rule for the next connection.
     pub proxy: Arc<ArcSwap<Proxy>>,
-    /// Fixed for the life of the listener.
-    pub limits: Limits,
+    /// For the next connection; deadlines for live ones too.
+    pub limits: Arc<ArcSwap<Limits>>,
     /// Draining, stopping, cutting off; owns every task.
     pub lifecycle: Lifecycle,
     /// `gatepost_connections`, `gatepost_tls_handshakes_total`.

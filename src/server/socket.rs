@@ -82,17 +82,67 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The plain text over TLS, as hyper wants it.
+/// What HTTP is spoken over.
+pub(super) enum Stream {
+    /// A socket, as it is.
+    Plain(Socket),
+    /// A session over one; boxed, because it is many times as large.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Stream {
+    /// The TCP stream at the bottom.
+    fn raw(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(socket) => &mut socket.stream,
+            Self::Tls(tls) => &mut tls.get_mut().0.stream,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// The plain text of a connection, as hyper wants it.
 pub(super) struct Io {
-    tls: TokioIo<TlsStream<Socket>>,
+    stream: TokioIo<Stream>,
     activity: Arc<Activity>,
     /// Bytes still to be thrown away; `None` while open.
     discard: Option<usize>,
 }
 
 impl Io {
-    pub(super) fn new(tls: TlsStream<Socket>, activity: Arc<Activity>) -> Self {
-        Self { tls: TokioIo::new(tls), activity, discard: None }
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>) -> Self {
+        Self { stream: TokioIo::new(stream), activity, discard: None }
     }
 }
 
@@ -102,7 +152,7 @@ impl hyper::rt::Read for Io {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<Result<(), io::Error>> {
-        let result = Pin::new(&mut self.tls).poll_read(cx, buf);
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         // The socket alone would miss text that came together with the client's last handshake message. The end of
         // the stream counts as bytes, too (the cursor cannot tell); nothing is lost by that.
         if matches!(result, Poll::Ready(Ok(()))) {
@@ -114,22 +164,22 @@ impl hyper::rt::Read for Io {
 
 impl hyper::rt::Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize, io::Error>> {
-        Pin::new(&mut self.tls).poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// `close_notify`, end of the write side, then what still arrives is thrown away within bounds: the number here,
     /// the time in [`Activity::look`].
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        let Self { tls, activity, discard } = &mut *self;
+        let Self { stream, activity, discard } = &mut *self;
         if discard.is_none() {
-            ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
         }
         let left = discard.get_or_insert_with(|| if activity.closing(Instant::now()) { DISCARD_MAX } else { 0 });
-        let raw = &mut tls.inner_mut().get_mut().0.stream;
+        let raw = stream.inner_mut().raw();
         let mut chunk = [0; DISCARD_CHUNK];
         while *left > 0 {
             let mut buf = ReadBuf::new(&mut chunk);

@@ -48,6 +48,7 @@ mod replicas_rig;
 mod server_drain;
 mod server_http1;
 mod server_http2;
+mod server_plain;
 mod server_proxy;
 mod server_rig;
 mod server_slow;
