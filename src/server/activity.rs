@@ -79,11 +79,6 @@ impl Activity {
         state.since = now;
     }
 
-    /// Whether the client ever sent a byte.
-    pub(super) fn heard(&self) -> bool {
-        self.lock().last_bytes.is_some()
-    }
-
     /// Whether a request has been received whole up to its body.
     pub(super) fn served(&self) -> bool {
         self.lock().requests > 0

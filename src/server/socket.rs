@@ -25,11 +25,22 @@ pub(super) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
     stalled: bool,
+    /// Bytes that may still be read; `None`: any number.
+    bound: Option<usize>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, stalled: false }
+        Self { stream, activity, stalled: false, bound: None }
+    }
+
+    /// Reading more than `most` bytes is a fault, until that is lifted.
+    pub(super) fn with_bound(self, most: usize) -> Self {
+        Self { bound: Some(most), ..self }
+    }
+
+    pub(super) const fn lift_bound(&mut self) {
+        self.bound = None;
     }
 
     fn record_write<T>(&mut self, result: &Poll<io::Result<T>>) {
@@ -45,8 +56,12 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let read = buf.filled().len() - before;
+        if read > 0 {
             self.activity.received(Instant::now());
+            if let Some(bound) = &mut self.bound {
+                *bound = bound.checked_sub(read).ok_or(io::ErrorKind::InvalidData)?;
+            }
         }
         result
     }

@@ -45,6 +45,7 @@ mod replicas_faults;
 mod replicas_haproxy;
 mod replicas_migrate;
 mod replicas_rig;
+mod server_crowd;
 mod server_drain;
 mod server_http1;
 mod server_http2;
