@@ -25,6 +25,7 @@ mod edge_memory;
 mod edge_slow;
 mod env_config;
 mod fuzz;
+mod handshake_log;
 mod haproxy;
 mod hmac;
 mod http1;
