@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::fault::Faults;
-use crate::ingress::{self, BodyBudget, Shared, Shelver};
+use crate::ingress::{self, BodyBudget, Shared, Shelver, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -101,6 +101,7 @@ impl App {
             quarantine: Arc::clone(&store.quarantine),
             intake,
             requests: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
+            waiting: Arc::new(Waiting::new(config.limits.concurrent_requests)),
             budget: Arc::new(BodyBudget::new(config.limits.body_memory_bytes, Arc::clone(&metrics))),
             body_timeout: config.limits.body_timeout,
             clock: clock.clone(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
@@ -84,7 +85,8 @@ impl BodyBudget {
     }
 }
 
-/// What one body holds of the budget; given back when dropped.
+/// What one body holds of the budget; given back when dropped. Once the body is whole its charge goes with its bytes
+/// ([`Charge::hold`]), for a request may be answered while its body still waits in the store's queue.
 pub struct Charge {
     budget: Arc<BodyBudget>,
     /// Decides only whether the body is a small one; nothing is charged by it.
@@ -111,12 +113,43 @@ impl Charge {
         self.bytes += more;
         Ok(())
     }
+
+    /// `body` as bytes that hold this charge until the last clone of them is dropped, wherever that is.
+    #[must_use]
+    pub fn hold(mut self, body: Bytes) -> Bytes {
+        if body.len() > SMALL {
+            return Bytes::from_owner(Held { body, _charge: self });
+        }
+        // A small body is a slice of a read buffer that may be many times as large, and would keep all of it.
+        let body: Box<[u8]> = body[..].into();
+        self.lower_to(body.len());
+        Bytes::from_owner(Held { body, _charge: self })
+    }
+
+    /// Gives back what is more than `bytes`.
+    fn lower_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.budget.used.fetch_sub(less, Ordering::AcqRel);
+        self.budget.metrics.body_memory.dec_by(signed(less));
+        self.bytes -= less;
+    }
+}
+
+/// A body and what it holds of the budget.
+struct Held<B> {
+    body: B,
+    _charge: Charge,
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Held<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_ref()
+    }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.budget.metrics.body_memory.dec_by(signed(self.bytes));
+        self.lower_to(0);
     }
 }
 
@@ -161,5 +194,25 @@ mod tests {
         assert!(two.raise_to(100).is_ok());
         drop(two);
         assert_eq!(metrics.body_memory.get(), 0);
+    }
+
+    #[test]
+    fn a_body_holds_its_charge_as_long_as_anybody_holds_the_body() {
+        for size in [0, 10, SMALL, SMALL + 1] {
+            let metrics = Arc::new(Metrics::new());
+            let budget = Arc::new(BodyBudget::new(4 * SMALL, Arc::clone(&metrics)));
+            let mut charge = Arc::clone(&budget).open(0);
+            // A buffer may have grown past what it holds.
+            assert!(charge.raise_to(size + 5).is_ok());
+            let body = charge.hold(Bytes::from(vec![b'x'; size]));
+            let kept = body.slice(..size / 2);
+            drop(body);
+            let held = if size <= SMALL { size } else { size + 5 };
+            // An empty slice holds nothing on to.
+            let held = if kept.is_empty() { 0 } else { held };
+            assert_eq!(metrics.body_memory.get(), signed(held), "{size}");
+            drop(kept);
+            assert_eq!(metrics.body_memory.get(), 0, "{size}");
+        }
     }
 }

@@ -12,8 +12,11 @@ mod record;
 mod reject;
 mod release;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 mod verify;
+mod waiting;
 mod window;
 
 use std::convert::Infallible;
@@ -26,7 +29,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder};
 use tower_http::limit::RequestBodyLimitLayer;
@@ -39,7 +41,7 @@ use crate::store::{Inbox, Quarantine};
 
 use self::allow_ip::AllowIp;
 use self::content::Content;
-use self::http_rules::{OnlyPost, WellFormed};
+use self::http_rules::{OnlyPost, Readable, WellFormed};
 use self::load::LoadLayer;
 use self::receive::Receive;
 use self::record::{Ended, RecordLayer};
@@ -53,6 +55,7 @@ pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
 pub use self::source::Source;
+pub use self::waiting::Waiting;
 
 /// What all stacks share. Made once; survives reloads, so that limits hold across them.
 #[derive(Clone)]
@@ -65,6 +68,8 @@ pub struct Shared {
     pub intake: Intake,
     /// Requests in flight.
     pub requests: Arc<Semaphore>,
+    /// Those of them whose body has not arrived yet.
+    pub waiting: Arc<Waiting>,
     /// Bodies in flight.
     pub budget: Arc<BodyBudget>,
     /// From first body byte wanted to last byte read.
@@ -81,6 +86,8 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
     let healthz = get(move || std::future::ready(health(lifecycle.is_ready())));
     let unknown = ServiceBuilder::new()
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
+        // 400, 414, 431: what stands for a head that could not be read. It has no target, so it ends up here.
+        .layer(ValidateRequestHeaderLayer::custom(Readable))
         .layer(LoadLayer(Arc::clone(&shared.requests)))
         .layer(ValidateRequestHeaderLayer::custom(WellFormed))
         .service_fn(|_: Request<Body>| std::future::ready(Ok::<_, Infallible>(Reject::NotFound.into_response())));
@@ -127,6 +134,7 @@ fn stack(
         .layer(VerifyLayer {
             source: source(),
             budget: Arc::clone(&shared.budget),
+            waiting: Arc::clone(&shared.waiting),
             timeout: shared.body_timeout,
             keeper: Arc::clone(&keeper),
         })
@@ -180,7 +188,7 @@ impl Ingress {
     }
 }
 
-impl Service<Request<Incoming>> for Ingress {
+impl Service<Request<Body>> for Ingress {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = axum::routing::future::RouteFuture<Infallible>;
@@ -189,7 +197,7 @@ impl Service<Request<Incoming>> for Ingress {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         Router::clone(&self.0.load()).call(request)
     }
 }

@@ -20,7 +20,6 @@ use crate::lifecycle::Lifecycle;
 use crate::scheme::Family;
 use crate::store::{Quarantine, Quarantined};
 
-use super::load::Charge;
 use super::record::Arrival;
 use super::reject::Reject;
 
@@ -32,7 +31,7 @@ const BURST: i64 = 20;
 /// After that, one in so many milliseconds: a flood fills the default quarantine in hours, not in seconds, and costs
 /// the store one small write a second.
 const INTERVAL_MILLIS: i64 = 1000;
-/// Entries that wait for the store, all sources together; each holds its share of the body budget while it waits.
+/// Entries that wait for the store, all sources together; their bodies hold their share of the body budget meanwhile.
 const QUEUE: usize = 64;
 /// The query parameter in which AWS carries a session token.
 const TOKEN_PARAMETER: &str = "x-amz-security-token";
@@ -45,15 +44,9 @@ const REDACTED: &str = "[redacted]";
 /// The way into the quarantine that all sources share. Made once; survives reloads, so that the rate does too.
 #[derive(Clone)]
 pub struct Intake {
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Quarantined>,
     buckets: Arc<Mutex<HashMap<Name, Arc<Bucket>>>>,
     clock: Clock,
-}
-
-/// An entry on its way, with what it holds of the body budget.
-struct Waiting {
-    entry: Quarantined,
-    _charge: Charge,
 }
 
 /// The two ends of the way: what stacks are given, and what has to run in the background.
@@ -79,7 +72,7 @@ pub struct Keeper {
     source: Name,
     family: Family,
     bucket: Arc<Bucket>,
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Quarantined>,
     clock: Clock,
 }
 
@@ -95,20 +88,20 @@ impl Keeper {
     }
 
     /// Keeps the request where there is leave for it.
-    pub fn offer(self: &Arc<Self>, reject: &Reject, head: &Parts, body: &Bytes, charge: Charge) {
+    pub fn offer(self: &Arc<Self>, reject: &Reject, head: &Parts, body: &Bytes) {
         if let Some(leave) = self.leave(reject) {
-            leave.keep(reject, head, body.clone(), charge);
+            leave.keep(reject, head, body.clone());
         }
     }
 }
 
 impl Leave {
     /// Sends the request on its way to the store, or drops it where the store is behind.
-    pub fn keep(self, reject: &Reject, head: &Parts, body: Bytes, charge: Charge) {
+    pub fn keep(self, reject: &Reject, head: &Parts, body: Bytes) {
         if let Ok(place) = self.0.queue.try_reserve() {
             let keeper = &self.0;
             let entry = entry((&keeper.source, keeper.family), head, body, reject.reason(), keeper.clock.now());
-            place.send(Waiting { entry, _charge: charge });
+            place.send(entry);
         }
     }
 }
@@ -151,7 +144,7 @@ impl Bucket {
 
 /// Writes what is kept into the store.
 pub struct Shelver {
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: mpsc::Receiver<Quarantined>,
     store: Arc<dyn Quarantine>,
 }
 
@@ -168,7 +161,7 @@ impl Shelver {
                         self.waiting.close();
                     }
                     waiting = self.waiting.recv() => {
-                        let Some(Waiting { entry, _charge }) = waiting else { return };
+                        let Some(entry) = waiting else { return };
                         if let Err(error) = self.store.put(entry).await {
                             tracing::warn!(%error, "a refused request was not kept: the store did not take it");
                         }
@@ -278,11 +271,15 @@ mod tests {
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            intake.keeper(&"a".into(), Family::Hmac).offer(&reject, &head, &Bytes::from_static(b"x"), charge);
+            intake.keeper(&"a".into(), Family::Hmac).offer(
+                &reject,
+                &head,
+                &charge.hold(Bytes::from_static(&[b'x'; 60])),
+            );
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
             if let Ok(first) = waiting.try_recv() {
-                assert_eq!((first.entry.source, &first.entry.body[..]), ("a".into(), &b"x"[..]));
+                assert_eq!((first.source, &first.body[..]), ("a".into(), &[b'x'; 60][..]));
             }
         }
         let left = (0..100).filter(|_| intake.keeper(&"a".into(), Family::Hmac).leave(&reject).is_some()).count();
@@ -324,18 +321,17 @@ mod tests {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         clock.advance(Duration::from_secs(1_000_000));
         let (intake, shelver) = intake(Arc::clone(&shelf) as Arc<dyn Quarantine>, clock);
-        let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let keeper = intake.keeper(&"a".into(), Family::Hmac);
         for _ in 0..5 {
-            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), Arc::clone(&budget).open(0));
+            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new());
         }
         let lifecycle = Lifecycle::default();
         lifecycle.stop_accepting().cancel();
         // Ends by itself, though the stacks still hold their ends.
         shelver.run(lifecycle).await;
         assert_eq!(shelf.0.lock().unwrap().len(), 5);
-        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), budget.open(0));
+        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new());
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -18,14 +17,14 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::activity::Activity;
+use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
 use super::permits::{Permit, Permits};
 use super::socket::{Io, Socket, Stream};
 use super::tls_failure::FailureLog;
 use super::turns::Turns;
-use super::{Server, answer, opening};
-use crate::lifecycle::Lifecycle;
+use super::{Server, opening};
 
 /// Handshakes at once, from `ClientHello` to done. More would not be faster (signing is what takes the time, and the cores
 /// are few) but would hold some 40 KiB each.
@@ -47,7 +46,7 @@ pub(super) struct Shared {
 /// See [`Server::serve`].
 pub(super) async fn run<S>(server: Server, listener: TcpListener, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let lifecycle = server.lifecycle.clone();
     let permits = Permits::new(Arc::clone(&server.limits), Arc::clone(&server.metrics));
@@ -166,7 +165,7 @@ async fn connection<S>(
     service: S,
     mut stage: watch::Receiver<Stage>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let activity = Activity::new(Arc::clone(&shared.server.limits));
     // Boxed so that the memory of a handshake does not stay with the connection.
@@ -176,13 +175,13 @@ async fn connection<S>(
         _ = stage.wait_for(|now| *now == Stage::Cut) => return,
     };
     let Some((tls, peer)) = opened else { return };
-    serving(&shared.server.lifecycle, tls, peer, service, activity, stage).await;
+    serving(&shared, tls, peer, service, activity, stage).await;
     drop(permit);
 }
 
 /// The connection over `tls`, by the protocol that ALPN chose.
 fn serving<S>(
-    lifecycle: &Lifecycle,
+    shared: &Shared,
     tls: Box<TlsStream<Socket>>,
     peer: Peer,
     service: S,
@@ -190,12 +189,13 @@ fn serving<S>(
     stage: watch::Receiver<Stage>,
 ) -> conn::Serving
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     activity.opened(is_h2, Instant::now());
+    let lifecycle = &shared.server.lifecycle;
     let io = Io::new(Stream::Tls(tls), Arc::clone(&activity));
-    let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());
+    let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }
 

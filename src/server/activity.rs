@@ -34,6 +34,8 @@ struct State {
     in_head: bool,
     /// Since when there is a head, or since when there is nothing.
     since: Instant,
+    /// HTTP/2: since when the client owes the rest of something, its preface included.
+    owed_since: Option<Instant>,
     /// Answers being handed over: number and since when. At most as many as streams; the oldest is first.
     answers: Vec<(u64, Instant)>,
     requests: u64,
@@ -62,6 +64,7 @@ impl Activity {
             in_flight: 0,
             in_head: false,
             since: Instant::now(),
+            owed_since: None,
             answers: Vec::new(),
             requests: 0,
             stalled: None,
@@ -77,6 +80,20 @@ impl Activity {
         state.multiplexed = multiplexed;
         state.in_head = false;
         state.since = now;
+        state.owed_since = multiplexed.then_some(now);
+    }
+
+    /// HTTP/2: whether the client has something half sent that is no body, and whether by the latest bytes something
+    /// has come whole that was.
+    pub(super) fn framing(&self, is_open: bool, passed: bool, now: Instant) {
+        let mut state = self.lock();
+        let since = state.owed_since.filter(|_| !passed).unwrap_or(now);
+        state.owed_since = is_open.then_some(since);
+    }
+
+    /// How many requests have no answer that has been handed over whole.
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().in_flight
     }
 
     /// Whether a request has been received whole up to its body.
@@ -141,6 +158,9 @@ impl Activity {
         }
         if state.in_flight == 0 && state.in_head {
             until = until.min(state.since + header_timeout);
+        }
+        if let Some(since) = state.owed_since {
+            until = until.min(since + header_timeout);
         }
         if until <= now {
             return Look::Overdue;
@@ -207,6 +227,9 @@ mod tests {
     fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {
         let (activity, start) = (Activity::new(limits(IDLE)), Instant::now());
         activity.opened(multiplexed, start);
+        if multiplexed {
+            activity.framing(false, true, start);
+        }
         (activity, start)
     }
 
@@ -277,6 +300,23 @@ mod tests {
         let (activity, start) = opened(true);
         activity.received(start + IDLE);
         assert_eq!(activity.look(start + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn what_an_http_2_client_owes_has_the_header_timeout_from_its_first_byte() {
+        let (activity, start) = opened(true);
+        activity.opened(true, start);
+        assert_eq!(activity.look(start + HEADER), Look::Overdue, "not even a preface");
+        activity.framing(true, false, start + HEADER / 2);
+        assert_eq!(activity.look(start + HEADER), Look::Overdue, "half of it");
+        activity.framing(false, true, start + HEADER / 2);
+        assert_eq!(activity.look(start + HEADER), Look::Until(start + IDLE));
+        activity.framing(true, false, start + A_WHILE);
+        let _flight = activity.begin();
+        activity.framing(true, false, start + A_WHILE + HEADER / 2);
+        assert_eq!(activity.look(start + A_WHILE + HEADER), Look::Overdue, "other streams do not extend it");
+        activity.framing(true, true, start + A_WHILE + HEADER / 2);
+        assert_ne!(activity.look(start + A_WHILE + HEADER), Look::Overdue, "one whole and the next half");
     }
 
     #[test]

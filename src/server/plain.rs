@@ -10,20 +10,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::Limits;
 use super::accept::{self, Episode};
 use super::activity::Activity;
+use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
 use super::room::{Room, Seat};
 use super::socket::{Io, Socket, Stream};
-use super::{Limits, answer};
 use crate::lifecycle::Lifecycle;
 
 /// Descriptors kept open for nothing, to be given up one by one when the process has no others left.
@@ -48,10 +48,7 @@ impl PlainServer {
     /// process has no descriptors left, because a few are kept back.
     pub async fn serve<S>(self, listener: TcpListener, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         let Self { limits, lifecycle } = self;
         let (room, stage, connections) =
@@ -98,14 +95,14 @@ fn serving<S>(
     lifecycle: &Lifecycle,
 ) -> conn::Serving
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     // A failure costs latency, no more.
     let _ = stream.set_nodelay(true);
     activity.opened(false, Instant::now());
     let peer = Peer(address.ip().to_canonical());
     let io = Io::new(Stream::Plain(Socket::new(stream, Arc::clone(&activity))), Arc::clone(&activity));
-    let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());
+    let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     conn::http1(io, service, activity, stage)
 }
 

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
 )]
 
+mod access;
 mod admin;
 mod answers;
 mod cli;
@@ -65,3 +66,4 @@ mod smuggling;
 mod store;
 mod support;
 mod tls;
+mod waiting;

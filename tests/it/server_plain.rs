@@ -9,7 +9,6 @@ use axum::body::Body;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::server::{Limits, PlainServer};
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -37,7 +36,7 @@ impl Plain {
     async fn start(limits: Limits) -> Self {
         let arrived = Arc::new(Semaphore::new(0));
         let note = Arc::clone(&arrived);
-        let service = tower::service_fn(move |request: Request<Incoming>| -> Answer {
+        let service = tower::service_fn(move |request: Request<Body>| -> Answer {
             let note = Arc::clone(&note);
             Box::pin(async move {
                 note.add_permits(1);
