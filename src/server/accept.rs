@@ -20,6 +20,7 @@ use super::activity::Activity;
 use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
+use super::heads::Heads;
 use super::permits::{Permit, Permits};
 use super::socket::{Io, Socket, Stream};
 use super::tls_failure::FailureLog;
@@ -39,7 +40,8 @@ const EPISODE_END: Duration = Duration::from_mins(1);
 pub(super) struct Shared {
     pub(super) server: Server,
     pub(super) turns: Arc<Turns>,
-    pub(super) failures: FailureLog,
+    pub(super) failures: Arc<FailureLog>,
+    heads: Arc<Heads>,
     permits: Arc<Permits>,
 }
 
@@ -50,8 +52,9 @@ where
 {
     let lifecycle = server.lifecycle.clone();
     let permits = Permits::new(Arc::clone(&server.limits), Arc::clone(&server.metrics));
-    let (turns, failures) = (Turns::new(HANDSHAKES_MAX), FailureLog::default());
-    let shared = Arc::new(Shared { server, turns, failures, permits });
+    let (turns, failures) = (Turns::new(HANDSHAKES_MAX), Arc::<FailureLog>::default());
+    let heads = Heads::new(Arc::clone(&failures));
+    let shared = Arc::new(Shared { server, turns, failures, heads, permits });
     let stage = watch::Sender::new(Stage::Open);
     let connections = TaskTracker::new();
 
@@ -194,7 +197,8 @@ where
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     activity.opened(is_h2, Instant::now());
     let lifecycle = &shared.server.lifecycle;
-    let io = Io::new(Stream::Tls(tls), Arc::clone(&activity));
+    let charge = Arc::clone(&shared.heads).open(peer.0, shared.holder(peer.0));
+    let io = Io::new(Stream::Tls(tls), Arc::clone(&activity), charge);
     let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }

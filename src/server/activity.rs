@@ -107,14 +107,16 @@ impl Activity {
         (state.in_flight == 0).then_some(state.since)
     }
 
-    /// Bytes came from the client.
-    pub(super) fn received(&self, now: Instant) {
+    /// Bytes came from the client. Whether they belong to a head of HTTP/1.1.
+    pub(super) fn received(&self, now: Instant) -> bool {
         let mut state = self.lock();
         state.last_bytes = Some(now);
-        if !state.multiplexed && state.in_flight == 0 && !state.in_head {
+        let heads = !state.multiplexed && state.in_flight == 0;
+        if heads && !state.in_head {
             state.in_head = true;
             state.since = now;
         }
+        heads
     }
 
     /// The client takes no more bytes.

@@ -16,6 +16,7 @@ mod answer;
 pub mod client;
 mod conn;
 mod frames;
+mod heads;
 mod http2;
 pub mod networks;
 mod opening;

@@ -22,6 +22,7 @@ use super::activity::Activity;
 use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
+use super::heads::Heads;
 use super::room::{Room, Seat};
 use super::socket::{Io, Socket, Stream};
 use crate::lifecycle::Lifecycle;
@@ -101,7 +102,8 @@ where
     let _ = stream.set_nodelay(true);
     activity.opened(false, Instant::now());
     let peer = Peer(address.ip().to_canonical());
-    let io = Io::new(Stream::Plain(Socket::new(stream, Arc::clone(&activity))), Arc::clone(&activity));
+    let charge = Heads::new(Arc::default()).open(peer.0, None);
+    let io = Io::new(Stream::Plain(Socket::new(stream, Arc::clone(&activity))), Arc::clone(&activity), charge);
     let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     conn::http1(io, service, activity, stage)
 }

@@ -60,10 +60,12 @@ pub(super) enum Reason {
     UntrustedProxy,
     /// The PROXY header's client has as many connections as it may.
     TooManyConnections,
+    /// Unfinished heads hold as much memory as they may.
+    HeadMemory,
 }
 
 /// How many there are.
-const REASONS: usize = Reason::TooManyConnections as usize + 1;
+const REASONS: usize = Reason::HeadMemory as usize + 1;
 
 impl Reason {
     /// What a failed handshake means; `first` are the connection's first bytes.
@@ -146,7 +148,14 @@ impl Reason {
 
     /// Whether it was about TLS, and counts as a handshake that failed.
     pub(super) const fn is_handshake(self) -> bool {
-        !matches!(self, Self::BadProxyHeader | Self::NoProxyHeader | Self::UntrustedProxy | Self::TooManyConnections)
+        !matches!(
+            self,
+            Self::BadProxyHeader
+                | Self::NoProxyHeader
+                | Self::UntrustedProxy
+                | Self::TooManyConnections
+                | Self::HeadMemory
+        )
     }
 
     /// The word for machines, and what it is and what to do for people.
@@ -223,6 +232,10 @@ impl Reason {
                 "too_many_connections",
                 "the client behind the proxy has listener.max_connections_per_client connections open",
             ),
+            Self::HeadMemory => (
+                "head_memory",
+                "unfinished request heads hold all the memory they may (64 MiB, an eighth a client): look who sends such",
+            ),
         }
     }
 }
@@ -276,7 +289,8 @@ mod tests {
         assert_eq!(log.due(Reason::Other), Some(1));
         tokio::time::sleep(INTERVAL).await;
         assert_eq!(log.due(Reason::NotTls), Some(6));
-        assert_eq!(log.due(Reason::TooManyConnections), Some(1), "the last has a place, too");
+        assert_eq!(log.due(Reason::TooManyConnections), Some(1));
+        assert_eq!(log.due(Reason::HeadMemory), Some(1), "the last has a place, too");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod dispatch_memory;
 mod dispatch_sqlite;
 mod edge_crowd;
 mod edge_files;
+mod edge_heads;
 mod edge_measure;
 mod edge_memory;
 mod edge_slow;
