@@ -1,20 +1,31 @@
 //! The admin listener: probes and metrics over plain HTTP, for the container's own network.
 
-use std::sync::Arc;
+mod token;
 
-use arc_swap::ArcSwapOption;
-use axum::Router;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::secret::Secret;
+use crate::server::{Limits, PlainServer};
+
+/// Most connections at once. Far more than the probes, scrapers and operators of one daemon need; one more costs the
+/// longest idle its own, so that a probe always gets in.
+pub const CONNECTIONS_MAX: usize = 64;
+/// From the first byte of a head to its last.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time with nothing in flight, and for a client to take an answer.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the admin listener tells of.
 #[derive(Clone)]
@@ -23,47 +34,45 @@ pub struct Admin {
     pub lifecycle: Lifecycle,
     /// For `/metrics`.
     pub metrics: Arc<Metrics>,
-    /// Asked for by everything but probes and metrics, when set; exchanged on reload.
+    /// Asked for by everything but the probes, when set; exchanged on reload.
     pub token: Arc<ArcSwapOption<Secret>>,
 }
 
-/// Serves probes and metrics on `listener` until `stop`, which comes after the webhook side has drained.
-///
-/// # Errors
-/// Those of the listener.
-pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) -> std::io::Result<()> {
-    let routes = Router::new()
-        .route("/livez", get(|| async { (StatusCode::OK, "alive\n") }))
+/// Serves probes and metrics on `listener` until `lifecycle` stops accepting, which comes last of all; then it closes at
+/// once, whatever its clients are doing.
+pub async fn serve(listener: TcpListener, admin: Admin, lifecycle: Lifecycle) {
+    let limits = Limits {
+        max_connections: CONNECTIONS_MAX,
+        max_connections_per_client: CONNECTIONS_MAX,
+        handshake_timeout: HEADER_TIMEOUT,
+        header_timeout: HEADER_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
+    };
+    let server = PlainServer { limits: Arc::new(ArcSwap::from_pointee(limits)), lifecycle };
+    server.serve(listener, routes(admin)).await;
+}
+
+fn routes(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(|| std::future::ready(probe(true, "alive\n"))))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .fallback(elsewhere)
-        .with_state(admin);
-    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+        .fallback(|| std::future::ready((StatusCode::NOT_FOUND, "not found\n")))
+        .layer(middleware::from_fn_with_state(admin.clone(), token::guard))
+        .with_state(admin)
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let (status, words) = if admin.lifecycle.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-    };
+    let ready = admin.lifecycle.is_ready();
+    probe(ready, if ready { "ready\n" } else { "not ready\n" })
+}
+
+fn probe(good: bool, words: &'static str) -> Response {
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], words).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], admin.metrics.render())
         .into_response()
-}
-
-/// Nothing lives elsewhere yet, and only who holds the token is told so.
-async fn elsewhere(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    if admin.token.load().as_ref().is_some_and(|token| !bears(&headers, token)) {
-        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed\n").into_response();
-    }
-    (StatusCode::NOT_FOUND, "not found\n").into_response()
-}
-
-fn bears(headers: &HeaderMap, token: &Secret) -> bool {
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    given.is_some_and(|given| bool::from(subtle::ConstantTimeEq::ct_eq(given, token.expose())))
 }

@@ -66,6 +66,8 @@ pub struct App {
     front: Lifecycle,
     /// What stands behind the store; stops after the front.
     background: Lifecycle,
+    /// The admin listener; stops last.
+    probes: Lifecycle,
     metrics: Arc<Metrics>,
     store: Store,
     live: Arc<Live>,
@@ -144,6 +146,7 @@ impl App {
             telemetry,
             front,
             background,
+            probes: Lifecycle::default(),
             metrics,
             store,
             live,

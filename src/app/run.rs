@@ -14,8 +14,9 @@ use crate::server::Server;
 use super::signals::{Signal, Signals};
 use super::{App, First, descriptors, orphans, upkeep};
 
-/// After the deadline, how long what has been cut off may take to notice.
-const LAST_WAIT: Duration = Duration::from_secs(3);
+/// After the deadline, how long what has been cut off may take to notice, and the store to close: 3 s in all.
+const NOTICE_WAIT: Duration = Duration::from_secs(1);
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,16 +113,11 @@ impl App {
             token: Arc::clone(&self.live.admin_token),
         };
         if let Some(listener) = self.admin.listener.take() {
-            let stop = background.stop_accepting().clone();
-            background.spawn(async move {
-                if let Err(error) = admin::serve(listener, admin, stop).await {
-                    tracing::error!(%error, "the admin listener failed");
-                }
-            });
+            self.probes.spawn(admin::serve(listener, admin, self.probes.clone()));
         }
     }
 
-    /// Front first, then what stands behind the store; each finishes what it has begun.
+    /// Front first, then what stands behind the store; each finishes what it has begun. The probes answer to the end.
     async fn drain(&self) -> Exit {
         let Shutdown { drain_delay: delay, drain_timeout: timeout } = **self.live.shutdown.load();
         self.front.enter(Phase::Draining);
@@ -134,27 +130,34 @@ impl App {
             self.front.tasks_done().await;
             self.background.stop_accepting().cancel();
             self.background.tasks_done().await;
+            self.probes.stop_accepting().cancel();
+            self.probes.tasks_done().await;
         };
         if tokio::time::timeout(timeout, finished).await.is_ok() { Exit::Drained } else { Exit::CutOff }
     }
 
     /// Cuts off what is left, closes the store, writes the last lines.
     async fn end(self, exit: Exit) -> Exit {
-        for side in [&self.front, &self.background] {
+        let sides = [&self.front, &self.background, &self.probes];
+        for side in sides {
             side.enter(Phase::Draining);
             side.stop_accepting().cancel();
             side.cut_off().cancel();
         }
         // What has been cut off ends at its next await; a task that computes is not waited for.
         let ended = async {
-            self.front.tasks_done().await;
-            self.background.tasks_done().await;
-            self.store.upkeep.close().await
+            for side in sides {
+                side.tasks_done().await;
+            }
         };
-        match tokio::time::timeout(LAST_WAIT, ended).await {
+        if tokio::time::timeout(NOTICE_WAIT, ended).await.is_err() {
+            tracing::warn!("something did not stop in time");
+        }
+        // Whatever still runs: a store that is closed needs no recovery, and takes nothing more from stragglers.
+        match tokio::time::timeout(CLOSE_WAIT, self.store.upkeep.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the store did not close cleanly; it recovers at the next start"),
-            Err(_) => tracing::warn!("something did not stop in time; the store recovers at the next start"),
+            Err(_) => tracing::warn!("the store did not close in time; it recovers at the next start"),
         }
         tracing::info!(cut_off = exit == Exit::CutOff, "stopped");
         exit

@@ -80,7 +80,7 @@ pub struct Listener {
     pub trusted_proxies: Networks,
     /// Open connections at once.
     pub max_connections: usize,
-    /// Open connections at once by socket address; not applied to trusted proxies.
+    /// Open connections at once by client address (IPv6: by /64); not applied to trusted proxies.
     pub max_connections_per_client: usize,
 }
 

@@ -11,13 +11,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::server::client::ConnectionId;
+use crate::server::client::{ConnectionId, counted_as};
 
 use super::reject::Reject;
 
@@ -95,7 +95,7 @@ impl Waiting {
         connection: Option<ConnectionId>,
         coming: Coming,
     ) -> Result<Place, Reject> {
-        let client = network(client);
+        let client = counted_as(client);
         let permits = self.permits.load(Ordering::Acquire);
         let part = |divisor: usize| if permits < CLIENT_PART { permits } else { permits / divisor };
         let (share, most) = (part(CLIENT_PART), part(ALL_PART));
@@ -192,14 +192,6 @@ impl State {
 /// Greatest: the client with most requests; of several, the one that has waited longest.
 fn rank(client: IpAddr, requests: &Requests) -> Option<Rank> {
     requests.first_key_value().map(|(longest, _)| (requests.len(), Reverse(*longest), client))
-}
-
-/// Whom an address stands for: one host of IPv4, but a /64 of IPv6, which is the least that a site gets.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]

@@ -96,24 +96,27 @@ impl Activity {
         self.lock().in_flight
     }
 
-    /// Whether the client ever sent a byte.
-    pub(super) fn heard(&self) -> bool {
-        self.lock().last_bytes.is_some()
-    }
-
     /// Whether a request has been received whole up to its body.
     pub(super) fn served(&self) -> bool {
         self.lock().requests > 0
     }
 
-    /// Bytes came from the client.
-    pub(super) fn received(&self, now: Instant) {
+    /// Since when no request is in flight, half a head or not; `None` while one is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        (state.in_flight == 0).then_some(state.since)
+    }
+
+    /// Bytes came from the client. Whether they belong to a head of HTTP/1.1.
+    pub(super) fn received(&self, now: Instant) -> bool {
         let mut state = self.lock();
         state.last_bytes = Some(now);
-        if !state.multiplexed && state.in_flight == 0 && !state.in_head {
+        let heads = !state.multiplexed && state.in_flight == 0;
+        if heads && !state.in_head {
             state.in_head = true;
             state.since = now;
         }
+        heads
     }
 
     /// The client takes no more bytes.

@@ -1,6 +1,6 @@
 //! Who sent a request: the peer, or what trusted proxies say of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
@@ -20,6 +20,16 @@ pub struct ConnectionId(pub u64);
 /// A forwarded address, at the place that decides, which is not an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadForwarded;
+
+/// The address that `ip` counts under where a client has a share: its own, or the first of its /64 in IPv6, where one host
+/// has all of a /64 to itself (RFC 4291 section 2.5.1).
+#[must_use]
+pub const fn counted_as(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
 
 /// The client's address: the peer, or, when that is a trusted proxy, the right-most address in `X-Forwarded-For`
 /// (else `Forwarded`, RFC 7239) that is not one. All lines of the header count together, in order. Where every entry
@@ -143,6 +153,15 @@ mod tests {
     fn forwarded(lines: &[&str]) -> Result<String, BadForwarded> {
         let lines: Vec<_> = lines.iter().map(|line| (FORWARDED, *line)).collect();
         resolve("10.0.0.1", &lines).map(|ip| ip.to_string())
+    }
+
+    #[test]
+    fn an_ipv6_client_counts_by_its_64() {
+        let counted = |ip: &str| counted_as(ip.parse().unwrap()).to_string();
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(counted("::1"), "::");
     }
 
     #[test]

@@ -23,9 +23,9 @@ use super::socket::Io;
 use super::worded::Worded;
 use crate::lifecycle::Lifecycle;
 
-/// Largest HTTP/1.1 head. Well above hyper's longest target (65,534 bytes), so that one that is too long is a 414 and
-/// not a 431; it grows only as bytes arrive, and is the most that a connection buffers.
-const HEAD_MAX: usize = 112 * 1024;
+/// Largest HTTP/1.1 head. Above what the service takes (32 KiB of headers, a target of 8,000 bytes), so that refusing
+/// mostly is its part; it grows only as bytes arrive, and is the most that a connection buffers.
+const HEAD_MAX: usize = 48 * 1024;
 /// How long a client may take to leave after it was told that the connection was idle for too long.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 

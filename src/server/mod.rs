@@ -2,8 +2,9 @@
 //!
 //! [`Server::serve`] turns a listening socket into calls of one `tower` service, each request marked with its
 //! [`client::Peer`]. A connection passes: permits ([`permits`]), the PROXY header where required
-//! ([`proxy_protocol`]), the TLS handshake ([`tls`]), HTTP/1.1 or HTTP/2 ([`conn`]) under the deadlines that
-//! [`activity`] keeps. Routing, limits on bodies and answers are the service's.
+//! ([`proxy_protocol`]), the `ClientHello` ([`opening`]), its turn ([`turns`]), the TLS handshake ([`tls`]), HTTP/1.1 or
+//! HTTP/2 ([`conn`]) under the deadlines that [`activity`] keeps. Routing, limits on bodies and answers are the service's.
+//! [`PlainServer`] is the same without TLS and without strangers: few connections, and room for every next one.
 //!
 //! Memory of an idle connection: hyper's first read buffer (8 KiB, its least), rustls's session and buffers, and a few
 //! small boxed futures; 18 KiB before and 21 KiB after a request, 24 KiB for HTTP/2 (development build). To measure:
@@ -15,12 +16,18 @@ mod answer;
 pub mod client;
 mod conn;
 mod frames;
+mod heads;
 mod http2;
 pub mod networks;
+mod opening;
 mod permits;
+mod plain;
 mod proxy_protocol;
+mod room;
 mod socket;
 pub mod tls;
+mod tls_failure;
+mod turns;
 mod worded;
 
 pub use answer::Unreadable;
@@ -39,12 +46,16 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use networks::Networks;
 
+pub use plain::PlainServer;
+
 /// How much, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Open connections at once; one more is closed at once, so that its sender tries again elsewhere or later.
+    /// Open connections at once. For one more the longest silent (without a whole `ClientHello`) makes room; where there
+    /// is none it is closed at once, so that its sender tries again elsewhere or later.
     pub max_connections: usize,
-    /// Open connections at once by socket address; one more is closed at once. Not applied to trusted proxies.
+    /// The same by client address: the socket's or the PROXY header's, an IPv6 /64 being one. Not applied to trusted
+    /// proxies, which stand for many.
     pub max_connections_per_client: usize,
     /// From accept to handshake done, PROXY header and waiting for a turn included.
     pub handshake_timeout: Duration,

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
+use super::heads::HeadCharge;
 
 /// Most bytes thrown away after closing: the rest of a body at the default limit, and what was in flight behind it.
 const DISCARD_MAX: usize = 2 * 1024 * 1024;
@@ -25,11 +26,22 @@ pub(super) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
     stalled: bool,
+    /// Bytes that may still be read; `None`: any number.
+    bound: Option<usize>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, stalled: false }
+        Self { stream, activity, stalled: false, bound: None }
+    }
+
+    /// Reading more than `most` bytes is a fault, until that is lifted.
+    pub(super) fn with_bound(self, most: usize) -> Self {
+        Self { bound: Some(most), ..self }
+    }
+
+    pub(super) const fn lift_bound(&mut self) {
+        self.bound = None;
     }
 
     fn record_write<T>(&mut self, result: &Poll<io::Result<T>>) {
@@ -45,8 +57,12 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let read = buf.filled().len() - before;
+        if read > 0 {
             self.activity.received(Instant::now());
+            if let Some(bound) = &mut self.bound {
+                *bound = bound.checked_sub(read).ok_or(io::ErrorKind::InvalidData)?;
+            }
         }
         result
     }
@@ -82,17 +98,123 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The plain text over TLS, as hyper wants it.
+/// What HTTP is spoken over.
+pub(super) enum Stream {
+    /// A socket, as it is.
+    Plain(Socket),
+    /// A session over one; boxed, because it is many times as large.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Stream {
+    /// The TCP stream at the bottom.
+    fn raw(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(socket) => &mut socket.stream,
+            Self::Tls(tls) => &mut tls.get_mut().0.stream,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A [`Stream`] that counts.
+struct Counted {
+    stream: Stream,
+    /// Bytes read in all, and since the last end of a line.
+    read: usize,
+    since_line: usize,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let new = buf.filled().get(before..).unwrap_or_default();
+        self.read = self.read.wrapping_add(new.len());
+        self.since_line = match new.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => new.len() - at - 1,
+            None => self.since_line.saturating_add(new.len()),
+        };
+        result
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The plain text of a connection, as hyper wants it.
 pub(super) struct Io {
-    tls: TokioIo<TlsStream<Socket>>,
+    stream: TokioIo<Counted>,
     activity: Arc<Activity>,
+    /// Bytes of the head that is arriving, and what it holds.
+    head: usize,
+    charge: HeadCharge,
     /// Bytes still to be thrown away; `None` while open.
     discard: Option<usize>,
 }
 
 impl Io {
-    pub(super) fn new(tls: TlsStream<Socket>, activity: Arc<Activity>) -> Self {
-        Self { tls: TokioIo::new(tls), activity, discard: None }
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>, charge: HeadCharge) -> Self {
+        let stream = TokioIo::new(Counted { stream, read: 0, since_line: 0 });
+        Self { stream, activity, head: 0, charge, discard: None }
+    }
+
+    /// Whether of the head that is arriving not even the first line is there whole.
+    pub(super) fn is_in_first_line(&self) -> bool {
+        self.stream.inner().since_line >= self.head
+    }
+
+    /// Bytes of a head came, or others: the head is charged as it grows, and no longer once it is there.
+    fn account(&mut self, is_head: bool, read: usize) -> io::Result<()> {
+        if !is_head {
+            self.head = 0;
+            self.charge.release();
+            return Ok(());
+        }
+        self.head += read;
+        if self.charge.raise_to(self.head) { Ok(()) } else { Err(io::Error::other("unfinished heads hold too much")) }
     }
 }
 
@@ -102,34 +224,36 @@ impl hyper::rt::Read for Io {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<Result<(), io::Error>> {
-        let result = Pin::new(&mut self.tls).poll_read(cx, buf);
+        let before = self.stream.inner().read;
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         // The socket alone would miss text that came together with the client's last handshake message. The end of
-        // the stream counts as bytes, too (the cursor cannot tell); nothing is lost by that.
-        if matches!(result, Poll::Ready(Ok(()))) {
-            self.activity.received(Instant::now());
-        }
-        result
+        // the stream counts as bytes, too; nothing is lost by that.
+        let is_head = self.activity.received(Instant::now());
+        let read = self.stream.inner().read.wrapping_sub(before);
+        Poll::Ready(self.account(is_head, read))
     }
 }
 
 impl hyper::rt::Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize, io::Error>> {
-        Pin::new(&mut self.tls).poll_write(cx, buf)
+        // An answer: the head has been read.
+        self.charge.release();
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// `close_notify`, end of the write side, then what still arrives is thrown away within bounds: the number here,
     /// the time in [`Activity::look`].
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        let Self { tls, activity, discard } = &mut *self;
+        let Self { stream, activity, discard, .. } = &mut *self;
         if discard.is_none() {
-            ready!(Pin::new(&mut *tls).poll_shutdown(cx))?;
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
         }
         let left = discard.get_or_insert_with(|| if activity.closing(Instant::now()) { DISCARD_MAX } else { 0 });
-        let raw = &mut tls.inner_mut().get_mut().0.stream;
+        let raw = stream.inner_mut().stream.raw();
         let mut chunk = [0; DISCARD_CHUNK];
         while *left > 0 {
             let mut buf = ReadBuf::new(&mut chunk);

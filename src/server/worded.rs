@@ -40,6 +40,10 @@ where
 
     /// The service's words for `bare`, which stay hyper's where the service has none.
     fn reply(&self, what: Unreadable, bare: &[u8], cx: &mut Context<'_>) -> Vec<u8> {
+        // To hyper a target longer than its buffer is a head too large.
+        let is_target = what == Unreadable::HeadTooLarge && self.io.is_in_first_line();
+        let what = if is_target { Unreadable::TargetTooLong } else { what };
+        let bare = if is_target { &replace_status(bare, b"414 URI Too Long")[..] } else { bare };
         let worded = self.service.unreadable(what, cx).and_then(|response| compose(response, bare, cx));
         worded.unwrap_or_else(|| bare.to_vec())
     }
@@ -102,6 +106,12 @@ fn bare_answer(buf: &[u8]) -> Option<(usize, Unreadable)> {
     };
     let is_bare = |line: &str| line == "content-length: 0" || line == "connection: close" || line.starts_with("date: ");
     lines.all(is_bare).then_some((at, what))
+}
+
+/// `bare` with another status and phrase behind `HTTP/1.1 `.
+fn replace_status(bare: &[u8], status: &[u8]) -> Vec<u8> {
+    let end = bare.iter().position(|byte| *byte == b'\r').unwrap_or(bare.len());
+    [b"HTTP/1.1 ", status, bare.get(end..).unwrap_or_default()].concat()
 }
 
 /// `response` as HTTP/1.1, with the status line and the date of `bare`; `None` where its body is not there at once.

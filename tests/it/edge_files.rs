@@ -32,6 +32,8 @@ fn out_of_descriptors_passes() {
     eventually("the error record", || (complaints(&daemon) > 0).then_some(()));
     for _ in 0..50 {
         accepted(&kept.ask(&cognigy()));
+        assert_eq!(daemon.get("/readyz").status, 200, "a probe gets in all the same");
+        assert_eq!(daemon.get("/metrics").status, 200);
     }
     assert_eq!(complaints(&daemon), 1, "one record for one episode: {}", daemon.out());
     drop(crowd);

@@ -9,7 +9,7 @@ const CONNECTIONS: usize = 120;
 const BODY: usize = 1024 * 1024;
 /// Four bodies and a half.
 const BUDGET: usize = 9 * BODY / 2;
-/// What a connection may hold beside the budget: hyper's read buffer (112 KiB, as large as a head may be), TLS records
+/// What a connection may hold beside the budget: hyper's read buffer (48 KiB, as large as a head may be), TLS records
 /// on their way in, and the rest of a connection.
 const MARGIN_PER_CONNECTION: usize = 256 * 1024;
 
