@@ -8,6 +8,26 @@ use http::{Method, Request, Response, Version};
 use tower_http::validate_request::ValidateRequest;
 
 use super::reject::Reject;
+use crate::server::Unreadable;
+
+/// Says why, where the HTTP library refused the request by itself: the same words as for what is refused here.
+#[derive(Clone, Copy)]
+pub struct Readable;
+
+impl<B> ValidateRequest<B> for Readable {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+        let reject = match request.extensions().get::<Unreadable>() {
+            None => return Ok(()),
+            Some(Unreadable::Malformed) => Reject::BadRequest("the request line or a header is malformed"),
+            Some(Unreadable::TargetTooLong) => Reject::TargetTooLong,
+            Some(Unreadable::HeadTooLarge) => Reject::HeadersTooLarge,
+            Some(Unreadable::Http2) => Reject::BadRequest("HTTP/2 was spoken wrongly"),
+        };
+        Err(reject.into_response())
+    }
+}
 
 /// Refuses what RFC 9112 3.2 and 6.1 and RFC 9113 8.3.1 tell a server to refuse.
 #[derive(Clone, Copy)]

@@ -5,18 +5,56 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
 
 use super::reject::Reject;
 
+/// The requests in flight, and how many there may be; the limit can change while they are.
+#[derive(Debug)]
+pub struct RequestPermits {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl RequestPermits {
+    /// Room for `limit` requests.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
+    }
+
+    /// Room for `limit` requests from now on. Those in flight stay; a lower limit lets no further one in until enough
+    /// have ended.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Release);
+    }
+
+    /// Room for one request, or none.
+    fn take(self: &Arc<Self>) -> Option<RequestPermit> {
+        let limit = self.limit.load(Ordering::Acquire);
+        let room = |used| (used < limit).then_some(used + 1);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).ok()?;
+        Some(RequestPermit(Arc::clone(self)))
+    }
+}
+
+/// One request in flight; gives its room back when dropped.
+struct RequestPermit(Arc<RequestPermits>);
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        self.0.used.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Turns requests away while `concurrent_requests` others are in flight; never queues them.
 #[derive(Clone)]
-pub struct LoadLayer(pub Arc<Semaphore>);
+pub struct LoadLayer(pub Arc<RequestPermits>);
 
 impl<S> Layer<S> for LoadLayer {
     type Service = Load<S>;
@@ -29,7 +67,7 @@ impl<S> Layer<S> for LoadLayer {
 /// See [`LoadLayer`].
 #[derive(Clone)]
 pub struct Load<S> {
-    permits: Arc<Semaphore>,
+    permits: Arc<RequestPermits>,
     inner: S,
 }
 
@@ -46,13 +84,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => {
+        match self.permits.take() {
+            Some(permit) => {
                 // Lives as long as the request does: whoever takes the request apart keeps its extensions.
                 request.extensions_mut().insert(Arc::new(permit));
                 Either::Right(self.inner.call(request))
             }
-            Err(_) => Either::Left(std::future::ready(Ok(Reject::Overloaded.into_response()))),
+            None => Either::Left(std::future::ready(Ok(Reject::Overloaded.into_response()))),
         }
     }
 }
@@ -65,7 +103,7 @@ const RESERVE: usize = 8;
 
 /// The memory that all bodies in flight share.
 pub struct BodyBudget {
-    limit: usize,
+    limit: AtomicUsize,
     used: AtomicUsize,
     metrics: Arc<Metrics>,
 }
@@ -74,7 +112,12 @@ impl BodyBudget {
     /// A budget of `limit` bytes.
     #[must_use]
     pub const fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
-        Self { limit, used: AtomicUsize::new(0), metrics }
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0), metrics }
+    }
+
+    /// A budget of `limit` bytes from now on; what is charged stays charged.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Release);
     }
 
     /// A charge of nothing yet, for a body that says it has `declared` bytes (0 where it does not say).
@@ -84,7 +127,8 @@ impl BodyBudget {
     }
 }
 
-/// What one body holds of the budget; given back when dropped.
+/// What one body holds of the budget; given back when dropped. Once the body is whole its charge goes with its bytes
+/// ([`Charge::hold`]), for a request may be answered while its body still waits in the store's queue.
 pub struct Charge {
     budget: Arc<BodyBudget>,
     /// Decides only whether the body is a small one; nothing is charged by it.
@@ -101,9 +145,10 @@ impl Charge {
         let more = bytes.saturating_sub(self.bytes);
         let budget = &self.budget;
         let held = self.bytes;
+        let whole = budget.limit.load(Ordering::Acquire);
         let room = |used: usize| {
             let all = bytes.max(self.declared) <= SMALL || used == held;
-            let limit = if all { budget.limit } else { budget.limit - budget.limit / RESERVE };
+            let limit = if all { whole } else { whole - whole / RESERVE };
             used.checked_add(more).filter(|total| *total <= limit)
         };
         budget.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).map_err(|_| Reject::Overloaded)?;
@@ -111,12 +156,43 @@ impl Charge {
         self.bytes += more;
         Ok(())
     }
+
+    /// `body` as bytes that hold this charge until the last clone of them is dropped, wherever that is.
+    #[must_use]
+    pub fn hold(mut self, body: Bytes) -> Bytes {
+        if body.len() > SMALL {
+            return Bytes::from_owner(Held { body, _charge: self });
+        }
+        // A small body is a slice of a read buffer that may be many times as large, and would keep all of it.
+        let body: Box<[u8]> = body[..].into();
+        self.lower_to(body.len());
+        Bytes::from_owner(Held { body, _charge: self })
+    }
+
+    /// Gives back what is more than `bytes`.
+    fn lower_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.budget.used.fetch_sub(less, Ordering::AcqRel);
+        self.budget.metrics.body_memory.dec_by(signed(less));
+        self.bytes -= less;
+    }
+}
+
+/// A body and what it holds of the budget.
+struct Held<B> {
+    body: B,
+    _charge: Charge,
+}
+
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Held<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_ref()
+    }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.budget.metrics.body_memory.dec_by(signed(self.bytes));
+        self.lower_to(0);
     }
 }
 
@@ -147,6 +223,31 @@ mod tests {
     }
 
     #[test]
+    fn limits_can_change_while_requests_and_bodies_are_in_flight() {
+        let permits = Arc::new(RequestPermits::new(2));
+        let (first, second) = (permits.take(), permits.take());
+        assert!(first.is_some() && second.is_some() && permits.take().is_none());
+        permits.set_limit(3);
+        let third = permits.take();
+        assert!(third.is_some() && permits.take().is_none());
+        permits.set_limit(1);
+        drop((first, second));
+        assert!(permits.take().is_none(), "one is still in flight");
+        drop(third);
+        assert!(permits.take().is_some());
+
+        let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
+        let mut one = Arc::clone(&budget).open(0);
+        assert!(one.raise_to(80).is_ok());
+        budget.set_limit(50);
+        assert_eq!(Arc::clone(&budget).open(0).raise_to(1), Err(Reject::Overloaded));
+        budget.set_limit(200);
+        assert!(Arc::clone(&budget).open(0).raise_to(120).is_ok());
+        drop(one);
+        assert_eq!(budget.used.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
     fn a_charge_counts_once_and_comes_back() {
         let metrics = Arc::new(Metrics::new());
         let budget = Arc::new(BodyBudget::new(100, Arc::clone(&metrics)));
@@ -161,5 +262,25 @@ mod tests {
         assert!(two.raise_to(100).is_ok());
         drop(two);
         assert_eq!(metrics.body_memory.get(), 0);
+    }
+
+    #[test]
+    fn a_body_holds_its_charge_as_long_as_anybody_holds_the_body() {
+        for size in [0, 10, SMALL, SMALL + 1] {
+            let metrics = Arc::new(Metrics::new());
+            let budget = Arc::new(BodyBudget::new(4 * SMALL, Arc::clone(&metrics)));
+            let mut charge = Arc::clone(&budget).open(0);
+            // A buffer may have grown past what it holds.
+            assert!(charge.raise_to(size + 5).is_ok());
+            let body = charge.hold(Bytes::from(vec![b'x'; size]));
+            let kept = body.slice(..size / 2);
+            drop(body);
+            let held = if size <= SMALL { size } else { size + 5 };
+            // An empty slice holds nothing on to.
+            let held = if kept.is_empty() { 0 } else { held };
+            assert_eq!(metrics.body_memory.get(), signed(held), "{size}");
+            drop(kept);
+            assert_eq!(metrics.body_memory.get(), 0, "{size}");
+        }
     }
 }

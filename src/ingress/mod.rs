@@ -12,10 +12,14 @@ mod receive;
 mod record;
 mod reject;
 mod release;
+mod sampler;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 mod twins;
 mod verify;
+mod waiting;
 mod window;
 
 use std::convert::Infallible;
@@ -28,8 +32,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
@@ -41,7 +43,7 @@ use crate::store::{Inbox, Quarantine};
 
 use self::allow_ip::AllowIp;
 use self::content::Content;
-use self::http_rules::{OnlyPost, WellFormed};
+use self::http_rules::{OnlyPost, Readable, WellFormed};
 use self::kept::Kept;
 use self::load::LoadLayer;
 use self::receive::Receive;
@@ -54,13 +56,15 @@ pub use self::content::judge as judge_content;
 pub use self::fields::Wanted;
 pub use self::http_rules::well_formed;
 pub use self::kept::names_credential;
-pub use self::load::BodyBudget;
+pub use self::load::{BodyBudget, RequestPermits};
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
 pub use self::source::Source;
+pub use self::waiting::Waiting;
 
-/// What all stacks share. Made once; survives reloads, so that limits hold across them.
+/// What all stacks share. Survives reloads, so that limits hold across them; what a reload changes is in the copy that
+/// the new stacks are made from.
 #[derive(Clone)]
 pub struct Shared {
     /// Where events go.
@@ -70,7 +74,9 @@ pub struct Shared {
     /// Where refused requests go.
     pub intake: Intake,
     /// Requests in flight.
-    pub requests: Arc<Semaphore>,
+    pub requests: Arc<RequestPermits>,
+    /// Those of them whose body has not arrived yet.
+    pub waiting: Arc<Waiting>,
     /// Bodies in flight.
     pub budget: Arc<BodyBudget>,
     /// From first body byte wanted to last byte read.
@@ -88,6 +94,8 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
         .layer(ValidateRequestHeaderLayer::custom(WellFormed));
     let unknown = ServiceBuilder::new()
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
+        // 400, 414, 431: what stands for a head that could not be read. It has no target, so it ends up here.
+        .layer(ValidateRequestHeaderLayer::custom(Readable))
         .layer(LoadLayer(Arc::clone(&shared.requests)))
         .layer(ValidateRequestHeaderLayer::custom(WellFormed))
         .service_fn(|_: Request<Body>| std::future::ready(Ok::<_, Infallible>(Reject::NotFound.into_response())));
@@ -134,6 +142,7 @@ fn stack(
         .layer(VerifyLayer {
             source: source(),
             budget: Arc::clone(&shared.budget),
+            waiting: Arc::clone(&shared.waiting),
             timeout: shared.body_timeout,
             keeper: Arc::clone(&keeper),
         })
@@ -187,7 +196,7 @@ impl Ingress {
     }
 }
 
-impl Service<Request<Incoming>> for Ingress {
+impl Service<Request<Body>> for Ingress {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = axum::routing::future::RouteFuture<Infallible>;
@@ -196,7 +205,7 @@ impl Service<Request<Incoming>> for Ingress {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         Router::clone(&self.0.load()).call(request)
     }
 }

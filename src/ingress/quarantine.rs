@@ -2,11 +2,9 @@
 //!
 //! Refused requests are anybody's, so they are kept at a bounded rate, written in the background, and dropped where
 //! that does not keep up. Nothing here makes a request wait. Second bodies of known ids (`id_conflict`) are verified:
-//! they are written before the answer, by whoever receives them, and know no rate.
+//! they are written before the answer, by whoever receives them, at the same rate.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -19,50 +17,38 @@ use crate::lifecycle::Lifecycle;
 use crate::store::{Quarantine, Quarantined};
 
 use super::kept::Kept;
-use super::load::Charge;
 use super::record::Arrival;
 use super::reject::Reject;
+use super::sampler::{Rates, Sampler};
 
 /// The reason of a verified request whose id belongs to another body.
 pub const ID_CONFLICT: &str = "id_conflict";
 
-/// Refused requests of one source that are kept in a row: enough to see what a misconfigured sender does.
-const BURST: i64 = 20;
-/// After that, one in so many milliseconds: a flood fills the default quarantine in hours, not in seconds, and costs
-/// the store one small write a second.
-const INTERVAL_MILLIS: i64 = 1000;
-/// Entries that wait for the store, all sources together; each holds its share of the body budget while it waits.
+/// Entries that wait for the store, all sources together; their bodies hold their share of the body budget meanwhile.
 const QUEUE: usize = 64;
 
 /// The way into the quarantine that all sources share. Made once; survives reloads, so that the rate does too.
 #[derive(Clone)]
 pub struct Intake {
-    queue: mpsc::Sender<Waiting>,
-    buckets: Arc<Mutex<HashMap<Name, Arc<Bucket>>>>,
+    queue: mpsc::Sender<Quarantined>,
+    sampler: Sampler,
     clock: Clock,
-}
-
-/// An entry on its way, with what it holds of the body budget.
-struct Waiting {
-    entry: Quarantined,
-    _charge: Charge,
 }
 
 /// The two ends of the way: what stacks are given, and what has to run in the background.
 #[must_use]
 pub fn intake(store: Arc<dyn Quarantine>, clock: Clock) -> (Intake, Shelver) {
     let (queue, waiting) = mpsc::channel(QUEUE);
-    (Intake { queue, buckets: Arc::default(), clock }, Shelver { waiting, store })
+    (Intake { queue, sampler: Sampler::default(), clock }, Shelver { waiting, store })
 }
 
 impl Intake {
     /// The keeper of `source`'s refused requests; whoever asks again for the same name shares its rate.
     #[must_use]
     pub fn keeper(&self, source: &Name, kept: Kept) -> Arc<Keeper> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = Arc::clone(buckets.entry(source.clone()).or_default());
+        let rates = self.sampler.rates(source);
         let (source, queue, clock) = (source.clone(), self.queue.clone(), self.clock.clone());
-        Arc::new(Keeper { source, kept, bucket, queue, clock })
+        Arc::new(Keeper { source, kept, rates, queue, clock })
     }
 }
 
@@ -70,8 +56,8 @@ impl Intake {
 pub struct Keeper {
     source: Name,
     kept: Kept,
-    bucket: Arc<Bucket>,
-    queue: mpsc::Sender<Waiting>,
+    rates: Arc<Rates>,
+    queue: mpsc::Sender<Quarantined>,
     clock: Clock,
 }
 
@@ -83,24 +69,30 @@ impl Keeper {
     /// were. Costs one atomic operation.
     #[must_use]
     pub fn leave(self: &Arc<Self>, reject: &Reject) -> Option<Leave> {
-        (is_kept(reject) && self.bucket.take(self.clock.now().as_millisecond())).then(|| Leave(Arc::clone(self)))
+        (is_kept(reject) && self.may_keep(reject.reason())).then(|| Leave(Arc::clone(self)))
+    }
+
+    /// Whether the rate allows one more entry for `reason`; counts it.
+    #[must_use]
+    pub fn may_keep(&self, reason: &str) -> bool {
+        self.rates.take(reason, self.clock.now().as_millisecond())
     }
 
     /// Keeps the request where there is leave for it.
-    pub fn offer(self: &Arc<Self>, reject: &Reject, head: &Parts, body: &Bytes, charge: Charge) {
+    pub fn offer(self: &Arc<Self>, reject: &Reject, head: &Parts, body: &Bytes) {
         if let Some(leave) = self.leave(reject) {
-            leave.keep(reject, head, body.clone(), charge);
+            leave.keep(reject, head, body.clone());
         }
     }
 }
 
 impl Leave {
     /// Sends the request on its way to the store, or drops it where the store is behind.
-    pub fn keep(self, reject: &Reject, head: &Parts, body: Bytes, charge: Charge) {
+    pub fn keep(self, reject: &Reject, head: &Parts, body: Bytes) {
         if let Ok(place) = self.0.queue.try_reserve() {
             let keeper = &self.0;
             let entry = entry((&keeper.source, &keeper.kept), head, body, reject.reason(), keeper.clock.now());
-            place.send(Waiting { entry, _charge: charge });
+            place.send(entry);
         }
     }
 }
@@ -122,28 +114,9 @@ const fn is_kept(reject: &Reject) -> bool {
     )
 }
 
-/// A token bucket in one number: the time at which it will be full again, in milliseconds since 1970.
-#[derive(Default)]
-struct Bucket(AtomicI64);
-
-impl Bucket {
-    const FILLING: i64 = BURST * INTERVAL_MILLIS;
-
-    /// Takes a token, where there is one.
-    fn take(&self, now: i64) -> bool {
-        let taken = |full_at: i64| {
-            // Further away than an empty bucket's: the clock was set back, and what was counted before means nothing.
-            let missing = (full_at - now).max(0);
-            let missing = if missing > Self::FILLING { 0 } else { missing };
-            (missing + INTERVAL_MILLIS <= Self::FILLING).then_some(now + missing + INTERVAL_MILLIS)
-        };
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
-    }
-}
-
 /// Writes what is kept into the store.
 pub struct Shelver {
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: mpsc::Receiver<Quarantined>,
     store: Arc<dyn Quarantine>,
 }
 
@@ -160,7 +133,7 @@ impl Shelver {
                         self.waiting.close();
                     }
                     waiting = self.waiting.recv() => {
-                        let Some(Waiting { entry, _charge }) = waiting else { return };
+                        let Some(entry) = waiting else { return };
                         if let Err(error) = self.store.put(entry).await {
                             tracing::warn!(%error, "a refused request was not kept: the store did not take it");
                         }
@@ -196,10 +169,11 @@ pub fn entry((source, kept): (&Name, &Kept), head: &Parts, body: Bytes, reason: 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use crate::metrics::Metrics;
-    use crate::store::{Filter, StoreError};
+    use crate::store::{Cursor, Filter, Page, StoreError};
 
     use super::super::load::BodyBudget;
     use super::*;
@@ -209,45 +183,23 @@ mod tests {
         Kept::from(&settings.sources[1].scheme)
     }
 
-    fn at(second: i64) -> i64 {
-        1_767_225_600_000 + second * 1000
-    }
-
-    #[test]
-    fn a_burst_then_one_a_second_and_never_more_than_a_burst() {
-        let bucket = Bucket::default();
-        let taken = |now: i64| (0..100).filter(|_| bucket.take(now)).count();
-        assert_eq!(taken(at(0)), 20);
-        assert_eq!(taken(at(0) + 999), 0);
-        assert_eq!(taken(at(1)), 1);
-        assert_eq!(taken(at(4)), 3);
-        assert_eq!(taken(at(100_000)), 20);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_does_not_close_the_quarantine() {
-        let bucket = Bucket::default();
-        assert!(bucket.take(at(0)));
-        assert!(bucket.take(at(-1_000_000)));
-    }
-
     #[test]
     fn what_is_full_drops_and_a_reload_shares_the_rate() {
         let (queue, mut waiting) = mpsc::channel(1);
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         clock.advance(Duration::from_secs(1_000_000));
-        let intake = Intake { queue, buckets: Arc::default(), clock };
+        let intake = Intake { queue, sampler: Sampler::default(), clock };
         let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let reject = Reject::SignatureMismatch;
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            intake.keeper(&"a".into(), kept()).offer(&reject, &head, &Bytes::from_static(b"x"), charge);
+            intake.keeper(&"a".into(), kept()).offer(&reject, &head, &charge.hold(Bytes::from_static(&[b'x'; 60])));
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
             if let Ok(first) = waiting.try_recv() {
-                assert_eq!((first.entry.source, &first.entry.body[..]), ("a".into(), &b"x"[..]));
+                assert_eq!((first.source, &first.body[..]), ("a".into(), &[b'x'; 60][..]));
             }
         }
         let left = (0..100).filter(|_| intake.keeper(&"a".into(), kept()).leave(&reject).is_some()).count();
@@ -269,8 +221,11 @@ mod tests {
             entries.push(entry);
             if entries.len() == 1 { Err(StoreError::Unavailable("full".into())) } else { Ok(1) }
         }
-        async fn list(&self, _: &Filter) -> Result<Vec<Quarantined>, StoreError> {
-            Ok(Vec::new())
+        async fn page(&self, _: &Filter, _: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+            Ok(Page { rows: Vec::new(), next: None })
+        }
+        async fn same(&self, _: &Quarantined) -> Result<Option<i64>, StoreError> {
+            Ok(None)
         }
         async fn get(&self, _: i64) -> Result<Option<Quarantined>, StoreError> {
             Ok(None)
@@ -281,6 +236,9 @@ mod tests {
         async fn count(&self) -> Result<u64, StoreError> {
             Ok(0)
         }
+        async fn resize(&self, _: crate::store::QuarantineBounds) -> Result<(), StoreError> {
+            Ok(())
+        }
     }
 
     #[tokio::test]
@@ -289,17 +247,16 @@ mod tests {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         clock.advance(Duration::from_secs(1_000_000));
         let (intake, shelver) = intake(Arc::clone(&shelf) as Arc<dyn Quarantine>, clock);
-        let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let keeper = intake.keeper(&"a".into(), kept());
         for _ in 0..5 {
-            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), Arc::clone(&budget).open(0));
+            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new());
         }
         let lifecycle = Lifecycle::default();
         lifecycle.stop_accepting().cancel();
         // Ends by itself, though the stacks still hold their ends.
         shelver.run(lifecycle).await;
         assert_eq!(shelf.0.lock().unwrap().len(), 5);
-        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new(), budget.open(0));
+        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new());
     }
 }

@@ -77,21 +77,29 @@ impl Receive {
         let key = self.source.scheme.keys().get(index).cloned().unwrap_or_default();
         let mut known = Known { key, ..Known::default() };
         let bytes = request.payload().bytes().len();
-        let (response, outcome, reason) = match self.store(&request, &mut known).await {
+        let mut quarantine_id = None;
+        let (response, outcome, reason) = match self.store(&request, &mut known, &mut quarantine_id).await {
             Ok((response, outcome)) => (response, outcome, (outcome == Outcome::Quarantined).then_some("id_conflict")),
             Err(reject) => {
-                let (head, body, charge) = request.into_parts();
-                self.keeper.offer(&reject, &head, &body, charge);
+                let (head, body) = request.into_parts();
+                self.keeper.offer(&reject, &head, &body);
                 (reject.clone().into_response(), reject.outcome(), Some(reject.reason()))
             }
         };
         // A signed body that is not understood is not a valid webhook; a store that is down does not make it invalid.
         let validated = Some(outcome != Outcome::Refused);
-        answered(response, Ended { outcome, reason, validated, bytes, event: Some(Box::new(known)) })
+        let event = Some(Box::new(known));
+        answered(response, Ended { outcome, reason, validated, bytes, event, quarantine_id })
     }
 
-    /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused.
-    async fn store(&self, request: &Verified, known: &mut Known) -> Result<(Response<Body>, Outcome), Reject> {
+    /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused, and where it
+    /// went in quarantine in `kept`.
+    async fn store(
+        &self,
+        request: &Verified,
+        known: &mut Known,
+        kept: &mut Option<i64>,
+    ) -> Result<(Response<Body>, Outcome), Reject> {
         let fields = self.source.wanted.pick(request.head(), request.payload())?;
         known.event_id = Some(fields.id.to_string());
         known.kind = Some(fields.kind.clone());
@@ -105,7 +113,7 @@ impl Receive {
             Insertion::Accepted => (Outcome::Accepted, self.word()),
             Insertion::Duplicate => (Outcome::Duplicate, self.word()),
             Insertion::Conflict => {
-                self.keep_aside(request, &fields).await?;
+                *kept = self.keep_aside(request, &fields).await?;
                 (Outcome::Quarantined, "quarantined")
             }
         };
@@ -145,14 +153,20 @@ impl Receive {
         }
     }
 
-    /// Keeps the second body of a known id where an operator can look at it.
-    async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<(), Reject> {
+    /// Keeps the second body of a known id where an operator can look at it, each once and at a bounded rate; under which
+    /// number, where it is kept.
+    async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<Option<i64>, Reject> {
         let body = request.payload().bytes().clone();
         let kept = Kept::from(&self.source.config.scheme);
         let source = (&self.source.config.name, &kept);
         let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
         entry.event_id = Some(fields.id.clone());
-        self.quarantine.put(entry).await.map(drop).map_err(|error| unavailable(&error))
+        // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
+        let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
+        if known.is_some() || !self.keeper.may_keep(quarantine::ID_CONFLICT) {
+            return Ok(known);
+        }
+        self.quarantine.put(entry).await.map(Some).map_err(|error| unavailable(&error))
     }
 }
 

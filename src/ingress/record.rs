@@ -3,6 +3,7 @@
 //! Also counts it and, where a source was validated, writes the audit record. A request whose connection breaks
 //! leaves its record when its future is dropped.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -12,7 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -21,6 +23,7 @@ use tower::{Layer, Service};
 
 use crate::clock::Clock;
 use crate::metrics::SourceMetrics;
+use crate::server::Unreadable;
 use crate::server::client::{self, BadForwarded, Peer};
 use crate::server::networks::Networks;
 use crate::verdict::{Outcome, Verdict};
@@ -51,6 +54,9 @@ pub struct Ended {
     pub bytes: usize,
     /// What is known of a verified event.
     pub event: Option<Box<Known>>,
+    /// Where it is kept in quarantine. Refused requests are kept in the background, after the answer: for those it is
+    /// `None`, though they may be kept.
+    pub quarantine_id: Option<i64>,
 }
 
 /// What is known of an event once it is verified. Texts are the sender's: to be cut before they are logged.
@@ -77,7 +83,7 @@ impl Ended {
     }
 
     const fn failed(outcome: Outcome, reason: Option<&'static str>) -> Self {
-        Self { outcome, reason, validated: None, bytes: 0, event: None }
+        Self { outcome, reason, validated: None, bytes: 0, event: None, quarantine_id: None }
     }
 }
 
@@ -88,7 +94,11 @@ struct Access<'a> {
     request_id: &'a str,
     source: Option<&'a str>,
     outcome: Outcome,
+    method: Option<Cow<'a, str>>,
+    path: Option<Cow<'a, str>>,
+    content_type: Option<Cow<'a, str>>,
     reason: Option<&'static str>,
+    quarantine_id: Option<i64>,
     status: Option<u16>,
     event_id: Option<&'a str>,
     event_type: Option<&'a str>,
@@ -161,9 +171,22 @@ where
         let started = Instant::now();
         // Without a peer the server's promise is broken; the unspecified address is on no allowlist but `any`.
         let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer([0, 0, 0, 0].into()));
-        let client = client::client_ip(peer, request.headers(), &self.layer.recorder.trusted);
+        let trusted = &self.layer.recorder.trusted;
+        // Only what no source takes can be one.
+        let unreadable = match self.layer.source {
+            None => request.extensions().get::<Unreadable>().copied(),
+            Some(_) => None,
+        };
+        let client = match unreadable {
+            // What the proxy says of the client cannot be read, either.
+            Some(_) if trusted.contains(peer.0.to_canonical()) => Err(BadForwarded),
+            _ => client::client_ip(peer, request.headers(), trusted),
+        };
         let arrival = Arrival { request_id: request_id(), client };
-        let entry = Entry { layer: self.layer.clone(), started, peer, arrival: arrival.clone(), written: false };
+        let asked = unreadable.is_none().then(|| Asked::of(&request));
+        let answered = unreadable != Some(Unreadable::Http2);
+        let layer = self.layer.clone();
+        let entry = Entry { layer, started, peer, arrival: arrival.clone(), asked, answered, written: false };
         request.extensions_mut().insert(arrival);
         Recorded { inner: self.inner.call(request), entry }
     }
@@ -200,12 +223,42 @@ where
     }
 }
 
+/// What was asked for: shared with the request, not copied, and made fit for the record when that is written.
+struct Asked {
+    method: Method,
+    target: Uri,
+    content_type: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        let content_type = request.headers().get(CONTENT_TYPE).cloned();
+        Self { method: request.method().clone(), target: request.uri().clone(), content_type }
+    }
+
+    /// Without the query, whose values senders use for secrets; `None` where the target has no path (CONNECT).
+    fn path(&self) -> Option<Cow<'_, str>> {
+        Some(self.target.path()).filter(|path| !path.is_empty()).map(text::shown)
+    }
+
+    fn content_type(&self) -> Option<Cow<'_, str>> {
+        self.content_type.as_ref().map(|value| match String::from_utf8_lossy(value.as_bytes()) {
+            Cow::Borrowed(plain) => text::shown(plain),
+            Cow::Owned(mended) => Cow::Owned(text::shown(&mended).into_owned()),
+        })
+    }
+}
+
 /// The record to be: written once, at the answer or, failing that, when dropped.
 struct Entry {
     layer: RecordLayer,
     started: Instant,
     peer: Peer,
     arrival: Arrival,
+    /// `None` where that could not be read.
+    asked: Option<Asked>,
+    /// Whether the answer goes out as the stack makes it.
+    answered: bool,
     written: bool,
 }
 
@@ -242,7 +295,7 @@ impl Entry {
     }
 
     fn log(&self, timestamp: Timestamp, ended: &Ended, status: Option<StatusCode>, latency_us: u64) {
-        let known = ended.event.as_deref();
+        let (known, asked) = (ended.event.as_deref(), self.asked.as_ref());
         let event_id = known.and_then(|known| known.event_id.as_deref()).map(text::shown);
         let kind = known.and_then(|known| known.kind.as_deref()).map(text::shown);
         let record = Access {
@@ -250,8 +303,12 @@ impl Entry {
             request_id: &self.arrival.request_id,
             source: self.layer.source.as_ref().map(|source| source.config.name.as_str()),
             outcome: ended.outcome,
+            method: asked.map(|asked| text::shown(asked.method.as_str())),
+            path: asked.and_then(Asked::path),
+            content_type: asked.and_then(Asked::content_type),
             reason: ended.reason,
-            status: status.map(|status| status.as_u16()),
+            quarantine_id: ended.quarantine_id,
+            status: status.filter(|_| self.answered).map(|status| status.as_u16()),
             event_id: event_id.as_deref(),
             event_type: kind.as_deref(),
             client_ip: self.arrival.client.ok(),

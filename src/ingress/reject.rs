@@ -47,7 +47,7 @@ pub enum Reject {
     MalformedAuthorization(&'static str),
     /// The body did not arrive in time.
     BodyTimeout,
-    /// The body broke off or its framing is wrong.
+    /// The body broke off.
     IncompleteBody,
     /// It does not verify.
     SignatureMismatch,
@@ -154,7 +154,7 @@ impl Reject {
             | Self::InvalidEventId(detail) => Some(detail),
             Self::InvalidJson(detail) => Some(detail),
             Self::MissingFields(fields) => Some(fields),
-            Self::IncompleteBody => Some("the body ended early or is framed wrongly"),
+            Self::IncompleteBody => Some("the body ended early"),
             Self::UnknownTransferCoding => Some("the only transfer coding taken is chunked"),
             _ => None,
         }

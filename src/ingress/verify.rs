@@ -2,7 +2,9 @@
 //!
 //! The only file that can make a [`Verified`], and the only one that buffers a body.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,18 +12,20 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Response, header::CONTENT_LENGTH, request::Parts};
+use http::{HeaderMap, Response, header::CONTENT_LENGTH, header::EXPECT, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError};
 use tower::{BoxError, Layer, Service};
 
 use crate::event::Payload;
 use crate::scheme::KeyIndex;
+use crate::server::client::{ConnectionId, Peer};
 
 use super::load::{BodyBudget, Charge};
 use super::quarantine::Keeper;
-use super::record::Ended;
+use super::record::{Arrival, Ended};
 use super::reject::Reject;
 use super::source::Source;
+use super::waiting::{Coming, Waiting};
 use super::window::Claimed;
 
 /// Bodies larger than this are hashed off the async workers, so that others are answered meanwhile.
@@ -34,8 +38,6 @@ pub struct Verified {
     head: Parts,
     payload: Payload,
     key: KeyIndex,
-    // Given back to the budget when the request is answered.
-    charge: Charge,
 }
 
 impl Verified {
@@ -59,8 +61,8 @@ impl Verified {
 
     /// What is left of it once it turned out to be no event.
     #[must_use]
-    pub fn into_parts(self) -> (Parts, Bytes, Charge) {
-        (self.head, self.payload.bytes().clone(), self.charge)
+    pub fn into_parts(self) -> (Parts, Bytes) {
+        (self.head, self.payload.bytes().clone())
     }
 }
 
@@ -71,6 +73,8 @@ pub struct VerifyLayer {
     pub source: Arc<Source>,
     /// What all bodies share.
     pub budget: Arc<BodyBudget>,
+    /// How many may wait for their body.
+    pub waiting: Arc<Waiting>,
     /// From first byte wanted to last byte read.
     pub timeout: Duration,
     /// Where what does not verify is kept.
@@ -142,19 +146,20 @@ impl VerifyLayer {
         B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
         let Claimed { head, claims, body } = request;
-        let Self { source, budget, timeout, keeper } = self;
+        let Self { source, budget, waiting, timeout, keeper } = self;
         let declared = declared_length(&head.headers);
         let mut charge = budget.open(declared);
-        let body = match tokio::time::timeout(timeout, buffer(body, declared, &mut charge)).await {
+        let whole = arrival(&head, &waiting, buffer(body, declared, &mut charge));
+        let body = match tokio::time::timeout(timeout, whole).await {
             Ok(read) => read.map_err(|reject| Refused { reject, bytes: 0 })?,
             Err(_) => return Err(Refused { reject: Reject::BodyTimeout, bytes: 0 }),
         };
-        let (bytes, payload) = (body.len(), Payload::from(body));
+        let (bytes, payload) = (body.len(), Payload::from(charge.hold(body)));
         let prove = move || match source.scheme.verify(&head, &claims, &payload) {
-            Ok(key) => Ok(Verified { head, payload, key, charge }),
+            Ok(key) => Ok(Verified { head, payload, key }),
             Err(refusal) => {
                 let reject = Reject::from(refusal);
-                keeper.offer(&reject, &head, payload.bytes(), charge);
+                keeper.offer(&reject, &head, payload.bytes());
                 Err(reject)
             }
         };
@@ -168,16 +173,58 @@ impl VerifyLayer {
     }
 }
 
+/// Waits for the body that `reading` reads, as long as its client may wait with that many requests. A body that came
+/// along with its head takes no lock.
+async fn arrival<F>(head: &Parts, waiting: &Arc<Waiting>, reading: F) -> Result<Bytes, Reject>
+where
+    F: Future<Output = Result<Bytes, Reject>>,
+{
+    let mut reading = pin!(reading);
+    // Who waits to be asked has sent nothing, and must not be asked for what would be refused.
+    let coming = if head.headers.contains_key(EXPECT) { Coming::WhenAsked } else { Coming::ByItself };
+    if coming == Coming::ByItself
+        && let Some(read) = at_once(reading.as_mut()).await
+    {
+        return read;
+    }
+    let client = head.extensions.get::<Arrival>().and_then(|arrival| arrival.client.ok());
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.0.to_canonical());
+    let connection = head.extensions.get::<ConnectionId>().copied().filter(|_| client == peer);
+    let client = client.or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let mut place = waiting.wait(client, connection, coming)?;
+    tokio::select! {
+        biased;
+        read = reading => read,
+        () = place.shed() => Err(Reject::Overloaded),
+    }
+}
+
+/// What is ready in the first or the second moment: hyper hands out what it has of an HTTP/1.1 body only after it was
+/// asked for it.
+async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut asked = false;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
 /// The body of a request that is refused by its head, for the quarantine; `None` where it is not whole at once, too
 /// large for the limit or for the budget. Proves nothing.
-pub(super) async fn glimpse<B>(headers: &HeaderMap, body: B, budget: Arc<BodyBudget>) -> Option<(Bytes, Charge)>
+pub(super) async fn glimpse<B>(headers: &HeaderMap, body: B, budget: Arc<BodyBudget>) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes, Error = BoxError>,
 {
     let declared = declared_length(headers);
     let mut charge = budget.open(declared);
     let body = tokio::time::timeout(GLIMPSE, buffer(body, declared, &mut charge)).await.ok()?.ok()?;
-    Some((body, charge))
+    Some(charge.hold(body))
 }
 
 /// What `Content-Length` says, as a hint for the buffer; never trusted with memory.
@@ -217,12 +264,18 @@ where
     Ok(if joined.is_empty() { first } else { joined.into() })
 }
 
-/// A body that broke: past the cap, or cut off.
+/// A body that broke: past the cap, framed wrongly, or cut off.
 fn broken(error: &BoxError) -> Reject {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {
             return Reject::PayloadTooLarge;
+        }
+        let wrong = |error: &io::Error| matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData);
+        let chunks = error.downcast_ref().is_some_and(wrong);
+        let stream = error.downcast_ref().is_some_and(h2::Error::is_library);
+        if chunks || stream {
+            return Reject::BadRequest("the body is framed wrongly");
         }
         cause = error.source();
     }
@@ -254,7 +307,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_glimpse_is_the_whole_body_or_nothing() {
         let budget = || Arc::new(BodyBudget::new(2500, Arc::new(Metrics::new())));
-        let seen = |body: Option<(Bytes, Charge)>| body.map(|(body, _)| body.len());
+        let seen = |body: Option<Bytes>| body.map(|body| body.len());
         assert_eq!(seen(glimpse(&HeaderMap::new(), frames(&[1000, 500]), budget()).await), Some(1500));
         assert_eq!(seen(glimpse(&HeaderMap::new(), frames(&[1000, 1000, 1000]), budget()).await), None);
         let endless = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, BoxError>>());

@@ -90,8 +90,8 @@ where
             Some(leave) => {
                 let budget = Arc::clone(&self.layer.budget);
                 Either::Right(Box::pin(async move {
-                    if let Some((body, charge)) = glimpse(&head.headers, body, budget).await {
-                        leave.keep(&reject, &head, body, charge);
+                    if let Some(body) = glimpse(&head.headers, body, budget).await {
+                        leave.keep(&reject, &head, body);
                     }
                     Ok(reject.into_response())
                 }))

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,11 +18,12 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::activity::Activity;
+use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
 use super::permits::{Permit, Permits};
 use super::socket::{Io, Socket};
-use super::{Server, answer, proxy_protocol};
+use super::{Server, proxy_protocol};
 use crate::lifecycle::Lifecycle;
 
 /// Handshakes at once. More would not be faster (signing is what takes the time, and the cores are few) but would
@@ -46,12 +46,10 @@ struct Shared {
 /// See [`Server::serve`].
 pub(super) async fn run<S>(server: Server, listener: TcpListener, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let lifecycle = server.lifecycle.clone();
-    let limits = server.limits;
-    let metrics = Arc::clone(&server.metrics);
-    let permits = Permits::new(limits.max_connections, limits.max_connections_per_client, metrics);
+    let permits = Permits::new(Arc::clone(&server.limits), Arc::clone(&server.metrics));
     let shared = Arc::new(Shared { server, permits, handshakes: Semaphore::new(HANDSHAKES_MAX) });
     let stage = watch::Sender::new(Stage::Open);
     let connections = TaskTracker::new();
@@ -149,10 +147,9 @@ async fn connection<S>(
     service: S,
     mut stage: watch::Receiver<Stage>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let limits = &shared.server.limits;
-    let activity = Activity::new(limits.header_timeout, limits.idle_timeout);
+    let activity = Activity::new(Arc::clone(&shared.server.limits));
     // Boxed so that the memory of a handshake does not stay with the connection.
     let opening = Box::pin(open(&shared, stream, address.ip().to_canonical(), &activity));
     let opened = tokio::select! {
@@ -173,12 +170,12 @@ fn serving<S>(
     stage: watch::Receiver<Stage>,
 ) -> conn::Serving
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     activity.opened(is_h2, Instant::now());
     let io = Io::new(*tls, Arc::clone(&activity));
-    let service = answer::adapt(service, peer, Arc::clone(&activity), lifecycle.clone());
+    let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }
 
@@ -189,7 +186,7 @@ async fn open(
     ip: IpAddr,
     activity: &Arc<Activity>,
 ) -> Option<(Box<TlsStream<Socket>>, Peer)> {
-    let deadline = Instant::now() + shared.server.limits.handshake_timeout;
+    let deadline = Instant::now() + shared.server.limits.load().handshake_timeout;
     // Answers are one small write each; waiting for more would only delay them. A failure costs latency, no more.
     let _ = stream.set_nodelay(true);
     let peer = match timeout_at(deadline, claimed_peer(shared, &mut stream, ip)).await {

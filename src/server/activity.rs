@@ -7,7 +7,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
+
+use super::Limits;
 
 /// How long a closing connection is read from (and what arrives thrown away), so that the client can read its answer:
 /// a socket closed with unread bytes sends a reset, which may destroy the answer on its way.
@@ -17,8 +20,8 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
-    header_timeout: Duration,
-    idle_timeout: Duration,
+    /// Those of the moment, so that a reload reaches connections that stay open for days.
+    limits: Arc<ArcSwap<Limits>>,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,8 @@ struct State {
     in_head: bool,
     /// Since when there is a head, or since when there is nothing.
     since: Instant,
+    /// HTTP/2: since when the client owes the rest of something, its preface included.
+    owed_since: Option<Instant>,
     /// Answers being handed over: number and since when. At most as many as streams; the oldest is first.
     answers: Vec<(u64, Instant)>,
     requests: u64,
@@ -53,19 +58,20 @@ pub(super) enum Look {
 }
 
 impl Activity {
-    pub(super) fn new(header_timeout: Duration, idle_timeout: Duration) -> Arc<Self> {
+    pub(super) fn new(limits: Arc<ArcSwap<Limits>>) -> Arc<Self> {
         let state = State {
             multiplexed: false,
             in_flight: 0,
             in_head: false,
             since: Instant::now(),
+            owed_since: None,
             answers: Vec::new(),
             requests: 0,
             stalled: None,
             last_bytes: None,
             linger_until: None,
         };
-        Arc::new(Self { state: Mutex::new(state), header_timeout, idle_timeout })
+        Arc::new(Self { state: Mutex::new(state), limits })
     }
 
     /// The handshake is done: what came so far was no head.
@@ -74,6 +80,20 @@ impl Activity {
         state.multiplexed = multiplexed;
         state.in_head = false;
         state.since = now;
+        state.owed_since = multiplexed.then_some(now);
+    }
+
+    /// HTTP/2: whether the client has something half sent that is no body, and whether by the latest bytes something
+    /// has come whole that was.
+    pub(super) fn framing(&self, is_open: bool, passed: bool, now: Instant) {
+        let mut state = self.lock();
+        let since = state.owed_since.filter(|_| !passed).unwrap_or(now);
+        state.owed_since = is_open.then_some(since);
+    }
+
+    /// How many requests have no answer that has been handed over whole.
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().in_flight
     }
 
     /// Whether the client ever sent a byte.
@@ -125,23 +145,27 @@ impl Activity {
     /// What is overdue at `now`, or until when nothing is. While a request is in flight and its answer is not yet
     /// made, that is the service's matter, and `Until` is only when to look again: early enough for whatever may begin.
     pub(super) fn look(&self, now: Instant) -> Look {
+        let Limits { header_timeout, idle_timeout, .. } = **self.limits.load();
         let state = self.lock();
         if let Some(until) = state.linger_until {
             return if until <= now { Look::Overdue } else { Look::Until(until) };
         }
-        let mut until = now + self.idle_timeout;
+        let mut until = now + idle_timeout;
         let slow_reader = state.answers.first().map(|(_, since)| *since).into_iter().chain(state.stalled);
         for since in slow_reader {
-            until = until.min(since + self.idle_timeout);
+            until = until.min(since + idle_timeout);
         }
         if state.in_flight == 0 && state.in_head {
-            until = until.min(state.since + self.header_timeout);
+            until = until.min(state.since + header_timeout);
+        }
+        if let Some(since) = state.owed_since {
+            until = until.min(since + header_timeout);
         }
         if until <= now {
             return Look::Overdue;
         }
         if state.in_flight == 0 && !state.in_head {
-            until = until.min(state.since + self.idle_timeout);
+            until = until.min(state.since + idle_timeout);
             if until <= now {
                 return Look::Idle;
             }
@@ -188,9 +212,23 @@ mod tests {
     const IDLE: Duration = Duration::from_mins(1);
     const A_WHILE: Duration = Duration::from_secs(30);
 
+    fn limits(idle_timeout: Duration) -> Arc<ArcSwap<Limits>> {
+        let (max_connections, max_connections_per_client, handshake_timeout) = (1, 1, HEADER);
+        Arc::new(ArcSwap::from_pointee(Limits {
+            max_connections,
+            max_connections_per_client,
+            handshake_timeout,
+            header_timeout: HEADER,
+            idle_timeout,
+        }))
+    }
+
     fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {
-        let (activity, start) = (Activity::new(HEADER, IDLE), Instant::now());
+        let (activity, start) = (Activity::new(limits(IDLE)), Instant::now());
         activity.opened(multiplexed, start);
+        if multiplexed {
+            activity.framing(false, true, start);
+        }
         (activity, start)
     }
 
@@ -199,6 +237,14 @@ mod tests {
         let (activity, start) = opened(false);
         assert_eq!(activity.look(start), Look::Until(start + IDLE));
         assert_eq!(activity.look(start + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn a_limit_that_changes_holds_for_connections_that_are_open() {
+        let (activity, start) = opened(false);
+        activity.limits.store(limits(A_WHILE).load_full());
+        assert_eq!(activity.look(start), Look::Until(start + A_WHILE));
+        assert_eq!(activity.look(start + A_WHILE), Look::Idle);
     }
 
     #[test]
@@ -253,6 +299,23 @@ mod tests {
         let (activity, start) = opened(true);
         activity.received(start + IDLE);
         assert_eq!(activity.look(start + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn what_an_http_2_client_owes_has_the_header_timeout_from_its_first_byte() {
+        let (activity, start) = opened(true);
+        activity.opened(true, start);
+        assert_eq!(activity.look(start + HEADER), Look::Overdue, "not even a preface");
+        activity.framing(true, false, start + HEADER / 2);
+        assert_eq!(activity.look(start + HEADER), Look::Overdue, "half of it");
+        activity.framing(false, true, start + HEADER / 2);
+        assert_eq!(activity.look(start + HEADER), Look::Until(start + IDLE));
+        activity.framing(true, false, start + A_WHILE);
+        let _flight = activity.begin();
+        activity.framing(true, false, start + A_WHILE + HEADER / 2);
+        assert_eq!(activity.look(start + A_WHILE + HEADER), Look::Overdue, "other streams do not extend it");
+        activity.framing(true, true, start + A_WHILE + HEADER / 2);
+        assert_ne!(activity.look(start + A_WHILE + HEADER), Look::Overdue, "one whole and the next half");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Between hyper and the service: marks every request with its peer and follows its answer to the last byte.
+//! Between the protocols and the service: marks every request with its peer and follows its answer to the last byte.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,17 +7,32 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, Version};
-use http_body::{Frame, SizeHint};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Method, Request, Response, Uri, Version};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::service::{Service as HyperService, service_fn};
+use hyper::service::Service as HyperService;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
 use super::activity::{Activity, Flight};
-use super::client::Peer;
+use super::client::{ConnectionId, Peer};
 use crate::lifecycle::{Lifecycle, Phase};
+
+/// A head that the HTTP library refused by itself. The service gets a request that stands for it (target `*`, no
+/// headers, this in its extensions), so that it is counted, recorded and answered like every other refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unreadable {
+    /// Not HTTP/1.1 as RFC 9112 has it: 400.
+    Malformed,
+    /// A target beyond what is read at all: 414.
+    TargetTooLong,
+    /// A head beyond what is read at all: 431.
+    HeadTooLarge,
+    /// HTTP/2 that breaks RFC 9113, or a header list beyond the limit. The library has reset the stream or the
+    /// connection; no answer of the service's is sent.
+    Http2,
+}
 
 /// An answer's body; as long as it lives, the answer has not been handed over.
 pub(super) struct Answer {
@@ -42,29 +57,44 @@ impl http_body::Body for Answer {
     }
 }
 
-/// A request being answered. Boxed, because hyper keeps room for one in every connection, busy or not.
+/// A request being answered. Boxed, because there is room for one in every connection, busy or not.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
 
-/// `service` as hyper calls it for one connection.
-pub(super) fn adapt<S>(
+/// The service as one connection calls it.
+#[derive(Clone)]
+pub(super) struct Adapted<S> {
     service: S,
     peer: Peer,
+    id: ConnectionId,
     activity: Arc<Activity>,
-    lifecycle: Lifecycle,
-) -> impl HyperService<Request<Incoming>, Response = Response<Answer>, Error = Infallible, Future = Answering> + Send + 'static
-where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
-{
     // Its tokens are locked when they are cloned; a request needs only to look.
-    let lifecycle = Arc::new(lifecycle);
-    service_fn(move |mut request: Request<Incoming>| -> Answering {
-        let flight = activity.begin();
-        request.extensions_mut().insert(peer);
-        let version = request.version();
-        let answer = service.clone().oneshot(request);
-        let lifecycle = Arc::clone(&lifecycle);
+    lifecycle: Arc<Lifecycle>,
+}
+
+// The service is never pinned where it stands.
+impl<S> Unpin for Adapted<S> {}
+
+impl<S> Adapted<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    pub(super) fn new(service: S, peer: Peer, activity: Arc<Activity>, lifecycle: Lifecycle) -> Self {
+        Self { service, peer, id: ConnectionId(fastrand::u64(..)), activity, lifecycle: Arc::new(lifecycle) }
+    }
+
+    /// Answers `request`, which is in flight from now on.
+    pub(super) fn answer(&self, mut request: Request<Body>) -> Answering {
+        let flight = self.activity.begin();
+        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.id);
+        let (version, is_head) = (request.version(), request.method() == Method::HEAD);
+        let answer = self.service.clone().oneshot(request);
+        let lifecycle = Arc::clone(&self.lifecycle);
         Box::pin(async move {
             let mut response = answer.await?;
+            if is_head {
+                response = headers_only(response);
+            }
             // Draining: we still answer, but ask to be left (h2 gets a GOAWAY instead). hyper closes when it sees it.
             if version < Version::HTTP_2 && lifecycle.phase() == Phase::Draining {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -72,5 +102,40 @@ where
             flight.answered(Instant::now());
             Ok(response.map(|body| Answer { body, _flight: flight }))
         })
-    })
+    }
+
+    /// What the service says of a head that it does not get to see. It is asked once and must know at once: `None`
+    /// where it does not.
+    pub(super) fn unreadable(&self, what: Unreadable, cx: &mut Context<'_>) -> Option<Response<Body>> {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = Uri::from_static("*");
+        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(what);
+        let mut answer = Box::pin(self.service.clone().oneshot(request));
+        match answer.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => Some(response),
+            Poll::Pending => None,
+        }
+    }
+}
+
+impl<S> HyperService<Request<Incoming>> for Adapted<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        self.answer(request.map(Body::new))
+    }
+}
+
+/// The answer to HEAD: the length of a body that does not come (RFC 9110 section 9.3.2).
+fn headers_only(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.map(|_| Body::empty())
 }

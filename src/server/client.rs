@@ -13,6 +13,10 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// Which connection of this process it is, put into every request's extensions by the server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
 /// A forwarded address, at the place that decides, which is not an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadForwarded;

@@ -1,4 +1,4 @@
-//! One HTTP connection from its first byte to its last: hyper h1 or h2 by what ALPN chose, under our deadlines.
+//! One HTTP connection from its first byte to its last: HTTP/1.1 or HTTP/2 by what ALPN chose, under our deadlines.
 //!
 //! hyper's protocol detection is not used: it waits for the first bytes without limit.
 
@@ -9,40 +9,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
-use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
-use hyper::service::Service as HyperService;
-use hyper_util::rt::TokioTimer;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::server::conn::http1;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tower::Service;
 
 use super::activity::{Activity, Look};
-use super::answer::{Answer, Answering};
+use super::answer::{Adapted, Unreadable};
+use super::http2::Http2;
 use super::socket::Io;
+use super::worded::Worded;
 use crate::lifecycle::Lifecycle;
 
 /// Largest HTTP/1.1 head. Well above hyper's longest target (65,534 bytes), so that one that is too long is a 414 and
 /// not a 431; it grows only as bytes arrive, and is the most that a connection buffers.
 const HEAD_MAX: usize = 112 * 1024;
-/// Most streams at once on an HTTP/2 connection.
-const STREAMS_MAX: u32 = 128;
-/// Largest header list of an HTTP/2 request, bytes (RFC 9113 section 6.5.2). Also bounds CONTINUATION frames.
-const HEADER_LIST_MAX: u32 = 16 * 1024;
-/// What one HTTP/2 stream may send before its body is read (RFC 9113 section 5.2).
-const STREAM_WINDOW: u32 = 64 * 1024;
-/// What all streams of a connection together may.
-const CONNECTION_WINDOW: u32 = 512 * 1024;
-/// Answers are small; no more than this waits in a stream.
-const SEND_BUFFER_MAX: usize = 16 * 1024;
-/// Streams the client reset before we looked at them (CVE-2023-44487); beyond it the connection ends.
-const PENDING_RESETS_MAX: usize = 20;
-/// Streams we had to reset because of the client's faults (CVE-2025-8671) over a connection's life.
-const LOCAL_RESETS_MAX: usize = 256;
-/// How often an HTTP/2 client is asked whether it is there, and how long it may take.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to leave after it was told that the connection was idle for too long.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
@@ -64,11 +47,9 @@ pub(super) enum Stage {
 pub(super) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// HTTP/1.1.
-pub(super) fn http1<S>(io: Io, service: S, activity: Arc<Activity>, stage: watch::Receiver<Stage>) -> Serving
+pub(super) fn http1<S>(io: Io, service: Adapted<S>, activity: Arc<Activity>, stage: watch::Receiver<Stage>) -> Serving
 where
-    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>
-        + Send
-        + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let mut builder = http1::Builder::new();
     // A sender that closes its write side after the request still wants the answer.
@@ -78,93 +59,96 @@ where
     builder.writev(false);
     // Deadlines are ours: hyper's own would also run while a kept-alive connection is idle.
     builder.header_read_timeout(None);
-    Box::pin(drive(Box::pin(builder.serve_connection(io, service)), activity, stage))
+    let connection = builder.serve_connection(Worded::new(io, service.clone()), service.clone());
+    Box::pin(drive(Box::new(Http1 { connection, service }), activity, stage))
 }
 
 /// HTTP/2.
 pub(super) fn http2<S>(
     io: Io,
-    service: S,
+    service: Adapted<S>,
     activity: Arc<Activity>,
     stage: watch::Receiver<Stage>,
     lifecycle: &Lifecycle,
 ) -> Serving
 where
-    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>
-        + Send
-        + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let mut builder = http2::Builder::new(Streams(lifecycle.clone()));
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_LIST_MAX)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER_MAX)
-        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
-    Box::pin(drive(Box::pin(builder.serve_connection(io, service)), activity, stage))
+    let connection = Http2::new(io, service, Arc::clone(&activity), lifecycle);
+    Box::pin(drive(Box::new(connection), activity, stage))
 }
 
-/// Spawns HTTP/2 streams under the lifecycle's eyes; they end with their connection or when everything is cut off.
-#[derive(Clone)]
-struct Streams(Lifecycle);
-
-impl<F> Executor<F> for Streams
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, stream: F) {
-        let cut_off = self.0.cut_off().clone();
-        drop(self.0.spawn(cut_off.run_until_cancelled_owned(stream)));
-    }
-}
-
-/// Either kind of hyper's connections.
-trait Connection: Future<Output = Result<(), hyper::Error>> {
+/// Either kind of connection.
+trait Connection: Unpin {
     /// Whether closing gracefully loses no request that is on its way. Then a client that has been served is asked to
     /// leave as soon as draining begins (one that has only just come is served first); otherwise its next answer
     /// carries `Connection: close`.
     const LEAVES_POLITELY: bool;
+    type Error: std::error::Error;
+
+    /// Goes on, until the connection has ended.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
 
     /// Finishes what is in flight, then ends.
-    fn close_gracefully(self: Pin<&mut Self>);
+    fn close_gracefully(&mut self);
 }
 
-impl<S> Connection for http1::Connection<Io, S>
+/// hyper's connection, and whom to tell of what it does not answer.
+struct Http1<S>
 where
-    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    connection: http1::Connection<Worded<S>, Adapted<S>>,
+    service: Adapted<S>,
+}
+
+impl<S> Connection for Http1<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     const LEAVES_POLITELY: bool = false;
+    type Error = hyper::Error;
 
-    fn close_gracefully(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        let end = Pin::new(&mut self.connection).poll(cx);
+        // HTTP/2 where HTTP/1.1 was agreed: the one fault in a head that hyper has no answer for.
+        if let Poll::Ready(Err(error)) = &end
+            && error.is_parse_version_h2()
+        {
+            drop(self.service.unreadable(Unreadable::Http2, cx));
+        }
+        end
+    }
+
+    fn close_gracefully(&mut self) {
+        Pin::new(&mut self.connection).graceful_shutdown();
     }
 }
 
-impl<S> Connection for http2::Connection<Io, S, Streams>
+impl<S> Connection for Http2<S>
 where
-    S: HyperService<Request<Incoming>, Response = http::Response<Answer>, Error = Infallible, Future = Answering>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     const LEAVES_POLITELY: bool = true;
+    type Error = h2::Error;
 
-    fn close_gracefully(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        self.poll(cx)
+    }
+
+    fn close_gracefully(&mut self) {
+        self.close_gracefully();
     }
 }
 
 /// Polls a connection to its end, to a deadline of its activity or to the end of the listener's patience.
-async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: Arc<Activity>, mut stage: watch::Receiver<Stage>) {
+async fn drive<C: Connection>(mut conn: Box<C>, activity: Arc<Activity>, mut stage: watch::Receiver<Stage>) {
     let mut deadline = Deadline { timer: pin!(sleep_until(Instant::now())), idle_since: None };
     let mut closing = false;
     loop {
         let now = *stage.borrow_and_update();
         if !closing && (now >= Stage::Stopping || (C::LEAVES_POLITELY && now == Stage::Draining && activity.served())) {
-            conn.as_mut().close_gracefully();
+            conn.close_gracefully();
             closing = true;
         }
         if now == Stage::Cut {
@@ -172,7 +156,7 @@ async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: Arc<Activity>, mu
         }
         let leaving = C::LEAVES_POLITELY && now == Stage::Draining && !closing;
         let step = poll_fn(|cx| {
-            if let Poll::Ready(end) = conn.as_mut().poll(cx) {
+            if let Poll::Ready(end) = conn.poll(cx) {
                 return Poll::Ready(Step::Ended(end));
             }
             if leaving && activity.served() {
@@ -188,7 +172,7 @@ async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: Arc<Activity>, mu
         match step {
             Step::Again => {}
             Step::Idle => {
-                conn.as_mut().close_gracefully();
+                conn.close_gracefully();
                 closing = true;
             }
             Step::Overdue => return tracing::debug!("connection cut: the client was too slow"),
@@ -198,11 +182,11 @@ async fn drive<C: Connection>(mut conn: Pin<Box<C>>, activity: Arc<Activity>, mu
     }
 }
 
-enum Step {
+enum Step<E> {
     Again,
     Idle,
     Overdue,
-    Ended(Result<(), hyper::Error>),
+    Ended(Result<(), E>),
 }
 
 /// One timer for all deadlines, armed again only where one comes earlier: a request that arrives in one piece costs
@@ -214,7 +198,7 @@ struct Deadline<'a> {
 }
 
 impl Deadline<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>, activity: &Activity) -> Poll<Step> {
+    fn poll<E>(&mut self, cx: &mut Context<'_>, activity: &Activity) -> Poll<Step<E>> {
         loop {
             let now = Instant::now();
             let until = match activity.look(now) {

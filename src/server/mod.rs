@@ -14,11 +14,16 @@ mod activity;
 mod answer;
 pub mod client;
 mod conn;
+mod frames;
+mod http2;
 pub mod networks;
 mod permits;
 mod proxy_protocol;
 mod socket;
 pub mod tls;
+mod worded;
+
+pub use answer::Unreadable;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +32,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tower::Service;
 
@@ -44,7 +48,7 @@ pub struct Limits {
     pub max_connections_per_client: usize,
     /// From accept to handshake done, PROXY header and waiting for a turn included.
     pub handshake_timeout: Duration,
-    /// From the first byte of an HTTP/1.1 head to its last.
+    /// From the first byte of a head to its last; with HTTP/2 of any frame but DATA, the preface included.
     pub header_timeout: Duration,
     /// Longest time with nothing in flight; also the longest time for a client to take an answer.
     pub idle_timeout: Duration,
@@ -66,8 +70,8 @@ pub struct Server {
     pub tls: Arc<ArcSwap<rustls::ServerConfig>>,
     /// The rule for the next connection.
     pub proxy: Arc<ArcSwap<Proxy>>,
-    /// Fixed for the life of the listener.
-    pub limits: Limits,
+    /// For the next connection; deadlines for live ones too.
+    pub limits: Arc<ArcSwap<Limits>>,
     /// Draining, stopping, cutting off; owns every task.
     pub lifecycle: Lifecycle,
     /// `gatepost_connections`, `gatepost_tls_handshakes_total`.
@@ -79,15 +83,14 @@ impl Server {
     /// [`Lifecycle::cut_off`] is cancelled, which drops the connections as they are. The listening socket is closed
     /// as soon as accepting stops.
     ///
-    /// Every request carries a [`client::Peer`] extension. A body given up unread closes its HTTP/1.1 connection
+    /// Every request carries a [`client::Peer`] and a [`client::ConnectionId`] extension. What the HTTP library refuses
+    /// by itself reaches the service as a request with an [`Unreadable`] extension, to be answered at once: of that
+    /// answer, headers and body are sent over HTTP/1.1. Answers to HEAD lose their body. A body given up unread closes its HTTP/1.1 connection
     /// after the answer, lingering so that the answer arrives. From `Phase::Draining` on, HTTP/1.1 answers carry
     /// `Connection: close` and HTTP/2 clients get a GOAWAY after their first request.
     pub async fn serve<S>(self, listener: TcpListener, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
-            + Clone
-            + Send
-            + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         accept::run(self, listener, service).await;
     }

@@ -150,3 +150,48 @@ fn one_bad_stream_leaves_the_others_alone() {
         assert_eq!(answer.unwrap().status, if n % 2 == 0 { 200 } else { 401 }, "stream {n}");
     }
 }
+
+#[test]
+fn head_gets_no_body_on_any_version() {
+    let daemon = daemon();
+    for path in ["/webhook/cognigy", "/nowhere", "/healthz"] {
+        let get = daemon.send(&Request::new("GET", path));
+        let head = Http2::open(&daemon).ask(&Request::new("HEAD", path)).unwrap();
+        assert_eq!(head.status, get.status, "{path}");
+        assert!(head.body.is_empty(), "{path}: {head:?}");
+        assert_eq!(head.header("content-length"), get.header("content-length"), "{path}: {head:?}");
+        let mut conn = daemon.connect();
+        conn.send(&Request::new("HEAD", path).header("Connection", "close").bytes());
+        let responses = conn.all_responses_slow();
+        assert_eq!((responses.len(), responses[0].status), (1, get.status), "{path}");
+        assert!(responses[0].body.is_empty(), "{path}: {responses:?}");
+        assert_eq!(responses[0].header("content-length"), get.header("content-length"), "{path}: {responses:?}");
+    }
+}
+
+#[test]
+fn who_waits_to_be_asked_for_its_body_is_answered() {
+    let daemon = daemon();
+    let mut client = Http2::open(&daemon);
+    let request = cognigy().header("Expect", "100-continue");
+    let (before, answer) = client.ask_when_told(&request).unwrap();
+    assert_eq!(before, [100]);
+    accepted(&answer);
+    // Whoever sends it without waiting is not told to.
+    assert_eq!(client.ask(&cognigy().header("Expect", "100-continue")).unwrap().status, 200);
+    // What the head refuses is refused at once, without 100.
+    for (request, status, reason) in [
+        (cognigy().without("X-Cognigy-Signature"), 401, "missing_signature"),
+        (Signer::of("cognigy").shifted(-4000).sign(b"{}"), 410, "timestamp_expired"),
+        (cognigy().at("/nowhere"), 404, "not_found"),
+        (cognigy().header("Content-Length", "66000"), 413, "payload_too_large"),
+    ] {
+        let (before, answer) = client.ask_when_told(&request.header("Expect", "100-continue")).unwrap();
+        assert_eq!(before, [0; 0], "{reason}");
+        assert_refusal(&answer, status, reason);
+    }
+    // What only the body refuses, after it.
+    let (before, answer) = client.ask_when_told(&cognigy().body(b"{}").header("Expect", "100-Continue")).unwrap();
+    assert_eq!(before, [100]);
+    assert_refusal(&answer, 401, "signature_mismatch");
+}

@@ -11,13 +11,17 @@ use crate::support::sign::{fingerprint, secret_of};
 use crate::support::wire::client_config;
 use crate::support::{Conn, Daemon, Request, Setup, Signer, callback, digest_id, event, eventually, nameless, unique};
 
-const ACCESS: [&str; 14] = [
+const ACCESS: [&str; 18] = [
     "timestamp",
     "level",
     "request_id",
     "source",
     "outcome",
+    "method",
+    "path",
+    "content_type",
     "reason",
+    "quarantine_id",
     "status",
     "event_id",
     "event_type",

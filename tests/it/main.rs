@@ -7,15 +7,19 @@
     reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
 )]
 
+mod access;
 mod admin;
 mod answers;
 mod cli;
 mod cli_dev;
+mod clocks;
+mod cli_listings;
 mod config;
 mod crash;
 mod deploy;
 mod dispatch;
 mod dispatch_crash;
+mod dispatch_liveness;
 mod dispatch_memory;
 mod dispatch_sqlite;
 mod edge_crowd;
@@ -36,11 +40,15 @@ mod layering;
 mod lifecycle;
 mod limits;
 mod logs;
+mod lost_files;
 mod metrics;
 mod order;
 mod quarantine;
 mod reject;
 mod reject_sigv4;
+mod reload;
+mod reload_outlets;
+mod reload_tls;
 mod replicas;
 mod replicas_faults;
 mod replicas_haproxy;
@@ -67,3 +75,4 @@ mod smuggling;
 mod store;
 mod support;
 mod tls;
+mod waiting;

@@ -133,6 +133,61 @@ async fn a_flood_of_empty_data_is_ended() {
 }
 
 #[tokio::test]
+async fn what_is_begun_and_not_finished_is_closed_at_the_header_deadline() {
+    let limits = Limits { header_timeout: SHORT, ..Wish::default().limits };
+    let rig = Rig::start(Wish { limits, ..Wish::default() }).await;
+    let settings = [PREFACE, &frame(4, 0, 0, &[])].concat();
+    let with = |more: &[u8]| [&settings[..], more].concat();
+    let open_block = frame(1, 0x1, 1, &HEADERS);
+    for bytes in [
+        Vec::new(),
+        PREFACE[..10].to_vec(),
+        PREFACE.to_vec(),
+        [PREFACE, &[0, 0, 0, 4]].concat(),
+        with(&frame(1, 0x5, 1, &HEADERS)[..3]),
+        with(&frame(1, 0x5, 1, &HEADERS)[..12]),
+        with(&open_block),
+        with(&[open_block, frame(9, 0, 1, &[])].concat()),
+        with(&frame(6, 0, 0, &[0; 8])[..14]),
+    ] {
+        let mut stream = rig.h2_raw().await;
+        stream.write_all(&bytes).await.unwrap();
+        stream.flush().await.unwrap();
+        until_closed(&mut stream).await;
+    }
+    // More of a header block is no progress.
+    let (mut read, mut write) = tokio::io::split(connected(&rig).await);
+    let drip = async {
+        let mut next = frame(1, 0x1, 1, &HEADERS[..1]);
+        while write.write_all(&next).await.is_ok() && write.flush().await.is_ok() {
+            tokio::time::sleep(SHORT / 3).await;
+            next = frame(9, 0, 1, &[]);
+        }
+    };
+    tokio::select! {
+        () = drip => {}
+        _ = until_closed(&mut read) => {}
+    }
+}
+
+#[tokio::test]
+async fn a_short_header_deadline_closes_neither_an_idle_client_nor_one_with_half_a_body() {
+    let limits = Limits { header_timeout: SHORT, ..Wish::default().limits };
+    let rig = Rig::start(Wish { limits, ..Wish::default() }).await;
+    let (mut client, connection) = soon(h2::client::handshake(rig.h2_raw().await)).await.unwrap();
+    drop(rig.server.lifecycle.spawn(connection));
+    for _ in 0..2 {
+        tokio::time::sleep(SHORT * 2).await;
+        let request = Request::post("https://localhost/read").body(()).unwrap();
+        let (answer, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(b"half"), false).unwrap();
+        tokio::time::sleep(SHORT * 2).await;
+        body.send_data(Bytes::from_static(b"rest"), true).unwrap();
+        assert_eq!(soon(answer).await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
 async fn half_a_header_block_and_silence_are_closed_at_the_idle_deadline() {
     let limits = Limits { idle_timeout: SHORT, ..Wish::default().limits };
     let rig = Rig::start(Wish { limits, ..Wish::default() }).await;

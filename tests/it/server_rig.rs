@@ -16,7 +16,6 @@ use gatepost::server::tls::{CertificatePaths, load};
 use gatepost::server::{Limits, Proxy, Server};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -146,7 +145,7 @@ impl Rig {
         let server = Server {
             tls: Arc::new(ArcSwap::new(tls.config)),
             proxy: Arc::new(ArcSwap::from_pointee(wish.proxy)),
-            limits: wish.limits,
+            limits: Arc::new(ArcSwap::from_pointee(wish.limits)),
             lifecycle: Lifecycle::default(),
             metrics: Arc::new(Metrics::new()),
         };
@@ -196,7 +195,7 @@ type Answer = std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infal
 /// `/wait` answers when let, `/read` when it has the body, `/big` with 64 MiB, `/fields` with the header map,
 /// `/refuse` with 413 at once; everything else with the peer's address.
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<Body>,
     gate: Arc<Semaphore>,
     arrived: Arc<Semaphore>,
 ) -> Result<Response<Body>, Infallible> {

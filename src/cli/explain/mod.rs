@@ -15,7 +15,7 @@ use crate::scheme;
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, open_store};
-use super::{console, quarantine, reference, table};
+use super::{console, quarantine, table};
 use checks::Patient;
 use request::Specimen;
 
@@ -51,7 +51,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
 
 async fn from_quarantine(config: &Config, id: &str) -> Result<(Specimen, Option<String>), Failure> {
     let store = open_store(config).await?;
-    let entry = quarantine::find(store.quarantine.as_ref(), id, &reference::sources(config)).await?;
+    let entry = quarantine::find(store.quarantine.as_ref(), id).await?;
     store.upkeep.close().await?;
     Ok((request::from_quarantine(&entry)?, Some(entry.source.to_string())))
 }

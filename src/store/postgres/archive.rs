@@ -11,18 +11,23 @@ use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, unsigned};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Lent, Pool, within};
-use crate::store::{Archive, Archived, DeliveryStatus, EventRef, Filter, State, StoreError};
+use crate::store::{Archive, Archived, Cursor, DeliveryStatus, EventRef, Filter, Page, State, StoreError, listing};
 
 /// Events queued again in one transaction.
 const STEP: usize = 200;
 
 /// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
-/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first.
+/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. The
+/// ids are held, so that none is swept away meanwhile (`generations.rs`); what is about to be forgotten is left alone.
 const REQUEUE: &str = concat!(
     clock!(),
-    "target AS (
+    "held AS (
+    SELECT i.key, i.gen, i.seq FROM gatepost_ids i WHERE i.key = ANY ($1::bytea[])
+        AND i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
+    ORDER BY i.key FOR KEY SHARE OF i
+), target AS (
     SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
-    JOIN gatepost_ids e ON e.key = t.key
+    JOIN held e ON e.key = t.key
 ), before AS (
     SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
     ORDER BY d.id FOR UPDATE OF d
@@ -52,15 +57,19 @@ pub struct PostgresArchive {
 
 #[async_trait]
 impl Archive for PostgresArchive {
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
+        let wanted = listing::rows(filter);
         let mut conditions = Conditions::events(filter);
-        let rows = conditions.parameter(limit(filter.limit));
+        if let Some(Cursor(seq, _)) = from {
+            conditions.add("e.seq < ?", seq);
+        }
+        let rows = conditions.parameter(limit(Some(wanted)));
         let sql = format!(
             "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq FROM gatepost_events e
              WHERE {} ORDER BY e.seq DESC LIMIT {rows}",
             conditions.sql()
         );
-        within(self.archived(&sql, &conditions)).await
+        Ok(Page::of(within(self.archived(&sql, &conditions)).await?, wanted))
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -75,7 +84,8 @@ impl Archive for PostgresArchive {
                  WHERE {} ORDER BY e.seq DESC",
                 conditions.sql()
             );
-            self.archived(&sql, &conditions).await
+            let found = self.archived(&sql, &conditions).await?;
+            Ok(found.into_iter().map(|(_, archived)| archived).collect())
         })
         .await
     }
@@ -90,8 +100,8 @@ impl Archive for PostgresArchive {
 }
 
 impl PostgresArchive {
-    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`.
-    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Archived>, StoreError> {
+    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`; each with the cursor that goes on after it.
+    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<(Cursor, Archived)>, StoreError> {
         let lent = self.pool.lend().await?;
         let rows = lent.session.client().query(sql, &conditions.values()).await?;
         let seqs = rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 2)?));
@@ -101,12 +111,13 @@ impl PostgresArchive {
         let mut found = Vec::with_capacity(rows.len());
         for (row, seq) in rows.iter().zip(seqs) {
             let deliveries = deliveries.remove(&seq).unwrap_or_default();
-            found.push(Archived {
+            let archived = Archived {
                 event: rows::shown_event(row, 0),
                 bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
                 state: worst(&deliveries),
                 deliveries,
-            });
+            };
+            found.push((Cursor(seq, 0), archived));
         }
         Ok(found)
     }

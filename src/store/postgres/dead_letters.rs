@@ -9,7 +9,7 @@ use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, shown};
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
@@ -43,19 +43,23 @@ pub struct PostgresDeadLetters {
 
 #[async_trait]
 impl DeadLetters for PostgresDeadLetters {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let wanted = listing::rows(filter);
+        let mut conditions = Conditions::dead(&[], filter);
+        if let Some(Cursor(died, id)) = from {
+            conditions.after("d.due_at", died, "d.id", id);
+        }
+        let rows = self.letters(conditions, Some(wanted), false).await?;
+        let now = self.wall.now();
+        let letter = |row: &Row| {
+            let letter = dead_letter(row, now)?;
+            Ok((Cursor(row.try_get(EVENT_COLUMNS + 6)?, letter.id.0), letter))
+        };
+        Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
+    }
+
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut conditions = Conditions::dead(ids, filter);
-        let count = conditions.parameter(limit(filter.limit));
-        let body = if bodies { "e.body" } else { "NULL::bytea" };
-        let sql = format!(
-            "{}one AS (SELECT 1)
-             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error
-             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
-             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
-            clock!(),
-            conditions.sql()
-        );
-        let rows = self.select(&sql, &conditions).await?;
+        let rows = self.letters(Conditions::dead(ids, filter), filter.limit, bodies).await?;
         let now = self.wall.now();
         rows.iter().map(|row| dead_letter(row, now)).collect()
     }
@@ -78,6 +82,25 @@ impl DeadLetters for PostgresDeadLetters {
 }
 
 impl PostgresDeadLetters {
+    async fn letters(
+        &self,
+        mut conditions: Conditions,
+        most: Option<u64>,
+        bodies: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        let count = conditions.parameter(limit(most));
+        let body = if bodies { "e.body" } else { "NULL::bytea" };
+        let sql = format!(
+            "{}one AS (SELECT 1)
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.due_at
+             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
+             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            clock!(),
+            conditions.sql()
+        );
+        self.select(&sql, &conditions).await
+    }
+
     async fn matching(&self, ids: &[DeliveryId], filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let mut conditions = Conditions::dead(ids, filter);
         let count = conditions.parameter(limit(filter.limit));

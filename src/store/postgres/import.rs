@@ -9,11 +9,13 @@ use crate::store::postgres::clock::clock;
 use crate::store::postgres::intake::{self, Offer, insert};
 use crate::store::postgres::quarantine;
 use crate::store::postgres::rows::text;
+use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
 use crate::store::{Quarantined, StoreError};
 
-/// A delivery that is there already is left as it is there.
+/// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
+/// nothing is added to it any more.
 const DELIVERIES: &str = concat!(
     clock!(),
     "given AS (
@@ -23,6 +25,7 @@ const DELIVERIES: &str = concat!(
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error)
     SELECT i.gen, i.seq, g.sink, g.state, g.attempts, c.t + g.due_in, c.t + g.queued_in, 0, g.error
     FROM given g JOIN gatepost_ids i ON i.key = g.key CROSS JOIN clock c
+    WHERE i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
     ON CONFLICT DO NOTHING RETURNING sink, state
 )
 INSERT INTO gatepost_sink_counts
@@ -47,6 +50,7 @@ impl Import {
         let address = address::parse(url)?;
         within(async {
             let other = Session::connect(&address, "", || ()).await?;
+            other.check_server().await?;
             schema::migrate(&other).await?;
             let events = Session::connect(&address, intake::SETUP, || ()).await?;
             Ok(Self { events, other, from, sources: HashSet::new() })
@@ -96,8 +100,9 @@ impl Import {
         let due: Vec<i64> = deliveries.iter().map(|(_, to)| to.due_in).collect();
         let queued: Vec<i64> = deliveries.iter().map(|(_, to)| to.queued_in).collect();
         let errors: Vec<_> = deliveries.iter().map(|(_, to)| to.error.as_deref().map(text)).collect();
+        self.other.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock_shared({GENERATIONS})")).await?;
         self.other.execute(DELIVERIES, &[&keys, &sinks, &states, &attempts, &due, &queued, &errors]).await?;
-        Ok(())
+        self.other.batch("COMMIT").await
     }
 
     /// Takes quarantine entries, with the mark up to which they were taken; returns how many.

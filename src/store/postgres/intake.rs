@@ -124,6 +124,12 @@ struct Waiting {
     reply: oneshot::Sender<Result<Insertion, StoreError>>,
 }
 
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.offer.event.payload.bytes().len()
+    }
+}
+
 /// The receiving side of a PostgreSQL store.
 pub struct PostgresInbox {
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -143,7 +149,7 @@ impl PostgresInbox {
             queued: Arc::clone(&queued),
         };
         let mut task = JoinSet::new();
-        task.spawn(batches::hand_out(waiting, worker, Worker::take));
+        task.spawn(batches::hand_out(waiting, Waiting::bytes, worker, Worker::take));
         Self { queue: Mutex::new(Some(queue)), task: AsyncMutex::new(task) }
     }
 

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod damage;
 mod deliveries;
 mod intake;
 mod postgres;
 pub mod postgres_server;
 mod sqlite;
+mod sqlite_files;
 mod upkeep;
 mod waiting_rooms;
 
@@ -50,6 +52,24 @@ impl Subject {
         if self.settings.url.starts_with("postgres") {
             postgres::go_back(&self.settings.url, seconds).await;
         }
+    }
+}
+
+impl Subject {
+    /// Runs SQL beside the store, on tables by their names without prefix.
+    pub async fn sql(&self, statement: &str) {
+        if let Some(path) = self.settings.url.strip_prefix("sqlite:") {
+            let conn = rusqlite::Connection::open(path).unwrap();
+            conn.execute_batch(statement).unwrap();
+            return;
+        }
+        let prefixed = ["events", "deliveries", "audit"]
+            .iter()
+            .fold(statement.to_owned(), |text, table| {
+                text.replace(&format!(" {table} "), &format!(" gatepost_{table} "))
+            })
+            .replace("UPDATE audit", "UPDATE gatepost_audit");
+        postgres::sql(&self.settings.url, &prefixed).await;
     }
 }
 
@@ -162,8 +182,12 @@ on_every_store! {
     deliveries::backlog_counts_and_dates_what_waits,
     deliveries::queued_is_notified_after_the_commit,
     deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
+    damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
+    damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
+    waiting_rooms::quarantine_takes_from_who_holds_most,
+    waiting_rooms::quarantine_knows_what_it_has,
     waiting_rooms::quarantine_filters_and_removes,
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::HeaderMap;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::runtime::Runtime;
 
-use super::daemon::Daemon;
+use super::daemon::{Daemon, PATIENCE};
 use super::wire::{self, Request, Response};
 
 /// An open HTTP/2 connection.
@@ -50,6 +51,35 @@ impl Http2 {
                 let _ = stream.send_trailers(trailers);
             }
             read(response).await
+        })
+    }
+
+    /// Sends a head and, once a 100 has come, the body: the statuses before the answer, and the answer.
+    pub fn ask_when_told(&mut self, request: &Request) -> Result<(Vec<u16>, Response), h2::Error> {
+        let (send, body) = (self.send.clone(), Bytes::copy_from_slice(&request.body));
+        self.runtime.block_on(async {
+            let (mut response, mut stream) = send.ready().await?.send_request(to_http(request), false)?;
+            let mut told = Vec::new();
+            let waiting = std::future::poll_fn(|cx| response.poll_informational(cx));
+            // `None`: the answer itself has come.
+            if let Some(before) = tokio::time::timeout(PATIENCE, waiting).await.expect("an answer of any kind") {
+                told.push(before?.status().as_u16());
+                stream.send_data(body, true)?;
+            }
+            Ok((told, read(response).await?))
+        })
+    }
+
+    /// Sends the heads of `requests` and no body; they are held as long as what this gives.
+    pub fn heads(&mut self, requests: &[Request]) -> Vec<(ResponseFuture, SendStream<Bytes>)> {
+        let send = self.send.clone();
+        self.runtime.block_on(async {
+            let mut open = Vec::new();
+            for request in requests {
+                let mut ready = send.clone().ready().await.unwrap();
+                open.push(ready.send_request(to_http(request), false).unwrap());
+            }
+            open
         })
     }
 

@@ -1,0 +1,191 @@
+//! Contract 5, access records: what was asked for stands in each, whatever became of it, and is the sender's only as
+//! far as a log can bear it.
+
+use serde_json::{Value, json};
+
+use crate::support::wire::client_config;
+use crate::support::{Conn, Daemon, Request, Setup, Signer, assert_refusal, event, eventually, nameless, unique};
+
+fn cognigy() -> Request {
+    Signer::of("cognigy").sign(nameless())
+}
+
+/// Waits for the access record of what is sent now: requests are sent one at a time.
+#[track_caller]
+fn record_of(daemon: &Daemon, request: &Request) -> Value {
+    let before = daemon.access().len();
+    daemon.send(request);
+    eventually("an access record", || daemon.access().get(before).cloned())
+}
+
+#[test]
+fn every_record_says_what_was_asked_for() {
+    let daemon = Setup::every_preset().start();
+    let rows = [
+        (cognigy(), "POST", "/webhook/cognigy", json!("application/json"), 200),
+        (cognigy().at("/nowhere?token=query-value"), "POST", "/nowhere", json!("application/json"), 404),
+        (cognigy().set("Content-Type", "text/plain"), "POST", "/webhook/cognigy", json!("text/plain"), 415),
+        (cognigy().without("Content-Type"), "POST", "/webhook/cognigy", Value::Null, 415),
+        (cognigy().method("BREW"), "BREW", "/webhook/cognigy", json!("application/json"), 405),
+        (cognigy().header("Host", "b.test"), "POST", "/webhook/cognigy", json!("application/json"), 400),
+        (cognigy().body(b"{}"), "POST", "/webhook/cognigy", json!("application/json"), 401),
+        (cognigy().at("*").method("OPTIONS"), "OPTIONS", "*", json!("application/json"), 404),
+    ];
+    for (request, method, path, content_type, status) in rows {
+        let record = record_of(&daemon, &request);
+        assert_eq!(record["method"], method, "{record}");
+        assert_eq!(record["path"], path, "{record}");
+        assert_eq!(record["content_type"], content_type, "{record}");
+        assert_eq!(record["status"], status, "{record}");
+        assert_eq!(record["quarantine_id"], Value::Null, "{record}");
+    }
+    assert!(!daemon.out().contains("query-value"), "a query was logged");
+}
+
+#[test]
+fn what_the_sender_wrote_is_escaped_and_cut() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let long = format!("/{}", "x".repeat(5000));
+    let record = record_of(&daemon, &cognigy().at(&long).set("Content-Type", &"y".repeat(5000)));
+    assert_eq!(record["path"], long[..256], "{record}");
+    assert_eq!(record["content_type"], "y".repeat(256), "{record}");
+    let record = record_of(&daemon, &cognigy().set("Content-Type", "a\u{85}b"));
+    assert_eq!(record["content_type"], "a\\u{85}b", "{record}");
+    let record = record_of(&daemon, &cognigy().method(&"M".repeat(3000)));
+    assert_eq!(record["method"], "M".repeat(256), "{record}");
+}
+
+#[test]
+fn a_conflict_names_its_quarantine_entry() {
+    let setup = Setup::new().preset("nice");
+    let daemon = setup.start();
+    let body = event(&unique());
+    assert_eq!(record_of(&daemon, &Signer::of("nice").sign(&body))["quarantine_id"], Value::Null);
+    let record = record_of(&daemon, &Signer::of("nice").sign([&body[..], b" "].concat()));
+    assert_eq!(record["outcome"], "quarantined", "{record}");
+    let listed = setup.command().args(["quarantine", "list", "--json"]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(record["quarantine_id"], listed[0]["id"], "{record} {listed}");
+    assert!(record["quarantine_id"].is_i64(), "{record}");
+}
+
+/// The record of `raw`, whose head nobody can read, and the answer to it.
+#[track_caller]
+fn unreadable(daemon: &Daemon, raw: &[u8]) -> (Value, crate::support::Response) {
+    let before = daemon.access().len();
+    let mut answers = daemon.send_raw(raw);
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    let record = eventually("an access record", || daemon.access().get(before).cloned());
+    for unknown in ["method", "path", "content_type", "event_id", "key", "quarantine_id"] {
+        assert_eq!(record.get(unknown), Some(&Value::Null), "{unknown}: {record}");
+    }
+    assert_eq!(record["peer_ip"], "127.0.0.1", "{record}");
+    assert_eq!(record["request_id"].as_str().map(str::len), Some(32), "{record}");
+    assert_eq!(record["outcome"], "refused", "{record}");
+    (record, answers.remove(0))
+}
+
+#[test]
+fn what_the_http_library_refuses_is_counted_recorded_and_answered_like_every_refusal() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let post = |lines: &str| format!("POST /webhook/cognigy HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n");
+    let rows = [
+        (post("Bad Header: x"), 400, "bad_request"),
+        (post(" folded: x"), 400, "bad_request"),
+        (post("Content-Length: +5"), 400, "bad_request"),
+        (post("Content-Length: 5\r\nContent-Length: 6"), 400, "bad_request"),
+        (post("Transfer-Encoding: gzip"), 400, "bad_request"),
+        ("P@ST / HTTP/1.1 x\r\n\r\n".to_owned(), 400, "bad_request"),
+        ("POST / HTTP/9.9\r\n\r\n".to_owned(), 400, "bad_request"),
+        (post(&"x: y\r\n".repeat(101)), 431, "header_fields_too_large"),
+        (post(&format!("x: {}", "y".repeat(150_000))), 431, "header_fields_too_large"),
+        (format!("POST /{} HTTP/1.1\r\nHost: a\r\n\r\n", "y".repeat(66_000)), 414, "uri_too_long"),
+    ];
+    for (raw, status, reason) in rows {
+        let (record, answer) = unreadable(&daemon, raw.as_bytes());
+        assert_refusal(&answer, status, reason);
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+        assert!(answer.header("date").is_some(), "{answer:?}");
+        assert_eq!((&record["status"], &record["reason"]), (&json!(status), &json!(reason)), "{record}");
+    }
+    let scrape = daemon.scrape();
+    assert_eq!(scrape.count("gatepost_requests_total", &[("source", "none"), ("outcome", "refused")]), 10);
+    let bad = [("source", "none"), ("reason", "bad_request")];
+    assert_eq!(scrape.count("gatepost_refusals_total", &bad), 7);
+}
+
+#[test]
+fn a_head_that_cannot_be_read_behind_one_that_can_has_its_own_record() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let good = cognigy().bytes();
+    let answers = daemon.send_raw(&[&good[..], b"P@ST / HTTP/1.1\r\nx y\r\n\r\n", &good].concat());
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 400], "{answers:?}");
+    assert_refusal(&answers[1], 400, "bad_request");
+    let outcomes = eventually("two records", || Some(daemon.access()).filter(|records| records.len() == 2));
+    assert_eq!((&outcomes[0]["outcome"], &outcomes[1]["outcome"]), (&json!("accepted"), &json!("refused")));
+}
+
+#[test]
+fn a_client_behind_a_proxy_that_cannot_be_told_is_null() {
+    let daemon = Setup::new().set("listener", "trusted_proxies", "[\"127.0.0.1\"]").preset("cognigy").start();
+    let raw = b"POST / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1\r\nBad Header: x\r\n\r\n";
+    assert_eq!(unreadable(&daemon, raw).0["client_ip"], Value::Null);
+    let daemon = Setup::new().preset("cognigy").start();
+    assert_eq!(unreadable(&daemon, raw).0["client_ip"], "127.0.0.1");
+}
+
+#[test]
+fn a_body_framed_wrongly_is_the_senders_fault() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let chunked = cognigy().without("Content-Length").header("Transfer-Encoding", "chunked");
+    for body in ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n", "fffffffffffffffff\r\n{}"] {
+        let before = daemon.access().len();
+        let answers = daemon.send_raw(&[&chunked.head()[..], body.as_bytes()].concat());
+        assert_refusal(&answers[0], 400, "bad_request");
+        let record = eventually("an access record", || daemon.access().get(before).cloned());
+        assert_eq!((&record["outcome"], &record["path"]), (&json!("refused"), &json!("/webhook/cognigy")), "{record}");
+    }
+}
+
+/// An HTTP/2 connection by hand: preface and empty SETTINGS have been sent.
+fn http2(daemon: &Daemon) -> Conn {
+    let mut conn = Conn::open(daemon.webhook, client_config(&daemon.ca, &["h2"])).unwrap();
+    conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    conn
+}
+
+/// HEADERS that end headers and stream.
+fn headers(stream: u8, block: &[u8]) -> Vec<u8> {
+    [&[0, 0, u8::try_from(block.len()).unwrap(), 1, 5, 0, 0, 0, stream], block].concat()
+}
+
+#[test]
+fn http_2_spoken_wrongly_is_counted_and_recorded_once_a_connection() {
+    let daemon = Setup::new().preset("cognigy").start();
+    // `:method: GET`, `:scheme: https`, `:path: /`, `:authority: a`, then a header whose name is in upper case.
+    let upper = [&[0x82, 0x87, 0x84, 0x41, 1, b'a'][..], &[0, 1, b'X', 1, b'y']].concat();
+    let no_path = vec![0x82, 0x87, 0x41, 1, b'a'];
+    let broken = vec![0xff; 20];
+    for (n, blocks) in [vec![upper.clone(), no_path.clone(), upper], vec![no_path], vec![broken]].iter().enumerate() {
+        let mut conn = http2(&daemon);
+        for (block, stream) in blocks.iter().zip([1, 3, 5]) {
+            conn.send(&headers(stream, block));
+        }
+        let record = eventually("an access record", || daemon.access().get(n).cloned());
+        assert_eq!((&record["outcome"], &record["reason"]), (&json!("refused"), &json!("bad_request")), "{record}");
+        assert_eq!((&record["status"], &record["path"]), (&Value::Null, &Value::Null), "{record}");
+    }
+    // Not HTTP/2 at all.
+    let mut conn = Conn::open(daemon.webhook, client_config(&daemon.ca, &["h2"])).unwrap();
+    conn.send(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("an access record", || daemon.access().get(3).cloned());
+    // And HTTP/2 where it was not agreed.
+    let mut conn = daemon.connect();
+    conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    eventually("an access record", || daemon.access().get(4).cloned());
+    assert_eq!(daemon.send(&cognigy()).status, 200);
+    eventually("one record each", || (daemon.access().len() == 6).then_some(()));
+    let refused = [("source", "none"), ("outcome", "refused")];
+    assert_eq!(daemon.scrape().count("gatepost_requests_total", &refused), 5);
+}
