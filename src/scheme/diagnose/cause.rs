@@ -152,7 +152,7 @@ causes! {
         "it is signed for another service"
         "set service, or have the sender sign for the configured one"
     OtherTerminator "other-terminator"
-        "the scope in Credential does not end in aws4_request"
+        "the scope in Credential does not end in `aws4_request`"
         "the sender must sign as AWS documents it"
     DateMissing "date-missing"
         "there is no X-Amz-Date"

@@ -69,9 +69,9 @@ impl Signed {
             self.headers.iter().filter(|(name, _)| !self.unsigned.contains(&name.as_str())).collect();
         signed.sort();
         let names = signed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
-        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines: Vec<String> = signed.iter().map(|(name, value)| format!("{name}:{}", value.trim())).collect();
         let payload = self.payload.clone().unwrap_or_else(|| hex::encode(Sha256::digest(&self.body)));
-        let canonical = format!("POST\n{}\n{}\n{lines}\n{names}\n{payload}", self.uri, self.query);
+        let canonical = format!("POST\n{}\n{}\n{}\n\n{names}\n{payload}", self.uri, self.query, lines.join("\n"));
         let scope = self.scope.join("/");
         let hash = hex::encode(Sha256::digest(canonical));
         let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", self.date);
@@ -126,6 +126,7 @@ pub(super) fn fixture(causes: &[Cause], sign: impl FnOnce(&mut Signed), arrive: 
 
 pub(super) fn fixtures() -> Vec<Fixture> {
     let mut all = who();
+    all.extend(keys());
     all.extend(scope());
     all.extend(super::aws_parts::fixtures());
     all.extend(bodies());
@@ -173,6 +174,13 @@ fn who() -> Vec<Fixture> {
                 s.head.uri = "/webhooks/cxone?X-Amz-Signature=00".parse().unwrap();
             },
         ),
+    ]
+}
+
+/// Whose key it is.
+fn keys() -> Vec<Fixture> {
+    use Cause::*;
+    vec![
         fixture(
             &[AccessKeyUnknown],
             |signed| {

@@ -9,6 +9,7 @@ use crate::scheme::Cause;
 
 pub(super) fn fixtures() -> Vec<Fixture> {
     let mut all = headers();
+    all.extend(hosts());
     all.extend(paths());
     all.extend(queries());
     all
@@ -74,7 +75,13 @@ fn headers() -> Vec<Fixture> {
                 s.head.headers.append("x-amz-list", HeaderValue::from_static("b"));
             },
         ),
-        // The host.
+    ]
+}
+
+fn hosts() -> Vec<Fixture> {
+    use Cause::*;
+    let arrived = |name: &'static str, value: &'static str| move |s: &mut Specimen| set(&mut s.head, name, value);
+    vec![
         fixture(&[HostChanged], |_| {}, arrived("host", "hooks.example.com:8443")),
         fixture(
             &[HostChanged],
@@ -120,7 +127,7 @@ fn paths() -> Vec<Fixture> {
         fixture(&[PathPrefixDropped], at("/webhooks/cxone", "/api/v1/webhooks/cxone"), |_| {}),
         fixture(&[PathPrefixDropped], at("/cxone", "/webhooks/cxone"), |_| {}),
         fixture(&[PathPrefixDropped], at("/webhooks/cxone", "/edge/7/webhooks/cxone"), |s| {
-            set(&mut s.head, "x-forwarded-prefix", "/edge/7")
+            set(&mut s.head, "x-forwarded-prefix", "/edge/7");
         }),
         fixture(&[PathPrefixAdded], at("/prod/webhooks/cxone", "/webhooks/cxone"), |_| {}),
         fixture(&[PathSlash], at("/webhooks/cxone/", "/webhooks/cxone"), |_| {}),

@@ -86,6 +86,7 @@ fn fixture(
 
 pub(super) fn fixtures() -> Vec<Fixture> {
     let mut all = written();
+    all.extend(timed());
     all.extend(signed());
     all.extend(keyed());
     all.extend(bodies());
@@ -98,7 +99,6 @@ fn written() -> Vec<Fixture> {
     let headers = |headers: &'static [(&'static str, &'static str)]| {
         move |request: &mut Request| request.headers = headers.to_vec()
     };
-    let millis = |request: &mut Request| request.time = now().as_millisecond().to_string();
     vec![
         fixture("nice", &[SignatureAbsent], headers(&[]), |_| {}),
         fixture("nice", &[SignatureCut], headers(&[("x-nice-signature", "v1=00ff,t={time}")]), |_| {}),
@@ -141,6 +141,17 @@ fn written() -> Vec<Fixture> {
             },
             |_| {},
         ),
+    ]
+}
+
+/// Where the timestamp stands, and how.
+fn timed() -> Vec<Fixture> {
+    use Cause::*;
+    let headers = |headers: &'static [(&'static str, &'static str)]| {
+        move |request: &mut Request| request.headers = headers.to_vec()
+    };
+    let millis = |request: &mut Request| request.time = now().as_millisecond().to_string();
+    vec![
         fixture(
             "example",
             &[TimestampElsewhere],

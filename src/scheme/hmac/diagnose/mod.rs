@@ -4,8 +4,6 @@
 mod adapt;
 mod brought;
 mod search;
-#[cfg(test)]
-mod tests;
 
 use http::HeaderName;
 use http::header::CONTENT_ENCODING;
@@ -64,11 +62,11 @@ fn once_each(case: &Case<'_>, name: &str) -> Option<Vec<Parts>> {
 }
 
 /// A header that stands several times: says so, and what each line alone would do.
-fn twice(case: &Case<'_>, heads: &[Parts], name: &str, cause: Cause) -> Diagnosis {
+fn twice(case: &Case<'_>, heads: &[Parts], name: &str, repeated: Cause) -> Diagnosis {
     let fitting = heads.iter().position(|head| adapt::verifies(&Case { head, ..*case }, case.settings));
     match fitting {
-        Some(position) => Diagnosis::of(cause, format!("{name}; line {} alone would verify", position + 1)),
-        None => Diagnosis::of(cause, format!("{name}; none of its lines alone would verify")),
+        Some(position) => Diagnosis::of(repeated, format!("{name}; line {} alone would verify", position + 1)),
+        None => Diagnosis::of(repeated, format!("{name}; none of its lines alone would verify")),
     }
 }
 
