@@ -5,8 +5,12 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::file::read_regular;
 use crate::secret::Secret;
 use crate::sink::Settings;
+
+/// As much of a file as counts.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
 
 /// SHA-256 over every key and secret. Never shown, never stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Fingerprint {
         digest.maybe(token.as_ref().map(Secret::expose));
         digest.maybe(subject.as_ref());
         digest.maybe(ca_file.as_ref().map(|file| file.as_os_str().as_encoded_bytes()));
-        digest.maybe(ca_file.as_ref().and_then(|file| std::fs::read(file).ok()));
+        digest.maybe(ca_file.as_ref().and_then(|file| read_regular(file, MAX_FILE).ok()));
         // Of the proxies only the one on this sink's way counts.
         let proxy = url.parse().ok().and_then(|url| proxies.to(&url));
         digest.maybe(proxy.as_ref().map(|proxy| proxy.uri.to_string()));
