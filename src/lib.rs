@@ -27,7 +27,9 @@ pub mod telemetry;
 // 0: vocabulary
 pub mod backoff;
 pub mod clock;
+pub mod escape;
 pub mod event;
 pub mod fault;
+pub mod file;
 pub mod secret;
 pub mod verdict;

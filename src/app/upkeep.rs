@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
+
+use super::skew::Skew;
 
 /// How often the store is probed: a readiness probe sees a lost store within this and the load balancer's own period.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -41,9 +42,9 @@ pub async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
 }
 
 /// Forgets ids and delivered events that are older than the retention.
-pub async fn prune(store: Store, clock: Clock, lifecycle: Lifecycle) {
+pub async fn prune(store: Store, lifecycle: Lifecycle) {
     while rest(PRUNE_EVERY, &lifecycle).await.is_continue() {
-        match store.upkeep.prune(clock.now()).await {
+        match store.upkeep.prune().await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "removed events older than the retention"),
             Err(error) => tracing::warn!(%error, "could not remove old events; trying again in a minute"),
@@ -53,7 +54,9 @@ pub async fn prune(store: Store, clock: Clock, lifecycle: Lifecycle) {
 
 /// Refreshes the gauges that nobody else keeps.
 pub async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
+    let mut skew = Skew::default();
     loop {
+        skew.watch(&store, &metrics).await;
         if let Ok(entries) = store.quarantine.count().await {
             metrics.quarantine_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
         }

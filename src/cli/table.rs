@@ -6,21 +6,42 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
+use crate::escape::is_hidden;
+
 /// Columns under their headings, aligned, two blanks apart. Every cell is made visible with [`visible`].
-pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
-    let mut widths = headings.map(|heading| heading.chars().count());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+pub(super) fn table<const N: usize>(headings: [&'static str; N], rows: &[[String; N]]) -> String {
+    let mut columns = Columns::under(headings);
+    let body = columns.lines(rows);
+    format!("{}{body}", columns.heading()).trim_end_matches('\n').to_owned()
+}
+
+/// Columns whose rows come little by little: as wide as the rows so far ask for.
+pub(super) struct Columns<const N: usize> {
+    headings: [&'static str; N],
+    widths: [usize; N],
+}
+
+impl<const N: usize> Columns<N> {
+    /// As wide as their headings.
+    pub(super) fn under(headings: [&'static str; N]) -> Self {
+        Self { widths: headings.map(|heading| heading.chars().count()), headings }
+    }
+
+    /// The headings, with a line end.
+    pub(super) fn heading(&self) -> String {
+        line(&self.headings.map(str::to_owned), &self.widths)
+    }
+
+    /// `rows`, each with a line end. Every cell is made visible with [`visible`].
+    pub(super) fn lines(&mut self, rows: &[[String; N]]) -> String {
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
         }
+        rows.iter().map(|row| line(row, &self.widths)).collect()
     }
-    let mut text = line(&headings.map(str::to_owned), &widths);
-    for row in &rows {
-        text.push('\n');
-        text.push_str(&line(row, &widths));
-    }
-    text
 }
 
 fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
@@ -28,7 +49,9 @@ fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     for (cell, &width) in cells.iter().zip(widths) {
         let _ = write!(text, "{cell:<width$}  ");
     }
-    text.trim_end().to_owned()
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
 }
 
 /// `name  value` lines, names padded to one width. Every value is made visible with [`visible`].
@@ -55,25 +78,21 @@ pub(super) fn put_body(object: &mut Value, bytes: &[u8]) {
     }
 }
 
-/// `text` with everything a terminal would act on written as an escape: a sender must not move an operator's cursor.
+/// `text` with everything that acts or hides written as an escape: a sender must not move an operator's cursor, nor make
+/// one name look like another.
 /// Line ends and tabs stay when `lines`.
 pub(super) fn visible(text: &str, lines: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if lines && (c == '\n' || c == '\t') {
             shown.push(c);
-        } else if c.is_control() || reorders(c) {
+        } else if is_hidden(c) {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);
         }
     }
     shown
-}
-
-/// Characters that reorder what stands around them, so that a name reads as another.
-const fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -97,5 +116,6 @@ mod tests {
         let rows = [["\u{1b}[2Jx\ny\u{202e}z".to_owned()]];
         assert_eq!(table(["A"], &rows), "A\n\\u{1b}[2Jx\\u{a}y\\u{202e}z");
         assert_eq!(visible("a\n\tb\r", true), "a\n\tb\\u{d}");
+        assert_eq!(visible("o\u{200b}k\u{2028}", true), "o\\u{200b}k\\u{2028}");
     }
 }

@@ -1,25 +1,35 @@
 //! The circuit of one sink: after a run of failures it lets only a few deliveries through now and then, until one gets through.
+//!
+//! It cannot stop for good: open, it ends by itself; probing, it lets a delivery begin whenever fewer than a few probes
+//! are under way, and each of these ends within the sink's timeout. What was claimed and not begun plays no part.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::outcome::later;
+use tokio::time::Instant;
 
 /// Failures in a row, of any deliveries, that open it.
 const FAILURES: u32 = 20;
-/// Deliveries that may try when it has been open long enough.
-const PROBES: usize = 8;
+/// Deliveries that may be under way as probes.
+pub const PROBES: usize = 8;
 /// How long it stays open the first time; doubles each time no probe gets through.
 const FIRST: Duration = Duration::from_millis(500);
 /// It never stays open for longer: a sink that is back is noticed within this.
-const LONGEST: Duration = Duration::from_secs(10);
+pub const LONGEST: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Closed { failures: u32 },
-    Open { until: Timestamp },
-    Probing { left: usize },
+    Open { until: Instant },
+    Probing,
+}
+
+/// What a delivery begins as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pass {
+    /// One of many.
+    Free,
+    /// One of the few that find out whether the sink is back.
+    Probe,
 }
 
 /// Whether a sink is worth trying. Holds no lock and reads no clock.
@@ -37,25 +47,24 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// How many deliveries may begin at `now`.
-    pub fn allowance(&mut self, now: Timestamp) -> usize {
+    /// How many deliveries may begin at `now`, with so many `probes` under way.
+    pub fn allowance(&mut self, now: Instant, probes: usize) -> usize {
         if let State::Open { until } = self.state
             && now >= until
         {
-            self.state = State::Probing { left: PROBES };
+            self.state = State::Probing;
         }
         match self.state {
             State::Closed { .. } => usize::MAX,
             State::Open { .. } => 0,
-            State::Probing { left } => left,
+            State::Probing => PROBES.saturating_sub(probes),
         }
     }
 
-    /// Deliveries begin.
-    pub fn began(&mut self, deliveries: usize) {
-        if let State::Probing { left } = &mut self.state {
-            *left = left.saturating_sub(deliveries);
-        }
+    /// Lets a delivery begin at `now`, with so many `probes` under way; `None` when it may not.
+    pub fn begin(&mut self, now: Instant, probes: usize) -> Option<Pass> {
+        let allowed = self.allowance(now, probes) > 0;
+        allowed.then_some(if self.state == State::Probing { Pass::Probe } else { Pass::Free })
     }
 
     /// The sink answered, be it a refusal: it lives. Says whether that closed the circuit.
@@ -65,74 +74,146 @@ impl Circuit {
         !was_closed
     }
 
-    /// A delivery failed in a way that may pass. Says whether that opened the circuit. Failures of deliveries that
-    /// began before it opened do not count again.
-    pub fn failed(&mut self, now: Timestamp) -> bool {
+    /// A delivery that began with `pass` failed in a way that may pass. Says whether that opened the circuit. Failures
+    /// of deliveries that began before it opened do not count again.
+    pub fn failed(&mut self, now: Instant, pass: Pass) -> bool {
         match &mut self.state {
             State::Open { .. } => return false,
+            State::Probing if pass == Pass::Free => return false,
             State::Closed { failures } if *failures + 1 < FAILURES => {
                 *failures += 1;
                 return false;
             }
-            State::Closed { .. } | State::Probing { .. } => {}
+            State::Closed { .. } | State::Probing => {}
         }
         let wait = FIRST.saturating_mul(1 << self.openings.min(16)).min(LONGEST);
         self.openings = self.openings.saturating_add(1);
-        self.state = State::Open { until: later(now, wait) };
+        self.state = State::Open { until: now + wait };
         self.openings == 1
     }
 
     /// When it lets something through again, while open.
     #[must_use]
-    pub const fn open_until(&self) -> Option<Timestamp> {
+    pub const fn open_until(&self) -> Option<Instant> {
         match self.state {
             State::Open { until } => Some(until),
-            _ => None,
+            State::Closed { .. } | State::Probing => None,
+        }
+    }
+
+    /// What `gatepost_sink_circuit` calls it now.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.state {
+            State::Closed { .. } => "closed",
+            State::Open { .. } => "open",
+            State::Probing => "probing",
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millisecond(millis).unwrap()
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     #[test]
     fn it_opens_after_a_run_of_failures_and_only_a_run() {
-        let mut circuit = Circuit::default();
+        let (mut circuit, start) = (Circuit::default(), Instant::now());
         for _ in 0..3 {
             for _ in 0..FAILURES - 1 {
-                assert!(!circuit.failed(at(0)));
+                assert!(!circuit.failed(start, Pass::Free));
             }
             assert!(!circuit.answered());
         }
         for _ in 0..FAILURES - 1 {
-            circuit.failed(at(0));
+            circuit.failed(start, Pass::Free);
         }
-        assert_eq!(circuit.allowance(at(0)), usize::MAX);
-        assert!(circuit.failed(at(0)));
-        assert_eq!(circuit.allowance(at(499)), 0);
+        assert_eq!((circuit.allowance(start, 0), circuit.name()), (usize::MAX, "closed"));
+        assert!(circuit.failed(start, Pass::Free));
+        assert_eq!((circuit.allowance(start + millis(499), 0), circuit.name()), (0, "open"));
     }
 
     #[test]
     fn probes_are_few_and_rarer_each_time_until_one_gets_through() {
-        let mut circuit = Circuit::default();
-        (1..FAILURES).for_each(|_| assert!(!circuit.failed(at(0))));
-        assert!(circuit.failed(at(0)));
-        let mut now = 0;
+        let (mut circuit, mut now) = (Circuit::default(), Instant::now());
+        (1..FAILURES).for_each(|_| assert!(!circuit.failed(now, Pass::Free)));
+        assert!(circuit.failed(now, Pass::Free));
         for wait in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
-            assert_eq!(circuit.open_until(), Some(at(now + wait)));
-            now += wait;
-            assert_eq!(circuit.allowance(at(now)), PROBES);
-            circuit.began(PROBES);
-            assert_eq!(circuit.allowance(at(now)), 0);
-            (0..PROBES).for_each(|_| assert!(!circuit.failed(at(now))));
+            assert_eq!(circuit.open_until(), Some(now + millis(wait)));
+            now += millis(wait);
+            assert_eq!((circuit.allowance(now, 0), circuit.name()), (PROBES, "probing"));
+            assert_eq!((circuit.begin(now, PROBES - 1), circuit.begin(now, PROBES)), (Some(Pass::Probe), None));
+            assert!(!circuit.failed(now, Pass::Free), "it began before");
+            assert_eq!(circuit.name(), "probing");
+            (0..PROBES).for_each(|_| assert!(!circuit.failed(now, Pass::Probe)));
         }
-        circuit.allowance(at(now + 10_000));
+        circuit.allowance(now + millis(10_000), 0);
         assert!(circuit.answered());
-        assert_eq!(circuit.allowance(at(now + 10_000)), usize::MAX);
+        assert_eq!(circuit.begin(now, 0), Some(Pass::Free));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Look,
+        Claim,
+        Begin,
+        HandBack,
+        End { failed: bool, which: prop::sample::Index },
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            1 => Just(Step::Look),
+            1 => Just(Step::Claim),
+            4 => Just(Step::Begin),
+            1 => Just(Step::HandBack),
+            6 => (prop::bool::weighted(0.9), any::<prop::sample::Index>())
+                .prop_map(|(failed, which)| Step::End { failed, which }),
+            1 => (0..12_000_u64).prop_map(Step::Pass),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happened: when what is under way has ended, another may begin within the longest opening.
+        #[test]
+        fn any_sequence_leads_back_to_an_attempt(steps in prop::collection::vec(step(), 0..400)) {
+            let (mut circuit, mut now) = (Circuit::default(), Instant::now());
+            let (mut claimed, mut under_way) = (0, Vec::new());
+            let probes = |under_way: &[Pass]| under_way.iter().filter(|pass| **pass == Pass::Probe).count();
+            for step in steps {
+                match step {
+                    Step::Look => drop(circuit.allowance(now, probes(&under_way))),
+                    Step::Claim => claimed += circuit.allowance(now, probes(&under_way)).min(40),
+                    Step::Begin if claimed > 0 => {
+                        if let Some(pass) = circuit.begin(now, probes(&under_way)) {
+                            claimed -= 1;
+                            under_way.push(pass);
+                        }
+                    }
+                    Step::Begin => {}
+                    Step::HandBack => claimed = 0,
+                    Step::End { failed, which } if !under_way.is_empty() => {
+                        let pass = under_way.swap_remove(which.index(under_way.len()));
+                        if failed { circuit.failed(now, pass); } else { circuit.answered(); }
+                    }
+                    Step::End { .. } => {}
+                    Step::Pass(time) => now += millis(time),
+                }
+                prop_assert!(probes(&under_way) <= PROBES);
+            }
+            for pass in under_way.drain(..) {
+                circuit.failed(now, pass);
+            }
+            let waits = circuit.open_until().is_some_and(|until| until > now + LONGEST);
+            prop_assert!(!waits);
+            prop_assert!(circuit.begin(now + LONGEST, 0).is_some());
+        }
     }
 }

@@ -1,20 +1,22 @@
 //! Dispatch: from the store to one sink. Claims by lease, delivers under a deadline with no transaction open, settles.
 //!
 //! One [`Dispatcher`] per sink, sharing nothing with the others, so that no sink's failure delays another's deliveries.
+//! It knows no wall clock: what is due says the store, and all else is measured here.
 
 mod circuit;
+mod look;
 mod outcome;
 mod pace;
 mod pipeline;
+mod under_way;
 mod upkeep;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::clock::Clock;
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::SinkMetrics;
@@ -22,10 +24,13 @@ use crate::sink::{self, Retry, Sink, SinkError};
 use crate::store::{Claimed, Outbox, Settled, Settlement, StoreError};
 use circuit::Circuit;
 use outcome::{Limits, Ticket, outcome};
+use under_way::Ended;
 
 /// A claim lasts this much longer than the sink's timeout; a dead process's claims pass on when it ends.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// A claimed delivery begins within this or is handed back, so that its claim outlasts the attempt and the settlement.
+/// Long enough for an attempt that begins late and a settlement that takes all the time a store may take.
+const LEASE_MARGIN: Duration = Duration::from_secs(20);
+/// From before it was claimed, a delivery begins within this or is handed back, so that its claim outlasts the attempt
+/// and the settlement.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 /// Sinks keep the timeout themselves and may take a moment more to leave a connection usable; this cuts off one that
 /// does neither.
@@ -37,8 +42,9 @@ pub struct Dispatcher {
     sink: Arc<dyn Sink>,
     outbox: Arc<dyn Outbox>,
     metrics: SinkMetrics,
-    clock: Clock,
     circuit: Mutex<Circuit>,
+    /// Whether deliveries have grown too old behind the open circuit.
+    too_old: AtomicBool,
 }
 
 impl Dispatcher {
@@ -49,11 +55,11 @@ impl Dispatcher {
         sink: Arc<dyn Sink>,
         outbox: Arc<dyn Outbox>,
         metrics: SinkMetrics,
-        clock: Clock,
     ) -> Self {
         // Zero would deliver nothing and say nothing.
         settings.concurrency = settings.concurrency.max(1);
-        Self { settings, sink, outbox, metrics, clock, circuit: Mutex::default() }
+        metrics.set_circuit("closed");
+        Self { settings, sink, outbox, metrics, circuit: Mutex::default(), too_old: AtomicBool::new(false) }
     }
 
     /// Delivers until `lifecycle` stops accepting; then begins nothing new, hands back what was not begun, and waits for
@@ -63,39 +69,6 @@ impl Dispatcher {
             () = pipeline::run(&self, &lifecycle) => {}
             () = upkeep::run(&self) => {}
         }
-    }
-
-    /// A single step: claims what is due, as much as may be delivered at once, delivers and settles it. Returns how
-    /// many attempts were made.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the claim or of the settlement.
-    pub async fn step(&self) -> Result<usize, StoreError> {
-        let now = self.clock.now();
-        let limit = self.circuit().allowance(now).min(self.settings.concurrency);
-        if limit == 0 {
-            return Ok(0);
-        }
-        let claims = self.outbox.claim(&self.settings.name, limit, now, self.lease()).await?;
-        let attempts = claims.len();
-        self.circuit().began(attempts);
-        let mut under_way = JoinSet::new();
-        for Claimed { id, lease, attempts, queued_at, event } in claims {
-            let attempt = self.attempt(event, attempts.saturating_add(1));
-            under_way.spawn(async move { (Ticket { id, lease, attempts, queued_at }, attempt.await) });
-        }
-        let mut settlements = Vec::with_capacity(attempts);
-        while let Some(ended) = under_way.join_next().await {
-            // One that panicked stays claimed until its lease runs out, as if the process had died.
-            if let Ok((ticket, result)) = ended {
-                settlements.push(self.judge(&ticket, result));
-            }
-        }
-        if !settlements.is_empty() {
-            self.outbox.settle(settlements).await?;
-        }
-        upkeep::refresh(self).await?;
-        Ok(attempts)
     }
 
     fn lease(&self) -> Duration {
@@ -122,8 +95,9 @@ impl Dispatcher {
     }
 
     /// Decides, counts and tells what became of an attempt.
-    fn judge(&self, ticket: &Ticket, result: Result<(), SinkError>) -> Settlement {
-        let now = self.clock.now();
+    fn judge(&self, ended: Ended) -> Settlement {
+        let Ended { ticket, pass, result } = ended;
+        let now = Instant::now();
         match &result {
             Ok(()) | Err(SinkError { retry: Retry::Never, .. }) => {
                 if self.circuit().answered() {
@@ -131,14 +105,14 @@ impl Dispatcher {
                 }
             }
             Err(error) => {
-                if self.circuit().failed(now) {
+                if self.circuit().failed(now, pass) {
                     tracing::warn!(sink = %self.settings.name, error = %error, "the sink fails: only probing it now");
                 }
             }
         }
-        let outcome = outcome(result, ticket, self.limits(), now, fastrand::f64());
-        self.count(ticket, &outcome);
-        Settlement { id: ticket.id, lease: ticket.lease, outcome }
+        let outcome = outcome(result, &ticket, ticket.age(now), self.limits(), fastrand::f64());
+        self.count(&ticket, &outcome);
+        ticket.settle(outcome)
     }
 
     fn count(&self, ticket: &Ticket, outcome: &Settled) {
@@ -148,9 +122,10 @@ impl Dispatcher {
                 self.metrics.delivered.inc();
                 tracing::debug!(%sink, delivery, attempt, "delivered");
             }
-            Settled::Retry { at, error } => {
+            Settled::Retry { after, error } => {
                 self.metrics.retried.inc();
-                tracing::info!(%sink, delivery, attempt, error, next_attempt_at = %at, "delivery failed, again later");
+                let wait_ms = after.as_millis();
+                tracing::info!(%sink, delivery, attempt, error, wait_ms, "delivery failed, again later");
             }
             Settled::Dead { error } => {
                 self.metrics.dead.inc();
@@ -158,11 +133,6 @@ impl Dispatcher {
             }
             Settled::Released { .. } => {}
         }
-    }
-
-    /// Hands a claim back as if it had never been taken.
-    const fn release(ticket: &Ticket, at: Timestamp) -> Settlement {
-        Settlement { id: ticket.id, lease: ticket.lease, outcome: Settled::Released { at } }
     }
 
     /// The circuit, for a moment: never kept over an await. It stays usable after a panic, being plain numbers.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::backoff;
 use crate::sink::{Retry, SinkError};
-use crate::store::{Claimed, DeliveryId, Settled};
+use crate::store::{Claimed, DeliveryId, Settled, Settlement};
 
 /// The longest error text kept with a delivery, in bytes.
 const ERROR_BYTES: usize = 512;
@@ -29,37 +29,45 @@ pub struct Ticket {
     pub lease: i64,
     /// Attempts that failed before this one.
     pub attempts: u32,
-    /// When it was queued or last replayed.
-    pub queued_at: Timestamp,
+    /// How old it was when it was claimed.
+    age: Duration,
+    /// When the store was asked for it: the lease began after this.
+    pub asked: Instant,
 }
 
 impl Ticket {
-    /// The ticket of `claimed`.
+    /// The ticket of `claimed`, for which the store was asked at `asked`.
     #[must_use]
-    pub const fn of(claimed: &Claimed) -> Self {
-        Self { id: claimed.id, lease: claimed.lease, attempts: claimed.attempts, queued_at: claimed.queued_at }
+    pub const fn of(claimed: &Claimed, asked: Instant) -> Self {
+        Self { id: claimed.id, lease: claimed.lease, attempts: claimed.attempts, age: claimed.age, asked }
     }
 
-    /// When the delivery is too old; far away where the sum does not fit.
+    /// How old the delivery is at `now`.
     #[must_use]
-    pub fn deadline(&self, limits: Limits) -> Timestamp {
-        later(self.queued_at, limits.age)
+    pub fn age(&self, now: Instant) -> Duration {
+        self.age.saturating_add(now.saturating_duration_since(self.asked))
+    }
+
+    /// That `outcome` became of it.
+    #[must_use]
+    pub const fn settle(&self, outcome: Settled) -> Settlement {
+        Settlement { id: self.id, lease: self.lease, outcome }
+    }
+
+    /// That it is handed back as if it had never been taken, and may be taken again after `after`.
+    #[must_use]
+    pub const fn release(&self, after: Duration) -> Settlement {
+        self.settle(Settled::Released { after })
     }
 }
 
-/// `at + by`, or the end of time.
-#[must_use]
-pub fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// Done, again at a time, or dead.
+/// Done, again later, or dead, for a delivery that is `age` old after its attempt.
 ///
 /// A delivery that fails is dead when the answer was final, when this was its last attempt, or when it is too old; so
 /// each gets at least one attempt, however long the daemon was away. The last wait is cut short at the age limit.
 /// `unit` is a random number in `0.0..1.0`.
 #[must_use]
-pub fn outcome(result: Result<(), SinkError>, ticket: &Ticket, limits: Limits, now: Timestamp, unit: f64) -> Settled {
+pub fn outcome(result: Result<(), SinkError>, ticket: &Ticket, age: Duration, limits: Limits, unit: f64) -> Settled {
     let Err(SinkError { message, retry }) = result else { return Settled::Done };
     let failed = ticket.attempts.saturating_add(1);
     let wait = match retry {
@@ -67,13 +75,12 @@ pub fn outcome(result: Result<(), SinkError>, ticket: &Ticket, limits: Limits, n
         Retry::After(wait) => wait,
         Retry::Backoff => backoff::full_jitter(failed, unit),
     };
-    let deadline = ticket.deadline(limits);
     if failed >= limits.attempts {
         Settled::Dead { error: cut(format!("gave up after {failed} attempts: {message}")) }
-    } else if now >= deadline {
+    } else if age >= limits.age {
         Settled::Dead { error: cut(format!("gave up after {:?}: {message}", limits.age)) }
     } else {
-        Settled::Retry { at: later(now, wait).min(deadline), error: cut(message) }
+        Settled::Retry { after: wait.min(limits.age.saturating_sub(age)), error: cut(message) }
     }
 }
 
@@ -90,34 +97,44 @@ mod tests {
 
     const LIMITS: Limits = Limits { attempts: 3, age: Duration::from_secs(100) };
 
-    fn after(failed_before: u32, age: u64, retry: Retry) -> Settled {
-        let ticket = Ticket { id: DeliveryId(1), lease: 1, attempts: failed_before, queued_at: Timestamp::UNIX_EPOCH };
-        let error = SinkError { message: "no".into(), retry };
-        outcome(Err(error), &ticket, LIMITS, later(Timestamp::UNIX_EPOCH, Duration::from_secs(age)), 0.5)
+    fn ticket(attempts: u32, age: u64) -> Ticket {
+        Ticket { id: DeliveryId(1), lease: 1, attempts, age: Duration::from_secs(age), asked: Instant::now() }
     }
 
-    fn retry_at(millis: i64) -> Settled {
-        Settled::Retry { at: Timestamp::from_millisecond(millis).unwrap(), error: "no".into() }
+    fn after(failed_before: u32, age: u64, retry: Retry) -> Settled {
+        let ticket = ticket(failed_before, age);
+        let error = SinkError { message: "no".into(), retry };
+        outcome(Err(error), &ticket, ticket.age(ticket.asked), LIMITS, 0.5)
+    }
+
+    fn again_after(millis: u64) -> Settled {
+        Settled::Retry { after: Duration::from_millis(millis), error: "no".into() }
     }
 
     #[test]
     fn failures_wait_half_a_doubling_second_and_then_die() {
-        assert_eq!(after(0, 10, Retry::Backoff), retry_at(10_500));
-        assert_eq!(after(1, 10, Retry::Backoff), retry_at(11_000));
+        assert_eq!(after(0, 10, Retry::Backoff), again_after(500));
+        assert_eq!(after(1, 10, Retry::Backoff), again_after(1000));
         assert_eq!(after(2, 10, Retry::Backoff), Settled::Dead { error: "gave up after 3 attempts: no".into() });
         assert!(matches!(after(u32::MAX, 10, Retry::Backoff), Settled::Dead { .. }));
     }
 
     #[test]
     fn the_other_side_may_say_how_long_but_not_beyond_the_age_limit() {
-        assert_eq!(after(0, 10, Retry::After(Duration::from_secs(20))), retry_at(30_000));
-        assert_eq!(after(0, 10, Retry::After(Duration::from_hours(1))), retry_at(100_000));
+        assert_eq!(after(0, 10, Retry::After(Duration::from_secs(20))), again_after(20_000));
+        assert_eq!(after(0, 10, Retry::After(Duration::from_hours(1))), again_after(90_000));
     }
 
     #[test]
     fn old_and_refused_deliveries_die() {
         assert_eq!(after(0, 100, Retry::Backoff), Settled::Dead { error: "gave up after 100s: no".into() });
         assert_eq!(after(0, 0, Retry::Never), Settled::Dead { error: "no".into() });
+    }
+
+    #[test]
+    fn a_delivery_grows_older_while_it_is_under_way() {
+        let ticket = ticket(0, 10);
+        assert_eq!(ticket.age(ticket.asked + Duration::from_secs(5)), Duration::from_secs(15));
     }
 
     #[test]

@@ -1,32 +1,33 @@
 //! The loop of one sink: looks for due deliveries, keeps as many under way as allowed, settles results together.
 //!
-//! Three things go on at once and never wait for each other: one look at the store, deliveries, one settlement.
+//! Three things go on at once and never wait for each other: one look at the store, deliveries, one settlement. Only
+//! where the store is in trouble do results go first: a look that came before them might claim, once its lease is over,
+//! what is delivered already.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::outcome::{Ticket, later};
+use super::look::{GAP, Kind, Look, PAUSE, POLL, after, look};
+use super::outcome::{Ticket, cut};
 use super::pace::Pace;
-use super::{BEGIN_WITHIN, Claimed, Dispatcher, Lifecycle, Retry, Settled, Settlement, SinkError, StoreError};
+use super::under_way::{Ended, UnderWay};
+use super::{BEGIN_WITHIN, Claimed, Dispatcher, Event, Lifecycle, Settled, Settlement, StoreError};
 
-/// The longest time without a look: other processes queue deliveries too, and not every store can say so.
-const POLL: Duration = Duration::from_secs(1);
-/// Between two looks, when the last one found less than it wanted: commits that come in quick succession share a look.
-const GAP: Duration = Duration::from_millis(5);
-/// Before the store is tried again after a fault, and before a look that was promised something and found nothing.
-const PAUSE: Duration = Duration::from_millis(250);
 /// Between two settlements, unless [`BATCH`] results wait: a commit costs the same for one as for many.
 const LINGER: Duration = Duration::from_millis(5);
 /// Results that are worth a commit at once.
 const BATCH: usize = 128;
 /// Results waiting for the store, at most, before nothing new is begun.
 const UNSETTLED: usize = 1024;
+/// A settlement that takes longer may fail, and is waited for before the next look.
+const SLOW: Duration = Duration::from_secs(1);
+/// Deliveries looked at in one go for those that grew too old.
+const EXPIRING: usize = 256;
 /// What may be spent on handing claims back after the cut-off.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -34,22 +35,12 @@ type Job<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Nothing, or why and what was not settled.
 type Commit = Result<(), (StoreError, Vec<Settlement>)>;
 
-/// What a look found.
-struct Look {
-    claims: Vec<Claimed>,
-    /// No claimed delivery may begin after this.
-    begin_by: Timestamp,
-    /// When to look again.
-    next: Instant,
-}
-
 struct Pipeline<'a> {
     dispatcher: &'a Dispatcher,
     pace: Pace,
     /// Claimed, not begun.
-    waiting: VecDeque<(Claimed, Timestamp)>,
-    under_way: JoinSet<Result<(), SinkError>>,
-    tickets: HashMap<Id, Ticket>,
+    waiting: VecDeque<(Ticket, Event)>,
+    under_way: UnderWay,
     /// Ended, not settled.
     settled: Vec<Settlement>,
     looking: Option<Job<'a, Result<Look, StoreError>>>,
@@ -59,8 +50,11 @@ struct Pipeline<'a> {
     /// Whether something was queued since the last look, so that asking first would be a waste.
     told: bool,
     settle_at: Instant,
-    /// When the first of what is being settled is due again.
-    due_again: Option<Timestamp>,
+    settling_since: Instant,
+    /// How soon the first of what is being settled is due again.
+    due_again: Option<Duration>,
+    /// What the gauge says.
+    circuit: &'static str,
     store_failed: bool,
     stopping: bool,
 }
@@ -84,7 +78,7 @@ pub async fn run(dispatcher: &Dispatcher, lifecycle: &Lifecycle) {
             () = lifecycle.stop_accepting().cancelled(), if !pipeline.stopping => pipeline.stopping = true,
             found = ready(&mut pipeline.looking) => pipeline.found(found),
             result = ready(&mut pipeline.settling) => pipeline.committed(result),
-            Some(ended) = pipeline.under_way.join_next_with_id() => pipeline.ended(ended),
+            ended = pipeline.under_way.next() => pipeline.ended(ended),
             () = &mut notified => {
                 notified.set(queued.notified());
                 notified.as_mut().enable();
@@ -113,8 +107,7 @@ impl<'a> Pipeline<'a> {
             dispatcher,
             pace: Pace::new(now),
             waiting: VecDeque::new(),
-            under_way: JoinSet::new(),
-            tickets: HashMap::new(),
+            under_way: UnderWay::default(),
             settled: Vec::new(),
             looking: None,
             settling: None,
@@ -122,6 +115,8 @@ impl<'a> Pipeline<'a> {
             last_look: now,
             told: true,
             settle_at: now,
+            settling_since: now,
+            circuit: "",
             due_again: None,
             store_failed: false,
             stopping: false,
@@ -134,6 +129,15 @@ impl<'a> Pipeline<'a> {
         self.begin();
         self.look();
         self.settle();
+        self.show_circuit();
+    }
+
+    fn show_circuit(&mut self) {
+        let now = self.dispatcher.circuit().name();
+        if now != self.circuit {
+            self.circuit = now;
+            self.dispatcher.metrics.set_circuit(now);
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -141,35 +145,36 @@ impl<'a> Pipeline<'a> {
             && self.looking.is_none()
             && self.settling.is_none()
             && self.waiting.is_empty()
-            && self.under_way.is_empty()
+            && self.under_way.len() == 0
             && self.settled.is_empty()
     }
 
-    /// Hands back what will not be begun here: when stopping, and while the circuit is open.
+    /// Hands back what will not be begun here: when stopping, while the circuit is open, and what has waited too long.
     fn hand_back(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let at = if self.stopping { Some(self.dispatcher.clock.now()) } else { self.dispatcher.circuit().open_until() };
-        if let Some(at) = at {
-            let released = self.waiting.drain(..).map(|(claimed, _)| Dispatcher::release(&Ticket::of(&claimed), at));
-            self.settled.extend(released);
+        let now = Instant::now();
+        let open_for = self.dispatcher.circuit().open_until().map(|until| until.saturating_duration_since(now));
+        let all = if self.stopping { Some(Duration::ZERO) } else { open_for };
+        while let Some((ticket, _)) = self.waiting.front() {
+            let Some(after) = all.or_else(|| (now > ticket.asked + BEGIN_WITHIN).then_some(Duration::ZERO)) else {
+                return;
+            };
+            self.settled.push(ticket.release(after));
+            self.waiting.pop_front();
         }
     }
 
     fn begin(&mut self) {
+        let (dispatcher, now) = (self.dispatcher, Instant::now());
         // While results cannot be recorded, delivering more would only deliver more twice.
-        while !self.store_failed && self.under_way.len() < self.dispatcher.settings.concurrency {
-            let Some((claimed, begin_by)) = self.waiting.pop_front() else { return };
-            let ticket = Ticket::of(&claimed);
-            let now = self.dispatcher.clock.now();
-            if now > begin_by {
-                self.settled.push(Dispatcher::release(&ticket, now));
-                continue;
-            }
-            let attempt = self.dispatcher.attempt(claimed.event, claimed.attempts.saturating_add(1));
-            let task = self.under_way.spawn(attempt);
-            self.tickets.insert(task.id(), ticket);
+        while !self.store_failed
+            && self.under_way.len() < dispatcher.settings.concurrency
+            && let Some((ticket, event)) = self.waiting.pop_front()
+        {
+            let Some(pass) = dispatcher.circuit().begin(now, self.under_way.probes()) else {
+                self.waiting.push_front((ticket, event));
+                return;
+            };
+            self.under_way.begin(ticket, pass, dispatcher.attempt(event, ticket.attempts.saturating_add(1)));
         }
     }
 
@@ -186,32 +191,54 @@ impl<'a> Pipeline<'a> {
 
     fn look(&mut self) {
         let (now, wanted) = (Instant::now(), self.wanted());
-        if self.looking.is_some() || wanted == 0 || now < self.look_at {
+        let too_old = self.dispatcher.too_old.load(Ordering::Acquire);
+        if self.looking.is_some() || wanted == 0 || (now < self.look_at && !too_old) || self.results_first(now) {
             return;
         }
-        let time = self.dispatcher.clock.now();
         let (allowed, open_until) = {
             let mut circuit = self.dispatcher.circuit();
-            (circuit.allowance(time), circuit.open_until())
+            (circuit.allowance(now, self.under_way.probes()).saturating_sub(self.waiting.len()), circuit.open_until())
         };
-        if allowed == 0 {
-            self.look_at = open_until.map_or(now + PAUSE, |until| instant(until, time, now)).max(now + GAP);
-            return;
-        }
+        let (kind, limit) = match open_until {
+            Some(_) if too_old => (Kind::Expiring, EXPIRING),
+            Some(until) => {
+                self.look_at = until.max(now + GAP);
+                return;
+            }
+            None if allowed == 0 => {
+                self.look_at = now + PAUSE;
+                return;
+            }
+            None if self.store_failed => (Kind::AfterFault, 0),
+            None => (if self.told { Kind::Told } else { Kind::Asking }, wanted.min(allowed)),
+        };
+        self.dispatcher.too_old.store(false, Ordering::Release);
         self.last_look = now;
-        let told = std::mem::replace(&mut self.told, false);
-        self.looking = Some(Box::pin(look(self.dispatcher, wanted.min(allowed), told)));
+        self.told &= kind != Kind::Told;
+        self.looking = Some(Box::pin(look(self.dispatcher, limit, kind)));
+    }
+
+    /// Whether results have to be settled before anything is claimed.
+    fn results_first(&self, now: Instant) -> bool {
+        let settling = self.settling.is_some();
+        (self.store_failed && (settling || !self.settled.is_empty())) || (settling && now > self.settling_since + SLOW)
     }
 
     fn found(&mut self, found: Result<Look, StoreError>) {
         match found {
-            Ok(Look { claims, begin_by, next }) => {
+            Ok(Look { claims, asked, next, kind }) => {
                 self.store_failed = false;
-                self.dispatcher.circuit().began(claims.len());
-                self.pace.claimed(claims.iter().map(|claimed| claimed.event.payload.bytes().len()));
-                self.waiting.extend(claims.into_iter().map(|claimed| (claimed, begin_by)));
                 self.look_at = next;
-                if self.told {
+                if kind == Kind::Expiring && claims.len() >= EXPIRING {
+                    self.dispatcher.too_old.store(true, Ordering::Release);
+                }
+                let claims = self.without_mine(claims);
+                let lengths = claims.iter().filter_map(|claimed| claimed.event.as_ref().ok());
+                self.pace.claimed(lengths.map(|event| event.payload.bytes().len()));
+                for claimed in claims {
+                    self.take(claimed, asked, kind);
+                }
+                if self.told && kind != Kind::AfterFault {
                     self.was_told();
                 }
             }
@@ -223,6 +250,39 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// Leaves out of `claims` what is in hand here already, because a lease ran out (a machine that slept, a store that
+    /// stalled): the result is to count, not to come a second time, so it goes by the new lease.
+    fn without_mine(&mut self, mut claims: Vec<Claimed>) -> Vec<Claimed> {
+        let again: HashMap<_, _> = claims.iter().map(|claimed| (claimed.id, claimed.lease)).collect();
+        let mut mine = HashSet::new();
+        let under_way = self.under_way.tickets().map(|ticket| (ticket.id, &mut ticket.lease));
+        let settled = self.settled.iter_mut().map(|settlement| (settlement.id, &mut settlement.lease));
+        for (id, lease) in under_way.chain(settled) {
+            if let Some(new) = again.get(&id) {
+                *lease = *new;
+                mine.insert(id);
+            }
+        }
+        self.waiting.retain(|(ticket, _)| !again.contains_key(&ticket.id));
+        claims.retain(|claimed| !mine.contains(&claimed.id));
+        claims
+    }
+
+    /// Takes a claim in hand: most wait to be begun, some are over.
+    fn take(&mut self, claimed: Claimed, asked: Instant, kind: Kind) {
+        let (ticket, max_age) = (Ticket::of(&claimed, asked), self.dispatcher.settings.max_age);
+        let error = match claimed.event {
+            Err(error) => format!("the stored event cannot be read: {error}"),
+            Ok(_) if kind == Kind::Expiring && ticket.age(asked) >= max_age => {
+                format!("gave up after {max_age:?} and {} attempts: the sink is down", ticket.attempts)
+            }
+            Ok(event) => return self.waiting.push_back((ticket, event)),
+        };
+        let outcome = Settled::Dead { error: cut(error) };
+        self.dispatcher.count(&ticket, &outcome);
+        self.settled.push(ticket.settle(outcome));
+    }
+
     /// Something was queued.
     fn was_told(&mut self) {
         self.told = true;
@@ -231,21 +291,12 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Result<(), SinkError>), JoinError>) {
+    fn ended(&mut self, ended: Ended) {
         let mut next = Some(ended);
         while let Some(ended) = next {
-            let (id, result) = match ended {
-                Ok(ended) => ended,
-                Err(error) => {
-                    let message = "the sink panicked".to_owned();
-                    (error.id(), Err(SinkError { message, retry: Retry::Backoff }))
-                }
-            };
-            if let Some(ticket) = self.tickets.remove(&id) {
-                self.settled.push(self.dispatcher.judge(&ticket, result));
-                self.pace.ended(Instant::now());
-            }
-            next = self.under_way.try_join_next_with_id();
+            self.settled.push(self.dispatcher.judge(ended));
+            self.pace.ended(Instant::now());
+            next = self.under_way.try_next();
         }
     }
 
@@ -255,7 +306,7 @@ impl<'a> Pipeline<'a> {
         if self.settling.is_some() || self.settled.is_empty() || (now < self.settle_at && !soon) {
             return;
         }
-        self.settle_at = now + LINGER;
+        (self.settle_at, self.settling_since) = (now + LINGER, now);
         let settlements = std::mem::take(&mut self.settled);
         self.due_again = settlements.iter().filter_map(due_again).min();
         let outbox = &self.dispatcher.outbox;
@@ -270,7 +321,7 @@ impl<'a> Pipeline<'a> {
             Ok(()) => {
                 self.store_failed = false;
                 if let Some(due) = self.due_again {
-                    self.look_at = self.look_at.min(instant(due, self.dispatcher.clock.now(), Instant::now()));
+                    self.look_at = self.look_at.min(after(due));
                 }
             }
             Err((error, settlements)) => {
@@ -290,23 +341,26 @@ impl<'a> Pipeline<'a> {
 
     /// When something is to be begun although nothing happens.
     fn wake_at(&self) -> Instant {
-        let mut wake = Instant::now() + POLL;
-        if self.looking.is_none() && self.wanted() > 0 {
+        let now = Instant::now();
+        let mut wake = now + POLL;
+        if self.looking.is_none() && self.wanted() > 0 && !self.results_first(now) {
             wake = wake.min(self.look_at);
         }
         if self.settling.is_none() && !self.settled.is_empty() {
             wake = wake.min(self.settle_at);
+        }
+        if let Some((ticket, _)) = self.waiting.front() {
+            wake = wake.min(ticket.asked + BEGIN_WITHIN + GAP);
         }
         wake
     }
 
     /// Hands back whatever is still claimed, if the store is quick.
     async fn cut_off(mut self) {
-        self.under_way.abort_all();
-        let now = self.dispatcher.clock.now();
-        let waiting = self.waiting.iter().map(|(claimed, _)| Ticket::of(claimed));
-        let released = waiting.chain(self.tickets.values().copied()).map(|ticket| Dispatcher::release(&ticket, now));
-        self.settled.extend(released.collect::<Vec<_>>());
+        self.under_way.abort();
+        let waiting = self.waiting.iter().map(|(ticket, _)| *ticket);
+        let tickets = waiting.chain(self.under_way.tickets().map(|ticket| *ticket));
+        self.settled.extend(tickets.map(|ticket| ticket.release(Duration::ZERO)));
         let last_words = async {
             if let Some(settling) = self.settling.take()
                 && let Err((_, settlements)) = settling.await
@@ -321,42 +375,10 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-/// Claims up to `limit` due deliveries; asks first whether there are any, unless `told` so.
-async fn look(dispatcher: &Dispatcher, limit: usize, told: bool) -> Result<Look, StoreError> {
-    let (outbox, name) = (&dispatcher.outbox, &dispatcher.settings.name);
-    let now = dispatcher.clock.now();
-    let begin_by = later(now, BEGIN_WITHIN);
-    let at = |due: Option<Timestamp>, soonest: Duration| {
-        let instant_now = Instant::now();
-        let due = due.map(|due| instant(due, dispatcher.clock.now(), instant_now));
-        due.unwrap_or(instant_now + POLL).clamp(instant_now + soonest, instant_now + POLL)
-    };
-    if !told {
-        let due = outbox.next_due(name).await?;
-        if due.is_none_or(|due| due > now) {
-            return Ok(Look { claims: Vec::new(), begin_by, next: at(due, GAP) });
-        }
-    }
-    let claims = outbox.claim(name, limit, now, dispatcher.lease()).await?;
-    let next = if claims.len() >= limit {
-        Instant::now()
-    } else {
-        at(outbox.next_due(name).await?, if claims.is_empty() { PAUSE } else { GAP })
-    };
-    Ok(Look { claims, begin_by, next })
-}
-
-/// When what is settled so is to be delivered again.
-const fn due_again(settlement: &Settlement) -> Option<Timestamp> {
+/// How soon what is settled so is to be delivered again.
+const fn due_again(settlement: &Settlement) -> Option<Duration> {
     match settlement.outcome {
-        Settled::Retry { at, .. } | Settled::Released { at } => Some(at),
+        Settled::Retry { after, .. } | Settled::Released { after } => Some(after),
         Settled::Done | Settled::Dead { .. } => None,
     }
-}
-
-/// The instant of a wall-clock time.
-fn instant(at: Timestamp, now: Timestamp, instant_now: Instant) -> Instant {
-    // Whole milliseconds, rounded up: a timer that ends too early looks in vain.
-    let millis = u64::try_from(at.duration_since(now).as_millis() + 1).unwrap_or(0);
-    instant_now + Duration::from_millis(millis).min(POLL)
 }

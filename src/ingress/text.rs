@@ -2,22 +2,26 @@
 
 use std::borrow::Cow;
 
+use crate::escape::is_hidden;
+
 /// The longest text of a sender's in a record, in bytes.
 pub const MAX_BYTES: usize = 256;
 
-/// `text` with control characters spelled out (`\\n`, `\\u{1b}`), cut at [`MAX_BYTES`] between characters.
+/// `text` with what acts or hides ([`is_hidden`]) spelled out (`\\n`, `\\u{1b}`, `\\u{202e}`), cut at [`MAX_BYTES`] between
+/// characters.
 ///
 /// JSON would escape them too, but whoever reads the record unescapes that, and a terminal obeys what is left.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
-    // Nearly all of it is short and plain; control characters beyond ASCII begin with 0xC2.
-    if text.len() <= MAX_BYTES && text.bytes().all(|byte| !byte.is_ascii_control() && byte != 0xC2) {
+    // Nearly all of it is short and plain.
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hidden);
+    if text.len() <= MAX_BYTES && plain {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len().min(MAX_BYTES));
     for character in text.chars() {
         let start = shown.len();
-        if character.is_control() {
+        if is_hidden(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -46,5 +50,11 @@ mod tests {
         assert_eq!(shown("a\r\n\u{1b}[31m"), "a\\r\\n\\u{1b}[31m");
         assert_eq!(shown(&"\n".repeat(300)).len(), 256);
         assert_eq!(shown("a\u{7f}b\u{85}c\u{9f}°é"), "a\\u{7f}b\\u{85}c\\u{9f}°é");
+    }
+
+    #[test]
+    fn spells_out_what_breaks_lines_reorders_or_hides() {
+        assert_eq!(shown("a\u{2028}b\u{202e}c\u{200b}d\u{feff}"), "a\\u{2028}b\\u{202e}c\\u{200b}d\\u{feff}");
+        assert!(matches!(shown("日本 é"), Cow::Borrowed(_)));
     }
 }

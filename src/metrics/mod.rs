@@ -28,6 +28,9 @@ const SECONDS: [f64; 15] =
 /// Upper bounds of events in one commit.
 const BATCH: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
 
+/// The states of a sink's circuit.
+const CIRCUIT: [&str; 3] = ["closed", "open", "probing"];
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SourceLabel {
     source: String,
@@ -63,6 +66,12 @@ struct SinkOutcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SinkState {
+    sink: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
@@ -78,6 +87,7 @@ pub struct Metrics {
     delivery_backlog: Family<SinkLabel, Gauge>,
     delivery_oldest_age: Family<SinkLabel, SecondsGauge>,
     dead_letters: Family<SinkLabel, Gauge>,
+    sink_circuit: Family<SinkState, Gauge>,
     siem_callbacks: Family<OutcomeLabel, Counter>,
     handshakes: Family<OutcomeLabel, Counter>,
     reloads: Family<OutcomeLabel, Counter>,
@@ -95,6 +105,8 @@ pub struct Metrics {
     pub body_memory: Gauge<i64, AtomicI64>,
     /// `gatepost_tls_certificate_expiry_timestamp_seconds`: the earliest notAfter of the certificates served
     pub certificate_expiry: SecondsGauge,
+    /// `gatepost_clock_skew_seconds`: how far this machine's wall clock is ahead of the store's time
+    pub clock_skew: SecondsGauge,
     /// `gatepost_log_lines_dropped_total`: lines that were dropped because the log could not be written fast enough
     pub log_lines_dropped: Counter,
 }
@@ -144,6 +156,16 @@ pub struct SinkMetrics {
     pub oldest_age: SecondsGauge,
     /// Dead letters kept.
     pub dead_letters: Gauge,
+    circuit: [(&'static str, Gauge); 3],
+}
+
+impl SinkMetrics {
+    /// Says in which state the circuit is: `closed`, `open` or `probing`.
+    pub fn set_circuit(&self, now: &str) {
+        for (state, gauge) in &self.circuit {
+            gauge.set(i64::from(*state == now));
+        }
+    }
 }
 
 impl Metrics {
@@ -176,6 +198,12 @@ impl Metrics {
                 Family::default(),
             ),
             dead_letters: register(r, "dead_letters", "Deliveries that ran out of attempts", Family::default()),
+            sink_circuit: register(
+                r,
+                "sink_circuit",
+                "1 for the state the sink's circuit is in, 0 for the others",
+                Family::default(),
+            ),
             siem_callbacks: register(r, "siem_callbacks", "Audit batches sent to the SIEM", Family::default()),
             handshakes: register(r, "tls_handshakes", "TLS handshakes ended", Family::default()),
             reloads: register(r, "reloads", "Reloads of configuration, secrets and certificates", Family::default()),
@@ -189,6 +217,12 @@ impl Metrics {
                 r,
                 "tls_certificate_expiry_timestamp_seconds",
                 "When the first of the served certificates expires",
+                SecondsGauge::default(),
+            ),
+            clock_skew: register(
+                r,
+                "clock_skew_seconds",
+                "How far the wall clock is ahead of the store's time",
                 SecondsGauge::default(),
             ),
             log_lines_dropped: register(
@@ -245,6 +279,10 @@ impl Metrics {
         let outcome =
             |outcome| self.deliveries.get_or_create_owned(&SinkOutcome { sink: sink.as_str().to_owned(), outcome });
         let label = SinkLabel { sink: sink.as_str().to_owned() };
+        let circuit = |state| {
+            let gauge = self.sink_circuit.get_or_create_owned(&SinkState { sink: sink.as_str().to_owned(), state });
+            (state, gauge)
+        };
         SinkMetrics {
             delivered: outcome("delivered"),
             retried: outcome("retried"),
@@ -252,6 +290,44 @@ impl Metrics {
             backlog: self.delivery_backlog.get_or_create_owned(&label),
             oldest_age: self.delivery_oldest_age.get_or_create_owned(&label),
             dead_letters: self.dead_letters.get_or_create_owned(&label),
+            circuit: CIRCUIT.map(circuit),
+        }
+    }
+
+    /// Takes the series of source `source` away, which is gone.
+    pub fn forget_source(&self, source: &str, reasons: &[&'static str], keys: &[String]) {
+        let name = || source.to_owned();
+        for outcome in Outcome::ALL {
+            self.requests.remove(&SourceOutcome { source: name(), outcome: outcome.as_str() });
+        }
+        for reason in reasons {
+            self.refusals.remove(&SourceReason { source: name(), reason });
+        }
+        self.durations.remove(&SourceLabel { source: name() });
+        for key in keys {
+            self.forget_key(source, key);
+        }
+    }
+
+    /// Takes the series of a key of `source` away, which it has no more.
+    pub fn forget_key(&self, source: &str, key: &str) {
+        self.key_last_used.remove(&SourceKey { source: source.to_owned(), key: key.to_owned() });
+    }
+
+    /// Takes the series of sink `sink` away, which is gone; not those of what is `left` of it in the store.
+    pub fn forget_sink(&self, sink: &Name, left: bool) {
+        let name = || sink.as_str().to_owned();
+        for state in CIRCUIT {
+            self.sink_circuit.remove(&SinkState { sink: name(), state });
+        }
+        for outcome in ["delivered", "retried", "dead"] {
+            self.deliveries.remove(&SinkOutcome { sink: name(), outcome });
+        }
+        if !left {
+            let label = SinkLabel { sink: name() };
+            self.delivery_backlog.remove(&label);
+            self.delivery_oldest_age.remove(&label);
+            self.dead_letters.remove(&label);
         }
     }
 

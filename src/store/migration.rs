@@ -4,8 +4,6 @@
 //! be repeated: what is there already is left as it is there. The daemon of the store it reads must not be running, or
 //! what that one delivers meanwhile is delivered again.
 
-use jiff::Timestamp;
-
 use crate::event::{Event, Name};
 use crate::store::postgres::import::Import;
 use crate::store::sqlite::export::Export;
@@ -13,6 +11,8 @@ use crate::store::{Quarantined, Settings, StoreError};
 
 /// Rows copied in one transaction.
 pub const STEP: i64 = 256;
+/// Bytes of bodies copied in one transaction: no more rows once they have so many.
+pub const STEP_BYTES: usize = 8 * 1024 * 1024;
 
 /// What was copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,10 +43,10 @@ pub struct MovedDelivery {
     pub state: i16,
     /// Attempts made.
     pub attempts: i32,
-    /// When it is due; when it died.
-    pub due_at: Timestamp,
-    /// When it was queued.
-    pub queued_at: Timestamp,
+    /// When it is due, or when it died, in microseconds from now: each store has its own time.
+    pub due_in: i64,
+    /// When it was queued, likewise: negative.
+    pub queued_in: i64,
     /// What the last attempt failed with.
     pub error: Option<String>,
 }

@@ -2,23 +2,35 @@
 //!
 //! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
 //! of it. All methods may be called while other processes use the same store.
+//!
+//! What decides (due times, leases, ages, retention) goes by the store's own time, which is one for all its processes
+//! and which no wall clock moves; callers speak in durations. Timestamps are for people to read.
 
+mod listing;
 mod migration;
+mod outbox;
 mod postgres;
+mod quarantine;
 mod sqlite;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use tokio::sync::Notify;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{Event, EventId, Name};
+use crate::clock::{BootClock, Clock};
+use crate::event::{Event, EventId, EventKey, Name};
 use crate::metrics::Metrics;
 
+pub use crate::store::listing::{Cursor, Page, Pager};
 pub use crate::store::migration::{Report, migrate};
+pub use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+pub use crate::store::quarantine::{Quarantine, QuarantineBounds, Quarantined};
+
+/// The longest that anything is put off: above the longest backoff, `Retry-After` and lease. What is due later than that
+/// was written by a clock gone wrong, and counts as due.
+pub const LONGEST_WAIT: Duration = Duration::from_hours(2);
 
 /// An open store, taken apart into what each consumer may do with it.
 #[derive(Clone)]
@@ -55,11 +67,34 @@ pub struct Settings {
 /// # Errors
 /// [`StoreError`] where the scheme is unknown, or the store cannot be opened, written or migrated.
 pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+    open_by(settings, metrics, Clocks::default()).await
+}
+
+/// What a store reads the time from; by default the system's clocks.
+#[derive(Clone, Debug, Default)]
+pub struct Clocks {
+    /// What store time is shown as.
+    pub wall: Clock,
+    /// What the time of a store without a server of its own goes by.
+    pub boot: BootClock,
+}
+
+/// [`open`], with other clocks than the system's.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_by(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     match settings.url.split_once(':') {
-        Some(("sqlite", _)) => sqlite::open(settings, metrics).await,
-        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics).await,
+        Some(("sqlite", _)) => sqlite::open(settings, metrics, clocks).await,
+        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics, clocks.wall).await,
         _ => Err(StoreError::Url("expected sqlite:PATH or postgres://…".into())),
     }
+}
+
+/// What is worth a warning about `url`, in words and without any of it.
+#[must_use]
+pub fn url_warning(url: &str) -> Option<&'static str> {
+    url.starts_with("postgres").then(|| postgres::url_warning(url)).flatten()
 }
 
 /// Why the store did not do what was asked. Texts never hold credentials.
@@ -76,6 +111,9 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The file holds something of another program's.
+    #[error("{0}")]
+    Foreign(String),
     /// It cannot be reached, written or committed to now; nothing of the call took effect.
     #[error("store unavailable: {0}")]
     Unavailable(String),
@@ -91,7 +129,12 @@ pub trait Inbox: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the commit failed: nothing was accepted.
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError>;
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+        self.insert_beside(event, &[], sinks).await
+    }
+
+    /// The same, and a duplicate too where the body of `event` is stored already under one of the keys `twins`.
+    async fn insert_beside(&self, event: Event, twins: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError>;
 }
 
 /// What became of an inserted event.
@@ -108,93 +151,6 @@ pub enum Insertion {
 /// A delivery: one event to one sink.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DeliveryId(pub i64);
-
-/// A delivery claimed by this process until its lease runs out.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// Proof of the claim; a settlement with an outdated one does nothing.
-    pub lease: i64,
-    /// How many attempts have failed before.
-    pub attempts: u32,
-    /// When it was queued or last replayed; `max_age` counts from here.
-    pub queued_at: Timestamp,
-    /// What to deliver.
-    pub event: Event,
-}
-
-/// What became of a claimed delivery.
-#[derive(Clone, Debug)]
-pub struct Settlement {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// The claim it settles.
-    pub lease: i64,
-    /// The outcome.
-    pub outcome: Settled,
-}
-
-/// The outcome of one attempt, as the store keeps it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Settled {
-    /// Delivered.
-    Done,
-    /// Attempt failed; again at this time.
-    Retry {
-        /// Not before.
-        at: Timestamp,
-        /// Why, in words, at most 512 bytes.
-        error: String,
-    },
-    /// Not tried again by itself; kept as a dead letter.
-    Dead {
-        /// Why, in words, at most 512 bytes.
-        error: String,
-    },
-    /// Not attempted (shutdown, open circuit); free to be claimed at this time, the attempt does not count.
-    Released {
-        /// Not before.
-        at: Timestamp,
-    },
-}
-
-/// How much waits for a sink.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Backlog {
-    /// Deliveries not done and not dead.
-    pub pending: u64,
-    /// When the oldest of them was queued.
-    pub oldest: Option<Timestamp>,
-    /// Dead letters.
-    pub dead: u64,
-}
-
-/// The delivering side.
-#[async_trait]
-pub trait Outbox: Send + Sync {
-    /// Claims up to `limit` deliveries of `sink` that are due at `now`, oldest first, until `now + lease`.
-    async fn claim(
-        &self,
-        sink: &Name,
-        limit: usize,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<Claimed>, StoreError>;
-
-    /// Settles claims, in one commit. Those whose lease has passed to somebody else are skipped.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
-
-    /// When the next delivery of `sink` is due (or its lease ends); `None` with nothing pending.
-    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError>;
-
-    /// How much waits for `sink`; cheap with millions of rows.
-    async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
-
-    /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
-    /// those that wait already are woken: arm before looking, and poll as well.
-    fn queued(&self) -> Arc<Notify>;
-}
 
 /// Which events or deliveries a listing or a bulk command is about; empty means all.
 #[derive(Clone, Debug, Default)]
@@ -251,7 +207,7 @@ pub struct DeliveryStatus {
     pub state: State,
     /// Attempts made.
     pub attempts: u32,
-    /// When the next attempt is due, while pending.
+    /// When the next attempt is due, while pending, by this machine's wall clock.
     pub next_attempt_at: Option<Timestamp>,
     /// What the last attempt failed with.
     pub last_error: Option<String>,
@@ -269,12 +225,21 @@ pub struct EventRef {
 /// What was accepted.
 #[async_trait]
 pub trait Archive: Send + Sync {
-    /// Events that match, newest first, without bodies.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError>;
+    /// Some of the events that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError>;
+    /// All of them at once, in memory.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+        let (mut pager, mut found) = (Pager::new(filter), Vec::new());
+        while let Some((filter, from)) = pager.next() {
+            let page = self.page(filter, from).await?;
+            found.extend(pager.take(page));
+        }
+        Ok(found)
+    }
     /// The events that `event` names, with bodies; several only when the source is not named.
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
     /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many.
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError>;
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError>;
 }
 
 /// A delivery that ran out of attempts.
@@ -286,72 +251,25 @@ pub struct DeadLetter {
     pub sink: Name,
     /// Attempts made.
     pub attempts: u32,
-    /// When it died.
+    /// When it died, by this machine's wall clock.
     pub died_at: Timestamp,
     /// Why.
     pub error: String,
-    /// The event, without its body in listings.
+    /// The event, without its body in listings. Where it cannot be read, what can be.
     pub event: Event,
 }
 
 /// Deliveries that ran out of attempts. `ids` empty means: all that match the filter.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Dead letters that match, newest first; with bodies when `bodies`.
+    /// Some of the dead letters that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError>;
+    /// Dead letters that match, newest first, all at once; with bodies when `bodies`.
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
     /// Queues them again from attempt 0; returns how many. Repeating it does nothing more.
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError>;
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
     /// Gives them up for good; returns how many.
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
-}
-
-/// How large the quarantine may grow; the oldest go first.
-#[derive(Clone, Copy, Debug)]
-pub struct QuarantineBounds {
-    /// Entries.
-    pub max_entries: u64,
-    /// Bytes of bodies and headers together.
-    pub max_bytes: u64,
-}
-
-/// A refused request, kept for inspection.
-#[derive(Clone, Debug)]
-pub struct Quarantined {
-    /// 0 until stored.
-    pub id: i64,
-    /// The source it was sent to.
-    pub source: Name,
-    /// Why it was refused: one of the fixed reasons, or `id_conflict`.
-    pub reason: String,
-    /// When.
-    pub received_at: Timestamp,
-    /// The request, as in the access record.
-    pub request_id: String,
-    /// From where.
-    pub client_ip: Option<IpAddr>,
-    /// Method and target as received.
-    pub target: String,
-    /// Header lines as received, credentials redacted to what `explain` needs; JSON array of pairs.
-    pub headers: String,
-    /// The event id, where it was verified (`id_conflict`).
-    pub event_id: Option<EventId>,
-    /// The body as received.
-    pub body: bytes::Bytes,
-}
-
-/// Refused requests.
-#[async_trait]
-pub trait Quarantine: Send + Sync {
-    /// Keeps `entry` within the bounds; returns its id.
-    async fn put(&self, entry: Quarantined) -> Result<i64, StoreError>;
-    /// Entries that match (source, since, until, limit; `error` is the reason), newest first, without bodies.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError>;
-    /// One entry, with its body.
-    async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError>;
-    /// Removes entries; returns how many were there.
-    async fn remove(&self, ids: &[i64]) -> Result<u64, StoreError>;
-    /// How many there are.
-    async fn count(&self) -> Result<u64, StoreError>;
 }
 
 /// One record of the audit queue.
@@ -370,12 +288,12 @@ pub struct QueuedAudit {
 pub trait AuditQueue: Send + Sync {
     /// Appends records, at most up to `capacity` in all; returns how many did not fit.
     async fn push(&self, records: Vec<String>, capacity: u64) -> Result<u64, StoreError>;
-    /// Claims up to `limit` records, oldest first, until `now + lease`.
-    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
+    /// Claims up to `limit` records, oldest first, for `lease`.
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError>;
     /// Removes records that were sent or given up.
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError>;
-    /// Frees claimed records to be claimed again at `at`; counts an attempt when `refused`.
-    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError>;
+    /// Frees claimed records to be claimed again after `after`, at most [`LONGEST_WAIT`]; counts an attempt when `refused`.
+    async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError>;
     /// How many there are.
     async fn count(&self) -> Result<u64, StoreError>;
 }
@@ -385,9 +303,13 @@ pub trait AuditQueue: Send + Sync {
 pub trait Upkeep: Send + Sync {
     /// Writes something for real, so that a full disk or a lost server shows.
     async fn probe(&self) -> Result<(), StoreError>;
+    /// How far this process's wall clock is ahead of the store's time; negative when it is behind. Time that a machine was
+    /// off is not counted where the store's time goes by the machine's.
+    async fn skew(&self) -> Result<SignedDuration, StoreError>;
     /// Forgets ids and delivered events older than the retention, in small steps that never hold up inserts for long;
-    /// returns how many events went. Pending and dead deliveries keep their event.
-    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// returns how many events went. Pending and dead deliveries keep their event. To be called every minute or so: what
+    /// is there at one call is known to be older than the retention when that has passed since.
+    async fn prune(&self) -> Result<u64, StoreError>;
     /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;
 }

@@ -100,18 +100,29 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Starts writing `queue` to `out`.
+    /// Starts writing `queue` to `out`, which must not keep back what it could not write; what is lost is counted, and
+    /// told `complain` the first time.
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn start(queue: &Queue, mut out: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        queue: &Queue,
+        out: impl Write + Send + 'static,
+        complain: impl FnOnce(&io::Error) + Send + 'static,
+    ) -> io::Result<Self> {
         let lines = queue.clone();
         let work = move || {
+            let mut out = Out { out, broken: false };
+            let mut complain = Some(complain);
             let mut buffer = Vec::new();
             while let Some(taken) = lines.take(buffer) {
                 buffer = taken;
-                // Nobody is left to tell that stdout is closed.
-                let _ = out.write_all(&buffer).and_then(|()| out.flush());
+                if let Err((lost, error)) = out.write(&buffer) {
+                    lines.lock().dropped += lost;
+                    if let Some(complain) = complain.take() {
+                        complain(&error);
+                    }
+                }
                 buffer.clear();
                 buffer.shrink_to(KEEP);
                 lines.gather();
@@ -119,6 +130,46 @@ impl Drain {
         };
         let thread = thread::Builder::new().name("log".into()).spawn(work)?;
         Ok(Self { queue: queue.clone(), thread: Some(thread) })
+    }
+}
+
+/// Where lines end up.
+struct Out<W> {
+    out: W,
+    /// Whether the last line written lacks its end.
+    broken: bool,
+}
+
+impl<W: Write> Out<W> {
+    /// Writes whole lines, or says how many of them were lost and why. The next write begins a line of its own.
+    fn write(&mut self, mut lines: &[u8]) -> Result<(), (u64, io::Error)> {
+        let ended = if self.broken { self.put(b"\n").map_err(|(_, error)| error) } else { Ok(()) };
+        let outcome = ended.and_then(|()| {
+            self.broken = false;
+            self.put(lines).map_err(|(written, error)| {
+                self.broken = written > 0 && lines.get(written - 1) != Some(&b'\n');
+                // The line that broke off begins after the last line end that was written.
+                let whole = lines.iter().take(written).rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                lines = lines.get(whole..).unwrap_or_default();
+                error
+            })
+        });
+        let count = |lines: &[u8]| lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        outcome.map_err(|error| (count(lines), error))
+    }
+
+    /// Writes all of `bytes`, or says how many were written.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.out.write(rest) {
+                Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((written, error)),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -158,7 +209,7 @@ mod tests {
         let (go_on, stuck) = mpsc::sync_channel(1);
         let written = Arc::new(Mutex::new(Vec::new()));
         let mut queue = Queue::default();
-        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written))).unwrap();
+        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
         let line = [b'x'; 1024];
         let sent = 3 * CAPACITY / line.len();
         for _ in 0..sent {
@@ -171,13 +222,60 @@ mod tests {
         assert_eq!(written.lock().unwrap().len(), (sent - dropped) * line.len());
     }
 
+    /// A disk with room for so many bytes, and what it took.
+    struct Full(usize, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.0);
+            if fits == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0 -= fits;
+            self.1.lock().unwrap().extend_from_slice(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_counted_and_the_next_line_stands_alone() {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let mut out = Out { out: Full(12, Arc::clone(&taken)), broken: false };
+        let (lost, _) = out.write(b"line 1\nline 2\nline 3\n").unwrap_err();
+        assert_eq!(lost, 2, "one that broke off and one that was not begun");
+        assert_eq!(out.write(b"line 4\n").unwrap_err().0, 1);
+        out.out.0 = 100;
+        assert!(out.write(b"line 5\n").is_ok());
+        assert_eq!(String::from_utf8_lossy(&taken.lock().unwrap()), "line 1\nline \nline 5\n");
+    }
+
+    #[test]
+    fn a_loss_is_told_once() {
+        let (told, tells) = mpsc::sync_channel(8);
+        let mut queue = Queue::default();
+        let full = Full(0, Arc::default());
+        let drain = Drain::start(&queue, full, move |error| told.send(error.kind()).unwrap()).unwrap();
+        for lost in 1..=3 {
+            queue.write_all(b"line\n").unwrap();
+            while queue.dropped() < lost {
+                thread::yield_now();
+            }
+        }
+        drop(drain);
+        assert_eq!(tells.iter().collect::<Vec<_>>(), [io::ErrorKind::StorageFull]);
+    }
+
     #[test]
     fn what_is_queued_at_the_end_is_written() {
         let (go_on, stuck) = mpsc::sync_channel(1);
         drop(go_on);
         let written = Arc::new(Mutex::new(Vec::new()));
         let mut queue = Queue::default();
-        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written))).unwrap();
+        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
         for _ in 0..100 {
             queue.write_all(b"line\n").unwrap();
         }

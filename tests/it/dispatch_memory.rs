@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gatepost::event::{Event, EventId, Name, Payload};
 use gatepost::store::{AuditQueue, Backlog, Claimed, DeliveryId, Outbox, QueuedAudit, Settled, Settlement, StoreError};
-use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// One delivery.
 #[derive(Clone, Debug)]
@@ -18,21 +18,30 @@ pub struct Row {
     pub sink: Name,
     pub event: Event,
     pub attempts: u32,
-    pub queued_at: Timestamp,
-    pub due: Timestamp,
+    pub queued_at: Instant,
+    pub due: Instant,
     pub leased: bool,
     pub lease: i64,
     pub done: bool,
     pub dead: Option<String>,
+    /// Why the event cannot be read.
+    pub unreadable: Option<String>,
 }
 
 #[derive(Default)]
 struct Inner {
     rows: BTreeMap<i64, Row>,
-    due: BTreeSet<(Name, Timestamp, i64)>,
+    due: BTreeSet<(Name, Instant, i64)>,
     leases: i64,
     leased: usize,
     most_leased: usize,
+}
+
+impl Inner {
+    fn due_before(&self, sink: &Name, now: Instant) -> Vec<(Name, Instant, i64)> {
+        let of_sink = self.due.iter().filter(|key| key.0 == *sink);
+        of_sink.take_while(|key| key.1 <= now).take(4096).cloned().collect()
+    }
 }
 
 #[derive(Default)]
@@ -40,6 +49,8 @@ pub struct Memory {
     inner: Mutex<Inner>,
     queued: Arc<Notify>,
     pub broken: AtomicBool,
+    /// How many milliseconds each call takes: from, to.
+    pub latency: Mutex<(u64, u64)>,
     pub claims: AtomicUsize,
     pub settles: AtomicUsize,
 }
@@ -60,8 +71,8 @@ pub fn event(id: &str, body: &[u8]) -> Event {
 }
 
 impl Memory {
-    pub fn queue(&self, sink: &str, events: impl IntoIterator<Item = Event>, now: Timestamp) {
-        let mut inner = self.lock();
+    pub fn queue(&self, sink: &str, events: impl IntoIterator<Item = Event>) {
+        let (mut inner, now) = (self.lock(), Instant::now());
         for event in events {
             let id = i64::try_from(inner.rows.len()).unwrap() + 1;
             let sink = Name::from(sink);
@@ -76,6 +87,7 @@ impl Memory {
                 lease: 0,
                 done: false,
                 dead: None,
+                unreadable: None,
             };
             inner.rows.insert(id, row);
         }
@@ -89,6 +101,31 @@ impl Memory {
 
     pub fn count(&self, sink: &str, which: impl Fn(&Row) -> bool) -> usize {
         self.lock().rows.values().filter(|row| row.sink.as_str() == sink && which(row)).count()
+    }
+
+    /// From now on the event of `id` cannot be read.
+    pub fn damage(&self, id: i64, why: &str) {
+        self.lock().rows.get_mut(&id).unwrap().unreadable = Some(why.to_owned());
+    }
+
+    /// Ends every lease, as a machine that slept finds them.
+    pub fn end_leases(&self) {
+        let (mut inner, now) = (self.lock(), Instant::now());
+        let leased: Vec<_> =
+            inner.rows.iter().filter(|(_, row)| row.leased).map(|(id, row)| (*id, row.clone())).collect();
+        for (id, row) in leased {
+            inner.due.remove(&(row.sink.clone(), row.due, id));
+            inner.due.insert((row.sink, now, id));
+            inner.rows.get_mut(&id).unwrap().due = now;
+        }
+    }
+
+    async fn answer(&self) -> Result<(), StoreError> {
+        let (from, to) = *self.latency.lock().unwrap();
+        if to > 0 {
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(from..=to))).await;
+        }
+        self.check()
     }
 
     pub fn most_leased(&self) -> usize {
@@ -106,19 +143,12 @@ impl Memory {
 
 #[async_trait]
 impl Outbox for Memory {
-    async fn claim(
-        &self,
-        sink: &Name,
-        limit: usize,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        self.check()?;
+    async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError> {
+        self.answer().await?;
         self.claims.fetch_add(1, Ordering::SeqCst);
-        let mut inner = self.lock();
-        let from = (sink.clone(), Timestamp::MIN, 0);
-        let to = (sink.clone(), now, i64::MAX);
-        let ids: Vec<_> = inner.due.range(from..=to).take(limit).cloned().collect();
+        let (mut inner, now) = (self.lock(), Instant::now());
+        let due = inner.due_before(sink, now);
+        let ids: Vec<_> = due.into_iter().take(limit).collect();
         let mut claimed = Vec::new();
         for key in ids {
             inner.due.remove(&key);
@@ -131,8 +161,8 @@ impl Outbox for Memory {
                 id: DeliveryId(key.2),
                 lease: lease_id,
                 attempts: row.attempts,
-                queued_at: row.queued_at,
-                event: row.event.clone(),
+                age: now - row.queued_at,
+                event: row.unreadable.clone().map_or_else(|| Ok(row.event.clone()), Err),
             });
             inner.leased += usize::from(!was_leased);
             inner.due.insert((sink.clone(), now + lease, key.2));
@@ -142,7 +172,7 @@ impl Outbox for Memory {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
-        self.check()?;
+        self.answer().await?;
         self.settles.fetch_add(1, Ordering::SeqCst);
         let mut inner = self.lock();
         for settlement in settlements {
@@ -163,11 +193,11 @@ impl Outbox for Memory {
                     row.dead = Some(error);
                     None
                 }
-                Settled::Retry { at, .. } => {
+                Settled::Retry { after, .. } => {
                     row.attempts += 1;
-                    Some(at)
+                    Some(Instant::now() + after)
                 }
-                Settled::Released { at } => Some(at),
+                Settled::Released { after } => Some(Instant::now() + after),
             };
             let new = again.map(|at| {
                 row.due = at;
@@ -180,15 +210,15 @@ impl Outbox for Memory {
         Ok(())
     }
 
-    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError> {
-        self.check()?;
-        let inner = self.lock();
-        let from = (sink.clone(), Timestamp::MIN, 0);
-        Ok(inner.due.range(from..).next().filter(|key| key.0 == *sink).map(|key| key.1))
+    async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError> {
+        self.answer().await?;
+        let (inner, now) = (self.lock(), Instant::now());
+        let next = inner.due.iter().find(|key| key.0 == *sink);
+        Ok(next.map(|key| key.1.saturating_duration_since(now)))
     }
 
     async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError> {
-        self.check()?;
+        self.answer().await?;
         let inner = self.lock();
         let mut backlog = Backlog::default();
         for row in inner.rows.values().filter(|row| row.sink == *sink && !row.done) {
@@ -196,7 +226,7 @@ impl Outbox for Memory {
                 backlog.dead += 1;
             } else {
                 backlog.pending += 1;
-                backlog.oldest = Some(backlog.oldest.map_or(row.queued_at, |oldest| oldest.min(row.queued_at)));
+                backlog.oldest_age = backlog.oldest_age.max(Some(row.queued_at.elapsed()));
             }
         }
         Ok(backlog)
@@ -211,7 +241,7 @@ impl Outbox for Memory {
 #[derive(Clone, Debug)]
 pub struct Audit {
     pub queued: QueuedAudit,
-    pub due: Timestamp,
+    pub due: Instant,
 }
 
 #[derive(Default)]
@@ -240,14 +270,15 @@ impl AuditQueue for AuditMemory {
         let lost = records.len().saturating_sub(room) as u64;
         for record in records.into_iter().take(room) {
             let id = i64::try_from(self.next.fetch_add(1, Ordering::SeqCst)).unwrap();
-            rows.insert(id, Audit { queued: QueuedAudit { id, record, attempts: 0 }, due: Timestamp::MIN });
+            rows.insert(id, Audit { queued: QueuedAudit { id, record, attempts: 0 }, due: Instant::now() });
         }
         Ok(lost)
     }
 
-    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
         self.check()?;
         let mut rows = self.rows.lock().unwrap();
+        let now = Instant::now();
         let due = rows.values_mut().filter(|row| row.due <= now).take(limit);
         Ok(due
             .map(|row| {
@@ -264,12 +295,12 @@ impl AuditQueue for AuditMemory {
         Ok(())
     }
 
-    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError> {
+    async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError> {
         self.check()?;
         let mut rows = self.rows.lock().unwrap();
         for id in ids {
             if let Some(row) = rows.get_mut(id) {
-                row.due = at;
+                row.due = Instant::now() + after;
                 row.queued.attempts += u32::from(refused);
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::audit::Auditor;
+use gatepost::audit::{Auditor, Target};
 use gatepost::clock::Clock;
 use gatepost::config::{Siem, SiemFormat};
 use gatepost::dispatch::Dispatcher;
@@ -15,7 +15,7 @@ use gatepost::metrics::Metrics;
 use gatepost::sink::{self, Settings};
 use gatepost::store::{self, Filter, Insertion, QuarantineBounds, Store};
 use gatepost::verdict::Verdict;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::dispatch_memory::{event, eventually};
 use crate::sink_upstream::{Reply, Upstream, settings};
@@ -49,7 +49,7 @@ fn run(settings: &Settings, store: &Store, metrics: &Metrics) -> Lifecycle {
     let lifecycle = Lifecycle::default();
     let (sink, outbox) = (sink::build(settings).ok().unwrap(), Arc::clone(&store.outbox));
     let metrics = metrics.sink(&settings.name);
-    let dispatcher = Dispatcher::new(settings.clone(), sink, outbox, metrics, Clock::system());
+    let dispatcher = Dispatcher::new(settings.clone(), sink, outbox, metrics);
     lifecycle.spawn(dispatcher.run(lifecycle.clone()));
     lifecycle
 }
@@ -136,7 +136,7 @@ async fn a_restart_goes_on_where_it_was_and_dead_letters_stay() {
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].event.id.as_str(), dead[0].attempts), ("e7", 1));
     assert!(dead[0].error.contains("422"), "{}", dead[0].error);
-    store.dead_letters.replay(&[dead[0].id], &Filter::default(), Clock::system().now()).await.unwrap();
+    store.dead_letters.replay(&[dead[0].id], &Filter::default()).await.unwrap();
     let lifecycle = run(&settings("http", &healthy.url()), &store, &metrics);
     eventually("the replay", || arrivals(&healthy).contains_key("bot-a:e7")).await;
     stop(lifecycle).await;
@@ -154,7 +154,10 @@ async fn audit_records_survive_a_reopened_store() {
         let (records, receiver) = mpsc::channel(64);
         let lifecycle = Lifecycle::default();
         let queue = Arc::clone(&store.audit_queue);
-        let auditor = Auditor::new(&siem, queue, receiver, Arc::clone(&metrics), Clock::system()).ok().unwrap();
+        let target = Target::new(&siem).map(Arc::new).ok();
+        assert!(target.is_some());
+        let (_targets, seen) = watch::channel(target);
+        let auditor = Auditor::new(seen, queue, receiver, Arc::clone(&metrics), Clock::system());
         lifecycle.spawn(auditor.run(lifecycle.clone()));
         for n in 0..count {
             let verdict = Verdict {

@@ -5,11 +5,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 22] = [
+const STRATA: [(&str, u8); 24] = [
     ("event", 0),
     ("secret", 0),
+    ("file", 0),
     ("clock", 0),
     ("backoff", 0),
+    ("escape", 0),
     ("fault", 0),
     ("verdict", 0),
     ("telemetry", 1),

@@ -1,11 +1,13 @@
 //! Contract 5, logs: one access record a request, one audit record a validation, each with all of its fields.
 
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::support::http2::Http2;
+use crate::support::sign::{fingerprint, secret_of};
 use crate::support::wire::client_config;
 use crate::support::{Conn, Daemon, Request, Setup, Signer, callback, digest_id, event, eventually, nameless, unique};
 
@@ -112,7 +114,7 @@ fn what_was_accepted_is_told_in_full() {
     assert_eq!(record["event_id"], digest_id(&body));
     assert_eq!(record["event_type"], "book");
     assert_eq!(record["bytes"], body.len());
-    assert_eq!(record["key"].to_string().trim_matches('"'), "0");
+    assert_eq!(record["key"], fingerprint(&secret_of("cognigy")));
     let id = unique();
     let record = record_of(&daemon, &Signer::of("cxone").sign(event(&id)));
     assert_eq!((&record["event_id"], &record["event_type"]), (&json!(id), &json!("case.created")));
@@ -128,11 +130,11 @@ fn what_was_accepted_is_told_in_full() {
 }
 
 #[test]
-fn the_second_secret_is_key_one() {
+fn a_key_has_its_own_name_wherever_it_stands() {
     let setup = Setup::new().env("NEW", "the-new-secret-0123456789").env("OLD", "the-old-secret-0123456789");
     let daemon = setup.source("nice", "nice", "secrets = [{ env = \"NEW\" }, { env = \"OLD\" }]").start();
     let record = record_of(&daemon, &Signer::of("nice").secret("the-old-secret-0123456789").sign(event(&unique())));
-    assert_eq!(record["key"].to_string().trim_matches('"'), "1", "{record}");
+    assert_eq!(record["key"], fingerprint("the-old-secret-0123456789"), "{record}");
 }
 
 #[test]
@@ -213,6 +215,15 @@ fn what_a_sender_controls_is_escaped_and_cut() {
     }
     // Control characters of C0 and C1 steer terminals: none of them reaches the line unescaped.
     assert!(!daemon.out().contains(|c: char| c.is_control() && c != '\n'), "{:?}", daemon.out());
+    // Nor what a reader does not see: line separators, bidirectional marks, characters without width.
+    let hidden = "c\u{2028}d\u{202e}e\u{200b}f\u{feff}";
+    record_of(
+        &daemon,
+        &Signer::of("cognigy").sign(json!({ "intent": hidden, "botId": hidden, "n": unique() }).to_string()),
+    );
+    let audit = eventually("three audit records", || daemon.audit().get(2).cloned());
+    assert_eq!(audit["intent"], "c\\u{2028}d\\u{202e}e\\u{200b}f\\u{feff}");
+    assert!(!daemon.out().contains(['\u{2028}', '\u{202e}', '\u{200b}', '\u{feff}']), "{:?}", daemon.out());
     // Paths, methods and user agents are the sender's too.
     let before = daemon.out().len();
     record_of(&daemon, &cognigy().at(&format!("/{}", "p".repeat(3000))).header("User-Agent", &"u".repeat(3000)));
@@ -231,6 +242,48 @@ fn the_finest_log_level_still_keeps_secrets() {
     }
     // What must not stand there is looked for when the daemon is dropped.
     daemon.access_where("all of them", |_| daemon.access().len() >= 18);
+}
+
+/// Log lines that nothing takes: requests are answered all the same, the loss is counted, and said once.
+fn lines_are_lost(stdout: Stdio) {
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (webhook, admin) = (port(), port());
+    let setup = Setup::new()
+        .set("listener", "address", &format!("\"{webhook}\""))
+        .set("admin", "address", &format!("\"{admin}\""))
+        .preset("cognigy");
+    let mut child = setup.command().arg("serve").stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+    let config = client_config(&setup.ca, &["http/1.1"]);
+    let mut conn = eventually("it listens", || Conn::open(webhook, Arc::clone(&config)).ok());
+    for _ in 0..3 {
+        assert_eq!(conn.ask(&cognigy()).status, 200);
+    }
+    // The start-up record, and two for each request.
+    eventually("lost lines are counted", || {
+        let mut stream = std::net::TcpStream::connect(admin).unwrap();
+        let mut answer = String::new();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        let lost = answer.lines().find_map(|line| line.strip_prefix("gatepost_log_lines_dropped_total "))?;
+        (lost.parse::<u64>().unwrap() >= 7).then_some(())
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    let mut words = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{words}");
+    assert_eq!(words.matches("log lines cannot be written").count(), 1, "{words}");
+}
+
+#[test]
+fn lines_that_a_full_disk_does_not_take_are_counted() {
+    lines_are_lost(std::fs::File::options().write(true).open("/dev/full").unwrap().into());
+}
+
+#[test]
+fn lines_whose_reader_went_away_are_counted() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    lines_are_lost(writer.into());
 }
 
 #[test]

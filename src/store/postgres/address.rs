@@ -4,12 +4,13 @@
 //! `require` checks the chain, as libpq does); `verify-ca` checks the chain, `verify-full` the host name as well.
 //! `sslrootcert` is a PEM file, or `system` for the certificates of the operating system.
 
+use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::store::StoreError;
@@ -39,6 +40,30 @@ pub fn parse(url: &str) -> Result<Address, StoreError> {
         config.application_name("gatepost");
     }
     Ok(Address { config, tls: tls::connector(trust)? })
+}
+
+/// What is worth a warning about how `url` protects the way to the server; nothing where that is this machine.
+pub fn warning(url: &str) -> Option<&'static str> {
+    let (plain, mode, roots) = split(url).ok()?;
+    let config = Config::from_str(&plain).ok()?;
+    let near = |host: &Host| match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Host::Unix(_) => true,
+    };
+    if config.get_hosts().iter().all(near) {
+        return None;
+    }
+    match (mode.as_deref(), roots) {
+        (None | Some("prefer"), _) => Some(
+            "sslmode=prefer (the default) goes on without TLS where somebody on the way says that there is none: write \
+             sslmode=verify-full&sslrootcert=…, or sslmode=disable where the network itself is trusted",
+        ),
+        (Some("require"), None) => Some(
+            "sslmode=require does not check whose certificate it is: write sslmode=verify-full&sslrootcert=… (a PEM \
+             file, or the word system)",
+        ),
+        _ => None,
+    }
 }
 
 /// The URL without `sslmode` and `sslrootcert`, and these two.
@@ -99,6 +124,21 @@ mod tests {
         assert!(mode("?sslmode=verify-full").unwrap_err().contains("sslrootcert"));
         assert!(mode("?sslmode=verify-ca&sslrootcert=%2Fnowhere.pem").unwrap_err().contains("/nowhere.pem"));
         assert!(mode("?sslmode=allow-all").unwrap_err().contains("verify-full"));
+    }
+
+    #[test]
+    fn a_way_that_is_not_protected_is_warned_about() {
+        let warned = |host: &str, query: &str| warning(&format!("postgres://u:p@{host}/db{query}")).is_some();
+        for query in ["", "?sslmode=prefer", "?application_name=x", "?sslmode=require"] {
+            assert!(warned("db.internal:5432", query), "{query}");
+            assert!(!warned("127.0.0.1:5432", query) && !warned("localhost", query), "{query}");
+        }
+        for query in ["?sslmode=disable", "?sslmode=require&sslrootcert=system", "?sslmode=verify-full&sslrootcert=/x"]
+        {
+            assert!(!warned("db.internal", query), "{query}");
+        }
+        assert!(!warned("%2Fvar%2Frun%2Fpostgresql", ""), "a socket file is on this machine");
+        assert!(warned("127.0.0.1,db.internal", ""), "one far host is enough");
     }
 
     #[test]

@@ -3,58 +3,73 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
+use crate::clock::Clock;
 use crate::event::{EventKey, Name};
-use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, micros, unsigned};
+use crate::store::postgres::clock::clock;
+use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, unsigned};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Lent, Pool, within};
-use crate::store::{Archive, Archived, DeliveryStatus, EventRef, Filter, State, StoreError};
+use crate::store::{Archive, Archived, Cursor, DeliveryStatus, EventRef, Filter, Page, State, StoreError, listing};
 
 /// Events queued again in one transaction.
 const STEP: usize = 200;
 
 /// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
-/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first.
-const REQUEUE: &str = "
-WITH target AS (
+/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. The
+/// ids are held, so that none is swept away meanwhile (`generations.rs`); what is about to be forgotten is left alone.
+const REQUEUE: &str = concat!(
+    clock!(),
+    "held AS (
+    SELECT i.key, i.gen, i.seq FROM gatepost_ids i WHERE i.key = ANY ($1::bytea[])
+        AND i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
+    ORDER BY i.key FOR KEY SHARE OF i
+), target AS (
     SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
-    JOIN gatepost_ids e ON e.key = t.key
+    JOIN held e ON e.key = t.key
 ), before AS (
     SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
     ORDER BY d.id FOR UPDATE OF d
 ), queued AS (
     INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease)
-    SELECT gen, seq, sink, 0, 0, $3, $3, 0 FROM target WHERE (SELECT count(*) FROM before) >= 0
+    SELECT gen, seq, sink, 0, 0, t, t, 0 FROM target, clock WHERE (SELECT count(*) FROM before) >= 0
     ON CONFLICT (seq, sink) DO UPDATE
-        SET state = 0, attempts = 0, due_at = $3, queued_at = $3, claimed_at = NULL, error = NULL
-        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > $3))
+        SET state = 0, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
+            error = NULL
+        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
     RETURNING d.seq, d.sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts
     SELECT q.sink, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
     FROM queued q LEFT JOIN before b ON b.seq = q.seq AND b.sink = q.sink GROUP BY q.sink
 )
-SELECT count(*) FROM queued";
+SELECT count(*) FROM queued"
+);
 
 /// The accepted events of a PostgreSQL store.
 pub struct PostgresArchive {
     /// For all of it.
     pub pool: Pool,
+    /// What times are shown as.
+    pub wall: Clock,
 }
 
 #[async_trait]
 impl Archive for PostgresArchive {
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
+        let wanted = listing::rows(filter);
         let mut conditions = Conditions::events(filter);
-        let rows = conditions.parameter(limit(filter.limit));
+        if let Some(Cursor(seq, _)) = from {
+            conditions.add("e.seq < ?", seq);
+        }
+        let rows = conditions.parameter(limit(Some(wanted)));
         let sql = format!(
             "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq FROM gatepost_events e
              WHERE {} ORDER BY e.seq DESC LIMIT {rows}",
             conditions.sql()
         );
-        within(self.archived(&sql, &conditions)).await
+        Ok(Page::of(within(self.archived(&sql, &conditions)).await?, wanted))
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -69,43 +84,45 @@ impl Archive for PostgresArchive {
                  WHERE {} ORDER BY e.seq DESC",
                 conditions.sql()
             );
-            self.archived(&sql, &conditions).await
+            let found = self.archived(&sql, &conditions).await?;
+            Ok(found.into_iter().map(|(_, archived)| archived).collect())
         })
         .await
     }
 
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError> {
         let mut queued = 0;
         for step in events.chunks(STEP) {
-            queued += within(self.replay_some(step, sinks, micros(now))).await?;
+            queued += within(self.replay_some(step, sinks)).await?;
         }
         Ok(queued)
     }
 }
 
 impl PostgresArchive {
-    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`.
-    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Archived>, StoreError> {
+    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`; each with the cursor that goes on after it.
+    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<(Cursor, Archived)>, StoreError> {
         let lent = self.pool.lend().await?;
         let rows = lent.session.client().query(sql, &conditions.values()).await?;
         let seqs = rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 2)?));
         let seqs = seqs.collect::<Result<Vec<i64>, StoreError>>()?;
-        let mut deliveries = deliveries(&lent, &seqs).await?;
+        let mut deliveries = deliveries(&lent, &self.wall, &seqs).await?;
         lent.done();
         let mut found = Vec::with_capacity(rows.len());
         for (row, seq) in rows.iter().zip(seqs) {
             let deliveries = deliveries.remove(&seq).unwrap_or_default();
-            found.push(Archived {
-                event: rows::event(row, 0)?,
+            let archived = Archived {
+                event: rows::shown_event(row, 0),
                 bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
                 state: worst(&deliveries),
                 deliveries,
-            });
+            };
+            found.push((Cursor(seq, 0), archived));
         }
         Ok(found)
     }
 
-    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
+    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError> {
         let lent = self.pool.lend().await?;
         lent.session.batch("BEGIN").await?;
         // No generation goes away while its events are queued again.
@@ -119,7 +136,7 @@ impl PostgresArchive {
                 }
             }
         }
-        let rows = lent.session.query(REQUEUE, &[&targets, &of, &now]).await?;
+        let rows = lent.session.query(REQUEUE, &[&targets, &of]).await?;
         let queued = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0_i64);
         lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
         lent.done();
@@ -148,12 +165,21 @@ async fn keys(lent: &Lent<'_>, event: &EventRef) -> Result<Vec<Vec<u8>>, StoreEr
     Ok(sources.iter().map(|source| EventKey::of(source, &event.id).0.to_vec()).collect())
 }
 
-async fn deliveries(lent: &Lent<'_>, seqs: &[i64]) -> Result<HashMap<i64, Vec<DeliveryStatus>>, StoreError> {
-    let sql = "SELECT seq, sink, state, attempts, due_at, error FROM gatepost_deliveries WHERE seq = ANY ($1)
-               ORDER BY seq, sink COLLATE \"C\"";
+async fn deliveries(
+    lent: &Lent<'_>,
+    wall: &Clock,
+    seqs: &[i64],
+) -> Result<HashMap<i64, Vec<DeliveryStatus>>, StoreError> {
+    let sql = concat!(
+        clock!(),
+        "found AS (SELECT * FROM gatepost_deliveries WHERE seq = ANY ($1))
+         SELECT seq, sink, state, attempts, due_at - t, error FROM found, clock ORDER BY seq, sink COLLATE \"C\""
+    );
     let mut found: HashMap<i64, Vec<DeliveryStatus>> = HashMap::new();
-    for row in lent.session.query(sql, &[&seqs]).await? {
-        found.entry(row.try_get(0)?).or_default().push(rows::delivery(&row, 1)?);
+    let rows = lent.session.query(sql, &[&seqs]).await?;
+    let now = wall.now();
+    for row in rows {
+        found.entry(row.try_get(0)?).or_default().push(rows::delivery(&row, 1, now)?);
     }
     Ok(found)
 }

@@ -3,23 +3,35 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::store::postgres::rows::{micros, text, unsigned};
+use crate::store::postgres::clock::{clock, longest};
+use crate::store::postgres::rows::{text, unsigned, wait};
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::session::{Pool, within};
 use crate::store::{AuditQueue, QueuedAudit, StoreError};
 
 const ROOM: &str = "SELECT count(*) FROM (SELECT 1 FROM gatepost_audit LIMIT $1) AS held";
 
-const CLAIM: &str = "
-WITH due AS (
-    SELECT id FROM gatepost_audit WHERE due_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+const CLAIM: &str = concat!(
+    clock!(),
+    "due AS (
+    SELECT id FROM gatepost_audit
+    WHERE due_at <= (SELECT t FROM clock) OR due_at > (SELECT t FROM clock) + ",
+    longest!(),
+    " ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), taken AS (
-    UPDATE gatepost_audit a SET due_at = $3 FROM due WHERE a.id = due.id RETURNING a.id, a.record, a.attempts
+    UPDATE gatepost_audit a SET due_at = t + $2 FROM due, clock WHERE a.id = due.id
+    RETURNING a.id, a.record, a.attempts
 )
-SELECT * FROM taken ORDER BY id";
+SELECT * FROM taken ORDER BY id"
+);
+
+const RELEASE: &str = concat!(
+    clock!(),
+    "one AS (SELECT 1)
+    UPDATE gatepost_audit SET due_at = t + $2, attempts = attempts + $3 FROM clock WHERE id = ANY ($1)"
+);
 
 /// The audit queue of a PostgreSQL store.
 pub struct PostgresAuditQueue {
@@ -48,15 +60,13 @@ impl AuditQueue for PostgresAuditQueue {
         .await
     }
 
-    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let now = micros(now);
-        let until = now.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX));
         let read = |row: &Row| {
             let attempts = u32::try_from(row.try_get::<_, i32>(2)?).unwrap_or(0);
             Ok(QueuedAudit { id: row.try_get(0)?, record: row.try_get(1)?, attempts })
         };
-        self.pool.query(CLAIM, &[&now, &limit, &until]).await?.iter().map(read).collect()
+        self.pool.query(CLAIM, &[&limit, &wait(lease)]).await?.iter().map(read).collect()
     }
 
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError> {
@@ -64,9 +74,8 @@ impl AuditQueue for PostgresAuditQueue {
         Ok(())
     }
 
-    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError> {
-        let sql = "UPDATE gatepost_audit SET due_at = $2, attempts = attempts + $3 WHERE id = ANY ($1)";
-        self.pool.execute(sql, &[&ids, &micros(at), &i32::from(refused)]).await?;
+    async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError> {
+        self.pool.execute(RELEASE, &[&ids, &wait(after), &i32::from(refused)]).await?;
         Ok(())
     }
 

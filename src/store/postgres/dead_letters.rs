@@ -4,22 +4,26 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, micros, time};
+use crate::clock::Clock;
+use crate::store::postgres::clock::clock;
+use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, shown};
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
 
-const REPLAY: &str = "
-WITH queued AS (
-    UPDATE gatepost_deliveries SET state = 0, attempts = 0, due_at = $2, queued_at = $2, claimed_at = NULL, error = NULL
-    WHERE id = ANY ($1) AND state = 2 RETURNING sink
+const REPLAY: &str = concat!(
+    clock!(),
+    "queued AS (
+    UPDATE gatepost_deliveries SET state = 0, attempts = 0, due_at = t, queued_at = t, claimed_at = NULL, error = NULL
+    FROM clock WHERE id = ANY ($1) AND state = 2 RETURNING sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts SELECT sink, count(*), -count(*) FROM queued GROUP BY sink
 )
-SELECT pg_notify('gatepost_queued', '') FROM queued";
+SELECT pg_notify('gatepost_queued', '') FROM queued"
+);
 
 const DISCARD: &str = "
 WITH gone AS (
@@ -33,28 +37,37 @@ SELECT 1 FROM gone";
 pub struct PostgresDeadLetters {
     /// For all of it.
     pub pool: Pool,
+    /// What times are shown as.
+    pub wall: Clock,
 }
 
 #[async_trait]
 impl DeadLetters for PostgresDeadLetters {
-    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut conditions = Conditions::dead(ids, filter);
-        let count = conditions.parameter(limit(filter.limit));
-        let body = if bodies { "e.body" } else { "NULL::bytea" };
-        let sql = format!(
-            "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
-             FROM gatepost_deliveries d JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
-             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
-            conditions.sql()
-        );
-        self.select(&sql, &conditions).await?.iter().map(dead_letter).collect()
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let wanted = listing::rows(filter);
+        let mut conditions = Conditions::dead(&[], filter);
+        if let Some(Cursor(died, id)) = from {
+            conditions.after("d.due_at", died, "d.id", id);
+        }
+        let rows = self.letters(conditions, Some(wanted), false).await?;
+        let now = self.wall.now();
+        let letter = |row: &Row| {
+            let letter = dead_letter(row, now)?;
+            Ok((Cursor(row.try_get(EVENT_COLUMNS + 6)?, letter.id.0), letter))
+        };
+        Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
-        let now = micros(now);
+    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = self.letters(Conditions::dead(ids, filter), filter.limit, bodies).await?;
+        let now = self.wall.now();
+        rows.iter().map(|row| dead_letter(row, now)).collect()
+    }
+
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
         let mut queued = 0;
         for step in self.matching(ids, filter).await?.chunks(STEP) {
-            queued += self.pool.query(REPLAY, &[&step, &now]).await?.len() as u64;
+            queued += self.pool.query(REPLAY, &[&step]).await?.len() as u64;
         }
         Ok(queued)
     }
@@ -69,11 +82,30 @@ impl DeadLetters for PostgresDeadLetters {
 }
 
 impl PostgresDeadLetters {
+    async fn letters(
+        &self,
+        mut conditions: Conditions,
+        most: Option<u64>,
+        bodies: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        let count = conditions.parameter(limit(most));
+        let body = if bodies { "e.body" } else { "NULL::bytea" };
+        let sql = format!(
+            "{}one AS (SELECT 1)
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.due_at
+             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
+             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            clock!(),
+            conditions.sql()
+        );
+        self.select(&sql, &conditions).await
+    }
+
     async fn matching(&self, ids: &[DeliveryId], filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let mut conditions = Conditions::dead(ids, filter);
         let count = conditions.parameter(limit(filter.limit));
         let sql = format!(
-            "SELECT d.id FROM gatepost_deliveries d JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
+            "SELECT d.id FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
              WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
             conditions.sql()
         );
@@ -91,13 +123,14 @@ impl PostgresDeadLetters {
     }
 }
 
-fn dead_letter(row: &Row) -> Result<DeadLetter, StoreError> {
+/// Also one whose event is damaged or gone: nobody else would show it.
+fn dead_letter(row: &Row, now: Timestamp) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
-        event: rows::event(row, 0)?,
+        event: rows::shown_event(row, 0),
         id: DeliveryId(row.try_get(EVENT_COLUMNS + 1)?),
         sink: row.try_get::<_, &str>(EVENT_COLUMNS + 2)?.into(),
         attempts: u32::try_from(row.try_get::<_, i32>(EVENT_COLUMNS + 3)?).unwrap_or(0),
-        died_at: time(row.try_get(EVENT_COLUMNS + 4)?)?,
+        died_at: shown(now, row.try_get(EVENT_COLUMNS + 4)?),
         error: row.try_get::<_, Option<String>>(EVENT_COLUMNS + 5)?.unwrap_or_default(),
     })
 }

@@ -5,26 +5,32 @@ use std::sync::Arc;
 
 use crate::event::Name;
 use crate::store::migration::{Moved, MovedAudit, MovedDelivery};
+use crate::store::postgres::clock::clock;
 use crate::store::postgres::intake::{self, Offer, insert};
 use crate::store::postgres::quarantine;
-use crate::store::postgres::rows::{micros, text};
+use crate::store::postgres::rows::text;
+use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
 use crate::store::{Quarantined, StoreError};
 
-/// A delivery that is there already is left as it is there.
-const DELIVERIES: &str = "
-WITH given AS (
+/// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
+/// nothing is added to it any more.
+const DELIVERIES: &str = concat!(
+    clock!(),
+    "given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
-        AS g (key, sink, state, attempts, due_at, queued_at, error)
+        AS g (key, sink, state, attempts, due_in, queued_in, error)
 ), added AS (
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error)
-    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, g.due_at, g.queued_at, 0, g.error
-    FROM given g JOIN gatepost_ids i ON i.key = g.key
+    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, c.t + g.due_in, c.t + g.queued_in, 0, g.error
+    FROM given g JOIN gatepost_ids i ON i.key = g.key CROSS JOIN clock c
+    WHERE i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
     ON CONFLICT DO NOTHING RETURNING sink, state
 )
 INSERT INTO gatepost_sink_counts
-SELECT sink, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM added GROUP BY sink";
+SELECT sink, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM added GROUP BY sink"
+);
 
 const MARK: &str = "
 INSERT INTO gatepost_imports VALUES ($1, $2, $3)
@@ -44,6 +50,7 @@ impl Import {
         let address = address::parse(url)?;
         within(async {
             let other = Session::connect(&address, "", || ()).await?;
+            other.check_server().await?;
             schema::migrate(&other).await?;
             let events = Session::connect(&address, intake::SETUP, || ()).await?;
             Ok(Self { events, other, from, sources: HashSet::new() })
@@ -68,8 +75,12 @@ impl Import {
             }
         }
         let none: Arc<[Name]> = Arc::new([]);
-        let offer =
-            |one: &Moved| Offer { key: one.event.unique_key(), event: one.event.clone(), sinks: Arc::clone(&none) };
+        let offer = |one: &Moved| Offer {
+            key: one.event.unique_key(),
+            twins: Vec::new(),
+            event: one.event.clone(),
+            sinks: Arc::clone(&none),
+        };
         let mut offers: Vec<Offer> = moved.iter().map(offer).collect();
         offers.sort_by_key(|offer| offer.key);
         let fresh = within(insert(&self.events, &offers.iter().collect::<Vec<_>>())).await?;
@@ -86,11 +97,12 @@ impl Import {
         let sinks: Vec<&str> = deliveries.iter().map(|(_, to)| to.sink.as_str()).collect();
         let states: Vec<i16> = deliveries.iter().map(|(_, to)| to.state).collect();
         let attempts: Vec<i32> = deliveries.iter().map(|(_, to)| to.attempts).collect();
-        let due: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.due_at)).collect();
-        let queued: Vec<i64> = deliveries.iter().map(|(_, to)| micros(to.queued_at)).collect();
+        let due: Vec<i64> = deliveries.iter().map(|(_, to)| to.due_in).collect();
+        let queued: Vec<i64> = deliveries.iter().map(|(_, to)| to.queued_in).collect();
         let errors: Vec<_> = deliveries.iter().map(|(_, to)| to.error.as_deref().map(text)).collect();
+        self.other.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock_shared({GENERATIONS})")).await?;
         self.other.execute(DELIVERIES, &[&keys, &sinks, &states, &attempts, &due, &queued, &errors]).await?;
-        Ok(())
+        self.other.batch("COMMIT").await
     }
 
     /// Takes quarantine entries, with the mark up to which they were taken; returns how many.

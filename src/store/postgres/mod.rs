@@ -8,11 +8,13 @@ mod address;
 mod archive;
 mod audit_queue;
 mod batches;
+mod clock;
 mod dead_letters;
 mod generations;
 pub mod import;
 mod intake;
 mod outbox;
+mod partitions;
 mod quarantine;
 mod rows;
 mod schema;
@@ -26,20 +28,24 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::postgres::intake::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session, within};
 use crate::store::postgres::upkeep::Listener;
 use crate::store::{Settings, Store, StoreError};
 
+pub use self::address::warning as url_warning;
+
 /// Opens the store at `postgres://…`, migrating it.
 ///
 /// # Errors
 /// [`StoreError`] where the URL is faulty, or the server cannot be reached, refuses us or cannot be migrated.
-pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+pub async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
     let address = address::parse(&settings.url)?;
     within(async {
         let session = Session::connect(&address, "", || ()).await?;
+        session.check_server().await?;
         schema::migrate(&session).await
     })
     .await?;
@@ -50,15 +56,19 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, S
     let pool = || pool.clone();
     Ok(Store {
         outbox: Arc::new(outbox::PostgresOutbox { pool: pool(), queued }),
-        archive: Arc::new(archive::PostgresArchive { pool: pool() }),
-        dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool() }),
-        quarantine: Arc::new(quarantine::PostgresQuarantine { pool: pool(), bounds: settings.quarantine }),
+        archive: Arc::new(archive::PostgresArchive { pool: pool(), wall: wall.clone() }),
+        dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool(), wall: wall.clone() }),
+        quarantine: Arc::new(quarantine::PostgresQuarantine {
+            pool: pool(),
+            bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
+        }),
         audit_queue: Arc::new(audit_queue::PostgresAuditQueue { pool: pool() }),
         upkeep: Arc::new(upkeep::PostgresUpkeep {
             pool: pool(),
             inbox: Arc::clone(&inbox),
             listener,
             retention: settings.retention,
+            wall,
         }),
         inbox,
     })

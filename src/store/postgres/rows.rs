@@ -1,13 +1,14 @@
 //! Between rows and the types of `crate::event` and `crate::store`; decides nothing.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::event::{Event, EventId, Payload};
-use crate::store::{DeliveryStatus, State, StoreError};
+use crate::event::{Event, EventId, Name, Payload};
+use crate::store::{DeliveryStatus, LONGEST_WAIT, State, StoreError};
 
 /// The columns of `gatepost_events e` that [`event`] reads, from the first on.
 pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
@@ -28,6 +29,22 @@ pub fn micros(at: Timestamp) -> i64 {
 /// A stored time.
 pub fn time(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
+}
+
+/// How long a wait or a lease is, in microseconds: within what counts as put off.
+pub fn wait(duration: Duration) -> i64 {
+    i64::try_from(duration.min(LONGEST_WAIT).as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A duration of so many microseconds; none where it is negative.
+pub fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// The wall-clock time so many microseconds after `now`; the last there is where it does not fit.
+pub fn shown(now: Timestamp, after: i64) -> Timestamp {
+    let furthest = if after < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_microsecond(micros(now).saturating_add(after)).unwrap_or(furthest)
 }
 
 /// A count, which is never negative.
@@ -63,8 +80,28 @@ pub fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
     })
 }
 
-/// A delivery in the columns sink, state, attempts, `due_at`, error from `first` on.
-pub fn delivery(row: &Row, first: usize) -> Result<DeliveryStatus, StoreError> {
+/// The event in the columns [`EVENT`] from `first` on and the body after them, for a listing, which must show even what
+/// cannot be read as a whole or is gone: whatever there is.
+pub fn shown_event(row: &Row, first: usize) -> Event {
+    let text = |column: usize| row.try_get::<_, Option<String>>(first + column).ok().flatten();
+    let body: Option<Vec<u8>> = row.try_get(first + EVENT_COLUMNS).ok().flatten();
+    let received_at = row.try_get::<_, Option<i64>>(first + 3).ok().flatten();
+    Event {
+        source: text(0).map_or_else(|| Name::from("unreadable"), Name::from),
+        id: text(1).and_then(|id| EventId::new(&id)).unwrap_or_else(EventId::unreadable),
+        kind: text(2).unwrap_or_default(),
+        received_at: received_at.and_then(|at| time(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
+        content_type: text(4).unwrap_or_default(),
+        payload: Payload::from(Bytes::from(body.unwrap_or_default())),
+        key: text(5).unwrap_or_default(),
+        request_id: text(6).unwrap_or_default(),
+        client_ip: text(7).and_then(|ip| ip.parse().ok()),
+        traceparent: text(8),
+    }
+}
+
+/// A delivery in the columns sink, state, attempts, how soon it is due, error from `first` on, at wall time `now`.
+pub fn delivery(row: &Row, first: usize, now: Timestamp) -> Result<DeliveryStatus, StoreError> {
     let state = match row.try_get::<_, i16>(first + 1)? {
         1 => State::Delivered,
         2 => State::Dead,
@@ -74,7 +111,7 @@ pub fn delivery(row: &Row, first: usize) -> Result<DeliveryStatus, StoreError> {
         sink: row.try_get::<_, &str>(first)?.into(),
         state,
         attempts: u32::try_from(row.try_get::<_, i32>(first + 2)?).unwrap_or(0),
-        next_attempt_at: if state == State::Pending { Some(time(row.try_get(first + 3)?)?) } else { None },
+        next_attempt_at: if state == State::Pending { Some(shown(now, row.try_get(first + 3)?)) } else { None },
         last_error: row.try_get(first + 4)?,
     })
 }

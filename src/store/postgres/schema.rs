@@ -8,16 +8,19 @@ use crate::store::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
 pub const GENERATIONS: i64 = 0x6761_7465_0002;
+/// Held by the one replica that opens and drops generations.
+pub const TURNING: i64 = 0x6761_7465_0004;
 /// Held while the quarantine or the audit queue is measured and added to.
 pub const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE gatepost_sources (name text PRIMARY KEY);
 CREATE TABLE gatepost_generations (gen int PRIMARY KEY, opened_at bigint, closed_at bigint);
 CREATE SEQUENCE gatepost_event_seq;
@@ -53,10 +56,16 @@ CREATE TABLE gatepost_audit (
 CREATE TABLE gatepost_imports (store bigint, what text, last bigint NOT NULL, PRIMARY KEY (store, what));
 CREATE TABLE gatepost_probe (at timestamptz NOT NULL);
 INSERT INTO gatepost_probe VALUES (now());
-"];
+",
+    "
+ALTER TABLE gatepost_generations ADD COLUMN leaving boolean NOT NULL DEFAULT false, ADD COLUMN cleared_to bigint;
+CREATE INDEX gatepost_quarantine_shares ON gatepost_quarantine (source, reason, bytes, id);
+CREATE INDEX gatepost_quarantine_events ON gatepost_quarantine (source, event_id) WHERE event_id IS NOT NULL;
+",
+];
 
-/// The SQL that makes generation `number`.
-pub fn generation(number: i32) -> String {
+/// The SQL that makes generation `number` while nobody uses the tables yet.
+fn generation(number: i32) -> String {
     format!(
         "CREATE TABLE gatepost_ids_{number} PARTITION OF gatepost_ids FOR VALUES IN ({number});
          CREATE TABLE gatepost_events_{number} PARTITION OF gatepost_events FOR VALUES IN ({number})

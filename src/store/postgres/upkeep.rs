@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::store::postgres::address::Address;
+use crate::store::postgres::clock;
 use crate::store::postgres::generations;
 use crate::store::postgres::intake::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session};
@@ -27,6 +29,8 @@ pub struct PostgresUpkeep {
     pub listener: Listener,
     /// How long events and their ids are kept.
     pub retention: Duration,
+    /// Compared with the server's clock.
+    pub wall: Clock,
 }
 
 #[async_trait]
@@ -36,10 +40,15 @@ impl Upkeep for PostgresUpkeep {
         Ok(())
     }
 
-    /// Forgets whole generations, a quarter of the retention long each.
-    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn skew(&self) -> Result<SignedDuration, StoreError> {
+        let (_, ahead) = clock::now(&self.pool, &self.wall).await?;
+        Ok(SignedDuration::from_micros(ahead))
+    }
+
+    /// Forgets whole generations, a quarter of the retention long each, by the server's clock.
+    async fn prune(&self) -> Result<u64, StoreError> {
         let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
-        generations::turn(&self.pool, now, retention).await
+        generations::turn(&self.pool, retention).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

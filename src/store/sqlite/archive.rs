@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use crate::event::{EventKey, Name};
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, micros, unsigned};
+use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, unsigned};
 use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Archive, Archived, EventRef, Filter, StoreError};
+use crate::store::{Archive, Archived, Cursor, EventRef, Filter, Page, StoreError, listing};
 
 /// Events queued again in one transaction, so that a long replay never holds up inserts for long.
 const STEP: usize = 200;
@@ -25,23 +25,24 @@ pub struct SqliteArchive {
     pub writer: Arc<Writer>,
     /// For listings.
     pub readers: Readers,
+    /// For listings too.
+    pub clock: StoreClock,
 }
 
 #[async_trait]
 impl Archive for SqliteArchive {
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
-        let filter = filter.clone();
-        self.readers.read(move |conn| list(conn, &filter)).await
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
+        let (filter, clock) = (filter.clone(), self.clock.clone());
+        self.readers.read(move |conn| page(conn, &clock, &filter, from)).await
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
-        let event = event.clone();
-        self.readers.read(move |conn| get(conn, &event)).await
+        let (event, clock) = (event.clone(), self.clock.clone());
+        self.readers.read(move |conn| get(conn, &clock, &event)).await
     }
 
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError> {
         let sinks: Option<Arc<[Name]>> = sinks.map(Into::into);
-        let now = micros(now);
         let mut queued = 0;
         for step in events.chunks(STEP) {
             let step = step.to_vec();
@@ -49,7 +50,7 @@ impl Archive for SqliteArchive {
             queued += self
                 .writer
                 .call(move |tx| {
-                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks.as_deref(), now)?))
+                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks.as_deref())?))
                 })
                 .await?;
         }
@@ -57,10 +58,19 @@ impl Archive for SqliteArchive {
     }
 }
 
-fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+fn page(
+    conn: &Connection,
+    clock: &StoreClock,
+    filter: &Filter,
+    from: Option<Cursor>,
+) -> Result<Page<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Vec::new()) };
-    conditions.values.push(limit(filter.limit).into());
+    let wanted = listing::rows(filter);
+    let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Page::of(Vec::new(), 0)) };
+    if let Some(Cursor(seq, _)) = from {
+        conditions.add("e.seq < ?", [seq.into()]);
+    }
+    conditions.values.push(limit(Some(wanted)).into());
     let sql = format!(
         "SELECT {EVENT}, length(e.body), e.seq FROM events e WHERE {} ORDER BY e.seq DESC LIMIT ?",
         conditions.sql()
@@ -69,29 +79,31 @@ fn list(conn: &Connection, filter: &Filter) -> Result<Vec<Archived>, StoreError>
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let deliveries = rows::deliveries(conn, &sinks, row.get(EVENT_COLUMNS + 1)?)?;
-        found.push(Archived {
-            event: sources.event(row, 0, Vec::new())?,
-            bytes: unsigned(row.get(EVENT_COLUMNS)?),
+        let seq = row.get(EVENT_COLUMNS + 1)?;
+        let deliveries = rows::deliveries(conn, &sinks, clock, seq)?;
+        let archived = Archived {
+            event: sources.shown(row, 0, Vec::new()),
+            bytes: unsigned(row.get(EVENT_COLUMNS).unwrap_or(0)),
             state: rows::worst(&deliveries),
             deliveries,
-        });
+        };
+        found.push((Cursor(seq, 0), archived));
     }
-    Ok(found)
+    Ok(Page::of(found, wanted))
 }
 
-fn get(conn: &Connection, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
+fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let mut sql = conn.prepare_cached(&format!("SELECT {EVENT}, e.body FROM events e WHERE e.seq = ?1"))?;
     let mut found = Vec::new();
     for seq in named(conn, event)? {
         let mut rows = sql.query([seq])?;
         let row = rows.next()?.ok_or_else(|| StoreError::Corrupt(format!("an id without its event {seq}")))?;
-        let body: Vec<u8> = row.get(EVENT_COLUMNS)?;
-        let deliveries = rows::deliveries(conn, &sinks, seq)?;
+        let body: Vec<u8> = row.get(EVENT_COLUMNS).unwrap_or_default();
+        let deliveries = rows::deliveries(conn, &sinks, clock, seq)?;
         found.push(Archived {
             bytes: body.len() as u64,
-            event: sources.event(row, 0, body)?,
+            event: sources.shown(row, 0, body),
             state: rows::worst(&deliveries),
             deliveries,
         });
@@ -117,7 +129,7 @@ fn keys(conn: &Connection, event: &EventRef) -> Result<Vec<EventKey>, StoreError
     Ok(Names::sources(conn)?.iter().map(|(_, source)| EventKey::of(source, &event.id)).collect())
 }
 
-fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, now: i64) -> Result<u64, StoreError> {
+fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>) -> Result<u64, StoreError> {
     let mut queued = 0;
     for key in keys(tx.conn, event)? {
         let Some(seq) = tx.find(&key)? else { continue };
@@ -129,15 +141,15 @@ fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, now: 
             rows.collect::<Result<_, _>>()?
         };
         for id in ids {
-            queued += u64::from(requeue(tx, id, now)?);
+            queued += u64::from(requeue(tx, id)?);
         }
     }
     Ok(queued)
 }
 
 /// Queues delivery `id` again from attempt 0. One that is under way, or waits for its first attempt, is left alone.
-pub fn requeue(tx: &mut Tx<'_>, id: i64, now: i64) -> Result<bool, StoreError> {
-    let sink = id % SINKS;
+pub fn requeue(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let (sink, now) = (id % SINKS, tx.now);
     let sql = "SELECT state, claimed_at IS NOT NULL OR (attempts = 0 AND due_at <= ?2) FROM deliveries WHERE id = ?1";
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let held: Option<(i64, bool)> = tx.conn.prepare_cached(sql)?.query_row([id, now], read).optional()?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
+use crate::store::sqlite::outbox::furthest;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{micros, unsigned};
+use crate::store::sqlite::rows::{unsigned, wait};
 use crate::store::sqlite::transaction::{self, Tx};
 use crate::store::sqlite::writer::Writer;
 use crate::store::{AuditQueue, QueuedAudit, StoreError};
@@ -31,11 +31,10 @@ impl AuditQueue for SqliteAuditQueue {
         self.writer.call(move |tx| push(tx, &records, capacity)).await
     }
 
-    async fn claim(&self, limit: usize, now: Timestamp, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<QueuedAudit>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let now = micros(now);
-        let until = now.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX));
-        self.writer.call(move |tx| claim(tx, limit, now, until)).await
+        let lease = wait(lease);
+        self.writer.call(move |tx| claim(tx, limit, lease)).await
     }
 
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError> {
@@ -51,14 +50,14 @@ impl AuditQueue for SqliteAuditQueue {
             .await
     }
 
-    async fn release(&self, ids: &[i64], at: Timestamp, refused: bool) -> Result<(), StoreError> {
+    async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError> {
         let ids = ids.to_vec();
-        let at = micros(at);
+        let after = wait(after);
         self.writer
             .call(move |tx| {
                 let sql = "UPDATE audit SET due_at = ?2, attempts = attempts + ?3 WHERE id = ?1";
                 for id in &ids {
-                    tx.conn.prepare_cached(sql)?.execute([*id, at, i64::from(refused)])?;
+                    tx.conn.prepare_cached(sql)?.execute([*id, tx.now + after, i64::from(refused)])?;
                 }
                 Ok(())
             })
@@ -84,15 +83,19 @@ fn push(tx: &Tx<'_>, records: &[String], capacity: u64) -> Result<u64, StoreErro
     Ok((records.len() - fits) as u64)
 }
 
-fn claim(tx: &Tx<'_>, limit: i64, now: i64, until: i64) -> Result<Vec<QueuedAudit>, StoreError> {
-    let sql = "SELECT id, record, attempts FROM audit WHERE due_at <= ?1 ORDER BY id LIMIT ?2";
+fn claim(tx: &Tx<'_>, limit: i64, lease: i64) -> Result<Vec<QueuedAudit>, StoreError> {
+    let sql = "SELECT id, record, attempts FROM audit WHERE due_at <= ?1 OR due_at > ?2 ORDER BY id LIMIT ?3";
     let mut sql = tx.conn.prepare_cached(sql)?;
-    let read =
-        |row: &rusqlite::Row<'_>| Ok(QueuedAudit { id: row.get(0)?, record: row.get(1)?, attempts: row.get(2)? });
-    let due: Vec<QueuedAudit> = sql.query_map([now, limit], read)?.collect::<Result<_, _>>()?;
+    let read = |row: &rusqlite::Row<'_>| {
+        // Whatever it has become, it goes out: it must not hold up the others.
+        let record = row.get_ref(1)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
+        let record = String::from_utf8_lossy(record).into_owned();
+        Ok(QueuedAudit { id: row.get(0)?, record, attempts: row.get(2).unwrap_or(0) })
+    };
+    let due: Vec<QueuedAudit> = sql.query_map([tx.now, furthest(tx.now), limit], read)?.collect::<Result<_, _>>()?;
     let mut take = tx.conn.prepare_cached("UPDATE audit SET due_at = ?2 WHERE id = ?1")?;
     for audit in &due {
-        take.execute([audit.id, until])?;
+        take.execute([audit.id, tx.now + lease])?;
     }
     Ok(due)
 }

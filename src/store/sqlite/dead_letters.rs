@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::store::sqlite::archive::requeue;
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::outbox::loosen;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit, micros, time};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
 const STEP: usize = 500;
@@ -25,18 +25,27 @@ pub struct SqliteDeadLetters {
     pub writer: Arc<Writer>,
     /// For listings.
     pub readers: Readers,
+    /// For listings too.
+    pub clock: StoreClock,
 }
 
 #[async_trait]
 impl DeadLetters for SqliteDeadLetters {
-    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let (ids, filter) = (numbers(ids), filter.clone());
-        self.readers.read(move |conn| list(conn, &ids, &filter, bodies)).await
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let (wanted, clock) = (listing::rows(filter), self.clock.clone());
+        let filter = Filter { limit: Some(wanted), ..filter.clone() };
+        let found = self.readers.read(move |conn| select(conn, &clock, &[], (&filter, false), from)).await?;
+        Ok(Page::of(found, wanted))
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, now: Timestamp) -> Result<u64, StoreError> {
-        let now = micros(now);
-        self.each(ids, filter, move |tx, id| Ok(is_dead(tx, id)? && requeue(tx, id, now)?)).await
+    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+        let (ids, filter, clock) = (numbers(ids), filter.clone(), self.clock.clone());
+        let found = self.readers.read(move |conn| select(conn, &clock, &ids, (&filter, bodies), None)).await?;
+        Ok(found.into_iter().map(|(_, letter)| letter).collect())
+    }
+
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+        self.each(ids, filter, |tx, id| Ok(is_dead(tx, id)? && requeue(tx, id)?)).await
     }
 
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
@@ -86,7 +95,7 @@ fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>,
     let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
     conditions.values.push(limit(filter.limit).into());
     let sql = format!(
-        "SELECT d.id FROM deliveries d JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
+        "SELECT d.id FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
          ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
         conditions.sql()
     );
@@ -95,14 +104,25 @@ fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn list(conn: &Connection, ids: &[i64], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+/// Dead letters after `from`, newest first, each with the cursor that goes on after it. Also those whose event is damaged
+/// or gone: nobody else would show them.
+fn select(
+    conn: &Connection,
+    clock: &StoreClock,
+    ids: &[i64],
+    (filter, bodies): (&Filter, bool),
+    from: Option<Cursor>,
+) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    if let Some(Cursor(died, id)) = from {
+        conditions.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
+    }
     conditions.values.push(limit(filter.limit).into());
     let body = if bodies { "e.body" } else { "x''" };
     let sql = format!(
         "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
-         FROM deliveries d JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
+         FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
          ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
         conditions.sql()
     );
@@ -110,14 +130,16 @@ fn list(conn: &Connection, ids: &[i64], filter: &Filter, bodies: bool) -> Result
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(DeadLetter {
-            event: sources.event(row, 0, row.get(EVENT_COLUMNS)?)?,
-            id: DeliveryId(row.get(EVENT_COLUMNS + 1)?),
-            sink: sinks.get(row.get(EVENT_COLUMNS + 2)?)?,
-            attempts: row.get(EVENT_COLUMNS + 3)?,
-            died_at: time(row.get(EVENT_COLUMNS + 4)?)?,
-            error: row.get::<_, Option<String>>(EVENT_COLUMNS + 5)?.unwrap_or_default(),
-        });
+        let (id, died) = (row.get(EVENT_COLUMNS + 1)?, row.get(EVENT_COLUMNS + 4).unwrap_or(0));
+        let letter = DeadLetter {
+            event: sources.shown(row, 0, row.get(EVENT_COLUMNS).unwrap_or_default()),
+            id: DeliveryId(id),
+            sink: sinks.name(row, EVENT_COLUMNS + 2),
+            attempts: row.get(EVENT_COLUMNS + 3).unwrap_or(0),
+            died_at: clock.shown(died),
+            error: row.get(EVENT_COLUMNS + 5).unwrap_or_default(),
+        };
+        found.push((Cursor(died, id), letter));
     }
     Ok(found)
 }

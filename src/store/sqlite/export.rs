@@ -1,28 +1,31 @@
 //! Reads a SQLite store in order, for its migration to another; changes nothing but an outdated schema.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP};
+use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP, STEP_BYTES};
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, time};
-use crate::store::sqlite::schema::{self, SINKS};
-use crate::store::sqlite::{quarantine, transaction};
-use crate::store::{Quarantined, StoreError};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names};
+use crate::store::sqlite::schema::SINKS;
+use crate::store::sqlite::{foreign, quarantine, transaction};
+use crate::store::{Clocks, Quarantined, StoreError};
 
 /// A store being read.
-pub struct Export(Readers);
+pub struct Export(Readers, StoreClock);
 
 impl Export {
     /// Opens the existing store at `sqlite:PATH`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let path = file::path(url)?;
-        let known = path.clone();
-        let checked = tokio::task::spawn_blocking(move || check(&known)).await;
-        checked.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-        Ok(Self(Readers::new(path)))
+        let opened = tokio::task::spawn_blocking(move || open(path)).await;
+        let (place, clock) =
+            opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+        Ok(Self(Readers::new(Arc::new(place)), clock))
     }
 
     /// Which store this is: a number given when it was made.
@@ -32,12 +35,13 @@ impl Export {
 
     /// The next events after `after`, and what to ask with next.
     pub async fn events(&self, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
-        self.0.read(move |conn| events(conn, after)).await
+        let now = self.1.now();
+        self.0.read(move |conn| events(conn, now, after)).await
     }
 
     /// The next quarantine entries after `after`.
     pub async fn quarantine(&self, after: i64) -> Result<Vec<Quarantined>, StoreError> {
-        self.0.read(move |conn| quarantine::after(conn, after, STEP)).await
+        self.0.read(move |conn| quarantine::after(conn, after, STEP, STEP_BYTES)).await
     }
 
     /// The next audit records after `after`.
@@ -52,25 +56,31 @@ impl Export {
     }
 }
 
-fn check(path: &Path) -> Result<(), StoreError> {
-    schema::migrate(&mut file::connect(path, Role::Writer)?)
+fn open(path: PathBuf) -> Result<(Place, StoreClock), StoreError> {
+    foreign::refuse(&path)?;
+    let place = Place::open(path)?;
+    let clock = StoreClock::open(&mut place.connect(Role::Writer)?, &Clocks::default())?;
+    Ok((place, clock))
 }
 
-fn events(conn: &Connection, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([after, STEP])?;
-    let (mut last, mut found) = (after, Vec::new());
-    while let Some(row) = rows.next()? {
+    let (mut last, mut found, mut bytes) = (after, Vec::new(), 0);
+    while bytes < STEP_BYTES
+        && let Some(row) = rows.next()?
+    {
         last = row.get(EVENT_COLUMNS + 1)?;
         let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
-        found.push(Moved { event, deliveries: deliveries(conn, &sinks, last)? });
+        bytes += event.payload.bytes().len();
+        found.push(Moved { event, deliveries: deliveries(conn, &sinks, now, last)? });
     }
     Ok((last, found))
 }
 
-fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<MovedDelivery>, StoreError> {
+fn deliveries(conn: &Connection, sinks: &Names, now: i64, seq: i64) -> Result<Vec<MovedDelivery>, StoreError> {
     let sql = "SELECT sink, state, attempts, due_at, queued_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
     let mut sql = conn.prepare_cached(sql)?;
     let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
@@ -80,8 +90,8 @@ fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<MovedDel
             sink: sinks.get(row.get(0)?)?,
             state: row.get(1)?,
             attempts: row.get(2)?,
-            due_at: time(row.get(3)?)?,
-            queued_at: time(row.get(4)?)?,
+            due_in: row.get::<_, i64>(3)?.saturating_sub(now),
+            queued_in: row.get::<_, i64>(4)?.saturating_sub(now),
             error: row.get(5)?,
         });
     }

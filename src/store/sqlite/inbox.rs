@@ -17,22 +17,35 @@ pub struct SqliteInbox(pub Arc<Writer>);
 
 #[async_trait]
 impl Inbox for SqliteInbox {
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
-        let key = event.unique_key();
+    async fn insert_beside(
+        &self,
+        event: Event,
+        twins: &[EventKey],
+        sinks: Arc<[Name]>,
+    ) -> Result<Insertion, StoreError> {
+        let (key, twins) = (event.unique_key(), twins.to_vec());
         let client_ip = event.client_ip.map(|ip| ip.to_string());
-        self.0.call(move |tx| insert(tx, &key, &event, client_ip.as_deref(), &sinks)).await
+        self.0.call(move |tx| insert(tx, &key, &twins, &event, client_ip.as_deref(), &sinks)).await
     }
 }
 
 fn insert(
     tx: &mut Tx<'_>,
     key: &EventKey,
+    twins: &[EventKey],
     event: &Event,
     client_ip: Option<&str>,
     sinks: &[Name],
 ) -> Result<Insertion, StoreError> {
     if let Some(seq) = tx.find(key)? {
         return same_body(tx, seq, event);
+    }
+    for twin in twins {
+        if let Some(seq) = tx.find(twin)?
+            && same_body(tx, seq, event)? == Insertion::Duplicate
+        {
+            return Ok(Insertion::Duplicate);
+        }
     }
     let seq = tx.next_seq()?;
     tx.add_key(*key, seq)?;
@@ -53,7 +66,7 @@ fn insert(
         ],
     )?;
     for sink in sinks {
-        queue(tx, seq, sink, micros(event.received_at))?;
+        queue(tx, seq, sink)?;
     }
     tx.done.events += 1;
     Ok(Insertion::Accepted)
@@ -67,10 +80,10 @@ fn same_body(tx: &Tx<'_>, seq: i64, event: &Event) -> Result<Insertion, StoreErr
 }
 
 /// Queues a delivery of the new event `seq`; a sink named twice gets one.
-fn queue(tx: &mut Tx<'_>, seq: i64, sink: &Name, at: i64) -> Result<(), StoreError> {
+fn queue(tx: &mut Tx<'_>, seq: i64, sink: &Name) -> Result<(), StoreError> {
     let sink = tx.sink(sink)?;
     let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, 0, ?4, ?4, 0, NULL, NULL) ON CONFLICT DO NOTHING";
-    let added = tx.conn.prepare_cached(sql)?.execute([seq * SINKS + sink, sink, PENDING, at])?;
+    let added = tx.conn.prepare_cached(sql)?.execute([seq * SINKS + sink, sink, PENDING, tx.now])?;
     if added > 0 {
         tx.count(sink, 1, 0);
     }

@@ -7,14 +7,18 @@
 mod archive;
 mod audit_queue;
 mod checkpoint;
+mod clock;
 mod dead_letters;
 pub mod export;
 mod file;
+mod foreign;
 mod ids;
 mod inbox;
 mod outbox;
+mod place;
 mod quarantine;
 mod readers;
+mod retention;
 mod rows;
 mod schema;
 mod selection;
@@ -28,32 +32,45 @@ use rusqlite::ErrorCode;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
+use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Settings, Store, StoreError};
+use crate::store::{Clocks, Settings, Store, StoreError};
 
 /// Opens the store at `sqlite:PATH`, making file and directory when missing and migrating it.
 ///
 /// # Errors
 /// [`StoreError`] where the URL names no file, or the file cannot be opened, written or migrated.
-pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+pub async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
     let notify = Arc::clone(&queued);
-    let file = path.clone();
     let start = move || {
-        file::create(&file)?;
-        let mut conn = file::connect(&file, Role::Writer)?;
-        schema::migrate(&mut conn)?;
-        Writer::start(file, conn, metrics, notify)
+        foreign::refuse(&path)?;
+        if file::create(&path, &mut file::sync)? {
+            tracing::info!(path = %path.display(), "made a new, empty store");
+        }
+        let place = Arc::new(Place::open(path)?);
+        let mut conn = place.connect(Role::Writer)?;
+        let clock = StoreClock::open(&mut conn, &clocks)?;
+        let writer = Writer::start(Arc::clone(&place), conn, metrics, notify, clock.clone())?;
+        Ok::<_, StoreError>((writer, place, clock))
     };
     let opened = tokio::task::spawn_blocking(start).await;
-    let writer = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(&Arc::new(writer), &Readers::new(path), queued, settings))
+    let (writer, place, clock) =
+        opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+    Ok(assemble(&Arc::new(writer), &Readers::new(place), queued, clock, settings))
 }
 
-fn assemble(writer: &Arc<Writer>, readers: &Readers, queued: Arc<Notify>, settings: &Settings) -> Store {
+fn assemble(
+    writer: &Arc<Writer>,
+    readers: &Readers,
+    queued: Arc<Notify>,
+    clock: StoreClock,
+    settings: &Settings,
+) -> Store {
     let parts = || (Arc::clone(writer), readers.clone());
     let outbox = parts();
     let archive = parts();
@@ -63,16 +80,25 @@ fn assemble(writer: &Arc<Writer>, readers: &Readers, queued: Arc<Notify>, settin
     let upkeep = parts();
     Store {
         inbox: Arc::new(inbox::SqliteInbox(Arc::clone(writer))),
-        outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued }),
-        archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1 }),
-        dead_letters: Arc::new(dead_letters::SqliteDeadLetters { writer: dead_letters.0, readers: dead_letters.1 }),
+        outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued, clock: clock.clone() }),
+        archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1, clock: clock.clone() }),
+        dead_letters: Arc::new(dead_letters::SqliteDeadLetters {
+            writer: dead_letters.0,
+            readers: dead_letters.1,
+            clock: clock.clone(),
+        }),
         quarantine: Arc::new(quarantine::SqliteQuarantine {
             writer: quarantine.0,
             readers: quarantine.1,
-            bounds: settings.quarantine,
+            bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
-        upkeep: Arc::new(upkeep::SqliteUpkeep { writer: upkeep.0, readers: upkeep.1, retention: settings.retention }),
+        upkeep: Arc::new(upkeep::SqliteUpkeep {
+            writer: upkeep.0,
+            readers: upkeep.1,
+            clock,
+            retention: settings.retention,
+        }),
     }
 }
 

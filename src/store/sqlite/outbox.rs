@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
 use tokio::sync::Notify;
 
-use crate::event::Name;
+use crate::event::{Event, Name};
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, micros, time, unsigned};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, since, unsigned, wait};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Backlog, Claimed, DeliveryId, Outbox, Settled, Settlement, StoreError};
+use crate::store::{Backlog, Claimed, DeliveryId, LONGEST_WAIT, Outbox, Settled, Settlement, StoreError};
 
 /// The delivering side of a SQLite store.
 ///
@@ -27,34 +27,35 @@ pub struct SqliteOutbox {
     pub readers: Readers,
     /// Notified by the writer.
     pub queued: Arc<Notify>,
+    /// For ages and due times.
+    pub clock: StoreClock,
 }
 
 /// A delivery just claimed, its event not read yet.
+#[derive(Clone, Copy)]
 struct Lease {
     id: i64,
     number: i64,
     attempts: u32,
-    queued_at: i64,
+    age: Duration,
 }
 
 #[async_trait]
 impl Outbox for SqliteOutbox {
-    async fn claim(
-        &self,
-        sink: &Name,
-        limit: usize,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError> {
         let sink = sink.clone();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let now = micros(now);
-        let until = now.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX));
-        let leases = self.writer.call(move |tx| claim(tx, &sink, limit, now, until)).await?;
+        let (limit, lease) = (i64::try_from(limit).unwrap_or(i64::MAX), wait(lease));
+        let leases: Arc<[Lease]> = self.writer.call(move |tx| claim(tx, &sink, limit, lease)).await?.into();
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        self.readers.read(move |conn| with_events(conn, &leases)).await
+        let claimed = Arc::clone(&leases);
+        let read = self.readers.read(move |conn| with_events(conn, &leases)).await;
+        if read.is_err() {
+            // Given back, or nobody could deliver them before the leases end. A fault here changes nothing.
+            let _ = self.writer.call(move |tx| claimed.iter().try_for_each(|lease| give_back(tx, *lease))).await;
+        }
+        read
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
@@ -64,21 +65,14 @@ impl Outbox for SqliteOutbox {
         self.writer.call(move |tx| settlements.iter().try_for_each(|settlement| settle(tx, settlement))).await
     }
 
-    async fn next_due(&self, sink: &Name) -> Result<Option<Timestamp>, StoreError> {
-        let sink = sink.clone();
-        self.readers
-            .read(move |conn| {
-                let sql = "SELECT min(due_at) FROM deliveries
-                           WHERE state = 0 AND sink = (SELECT id FROM sinks WHERE name = ?1)";
-                let due: Option<i64> = conn.prepare_cached(sql)?.query_row([sink.as_str()], |row| row.get(0))?;
-                due.map(time).transpose()
-            })
-            .await
+    async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError> {
+        let (sink, now) = (sink.clone(), self.clock.now());
+        self.readers.read(move |conn| next_due(conn, &sink, now)).await
     }
 
     async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError> {
-        let sink = sink.clone();
-        self.readers.read(move |conn| backlog(conn, &sink)).await
+        let (sink, now) = (sink.clone(), self.clock.now());
+        self.readers.read(move |conn| backlog(conn, &sink, now)).await
     }
 
     fn queued(&self) -> Arc<Notify> {
@@ -86,21 +80,43 @@ impl Outbox for SqliteOutbox {
     }
 }
 
-fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, now: i64, until: i64) -> Result<Vec<Lease>, StoreError> {
-    let sql = "SELECT id, lease + 1, attempts, queued_at FROM deliveries
-               WHERE state = 0 AND sink = (SELECT id FROM sinks WHERE name = ?1) AND due_at <= ?2
-               ORDER BY due_at LIMIT ?3";
-    let mut sql = tx.conn.prepare_cached(sql)?;
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts: row.get(2)?, queued_at: row.get(3)? })
+/// What is due later than this counts as due.
+pub fn furthest(now: i64) -> i64 {
+    now.saturating_add(wait(LONGEST_WAIT))
+}
+
+fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lease>, StoreError> {
+    let now = tx.now;
+    let sql = |due: &str| {
+        format!(
+            "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at FROM deliveries
+             WHERE state = 0 AND sink = (SELECT id FROM sinks WHERE name = ?1) AND {due} ORDER BY due_at LIMIT ?3"
+        )
     };
-    let due: Vec<Lease> = sql.query_map(params![sink.as_str(), now, limit], read)?.collect::<Result<_, _>>()?;
+    let read = |row: &Row<'_>| {
+        let (attempts, queued_at) = (row.get(2).unwrap_or(0), row.get(3).unwrap_or(now));
+        Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, age: since(queued_at, now) })
+    };
+    let select = |sql: &mut Statement<'_>, bound: i64, limit: i64| {
+        let rows = sql.query_map(params![sink.as_str(), bound, limit], read)?;
+        rows.collect::<Result<Vec<Lease>, _>>()
+    };
+    let mut due = select(&mut *tx.conn.prepare_cached(&sql("due_at <= ?2"))?, now, limit)?;
+    let left = limit.saturating_sub(i64::try_from(due.len()).unwrap_or(limit));
+    if left > 0 {
+        due.extend(select(&mut *tx.conn.prepare_cached(&sql("due_at > ?2"))?, furthest(now), left)?);
+    }
     let mut take =
         tx.conn.prepare_cached("UPDATE deliveries SET lease = ?2, claimed_at = ?3, due_at = ?4 WHERE id = ?1")?;
-    for lease in &due {
-        take.execute([lease.id, lease.number, now, until])?;
+    for held in &due {
+        take.execute([held.id, held.number, now, now + lease])?;
     }
     Ok(due)
+}
+
+fn give_back(tx: &mut Tx<'_>, lease: Lease) -> Result<(), StoreError> {
+    let outcome = Settled::Released { after: Duration::ZERO };
+    settle(tx, &Settlement { id: DeliveryId(lease.id), lease: lease.number, outcome })
 }
 
 fn with_events(conn: &Connection, leases: &[Lease]) -> Result<Vec<Claimed>, StoreError> {
@@ -108,24 +124,45 @@ fn with_events(conn: &Connection, leases: &[Lease]) -> Result<Vec<Claimed>, Stor
     let mut sql = conn.prepare_cached(&format!("SELECT {EVENT}, e.body FROM events e WHERE e.seq = ?1"))?;
     let mut claimed = Vec::with_capacity(leases.len());
     for lease in leases {
-        let mut rows = sql.query([lease.id / SINKS])?;
-        let row = rows.next()?.ok_or_else(|| StoreError::Corrupt(format!("no event of delivery {}", lease.id)))?;
-        claimed.push(Claimed {
-            id: DeliveryId(lease.id),
-            lease: lease.number,
-            attempts: lease.attempts,
-            queued_at: time(lease.queued_at)?,
-            event: sources.event(row, 0, row.get(EVENT_COLUMNS)?)?,
-        });
+        let event = match read_event(&mut sql, &sources, lease.id / SINKS) {
+            // The file cannot be read now: that says nothing about this event.
+            Err(Unread::Now(error)) => return Err(error),
+            Err(Unread::Ever(error)) => Err(error),
+            Ok(event) => Ok(event),
+        };
+        let (id, attempts) = (DeliveryId(lease.id), lease.attempts);
+        claimed.push(Claimed { id, lease: lease.number, attempts, age: lease.age, event });
     }
     Ok(claimed)
+}
+
+/// Why an event was not read.
+enum Unread {
+    /// The store is in trouble.
+    Now(StoreError),
+    /// The event is.
+    Ever(String),
+}
+
+fn read_event(sql: &mut Statement<'_>, sources: &Names, seq: i64) -> Result<Event, Unread> {
+    let stepped = |error: rusqlite::Error| match StoreError::from(error) {
+        StoreError::Corrupt(error) => Unread::Ever(error),
+        error => Unread::Now(error),
+    };
+    let mut rows = sql.query([seq]).map_err(stepped)?;
+    let Some(row) = rows.next().map_err(stepped)? else { return Err(Unread::Ever("it is gone".into())) };
+    let body = row.get(EVENT_COLUMNS).map_err(StoreError::from);
+    body.and_then(|body| sources.event(row, 0, body)).map_err(|error| match error {
+        StoreError::Corrupt(error) | StoreError::Unavailable(error) => Unread::Ever(error),
+        error => Unread::Now(error),
+    })
 }
 
 /// Does nothing where the lease has passed on.
 fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
     const HELD: &str = "WHERE id = ?1 AND lease = ?2 AND state = 0 AND claimed_at IS NOT NULL";
     let DeliveryId(id) = settlement.id;
-    let lease = settlement.lease;
+    let (lease, now) = (settlement.lease, tx.now);
     let sink = id % SINKS;
     match &settlement.outcome {
         Settled::Done => {
@@ -135,19 +172,18 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
                 loosen(tx, id / SINKS)?;
             }
         }
-        // It died in the attempt that its claim began.
         Settled::Dead { error } => {
-            let sql = "SET state = 2, attempts = attempts + 1, due_at = claimed_at, claimed_at = NULL, error = ?3";
-            if update(tx, sql, HELD, params![id, lease, error])? {
+            let sql = "SET state = 2, attempts = attempts + 1, due_at = ?4, claimed_at = NULL, error = ?3";
+            if update(tx, sql, HELD, params![id, lease, error, now])? {
                 tx.count(sink, -1, 1);
             }
         }
-        Settled::Retry { at, error } => {
+        Settled::Retry { after, error } => {
             let sql = "SET attempts = attempts + 1, due_at = ?3, claimed_at = NULL, error = ?4";
-            update(tx, sql, HELD, params![id, lease, micros(*at), error])?;
+            update(tx, sql, HELD, params![id, lease, now + wait(*after), error])?;
         }
-        Settled::Released { at } => {
-            update(tx, "SET due_at = ?3, claimed_at = NULL", HELD, params![id, lease, micros(*at)])?;
+        Settled::Released { after } => {
+            update(tx, "SET due_at = ?3, claimed_at = NULL", HELD, params![id, lease, now + wait(*after)])?;
         }
     }
     Ok(())
@@ -160,18 +196,28 @@ fn update(tx: &Tx<'_>, set: &str, held: &str, values: impl rusqlite::Params) -> 
 /// A delivery of event `seq` is over: when retention has passed the event before, it is to be looked at again.
 pub fn loosen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
     if seq <= tx.pruned_to()? {
-        tx.conn.prepare_cached("INSERT INTO loose VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
+        tx.conn.prepare_cached("INSERT INTO loose (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
     }
     Ok(())
 }
 
-fn backlog(conn: &Connection, sink: &Name) -> Result<Backlog, StoreError> {
+fn next_due(conn: &Connection, sink: &Name, now: i64) -> Result<Option<Duration>, StoreError> {
+    let sql = "SELECT (SELECT min(due_at) FROM deliveries WHERE state = 0 AND sink = s.id),
+                   EXISTS (SELECT 1 FROM deliveries WHERE state = 0 AND sink = s.id AND due_at > ?2)
+               FROM sinks s WHERE name = ?1";
+    let read = |row: &Row<'_>| Ok((row.get(0).ok().flatten(), row.get(1)?));
+    let due = conn.prepare_cached(sql)?.query_row(params![sink.as_str(), furthest(now)], read).optional()?;
+    Ok(due.and_then(|(due, stranded)| if stranded { Some(now) } else { due }).map(|due| since(now, due)))
+}
+
+fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreError> {
     let sql = "SELECT pending, dead,
                    (SELECT min(queued_at) FROM deliveries d WHERE d.state = 0 AND d.sink = s.id)
                FROM sinks s WHERE name = ?1";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?));
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2).ok().flatten()));
     let Some((pending, dead, oldest)) = conn.prepare_cached(sql)?.query_row([sink.as_str()], read).optional()? else {
         return Ok(Backlog::default());
     };
-    Ok(Backlog { pending: unsigned(pending), dead: unsigned(dead), oldest: oldest.map(time).transpose()? })
+    let oldest_age = oldest.map(|queued_at: i64| since(queued_at, now));
+    Ok(Backlog { pending: unsigned(pending), dead: unsigned(dead), oldest_age })
 }

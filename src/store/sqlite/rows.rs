@@ -1,14 +1,16 @@
 //! Between rows and the types of `crate::event` and `crate::store`; decides nothing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use crate::event::{Event, EventId, Name, Payload};
+use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
-use crate::store::{DeliveryStatus, State, StoreError};
+use crate::store::{DeliveryStatus, LONGEST_WAIT, State, StoreError};
 
 /// The columns of `events e` that an event is read from; a body column follows them.
 pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
@@ -16,9 +18,27 @@ pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, 
 /// How many columns [`EVENT`] has.
 pub const EVENT_COLUMNS: usize = 9;
 
+/// The name, in listings, of what cannot be read.
+const UNREADABLE: &str = "unreadable";
+
 /// Microseconds since 1970, as stored.
 pub fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
+}
+
+/// A duration in microseconds.
+pub fn micros_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// How long a wait or a lease is, in microseconds: within what counts as put off.
+pub fn wait(duration: Duration) -> i64 {
+    micros_of(duration.min(LONGEST_WAIT))
+}
+
+/// How much has passed at `now` since `at`; none where that is yet to come.
+pub fn since(at: i64, now: i64) -> Duration {
+    Duration::from_micros(u64::try_from(now.saturating_sub(at)).unwrap_or(0))
 }
 
 /// A stored time.
@@ -61,6 +81,12 @@ impl Names {
         self.0.get(&id).cloned().ok_or_else(|| StoreError::Corrupt(format!("no name {id}")))
     }
 
+    /// The name whose number is in `column`, for a listing.
+    pub fn name(&self, row: &Row<'_>, column: usize) -> Name {
+        let name = row.get(column).ok().and_then(|id| self.get(id).ok());
+        name.unwrap_or_else(|| UNREADABLE.into())
+    }
+
     /// The number of `name`, when it was ever used.
     pub fn id(&self, name: &Name) -> Option<i64> {
         self.0.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
@@ -88,6 +114,25 @@ impl Names {
             traceparent: row.get(first + 8)?,
         })
     }
+
+    /// The event in the columns [`EVENT`] from `first` on, for a listing, which must show even what cannot be read as a
+    /// whole: whatever of it can be.
+    pub fn shown(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Event {
+        let text = |column: usize| row.get::<_, String>(first + column).ok();
+        let id = text(1).and_then(|id| EventId::new(&id));
+        Event {
+            source: self.name(row, first),
+            id: id.unwrap_or_else(EventId::unreadable),
+            kind: text(2).unwrap_or_default(),
+            received_at: row.get(first + 3).ok().and_then(|at| time(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
+            content_type: text(4).unwrap_or_default(),
+            payload: Payload::from(Bytes::from(body)),
+            key: text(5).unwrap_or_default(),
+            request_id: text(6).unwrap_or_default(),
+            client_ip: text(7).and_then(|ip| ip.parse().ok()),
+            traceparent: text(8),
+        }
+    }
 }
 
 /// A stored event id.
@@ -96,7 +141,12 @@ pub fn event_id(id: &str) -> Result<EventId, StoreError> {
 }
 
 /// The deliveries of event `seq`, in the order of their sinks' names.
-pub fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<DeliveryStatus>, StoreError> {
+pub fn deliveries(
+    conn: &Connection,
+    sinks: &Names,
+    clock: &StoreClock,
+    seq: i64,
+) -> Result<Vec<DeliveryStatus>, StoreError> {
     let sql = "SELECT sink, state, attempts, due_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
     let mut sql = conn.prepare_cached(sql)?;
     let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
@@ -104,11 +154,11 @@ pub fn deliveries(conn: &Connection, sinks: &Names, seq: i64) -> Result<Vec<Deli
     while let Some(row) = rows.next()? {
         let state = state(row.get(1)?);
         found.push(DeliveryStatus {
-            sink: sinks.get(row.get(0)?)?,
+            sink: sinks.name(row, 0),
             state,
-            attempts: row.get(2)?,
-            next_attempt_at: if state == State::Pending { Some(time(row.get(3)?)?) } else { None },
-            last_error: row.get(4)?,
+            attempts: row.get(2).unwrap_or(0),
+            next_attempt_at: row.get(3).ok().filter(|_| state == State::Pending).map(|due| clock.shown(due)),
+            last_error: row.get(4).ok().flatten(),
         });
     }
     found.sort_by(|a, b| a.sink.cmp(&b.sink));

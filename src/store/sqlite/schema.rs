@@ -2,14 +2,15 @@
 //!
 //! One row per event; its id lives exactly as long as it does. A delivery's id is its event's `seq` times
 //! [`SINKS`] plus its sink's number: a delivery is found from its event, and an event's deliveries lie side by side,
-//! without another index. Times are microseconds since 1970.
+//! without another index. Times are microseconds since 1970, but only `received_at` is wall time: see `clock.rs`.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::StoreError;
+use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 3;
 /// How many sink names one store may ever see.
 pub const SINKS: i64 = 4096;
 
@@ -21,7 +22,8 @@ pub const DONE: i64 = 1;
 pub const DEAD: i64 = 2;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 3] = [
+    "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pending INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0
@@ -57,7 +59,24 @@ CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     due_at INTEGER NOT NULL DEFAULT 0
 );
-"];
+",
+    // Store time, see `clock.rs`, and what retention knows of it, see `retention.rs`.
+    "
+CREATE TABLE clock (
+    id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT NOT NULL, ahead INTEGER NOT NULL, mark INTEGER NOT NULL,
+    base INTEGER NOT NULL
+);
+CREATE TABLE ticks (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+ALTER TABLE loose ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+",
+    // Who holds how much of the quarantine, and which event a conflict is about.
+    "
+ALTER TABLE quarantine ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE quarantine SET bytes = length(body) + length(CAST(headers AS BLOB));
+CREATE INDEX quarantine_shares ON quarantine (source, reason, bytes);
+CREATE INDEX quarantine_events ON quarantine (source, event_id) WHERE event_id IS NOT NULL;
+",
+];
 
 /// Brings the store up to [`VERSION`], in one transaction; several processes may do so at once.
 ///
@@ -76,6 +95,7 @@ pub fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     for step in STEPS.iter().skip(from) {
         tx.execute_batch(step)?;
     }
+    tx.pragma_update(None, "application_id", foreign::OURS)?;
     tx.pragma_update(None, "user_version", VERSION)?;
     Ok(tx.commit()?)
 }

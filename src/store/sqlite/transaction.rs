@@ -42,15 +42,17 @@ struct Marks {
 pub struct Tx<'c> {
     /// The connection, inside `BEGIN IMMEDIATE`.
     pub conn: &'c Connection,
+    /// Store time, in microseconds.
+    pub now: i64,
     /// What it has done so far.
     pub done: Done,
     remembered: &'c mut Remembered,
 }
 
 impl<'c> Tx<'c> {
-    /// A transaction just begun on `conn`.
-    pub fn new(conn: &'c Connection, remembered: &'c mut Remembered) -> Self {
-        Self { conn, done: Done::default(), remembered }
+    /// A transaction just begun on `conn`, at store time `now`.
+    pub fn new(conn: &'c Connection, remembered: &'c mut Remembered, now: i64) -> Self {
+        Self { conn, now, done: Done::default(), remembered }
     }
 
     /// The number the next accepted event gets: above all that ever were, so that none is used twice.
@@ -60,6 +62,11 @@ impl<'c> Tx<'c> {
         marks.next_seq += 1;
         self.done.marks = Some(marks);
         Ok(seq)
+    }
+
+    /// The number the next accepted event would get; all that are there have lower ones.
+    pub fn upcoming_seq(&mut self) -> Result<i64, StoreError> {
+        Ok(self.marks()?.next_seq)
     }
 
     /// Retention has passed all events up to this one; those left below it are kept for their deliveries.
@@ -83,6 +90,14 @@ impl<'c> Tx<'c> {
     pub fn forget_key(&mut self, key: &EventKey, seq: i64) -> Result<(), StoreError> {
         let conn = self.conn;
         self.recent()?.forget(conn, key, seq)
+    }
+
+    /// Forgets the key of the event `seq`, of which nobody can say any more what it was: reads all keys.
+    pub fn forget_key_of(&mut self, seq: i64) -> Result<(), StoreError> {
+        let conn = self.conn;
+        let sql = "SELECT key FROM ids WHERE seq = ?1 UNION SELECT key FROM recent WHERE seq = ?1";
+        let keys = conn.prepare_cached(sql)?.query_map([seq], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+        keys.into_iter().try_for_each(|key| self.forget_key(&EventKey(key), seq))
     }
 
     fn recent(&mut self) -> Result<&mut Recent, StoreError> {

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod damage;
 mod deliveries;
 mod intake;
 mod postgres;
 pub mod postgres_server;
 mod sqlite;
+mod sqlite_files;
 mod upkeep;
 mod waiting_rooms;
 
@@ -14,29 +16,77 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatepost::clock::{BootClock, Clock};
 use gatepost::event::{Event, EventId, Name, Payload};
 use gatepost::metrics::Metrics;
-use gatepost::store::{self, Insertion, QuarantineBounds, Settings, Store, StoreError};
+use gatepost::store::{self, Clocks, Insertion, QuarantineBounds, Settings, Store, StoreError};
 use jiff::Timestamp;
 
-/// A store that can be closed and opened again.
+/// A store that can be closed and opened again, and whose time a test can let pass.
 pub struct Subject {
     pub settings: Settings,
     pub store: Store,
+    pub clocks: Clocks,
     /// Keeps the files or the database until the test is over.
     _keep: Box<dyn std::any::Any + Send>,
 }
 
 impl Subject {
     pub async fn new(settings: Settings, keep: impl Send + 'static) -> Self {
-        let store = open(&settings).await.unwrap();
-        Self { settings, store, _keep: Box::new(keep) }
+        // PostgreSQL has a clock of its own; what it shows goes by the wall clock.
+        let embedded = settings.url.starts_with("sqlite:");
+        let clocks = if embedded { standing() } else { Clocks::default() };
+        let store = open_by(&settings, &clocks).await.unwrap();
+        Self { settings, store, clocks, _keep: Box::new(keep) }
     }
 
     pub async fn reopen(&mut self) {
         self.store.upkeep.close().await.unwrap();
-        self.store = open(&self.settings).await.unwrap();
+        self.store = open_by(&self.settings, &self.clocks).await.unwrap();
     }
+
+    /// Lets so many seconds pass, at once. A server's clock cannot be moved: all that it was said to be goes back instead.
+    pub async fn pass(&self, seconds: u64) {
+        self.clocks.wall.advance(Duration::from_secs(seconds));
+        self.clocks.boot.advance(Duration::from_secs(seconds));
+        if self.settings.url.starts_with("postgres") {
+            postgres::go_back(&self.settings.url, seconds).await;
+        }
+    }
+}
+
+impl Subject {
+    /// Runs SQL beside the store, on tables by their names without prefix.
+    pub async fn sql(&self, statement: &str) {
+        if let Some(path) = self.settings.url.strip_prefix("sqlite:") {
+            let conn = rusqlite::Connection::open(path).unwrap();
+            conn.execute_batch(statement).unwrap();
+            return;
+        }
+        let prefixed = ["events", "deliveries", "audit"]
+            .iter()
+            .fold(statement.to_owned(), |text, table| {
+                text.replace(&format!(" {table} "), &format!(" gatepost_{table} "))
+            })
+            .replace("UPDATE audit", "UPDATE gatepost_audit");
+        postgres::sql(&self.settings.url, &prefixed).await;
+    }
+}
+
+/// Clocks that stand still until they are moved.
+pub fn standing() -> Clocks {
+    Clocks { wall: Clock::manual(at(0)), boot: BootClock::manual(Some("boot"), Duration::from_secs(100)) }
+}
+
+pub async fn open_by(settings: &Settings, clocks: &Clocks) -> Result<Store, StoreError> {
+    store::open_by(settings, Arc::new(Metrics::new()), clocks.clone()).await
+}
+
+/// That `found` is `seconds`, give or take what passes by itself while a test runs against a server's clock.
+#[track_caller]
+pub fn assert_seconds(found: Duration, seconds: u64) {
+    let wanted = Duration::from_secs(seconds);
+    assert!(found.abs_diff(wanted) < Duration::from_secs(20), "{found:?} is not about {wanted:?}");
 }
 
 pub async fn open(settings: &Settings) -> Result<Store, StoreError> {
@@ -114,6 +164,8 @@ on_every_store! {
     intake::an_event_is_accepted_once_and_read_back_whole,
     intake::the_same_id_with_another_body_is_a_conflict,
     intake::two_sources_never_share_an_id,
+    intake::one_body_counts_once_among_twins,
+    intake::of_twins_at_once_exactly_one_is_accepted,
     intake::of_two_hundred_at_once_exactly_one_is_accepted,
     intake::many_events_at_once_are_all_kept,
     intake::everything_is_there_after_reopening,
@@ -129,8 +181,13 @@ on_every_store! {
     deliveries::a_replay_leaves_alone_what_is_under_way,
     deliveries::backlog_counts_and_dates_what_waits,
     deliveries::queued_is_notified_after_the_commit,
+    deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
+    damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
+    damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
+    waiting_rooms::quarantine_takes_from_who_holds_most,
+    waiting_rooms::quarantine_knows_what_it_has,
     waiting_rooms::quarantine_filters_and_removes,
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,

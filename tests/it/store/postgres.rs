@@ -2,15 +2,27 @@
 
 use std::time::Duration;
 
-use gatepost::store::{Backlog, Claimed, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
+use gatepost::clock::Clock;
+use gatepost::store::{Claimed, Clocks, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
 use super::postgres_server::Server;
-use super::{Subject, accept, at, event, open, run, settings, sinks};
+use super::{Subject, accept, assert_seconds, event, open, open_by, run, settings, sinks};
+
+/// Makes all that the server was told to be so much longer ago.
+pub async fn go_back(url: &str, seconds: u64) {
+    let by = seconds * 1_000_000;
+    let statement = format!(
+        "UPDATE gatepost_deliveries SET due_at = due_at - {by}, queued_at = queued_at - {by}, claimed_at = claimed_at - {by};
+         UPDATE gatepost_audit SET due_at = due_at - {by};
+         UPDATE gatepost_generations SET opened_at = opened_at - {by}, closed_at = closed_at - {by}"
+    );
+    sql(url, &statement).await;
+}
 
 /// Runs SQL beside the store.
-async fn sql(url: &str, statement: &str) {
+pub async fn sql(url: &str, statement: &str) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::select! {
         _ = connection => panic!("the server hung up"),
@@ -40,6 +52,7 @@ fn replicas_and_a_server_that_comes_and_goes() {
         connections_cut_at_any_time_lose_and_double_nothing(&server).await;
         certificates_are_checked_as_sslmode_says(&server).await;
         a_nul_in_a_text_refuses_nothing(&server).await;
+        the_servers_clock_counts_and_ours_is_compared_with_it(&server).await;
         a_sqlite_store_moves_in_and_may_do_so_again(&server).await;
         a_crashed_server_is_unavailable_until_it_is_back(&mut server).await;
     });
@@ -75,13 +88,13 @@ async fn replicas_share_ids_and_deliveries(server: &Server) {
     assert_eq!(tasks.join_all().await.into_iter().filter(|accepted| *accepted).count(), 100);
     told.await;
     let (lease, sink) = (Duration::from_secs(30), "x".into());
-    let (mine, theirs) =
-        tokio::join!(one.outbox.claim(&sink, 60, at(1), lease), two.outbox.claim(&sink, 60, at(1), lease));
+    let (mine, theirs) = tokio::join!(one.outbox.claim(&sink, 60, lease), two.outbox.claim(&sink, 60, lease));
     let (mine, theirs) = (mine.unwrap(), theirs.unwrap());
     let ids: std::collections::HashSet<_> = mine.iter().chain(&theirs).map(|claimed| claimed.id).collect();
     assert_eq!((mine.len() + theirs.len(), ids.len()), (100, 100));
     // Whoever dies, its leases end.
-    assert_eq!(two.outbox.claim(&sink, 200, at(31), lease).await.unwrap().len(), 100);
+    go_back(&settings.url, 31).await;
+    assert_eq!(two.outbox.claim(&sink, 200, lease).await.unwrap().len(), 100);
     // The other is told of what this one queued.
     let told = queued.notified();
     accept(&one, event("a", "new", "body"), &["x"]).await;
@@ -98,8 +111,9 @@ async fn an_id_is_unique_while_generations_change(server: &Server) {
         })
         .collect();
     let turning = async {
-        for day in 0..4 {
-            one.upkeep.prune(at(day * 25 * 3600)).await.unwrap();
+        for _ in 0..4 {
+            one.upkeep.prune().await.unwrap();
+            go_back(&settings.url, 25 * 3600).await;
         }
     };
     let (accepted, ()) = tokio::join!(tasks.join_all(), turning);
@@ -174,17 +188,35 @@ async fn a_nul_in_a_text_refuses_nothing(server: &Server) {
     accept(&subject.store, hostile, &[]).await;
 }
 
+async fn the_servers_clock_counts_and_ours_is_compared_with_it(server: &Server) {
+    let settings = settings(server.database("clock").await);
+    let ahead = Clock::system().now() + Duration::from_hours(100);
+    let clocks = Clocks { wall: Clock::manual(ahead), ..Clocks::default() };
+    let (wrong, right) = (open_by(&settings, &clocks).await.unwrap(), open(&settings).await.unwrap());
+    assert_seconds(wrong.upkeep.skew().await.unwrap().unsigned_abs(), 360_000);
+    assert_seconds(right.upkeep.skew().await.unwrap().unsigned_abs(), 0);
+    accept(&wrong, event("a", "1", "body"), &["x"]).await;
+    let lease = Duration::from_secs(30);
+    let claimed = right.outbox.claim(&"x".into(), 9, lease).await.unwrap();
+    assert_seconds(claimed[0].age, 0);
+    assert!(wrong.outbox.claim(&"x".into(), 9, lease).await.unwrap().is_empty());
+    assert_eq!(wrong.upkeep.prune().await.unwrap(), 0);
+    assert!(!insist(&right, "1".into()).await);
+}
+
 async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let from = super::sqlite::subject().await;
     for id in 0..600 {
         accept(&from.store, event("a", &id.to_string(), "body"), &["x", "y"]).await;
     }
+    from.pass(3600).await;
     let lease = Duration::from_secs(30);
-    let claimed = from.store.outbox.claim(&"x".into(), 3, at(1), lease).await.unwrap();
-    let outcomes =
-        [Settled::Done, Settled::Dead { error: "400".into() }, Settled::Retry { at: at(99), error: "503".into() }];
+    let claimed = from.store.outbox.claim(&"x".into(), 3, lease).await.unwrap();
+    let retry = Settled::Retry { after: Duration::from_secs(99), error: "503".into() };
+    let outcomes = [Settled::Done, Settled::Dead { error: "400".into() }, retry];
     let settle = |(claimed, outcome): (&Claimed, Settled)| Settlement { id: claimed.id, lease: claimed.lease, outcome };
     from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
+    from.store.upkeep.probe().await.unwrap();
     from.store.audit_queue.push(vec!["1".into(), "1".into(), "2".into()], 9).await.unwrap();
     from.store.quarantine.put(super::waiting_rooms::refused("a", 1, 10)).await.unwrap();
     from.store.upkeep.close().await.unwrap();
@@ -195,10 +227,14 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let again = Report { events: 0, known: 600, quarantined: 0, audit: 0 };
     assert_eq!(migrate(&from.settings, &settings).await.unwrap(), again);
 
-    let to = Subject::new(settings, ()).await.store;
+    let to = Subject::new(settings.clone(), ()).await.store;
     assert!(!insist(&to, "599".into()).await, "its id came along");
-    let x = Backlog { pending: 598, oldest: Some(at(0)), dead: 1 };
-    assert_eq!(to.outbox.backlog(&"x".into()).await.unwrap(), x);
+    let x = to.outbox.backlog(&"x".into()).await.unwrap();
+    assert_eq!((x.pending, x.dead), (598, 1));
+    assert_seconds(x.oldest_age.unwrap(), 3600);
+    let shown = to.archive.list(&Filter { error: Some("503".into()), ..Filter::default() }).await.unwrap();
+    let next = shown[0].deliveries[0].next_attempt_at.unwrap();
+    assert_seconds(next.duration_since(Clock::system().now()).unsigned_abs(), 99);
     assert_eq!(to.outbox.backlog(&"y".into()).await.unwrap().pending, 600);
     let dead = to.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
     assert_eq!((dead.len(), dead[0].error.as_str(), &dead[0].event.payload.bytes()[..]), (1, "400", &b"body"[..]));

@@ -88,10 +88,8 @@ fn the_command_line_works_beside_the_daemon() {
         assert_eq!(daemon.store.outbox.backlog(&"x".into()).await.unwrap().pending, 100);
         let lease = std::time::Duration::from_secs(30);
         let sink = "x".into();
-        let (mine, theirs) = tokio::join!(
-            daemon.store.outbox.claim(&sink, 60, at(1), lease),
-            command.store.outbox.claim(&sink, 60, at(1), lease),
-        );
+        let (mine, theirs) =
+            tokio::join!(daemon.store.outbox.claim(&sink, 60, lease), command.store.outbox.claim(&sink, 60, lease),);
         assert_eq!(mine.unwrap().len() + theirs.unwrap().len(), 100);
         command.store.upkeep.close().await.unwrap();
         accept(&daemon.store, event("a", "after", "body"), &[]).await;
@@ -100,24 +98,83 @@ fn the_command_line_works_beside_the_daemon() {
 }
 
 #[test]
-fn retention_goes_in_steps_and_is_exact() {
+fn retention_goes_in_steps_and_is_exact_to_the_minute_whatever_the_wall_clock_says() {
     run(async {
-        const HOUR: i64 = 3600;
         let s = subject().await;
-        let tasks: tokio::task::JoinSet<()> = (0..700)
-            .map(|n: i64| {
-                let store = s.store.clone();
-                // Out of order, as clocks and threads have it; every seventh is young.
-                let seconds = if n % 7 == 0 { 90 * HOUR } else { (n * 37) % HOUR };
-                async move { accept(&store, event_at("a", &n.to_string(), seconds), &[]).await }
-            })
-            .collect();
-        tasks.join_all().await;
-        assert_eq!(s.store.upkeep.prune(at(96 * HOUR)).await.unwrap(), 0);
-        assert_eq!(s.store.upkeep.prune(at(98 * HOUR)).await.unwrap(), 600);
+        let accept_many = async |range: std::ops::Range<u32>| {
+            let tasks: tokio::task::JoinSet<()> = range
+                .map(|n| {
+                    let store = s.store.clone();
+                    // Wall time says nothing: some came from the future, some from long ago.
+                    let seconds = (i64::from(n % 3) - 1) * 1_000_000;
+                    async move { accept(&store, event_at("a", &n.to_string(), seconds), &[]).await }
+                })
+                .collect();
+            tasks.join_all().await;
+        };
+        let prune = async || s.store.upkeep.prune().await.unwrap();
+        accept_many(0..600).await;
+        assert_eq!(prune().await, 0);
+        s.pass(90 * 3600).await;
+        accept_many(600..700).await;
+        assert_eq!(prune().await, 0);
+        s.pass(6 * 3600).await;
+        assert_eq!(prune().await, 0);
+        s.clocks.wall.set(at(1_000_000_000));
+        assert_eq!(prune().await, 0, "a wall clock that jumped");
+        s.clocks.wall.set(at(-1_000_000_000));
+        s.pass(60).await;
+        assert_eq!(prune().await, 600);
         assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 100);
-        assert_eq!(s.store.upkeep.prune(at(300 * HOUR)).await.unwrap(), 100);
+        s.pass(90 * 3600).await;
+        assert_eq!(prune().await, 100);
         assert!(s.store.archive.list(&Filter::default()).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
+    run(async {
+        let mut s = subject().await;
+        for id in ["old", "young", "pending"] {
+            accept(&s.store, event_at("a", id, -1_000_000_000), if id == "pending" { &["x"] } else { &[] }).await;
+        }
+        s.store.upkeep.close().await.unwrap();
+        // As the first schema left it, by a wall clock that had been set back: `young` behind the walk, loose.
+        s.sql(
+            "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at; PRAGMA user_version = 1;
+             INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
+             UPDATE deliveries SET due_at = due_at + 864000000000",
+        )
+        .await;
+        s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
+        assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+        let claimed = s.store.outbox.claim(&"x".into(), 9, std::time::Duration::from_secs(9)).await.unwrap();
+        assert_eq!(claimed.len(), 1, "a due time that a wrong clock wrote");
+        s.pass(96 * 3600).await;
+        assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+        s.pass(60).await;
+        assert_eq!(
+            s.store.upkeep.prune().await.unwrap(),
+            1,
+            "the young one; the old one lies behind the walk as before"
+        );
+    });
+}
+
+#[test]
+fn a_wall_clock_that_moves_is_skew_until_it_is_right_again() {
+    run(async {
+        let s = subject().await;
+        let skew = async || s.store.upkeep.skew().await.unwrap().as_secs();
+        assert_eq!(skew().await, 0);
+        s.clocks.wall.set(at(100));
+        assert_eq!(skew().await, 100);
+        s.clocks.wall.set(at(-7200));
+        assert_eq!(skew().await, -7200);
+        s.pass(50).await;
+        s.clocks.wall.set(at(50));
+        assert_eq!(skew().await, 0);
     });
 }
 

@@ -54,6 +54,46 @@ pub async fn quarantine_keeps_within_its_bytes(s: Subject) {
     assert!(s.store.quarantine.get(full).await.unwrap().is_some(), "removing gave the bytes back");
 }
 
+/// One kind, however much of it comes, does not push out all others: who holds most gives way.
+pub async fn quarantine_takes_from_who_holds_most(s: Subject) {
+    let of = |source: &str, reason: &str, n: i64, bytes: usize| {
+        let mut entry = refused(source, n, bytes);
+        entry.reason = reason.into();
+        entry
+    };
+    let put = async |entry: Quarantined| s.store.quarantine.put(entry).await.unwrap();
+    let held = async || {
+        let left = s.store.quarantine.list(&Filter::default()).await.unwrap();
+        left.iter().rev().map(|entry| entry.id).collect::<Vec<_>>()
+    };
+    // Three entries and 1,000 bytes at most; headers have 11.
+    let evidence = put(of("a", "timestamp_expired", 1, 10)).await;
+    let mut flood = Vec::new();
+    for n in 2..=9 {
+        flood.push(put(of("a", "id_conflict", n, 10)).await);
+    }
+    assert_eq!(held().await, [evidence, flood[6], flood[7]], "by number");
+    let large = put(of("b", "id_conflict", 10, 900)).await;
+    assert_eq!(held().await, [evidence, flood[7], large], "of another source");
+    let larger = put(of("b", "id_conflict", 11, 910)).await;
+    assert_eq!(held().await, [evidence, flood[7], larger], "by bytes");
+    let whole = put(of("b", "invalid_json", 12, 980)).await;
+    assert_eq!(held().await, [whole], "what is just put stays");
+}
+
+pub async fn quarantine_knows_what_it_has(s: Subject) {
+    let entry = refused("a", 1, 10);
+    let same = async |entry: &Quarantined| s.store.quarantine.same(entry).await.unwrap();
+    assert_eq!(same(&entry).await, None);
+    let id = s.store.quarantine.put(entry.clone()).await.unwrap();
+    let later = Quarantined { request_id: "another".into(), headers: "[]".into(), ..refused("a", 9, 10) };
+    assert_eq!(same(&later).await, Some(id), "whatever else differs");
+    assert_eq!(same(&refused("b", 1, 10)).await, None);
+    assert_eq!(same(&refused("a", 1, 11)).await, None);
+    assert_eq!(same(&Quarantined { reason: "id_conflict".into(), ..entry.clone() }).await, None);
+    assert_eq!(same(&Quarantined { event_id: EventId::new("2"), ..entry }).await, None);
+}
+
 pub async fn quarantine_filters_and_removes(s: Subject) {
     let mut other = refused("b", 2, 1);
     other.reason = "id_conflict".into();
@@ -78,7 +118,7 @@ pub async fn the_audit_queue_has_a_capacity(mut s: Subject) {
     assert_eq!(s.store.audit_queue.push(records(3..7), 5).await.unwrap(), 2);
     s.reopen().await;
     assert_eq!(s.store.audit_queue.count().await.unwrap(), 5);
-    let all = s.store.audit_queue.claim(10, at(0), Duration::from_secs(1)).await.unwrap();
+    let all = s.store.audit_queue.claim(10, Duration::from_secs(1)).await.unwrap();
     let held: Vec<String> = all.iter().map(|audit| audit.record.clone()).collect();
     assert_eq!(held, records(0..5));
     s.store.audit_queue.remove(&[all[0].id, all[1].id, all[0].id]).await.unwrap();
@@ -91,13 +131,21 @@ pub async fn audit_records_are_leased_and_released(s: Subject) {
     let queue = &s.store.audit_queue;
     queue.push(vec!["1".into(), "2".into(), "3".into()], 10).await.unwrap();
     let lease = Duration::from_secs(30);
-    let first = queue.claim(2, at(0), lease).await.unwrap();
+    let first = queue.claim(2, lease).await.unwrap();
     assert_eq!(first.iter().map(|audit| audit.record.as_str()).collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(queue.claim(2, at(0), lease).await.unwrap().len(), 1);
-    assert!(queue.claim(2, at(29), lease).await.unwrap().is_empty());
-    queue.release(&[first[0].id], at(5), true).await.unwrap();
-    queue.release(&[first[1].id], at(6), false).await.unwrap();
-    let again = queue.claim(9, at(10), lease).await.unwrap();
+    assert_eq!(queue.claim(2, lease).await.unwrap().len(), 1);
+    s.pass(5).await;
+    assert!(queue.claim(2, lease).await.unwrap().is_empty());
+    queue.release(&[first[0].id], Duration::from_secs(300), true).await.unwrap();
+    queue.release(&[first[1].id], Duration::ZERO, false).await.unwrap();
+    let again = queue.claim(9, lease).await.unwrap();
+    assert_eq!(again.iter().map(|audit| audit.id).collect::<Vec<_>>(), [first[1].id]);
+    queue.release(&[first[1].id], Duration::from_secs(300), false).await.unwrap();
+    s.pass(300).await;
+    queue.remove(&[queue.claim(9, lease).await.unwrap()[2].id]).await.unwrap();
+    s.pass(31).await;
+    let again = queue.claim(9, lease).await.unwrap();
     assert_eq!(again.iter().map(|audit| audit.attempts).collect::<Vec<_>>(), [1, 0]);
-    assert_eq!(queue.claim(9, at(40), lease).await.unwrap().len(), 3, "leases end");
+    s.pass(31).await;
+    assert_eq!(queue.claim(9, lease).await.unwrap().len(), 2, "leases end");
 }

@@ -1,0 +1,95 @@
+//! The delivering side of a store: claims, settlements, and how much waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::event::{Event, Name};
+#[cfg(doc)]
+use crate::store::LONGEST_WAIT;
+use crate::store::{DeliveryId, StoreError};
+
+/// A delivery claimed by this process until its lease runs out.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Proof of the claim; a settlement with an outdated one does nothing.
+    pub lease: i64,
+    /// How many attempts have failed before.
+    pub attempts: u32,
+    /// How long ago it was queued or last replayed; `max_age` counts this.
+    pub age: Duration,
+    /// What to deliver, or in what way the stored event cannot be read.
+    pub event: Result<Event, String>,
+}
+
+/// What became of a claimed delivery.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// The claim it settles.
+    pub lease: i64,
+    /// The outcome.
+    pub outcome: Settled,
+}
+
+/// The outcome of one attempt, as the store keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Settled {
+    /// Delivered.
+    Done,
+    /// Attempt failed; again later.
+    Retry {
+        /// Not before this has passed since the settlement; at most [`LONGEST_WAIT`].
+        after: Duration,
+        /// Why, in words, at most 512 bytes.
+        error: String,
+    },
+    /// Not tried again by itself; kept as a dead letter.
+    Dead {
+        /// Why, in words, at most 512 bytes.
+        error: String,
+    },
+    /// Not attempted (shutdown, open circuit); free to be claimed later, the attempt does not count.
+    Released {
+        /// Not before this has passed since the settlement; at most [`LONGEST_WAIT`].
+        after: Duration,
+    },
+}
+
+/// How much waits for a sink.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// Deliveries not done and not dead.
+    pub pending: u64,
+    /// How long ago the oldest of them was queued.
+    pub oldest_age: Option<Duration>,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// The delivering side.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Claims up to `limit` deliveries of `sink` that are due, oldest first, for `lease`. One whose event cannot be read
+    /// is among them and holds up no other.
+    async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Settles claims, in one commit. Those that were claimed again since are skipped; a lease that merely ran out is
+    /// none the worse.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
+
+    /// How soon the next delivery of `sink` is due (or its lease ends), zero for now; `None` with nothing pending.
+    async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError>;
+
+    /// How much waits for `sink`; cheap with millions of rows.
+    async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
+
+    /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
+    /// those that wait already are woken: arm before looking, and poll as well.
+    fn queued(&self) -> Arc<Notify>;
+}
