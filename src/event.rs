@@ -156,7 +156,7 @@ pub struct Event {
     pub content_type: String,
     /// The body as received and its digest.
     pub payload: Payload,
-    /// Which key verified it: position of the secret, access key id, or `released:<operator>`.
+    /// Which key verified it: its label, its fingerprint, its access key id, or `released:<operator>`.
     pub key: String,
     /// The request that brought it, as in the access record.
     pub request_id: String,

@@ -30,5 +30,6 @@ pub mod clock;
 pub mod escape;
 pub mod event;
 pub mod fault;
+pub mod file;
 pub mod secret;
 pub mod verdict;

@@ -8,6 +8,8 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
+use super::skew::Skew;
+
 /// How often the store is probed: a readiness probe sees a lost store within this and the load balancer's own period.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How often old ids and events are removed.
@@ -52,7 +54,9 @@ pub async fn prune(store: Store, lifecycle: Lifecycle) {
 
 /// Refreshes the gauges that nobody else keeps.
 pub async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
+    let mut skew = Skew::default();
     loop {
+        skew.watch(&store, &metrics).await;
         if let Ok(entries) = store.quarantine.count().await {
             metrics.quarantine_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
         }

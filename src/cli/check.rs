@@ -8,9 +8,8 @@ use super::invocation::Invocation;
 
 /// Prints the configuration with every secret redacted, warnings to stderr; or fails with every fault found.
 pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
-    let config = invocation.load()?;
-    let found = app::check(&config).await?;
-    for warning in config.warnings.iter().chain(&found) {
+    let config = app::check(&invocation.loader(), &invocation.clock).await?;
+    for warning in &config.warnings {
         console::tell(&format!("warning: {warning}"));
     }
     console::print(config.describe().trim_end())?;

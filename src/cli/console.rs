@@ -21,12 +21,17 @@ pub(super) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
 
 /// Writes `data` to stdout as it is.
 pub(super) fn print_bytes(data: &[u8]) -> Result<(), Failure> {
+    write(data).map(drop)
+}
+
+/// Writes `data` to stdout as it is; whether anybody still reads there.
+pub(super) fn write(data: &[u8]) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(data).and_then(|()| stdout.flush()) {
         // `gatepost events list | head` has seen enough: not a failure.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::runtime("cannot write to stdout", &error)),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 

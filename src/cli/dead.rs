@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::app::orphans;
 use crate::config::Config;
-use crate::event::Name;
-use crate::store::{DeadLetter, DeliveryId, Filter, State, Store};
+use crate::event::{EventId, Name};
+use crate::store::{DeadLetter, DeliveryId, Filter, Pager, State, Store};
 
 use super::events::{self, DEFAULT_LIMIT};
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
+use super::listing::Listing;
 use super::moment::{self, Moment};
 use super::{console, reference, table};
 
@@ -128,33 +129,26 @@ impl Which {
 /// Lists, shows, replays or discards.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
-    let known = reference::sources(&config);
     let store = open_store(&config).await?;
     let gone = gone(&store, &config).await?;
     match command {
         Command::List { which, limit, json } => {
-            let filter = which.filter(&invocation, &gone, Some(limit));
-            let letters = store.dead_letters.list(&[], &filter, false).await?;
             for sink in gone.iter().filter(|_| which.sink.is_none()) {
                 console::tell(&format!(
                     "{sink} is not in the configuration: --sink {sink} also lists what waits for it"
                 ));
             }
-            if json {
-                console::print_json(&Value::Array(letters.iter().map(summary).collect()))?;
-            } else {
-                console::print(&listing(&letters))?;
-            }
+            list(&store, &which.filter(&invocation, &gone, Some(limit)), json).await?;
         }
         Command::Show { id, json, body } => {
             let all = Filter { gone, ..Filter::default() };
-            let ids = find(&store, &[id], &all, &known).await?;
+            let ids = find(&store, &[id], &all).await?;
             let letters = store.dead_letters.list(&ids, &all, true).await?;
             show(&letters, json, body)?;
         }
         Command::Replay { selection, to_sink } => {
             let to = events::known_sinks(&config, to_sink.as_slice())?.and_then(|mut names| names.pop());
-            let (ids, filter) = selected(&store, &selection, &invocation, (&known, &gone)).await?;
+            let (ids, filter) = selected(&store, &selection, &invocation, &gone).await?;
             let count = store.dead_letters.replay(&ids, &filter, to.as_ref()).await?;
             if let Some(sink) =
                 gone.iter().find(|name| to.is_none() && selection.which.sink.as_deref() == Some(name.as_str()))
@@ -166,7 +160,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             report("replayed", count, selection.json)?;
         }
         Command::Discard(selection) => {
-            let (ids, filter) = selected(&store, &selection, &invocation, (&known, &gone)).await?;
+            let (ids, filter) = selected(&store, &selection, &invocation, &gone).await?;
             let count = store.dead_letters.discard(&ids, &filter).await?;
             report("discarded", count, selection.json)?;
         }
@@ -187,12 +181,12 @@ async fn selected(
     store: &Store,
     selection: &Selection,
     invocation: &Invocation,
-    (known, gone): (&[Name], &[Name]),
+    gone: &[Name],
 ) -> Result<(Vec<DeliveryId>, Filter), Failure> {
     let filter = selection.which.filter(invocation, gone, None);
     if !selection.ids.is_empty() {
         let all = Filter { gone: gone.to_vec(), ..Filter::default() };
-        return Ok((find(store, &selection.ids, &Filter { gone: all.gone.clone(), ..filter }, known).await?, all));
+        return Ok((find(store, &selection.ids, &Filter { gone: gone.to_vec(), ..filter }).await?, all));
     }
     if !selection.all && selection.which.is_everything() {
         return Err(Failure::Usage("which dead letters? give ids, a filter, or --all".to_owned()));
@@ -200,21 +194,48 @@ async fn selected(
     Ok((Vec::new(), filter))
 }
 
+/// Writes what matches `filter` as it comes from the store.
+async fn list(store: &Store, filter: &Filter, json: bool) -> Result<(), Failure> {
+    let mut listing = Listing::new(["ID", "SINK", "EVENT", "TYPE", "ATTEMPTS", "DIED", "ERROR"], json);
+    let mut pager = Pager::new(filter);
+    while let Some((filter, from)) = pager.next() {
+        let page = store.dead_letters.page(filter, from).await?;
+        if !listing.write(&pager.take(page), cells, summary)? {
+            return Ok(());
+        }
+    }
+    listing.end()
+}
+
 /// The deliveries that each of `texts` names among those that match `filter`; one that names none is a failure.
-async fn find(store: &Store, texts: &[String], filter: &Filter, known: &[Name]) -> Result<Vec<DeliveryId>, Failure> {
-    let letters = store.dead_letters.list(&[], filter, false).await?;
+async fn find(store: &Store, texts: &[String], filter: &Filter) -> Result<Vec<DeliveryId>, Failure> {
+    let mut letters = Vec::new();
+    let mut pager = Pager::new(filter);
+    while let Some((filter, from)) = pager.next() {
+        let page = store.dead_letters.page(filter, from).await?;
+        letters.extend(pager.take(page).into_iter().filter(|letter| texts.iter().any(|text| may_mean(text, letter))));
+    }
     let mut ids = Vec::new();
     for text in texts {
-        ids.extend(named(text, &letters, known)?);
+        ids.extend(named(text, &letters)?);
     }
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
 }
 
-fn named(text: &str, letters: &[DeadLetter], known: &[Name]) -> Result<Vec<DeliveryId>, Failure> {
+fn may_mean(text: &str, letter: &DeadLetter) -> bool {
+    text.parse() == Ok(letter.id.0) || is_of_event(text, letter)
+}
+
+fn is_of_event(text: &str, letter: &DeadLetter) -> bool {
+    let event = &letter.event;
+    reference::meanings(text).iter().any(|meaning| reference::fits(meaning, &event.source, &event.id))
+}
+
+fn named(text: &str, letters: &[DeadLetter]) -> Result<Vec<DeliveryId>, Failure> {
     let listed = text.parse().ok().map(DeliveryId).filter(|id| letters.iter().any(|letter| letter.id == *id));
-    let by_event = of_event(text, letters, known)?;
+    let by_event = of_event(text, letters)?;
     match (listed, by_event.as_slice()) {
         (Some(id), []) => Ok(vec![id]),
         (None, [_, ..]) => Ok(by_event),
@@ -230,24 +251,16 @@ fn named(text: &str, letters: &[DeadLetter], known: &[Name]) -> Result<Vec<Deliv
 }
 
 /// All dead deliveries of the one event that `text` names.
-fn of_event(text: &str, letters: &[DeadLetter], known: &[Name]) -> Result<Vec<DeliveryId>, Failure> {
-    for meaning in reference::meanings(text, known) {
-        let found: Vec<&DeadLetter> = letters
-            .iter()
-            .filter(|letter| letter.event.id == meaning.id)
-            .filter(|letter| meaning.source.as_ref().is_none_or(|source| *source == letter.event.source))
-            .collect();
-        let mut sources: Vec<&Name> = found.iter().map(|letter| &letter.event.source).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        if sources.len() > 1 {
-            return Err(reference::ambiguous(text, sources.into_iter()));
-        }
-        if !found.is_empty() {
-            return Ok(found.into_iter().map(|letter| letter.id).collect());
-        }
+fn of_event(text: &str, letters: &[DeadLetter]) -> Result<Vec<DeliveryId>, Failure> {
+    let found: Vec<&DeadLetter> = letters.iter().filter(|letter| is_of_event(text, letter)).collect();
+    let mut events: Vec<(&Name, &EventId)> =
+        found.iter().map(|letter| (&letter.event.source, &letter.event.id)).collect();
+    events.sort_unstable_by_key(|(source, id)| (source.as_str(), id.as_str()));
+    events.dedup();
+    if events.len() > 1 {
+        return Err(reference::ambiguous(text, events.into_iter()));
     }
-    Ok(Vec::new())
+    Ok(found.into_iter().map(|letter| letter.id).collect())
 }
 
 fn report(done: &str, count: u64, json: bool) -> Result<(), Failure> {
@@ -257,19 +270,16 @@ fn report(done: &str, count: u64, json: bool) -> Result<(), Failure> {
     console::print(&format!("{done} {count} dead {}", if count == 1 { "letter" } else { "letters" }))
 }
 
-fn listing(letters: &[DeadLetter]) -> String {
-    let rows = letters.iter().map(|letter| {
-        [
-            letter.id.0.to_string(),
-            letter.sink.to_string(),
-            format!("{}:{}", letter.event.source, letter.event.id),
-            letter.event.kind.clone(),
-            letter.attempts.to_string(),
-            died_at(letter).map_or_else(String::new, |at| format!("{at:.0}")),
-            error(letter),
-        ]
-    });
-    table::table(["ID", "SINK", "EVENT", "TYPE", "ATTEMPTS", "DIED", "ERROR"], &rows.collect::<Vec<_>>())
+fn cells(letter: &DeadLetter) -> [String; 7] {
+    [
+        letter.id.0.to_string(),
+        letter.sink.to_string(),
+        format!("{}:{}", letter.event.source, letter.event.id),
+        letter.event.kind.clone(),
+        letter.attempts.to_string(),
+        died_at(letter).map_or_else(String::new, |at| format!("{at:.0}")),
+        error(letter),
+    ]
 }
 
 fn summary(letter: &DeadLetter) -> Value {

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::event::Name;
-use crate::store::{Archived, EventRef, Filter, State, Store};
+use crate::store::{Archived, EventRef, Filter, Pager, State, Store};
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
+use super::listing::Listing;
 use super::moment::{self, Moment};
 use super::{console, dead, reference, table};
 
@@ -33,6 +34,9 @@ pub(super) enum Command {
     Show {
         /// An event id, or source:id
         id: String,
+        /// Of this source, where several have an event of that id
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
         /// Print one JSON object
         #[arg(long, conflicts_with = "body")]
         json: bool,
@@ -125,15 +129,11 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     let store = open_store(&config).await?;
     match command {
         Command::List { which, limit, json } => {
-            let events = store.archive.list(&which.filter(&invocation, Some(limit))).await?;
-            if json {
-                console::print_json(&Value::Array(events.iter().map(summary).collect()))?;
-            } else {
-                console::print(&listing(&events))?;
-            }
+            list(&store, &which.filter(&invocation, Some(limit)), json).await?;
         }
-        Command::Show { id, json, body } => {
-            let found = reference::find(store.archive.as_ref(), &id, &reference::sources(&config)).await?;
+        Command::Show { id, source, json, body } => {
+            let source = source.map(Name::from);
+            let found = reference::find(store.archive.as_ref(), &id, source.as_ref()).await?;
             if body {
                 console::print_bytes(found.event.payload.bytes())?;
             } else if json {
@@ -147,7 +147,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
                 return Err(Failure::Usage("replay what? give event ids, a filter, or --all".to_owned()));
             }
             let filter = which.filter(&invocation, None);
-            let events = chosen(&store, &config, &ids, &filter).await?;
+            let events = chosen(&store, &ids, &filter).await?;
             let sinks = known_sinks(&config, &sink)?;
             let gone = dead::gone(&store, &config).await?;
             let count = store.archive.replay(&events, sinks.as_deref(), &gone).await?;
@@ -169,18 +169,35 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     Ok(Status::Done)
 }
 
+/// Writes what matches `filter` as it comes from the store.
+async fn list(store: &Store, filter: &Filter, json: bool) -> Result<(), Failure> {
+    let mut listing = Listing::new(["ID", "SOURCE", "TYPE", "STATE", "RECEIVED", "BYTES"], json);
+    let mut pager = Pager::new(filter);
+    while let Some((filter, from)) = pager.next() {
+        let page = store.archive.page(filter, from).await?;
+        if !listing.write(&pager.take(page), cells, summary)? {
+            return Ok(());
+        }
+    }
+    listing.end()
+}
+
 /// The events that `ids` name, each of which must exist and match `filter`; without ids, all that match.
-async fn chosen(store: &Store, config: &Config, ids: &[String], filter: &Filter) -> Result<Vec<EventRef>, Failure> {
-    let known = reference::sources(config);
+async fn chosen(store: &Store, ids: &[String], filter: &Filter) -> Result<Vec<EventRef>, Failure> {
     let mut events = Vec::new();
     for id in ids {
-        let found = reference::find(store.archive.as_ref(), id, &known).await?;
+        let found = reference::find(store.archive.as_ref(), id, filter.source.as_ref()).await?;
         if matches(&found, filter) {
             events.push(reference_to(&found));
         }
     }
-    if ids.is_empty() {
-        events.extend(store.archive.list(filter).await?.iter().map(reference_to));
+    if !ids.is_empty() {
+        return Ok(events);
+    }
+    let mut pager = Pager::new(filter);
+    while let Some((filter, from)) = pager.next() {
+        let page = store.archive.page(filter, from).await?;
+        events.extend(pager.take(page).iter().map(reference_to));
     }
     Ok(events)
 }
@@ -209,19 +226,16 @@ pub(super) fn known_sinks(config: &Config, names: &[String]) -> Result<Option<Ve
     Ok(Some(names.iter().map(Name::from).collect()))
 }
 
-fn listing(events: &[Archived]) -> String {
-    let rows = events.iter().map(|archived| {
-        let event = &archived.event;
-        [
-            event.id.to_string(),
-            event.source.to_string(),
-            event.kind.clone(),
-            state_word(archived.state).to_owned(),
-            format!("{:.0}", event.received_at),
-            archived.bytes.to_string(),
-        ]
-    });
-    table::table(["ID", "SOURCE", "TYPE", "STATE", "RECEIVED", "BYTES"], &rows.collect::<Vec<_>>())
+fn cells(archived: &Archived) -> [String; 6] {
+    let event = &archived.event;
+    [
+        event.id.to_string(),
+        event.source.to_string(),
+        event.kind.clone(),
+        state_word(archived.state).to_owned(),
+        format!("{:.0}", event.received_at),
+        archived.bytes.to_string(),
+    ]
 }
 
 /// An event of a listing, as JSON.

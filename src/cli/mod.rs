@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod healthcheck;
 mod invocation;
+mod listing;
 mod moment;
 mod quarantine;
 mod reference;

@@ -4,12 +4,13 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::event::Name;
-use crate::store::{Filter, Quarantine, Quarantined};
+use crate::event::{EventId, Name};
+use crate::store::{Filter, Pager, Quarantine, Quarantined};
 
 use super::events::DEFAULT_LIMIT;
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
+use super::listing::Listing;
 use super::moment::{self, Moment};
 use super::release::{Operator, Releaser};
 use super::{console, reference, release, table};
@@ -104,20 +105,14 @@ impl Which {
 /// Lists, shows, releases or discards.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
-    let known = reference::sources(&config);
     let store = open_store(&config).await?;
     let quarantine = store.quarantine.as_ref();
     match command {
         Command::List { which, limit, json } => {
-            let entries = quarantine.list(&which.filter(&invocation, Some(limit))).await?;
-            if json {
-                console::print_json(&Value::Array(entries.iter().map(summary).collect()))?;
-            } else {
-                console::print(&listing(&entries))?;
-            }
+            list(quarantine, &which.filter(&invocation, Some(limit)), json).await?;
         }
         Command::Show { id, json, body } => {
-            let entry = find(quarantine, &id, &known).await?;
+            let entry = find(quarantine, &id).await?;
             if body {
                 console::print_bytes(&entry.body)?;
             } else if json {
@@ -128,7 +123,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
         }
         Command::Release { ids, operator, json } => {
             let operator = Operator::new(operator, &invocation.vars)?;
-            let entries = chosen(quarantine, &ids, &Filter::default(), &known).await?;
+            let entries = chosen(quarantine, &ids, &Filter::default()).await?;
             let releaser = Releaser { config: &config, store: &store, operator, now: invocation.clock.now() };
             let outcomes = releaser.release(&entries).await?;
             if json {
@@ -142,7 +137,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             if ids.is_empty() && !all && which.is_everything() {
                 return Err(Failure::Usage("discard what? give ids, a filter, or --all".to_owned()));
             }
-            let entries = chosen(quarantine, &ids, &which.filter(&invocation, None), &known).await?;
+            let entries = chosen(quarantine, &ids, &which.filter(&invocation, None)).await?;
             let count = quarantine.remove(&entries).await?;
             if json {
                 console::print_json(&json!([{ "discarded": count }]))?;
@@ -158,24 +153,32 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     Ok(Status::Done)
 }
 
-async fn chosen(
-    quarantine: &dyn Quarantine,
-    texts: &[String],
-    filter: &Filter,
-    known: &[Name],
-) -> Result<Vec<i64>, Failure> {
+/// Writes what matches `filter` as it comes from the store.
+async fn list(quarantine: &dyn Quarantine, filter: &Filter, json: bool) -> Result<(), Failure> {
+    let mut listing = Listing::new(["ID", "SOURCE", "REASON", "RECEIVED", "CLIENT", "REQUEST", "EVENT"], json);
+    let mut pager = Pager::new(filter);
+    while let Some((filter, from)) = pager.next() {
+        let page = quarantine.page(filter, from).await?;
+        if !listing.write(&pager.take(page), cells, summary)? {
+            return Ok(());
+        }
+    }
+    listing.end()
+}
+
+async fn chosen(quarantine: &dyn Quarantine, texts: &[String], filter: &Filter) -> Result<Vec<i64>, Failure> {
     let entries = quarantine.list(filter).await?;
     if texts.is_empty() {
         return Ok(entries.iter().map(|entry| entry.id).collect());
     }
-    texts.iter().map(|text| named(text, &entries, known)).collect()
+    texts.iter().map(|text| named(text, &entries)).collect()
 }
 
 /// The entry that `text` names, with its body.
-pub(super) async fn find(quarantine: &dyn Quarantine, text: &str, known: &[Name]) -> Result<Quarantined, Failure> {
+pub(super) async fn find(quarantine: &dyn Quarantine, text: &str) -> Result<Quarantined, Failure> {
     // The bounds of the quarantine bound this list too.
     let entries = quarantine.list(&Filter::default()).await?;
-    let id = named(text, &entries, known)?;
+    let id = named(text, &entries)?;
     quarantine.get(id).await?.ok_or_else(|| missing(text))
 }
 
@@ -184,37 +187,43 @@ fn missing(text: &str) -> Failure {
 }
 
 /// By the number listed, by request id, or by event id; the newest of several that conflicted over one event id.
-fn named(text: &str, entries: &[Quarantined], known: &[Name]) -> Result<i64, Failure> {
+fn named(text: &str, entries: &[Quarantined]) -> Result<i64, Failure> {
     let number = text.parse::<i64>().ok();
     let listed = entries.iter().find(|entry| Some(entry.id) == number || entry.request_id == text);
-    let by_event = reference::meanings(text, known).into_iter().find_map(|meaning| {
-        entries.iter().find(|entry| {
-            entry.event_id.as_ref() == Some(&meaning.id)
-                && meaning.source.as_ref().is_none_or(|source| *source == entry.source)
-        })
-    });
-    match (listed, by_event) {
-        (Some(a), Some(b)) if a.id != b.id => {
-            Err(Failure::Usage(format!("{text} is listed and the event id of another: say {}:{text}", b.source)))
+    let meanings = reference::meanings(text);
+    let mut of_events: Vec<(&Quarantined, &EventId)> = Vec::new();
+    for entry in entries {
+        if let Some(id) = &entry.event_id
+            && meanings.iter().any(|meaning| reference::fits(meaning, &entry.source, id))
+            && !of_events.iter().any(|(known, known_id)| known.source == entry.source && *known_id == id)
+        {
+            of_events.push((entry, id));
         }
-        (Some(entry), _) | (None, Some(entry)) => Ok(entry.id),
-        (None, None) => Err(missing(text)),
+    }
+    match (listed, of_events.as_slice()) {
+        (Some(a), [(b, id)]) if a.id != b.id => {
+            Err(Failure::Usage(format!("{text} is listed and the event id of another: say {}:{id}", b.source)))
+        }
+        (Some(entry), [] | [_]) => Ok(entry.id),
+        (None, [(entry, _)]) => Ok(entry.id),
+        (None, []) => Err(missing(text)),
+        (_, several) => {
+            let numbers: Vec<String> = several.iter().map(|(entry, _)| entry.id.to_string()).collect();
+            Err(Failure::Usage(format!("{text:?} names more than one event: say {}", numbers.join(" or "))))
+        }
     }
 }
 
-fn listing(entries: &[Quarantined]) -> String {
-    let rows = entries.iter().map(|entry| {
-        [
-            entry.id.to_string(),
-            entry.source.to_string(),
-            entry.reason.clone(),
-            format!("{:.0}", entry.received_at),
-            entry.client_ip.map_or_else(String::new, |ip| ip.to_string()),
-            entry.request_id.clone(),
-            entry.event_id.as_ref().map_or_else(String::new, ToString::to_string),
-        ]
-    });
-    table::table(["ID", "SOURCE", "REASON", "RECEIVED", "CLIENT", "REQUEST", "EVENT"], &rows.collect::<Vec<_>>())
+fn cells(entry: &Quarantined) -> [String; 7] {
+    [
+        entry.id.to_string(),
+        entry.source.to_string(),
+        entry.reason.clone(),
+        format!("{:.0}", entry.received_at),
+        entry.client_ip.map_or_else(String::new, |ip| ip.to_string()),
+        entry.request_id.clone(),
+        entry.event_id.as_ref().map_or_else(String::new, ToString::to_string),
+    ]
 }
 
 fn summary(entry: &Quarantined) -> Value {
@@ -267,7 +276,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::EventId;
 
     fn entry(id: i64, request: &str, event: Option<&str>) -> Quarantined {
         Quarantined {
@@ -287,19 +295,24 @@ mod tests {
     #[test]
     fn a_request_is_named_as_listed_by_request_or_by_event() {
         let entries = [entry(3, "r3", None), entry(2, "r2", Some("e")), entry(1, "r1", Some("e"))];
-        let named = |text: &str| named(text, &entries, &["nice".into()]).map_err(|failure| failure.status());
+        let named = |text: &str| named(text, &entries).map_err(|failure| failure.status());
         assert_eq!(named("3"), Ok(3));
         assert_eq!(named("r1"), Ok(1));
         assert_eq!(named("e"), Ok(2));
         assert_eq!(named("nice:e"), Ok(2));
         assert_eq!(named("other"), Err(Status::Failed));
+        let mut other = entry(1, "r1", Some("nice:e"));
+        other.source = "other".into();
+        let two = [entry(2, "r2", Some("e")), other];
+        assert_eq!(super::named("nice:e", &two).map_err(|failure| failure.status()), Err(Status::Wrong));
+        assert_eq!(super::named("other:nice:e", &two).unwrap(), 1);
     }
 
     #[test]
     fn a_number_that_is_two_things_is_not_guessed() {
         let entries = [entry(3, "r3", None), entry(2, "r2", Some("3"))];
-        assert_eq!(named("3", &entries, &["nice".into()]).map_err(|failure| failure.status()), Err(Status::Wrong));
-        assert_eq!(named("nice:3", &entries, &["nice".into()]).unwrap(), 2);
+        assert_eq!(named("3", &entries).map_err(|failure| failure.status()), Err(Status::Wrong));
+        assert_eq!(named("nice:3", &entries).unwrap(), 2);
     }
 
     #[test]

@@ -1,45 +1,51 @@
 //! How operators name events: as listed, by event id, or as `source:id`, where ids may hold colons themselves.
 
-use crate::config::Config;
 use crate::event::{EventId, Name};
 use crate::store::{Archive, Archived, EventRef};
 
 use super::failure::Failure;
 
-/// What `text` may mean, the likeliest first: `source:id` where what stands before the first colon is one of the
-/// `known` sources, then the whole as an id, then `source:id` of a source that is configured no more.
-pub(super) fn meanings(text: &str, known: &[Name]) -> Vec<EventRef> {
+/// All that `text` may mean: an id, in whichever source; and `source:id`, where what stands before the first colon may
+/// be a source. Which of them exist is for the store to say; where several do, nobody may pick one.
+pub(super) fn meanings(text: &str) -> Vec<EventRef> {
     let whole = EventId::new(text).map(|id| EventRef { source: None, id });
-    let Some((source, id)) = text.split_once(':').filter(|(source, _)| is_source_name(source)) else {
-        return whole.into_iter().collect();
-    };
-    let within = EventId::new(id).map(|id| EventRef { source: Some(source.into()), id });
-    let meanings = if known.iter().any(|name| name.as_str() == source) { [within, whole] } else { [whole, within] };
-    meanings.into_iter().flatten().collect()
+    let within = text
+        .split_once(':')
+        .filter(|(source, _)| is_source_name(source))
+        .and_then(|(source, id)| EventId::new(id).map(|id| EventRef { source: Some(source.into()), id }));
+    whole.into_iter().chain(within).collect()
 }
 
-/// The names of the configured sources.
-pub(super) fn sources(config: &Config) -> Vec<Name> {
-    config.sources.iter().map(|source| source.name.clone()).collect()
+/// Whether `meaning` is the event `id` of `source`.
+pub(super) fn fits(meaning: &EventRef, source: &Name, id: &EventId) -> bool {
+    meaning.id == *id && meaning.source.as_ref().is_none_or(|wanted| wanted == source)
 }
 
-/// The one event that `text` names, with its body.
-pub(super) async fn find(archive: &dyn Archive, text: &str, known: &[Name]) -> Result<Archived, Failure> {
-    for meaning in meanings(text, known) {
-        let mut found = archive.get(&meaning).await?;
-        match found.len() {
-            0 => {}
-            1 => return Ok(found.remove(0)),
-            _ => return Err(ambiguous(text, found.iter().map(|archived| &archived.event.source))),
+/// The one event that `text` names, of `source` where that is given, with its body.
+pub(super) async fn find(archive: &dyn Archive, text: &str, source: Option<&Name>) -> Result<Archived, Failure> {
+    let mut found: Vec<Archived> = Vec::new();
+    for mut meaning in meanings(text) {
+        if source.is_some() && meaning.source.is_some() && meaning.source.as_ref() != source {
+            continue;
         }
+        meaning.source = meaning.source.or_else(|| source.cloned());
+        found.extend(archive.get(&meaning).await?);
     }
-    Err(Failure::Runtime(format!("no event {text:?}; `gatepost events list` shows what there is")))
+    match found.len() {
+        0 => Err(Failure::Runtime(format!("no event {text:?}; `gatepost events list` shows what there is"))),
+        1 => Ok(found.remove(0)),
+        _ => Err(ambiguous(text, found.iter().map(|archived| (&archived.event.source, &archived.event.id)))),
+    }
 }
 
-/// Several sources have an event of that id.
-pub(super) fn ambiguous<'a>(text: &str, sources: impl Iterator<Item = &'a Name>) -> Failure {
-    let candidates = sources.map(|source| format!("{source}:{text}")).collect::<Vec<_>>();
-    Failure::Usage(format!("{text:?} names more than one: say {}", candidates.join(" or ")))
+/// Several events are called that.
+pub(super) fn ambiguous<'a>(text: &str, events: impl Iterator<Item = (&'a Name, &'a EventId)>) -> Failure {
+    let candidates = events.map(|(source, id)| {
+        // `source:id` may be the id of yet another, so the source stands apart.
+        if format!("{source}:{id}") == text { format!("--source {source} {id}") } else { format!("{source}:{id}") }
+    });
+    let candidates = candidates.collect::<Vec<_>>().join(" or ");
+    Failure::Usage(format!("{text:?} names more than one event: say {candidates}"))
 }
 
 /// What a source may be called (contract 2.2).
@@ -53,9 +59,8 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<(Option<String>, String)> {
-        let known = ["nice".into(), "cognigy".into()];
-        let pair = |meaning: EventRef| (meaning.source.map(|name| name.to_string()), meaning.id.to_string());
-        meanings(text, &known).into_iter().map(pair).collect()
+        let parts = |event: EventRef| (event.source.map(|name| name.to_string()), event.id.to_string());
+        meanings(text).into_iter().map(parts).collect()
     }
 
     fn within(source: &str, id: &str) -> (Option<String>, String) {
@@ -67,13 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn a_known_source_wins_over_a_colon_in_an_id() {
-        assert_eq!(texts("nice:42"), [within("nice", "42"), whole("nice:42")]);
-        assert_eq!(texts("cognigy:sha256:ab"), [within("cognigy", "sha256:ab"), whole("cognigy:sha256:ab")]);
-    }
-
-    #[test]
-    fn a_colon_alone_makes_no_source() {
+    fn what_has_a_colon_may_be_two_things() {
+        assert_eq!(texts("nice:42"), [whole("nice:42"), within("nice", "42")]);
+        assert_eq!(texts("cognigy:sha256:ab"), [whole("cognigy:sha256:ab"), within("cognigy", "sha256:ab")]);
         assert_eq!(texts("sha256:ab"), [whole("sha256:ab"), within("sha256", "ab")]);
         assert_eq!(texts("urn:uuid:1"), [whole("urn:uuid:1"), within("urn", "uuid:1")]);
         assert_eq!(texts("A_B:1"), [whole("A_B:1")]);
@@ -85,5 +86,13 @@ mod tests {
     fn what_can_be_no_id_is_not_looked_for() {
         assert_eq!(texts("nice:"), [whole("nice:")]);
         assert_eq!(texts(""), []);
+    }
+
+    #[test]
+    fn each_candidate_is_named_so_that_it_is_the_only_one() {
+        let (x, mx) = (EventId::new("x").unwrap(), EventId::new("m:x").unwrap());
+        let (m, n) = (Name::from("m"), Name::from("n"));
+        let told = ambiguous("m:x", [(&n, &mx), (&m, &x)].into_iter()).to_string();
+        assert!(told.ends_with("say n:m:x or --source m x"), "{told}");
     }
 }

@@ -92,14 +92,14 @@ impl Releaser<'_> {
     /// First the event, then the entry: whoever is interrupted in between releases it again and adds nothing.
     async fn release_one(&self, entry: &Quarantined) -> Result<Outcome, Failure> {
         let source = self.source(entry)?;
-        let Released { mut event, sinks, not_understood } =
+        let Released { mut event, twins, sinks, not_understood } =
             ingress::release(entry, source, &self.config.sinks, &self.operator.0, self.now);
         let own = event.id.clone();
-        let mut insertion = self.store.inbox.insert(event.clone(), sinks.clone()).await?;
+        let mut insertion = self.store.inbox.insert_beside(event.clone(), &twins, sinks.clone()).await?;
         let conflicts = insertion == Insertion::Conflict;
         if conflicts {
             event.id = EventId::of_digest(&Digest::of(&entry.body));
-            insertion = self.store.inbox.insert(event.clone(), sinks.clone()).await?;
+            insertion = self.store.inbox.insert_beside(event.clone(), &twins, sinks.clone()).await?;
         }
         if insertion == Insertion::Conflict {
             let problem = format!("request {}: its id {own} and its digest both belong to other bodies", entry.id);

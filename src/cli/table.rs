@@ -9,20 +9,39 @@ use serde_json::Value;
 use crate::escape::is_hidden;
 
 /// Columns under their headings, aligned, two blanks apart. Every cell is made visible with [`visible`].
-pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
-    let mut widths = headings.map(|heading| heading.chars().count());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+pub(super) fn table<const N: usize>(headings: [&'static str; N], rows: &[[String; N]]) -> String {
+    let mut columns = Columns::under(headings);
+    let body = columns.lines(rows);
+    format!("{}{body}", columns.heading()).trim_end_matches('\n').to_owned()
+}
+
+/// Columns whose rows come little by little: as wide as the rows so far ask for.
+pub(super) struct Columns<const N: usize> {
+    headings: [&'static str; N],
+    widths: [usize; N],
+}
+
+impl<const N: usize> Columns<N> {
+    /// As wide as their headings.
+    pub(super) fn under(headings: [&'static str; N]) -> Self {
+        Self { widths: headings.map(|heading| heading.chars().count()), headings }
+    }
+
+    /// The headings, with a line end.
+    pub(super) fn heading(&self) -> String {
+        line(&self.headings.map(str::to_owned), &self.widths)
+    }
+
+    /// `rows`, each with a line end. Every cell is made visible with [`visible`].
+    pub(super) fn lines(&mut self, rows: &[[String; N]]) -> String {
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
         }
+        rows.iter().map(|row| line(row, &self.widths)).collect()
     }
-    let mut text = line(&headings.map(str::to_owned), &widths);
-    for row in &rows {
-        text.push('\n');
-        text.push_str(&line(row, &widths));
-    }
-    text
 }
 
 fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
@@ -30,7 +49,9 @@ fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     for (cell, &width) in cells.iter().zip(widths) {
         let _ = write!(text, "{cell:<width$}  ");
     }
-    text.trim_end().to_owned()
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
 }
 
 /// `name  value` lines, names padded to one width. Every value is made visible with [`visible`].

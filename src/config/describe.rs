@@ -143,12 +143,13 @@ impl Config {
         if scheme.family == Family::SigV4 {
             text.maybe("region", scheme.region.as_ref());
             text.maybe("service", scheme.service.as_ref());
+            if !scheme.unsigned_headers.is_empty() {
+                text.list("unsigned_headers", &scheme.unsigned_headers);
+            }
             for (index, key) in scheme.keys.iter().enumerate() {
                 text.quoted(&format!("keys[{index}].access_key_id"), &key.access_key_id);
-                text.quoted(
-                    &format!("keys[{index}].secret"),
-                    &self.secret(&format!("source.{name}.keys[{index}].secret")),
-                );
+                let secret = self.secret(&format!("source.{name}.keys[{index}].secret"));
+                text.quoted(&format!("keys[{index}].secret"), &format!("{secret}, key {}", key.name()));
                 if key.session_token.is_some() {
                     let label = format!("source.{name}.keys[{index}].session_token");
                     text.quoted(&format!("keys[{index}].session_token"), &self.secret(&label));
@@ -156,13 +157,21 @@ impl Config {
             }
             return;
         }
-        text.maybe("signature_header", scheme.signature_header.as_ref());
+        text.maybe("algorithm", scheme.algorithm.as_ref());
+        match scheme.signature_headers.as_slice() {
+            [one] => text.quoted("signature_header", one),
+            several => text.list("signature_header", several),
+        }
         text.maybe("signature_format", scheme.signature_format.as_ref());
         text.maybe("timestamp_header", scheme.timestamp_header.as_ref());
         text.maybe("timestamp_unit", scheme.timestamp_unit.as_ref());
         text.maybe("signed_content", scheme.signed_content.as_ref());
         text.maybe("id_header", scheme.id_header.as_ref());
-        let secrets = (0..scheme.secrets.len()).map(|index| self.secret(&format!("source.{name}.secrets[{index}]")));
+        text.maybe("secret_encoding", scheme.secret_encoding.as_ref());
+        // With what logs and metrics call it, so that a series leads to its secret.
+        let secrets = scheme.secrets.iter().enumerate().map(|(index, secret)| {
+            format!("{}, key {}", self.secret(&format!("source.{name}.secrets[{index}]")), secret.name())
+        });
         text.list("secrets", &secrets.collect::<Vec<_>>());
     }
 

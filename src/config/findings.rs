@@ -1,14 +1,15 @@
 //! What comes to light while the configuration is read: faults, warnings, files to watch, and where each secret came from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::secret_ref::{SecretRef, THE_FILE};
+use super::watched::Watched;
 use crate::fault::Fault;
+use crate::file::read_regular;
 use crate::secret::{MIN_BYTES, Secret, WeakSecret};
 
 /// The largest file that is taken for a secret; a certificate bundle or a log in its place is a mistake.
@@ -21,8 +22,8 @@ pub struct Findings<'a> {
     pub faults: Vec<Fault>,
     /// Everything that is allowed but worth a word.
     pub warnings: Vec<String>,
-    /// Every file that was read or will be.
-    pub files: BTreeSet<PathBuf>,
+    /// Every file that was read or will be, noted before it is.
+    pub files: Watched,
     /// By name of the resolved secret, where it came from.
     pub origins: BTreeMap<String, String>,
     /// Variables that the file refers to.
@@ -51,12 +52,12 @@ pub enum Lookup {
 
 impl<'a> Findings<'a> {
     /// Nothing found yet; variables are read from `vars`.
-    pub const fn new(vars: &'a BTreeMap<String, String>) -> Self {
+    pub fn new(vars: &'a BTreeMap<String, String>) -> Self {
         Self {
             vars,
             faults: Vec::new(),
             warnings: Vec::new(),
-            files: BTreeSet::new(),
+            files: Watched::default(),
             origins: BTreeMap::new(),
             referenced: BTreeSet::new(),
             inline: Vec::new(),
@@ -190,29 +191,30 @@ impl<'a> Findings<'a> {
     }
 
     fn judged(&mut self, at: &str, origin: &str, secret: Result<Secret, WeakSecret>) -> Option<Secret> {
-        let weak = match secret {
-            Ok(secret) => return Some(secret),
-            Err(weak) => weak,
-        };
         let told = origin.strip_prefix("variable ").is_some_and(|variable| at.starts_with(variable));
-        self.fault(at, if told { weak.to_string() } else { format!("{weak} ({origin})") });
-        None
+        let origin = if told { String::new() } else { format!(" ({origin})") };
+        match secret {
+            Ok(secret) => {
+                if let Some(oddity) = secret.oddity() {
+                    self.warn(format!(
+                        "{at}: the secret {oddity}{origin}, which counts as part of it: if that was not meant, write it anew without"
+                    ));
+                }
+                Some(secret)
+            }
+            Err(weak) => {
+                self.fault(at, format!("{weak}{origin}"));
+                None
+            }
+        }
     }
 }
 
-/// Reads a secret's file; one trailing line break, which editors and `echo` add, is not part of it.
+/// Reads a secret's file; one trailing newline, which editors and `echo` add, is not part of it. Whatever else stands
+/// there is, and is warned about where it was hardly meant.
 fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SECRET_FILE {
-        return Err(io::Error::other(format!("it is larger than {MAX_SECRET_FILE} bytes, which no secret is")));
-    }
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
+    let mut bytes = Zeroizing::new(read_regular(path, MAX_SECRET_FILE)?);
+    bytes.pop_if(|last| *last == b'\n');
     Ok(bytes)
 }
 
@@ -230,7 +232,9 @@ mod tests {
     fn exactly_one_trailing_newline_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
-        for (content, expected) in [("k", "k"), ("k\n", "k"), ("k\n\n", "k\n"), ("k\r\n", "k"), ("k \n", "k ")] {
+        for (content, expected) in
+            [("k", "k"), ("k\n", "k"), ("k\n\n", "k\n"), ("k\r\n", "k\r"), ("k \n", "k "), ("\n", "")]
+        {
             std::fs::write(&path, content).unwrap();
             assert_eq!(read_secret(&path).unwrap().as_slice(), expected.as_bytes());
         }
@@ -273,6 +277,27 @@ mod tests {
         let told = findings.faults[0].to_string();
         assert!(told.starts_with("source[0].secrets[1]: ") && told.contains("variable S"), "{told}");
         assert!(!told.contains("hunter2"));
+    }
+
+    #[test]
+    fn odd_ends_of_a_secret_are_kept_and_warned_about_without_its_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        let vars = BTreeMap::new();
+        for (content, words) in [
+            (format!("{KEY}\r\n"), "carriage return"),
+            (format!("{KEY}\n\n"), "line end"),
+            (format!("{KEY} \n"), "ends with a blank"),
+            (format!("\u{feff}{KEY}\n"), "byte-order mark"),
+        ] {
+            std::fs::write(&path, &content).unwrap();
+            let mut findings = Findings::new(&vars);
+            let mut raw = findings.resolve("k", SecretRef::File(path.clone())).unwrap();
+            let secret = findings.key("k", &mut raw).unwrap();
+            assert_eq!(secret.expose(), content.strip_suffix('\n').unwrap().as_bytes());
+            let [warning] = findings.warnings.as_slice() else { panic!("one warning: {:?}", findings.warnings) };
+            assert!(warning.starts_with("k: ") && warning.contains(words) && !warning.contains(KEY), "{warning}");
+        }
     }
 
     #[test]

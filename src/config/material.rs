@@ -2,15 +2,19 @@
 
 use super::enabled::Material;
 use super::findings::Findings;
+use super::secret_ref::Labelled;
 use super::section::Section;
 use super::source::spelled_out;
+use super::syntax;
 use crate::event::Name;
 use crate::scheme::{AccessKey, Family, Preset, Settings};
 use crate::secret::Secret;
 
 /// Keys that only sources with an HMAC signature have.
-const HMAC: [&str; 7] = [
+const HMAC: [&str; 9] = [
     "secrets",
+    "secret_encoding",
+    "algorithm",
     "signature_header",
     "signature_format",
     "timestamp_header",
@@ -19,7 +23,7 @@ const HMAC: [&str; 7] = [
     "id_header",
 ];
 /// Keys that only sources with an AWS signature have.
-const SIGV4: [&str; 3] = ["region", "service", "keys"];
+const SIGV4: [&str; 4] = ["region", "service", "keys", "unsigned_headers"];
 
 /// What the scheme of source `name` is built from; `over` replaces its key material.
 pub fn settings(
@@ -29,22 +33,9 @@ pub fn settings(
     over: Option<Material>,
     findings: &mut Findings,
 ) -> Settings {
-    let blank = Settings {
-        family: preset.family,
-        secrets: Vec::new(),
-        signature_header: None,
-        signature_format: None,
-        timestamp_header: None,
-        timestamp_unit: None,
-        signed_content: None,
-        id_header: None,
-        region: None,
-        service: None,
-        keys: Vec::new(),
-    };
     match preset.family {
-        Family::Hmac => hmac(section, preset, name, over, findings, blank),
-        Family::SigV4 => sigv4(section, preset, name, over, findings, blank),
+        Family::Hmac => hmac(section, preset, name, over, findings),
+        Family::SigV4 => sigv4(section, preset, name, over, findings),
     }
 }
 
@@ -54,7 +45,6 @@ fn hmac(
     name: &Name,
     over: Option<Material>,
     findings: &mut Findings,
-    blank: Settings,
 ) -> Settings {
     let why = format!("makes no sense with preset {}, which is signed with HMAC and not with AWS SigV4", preset.name);
     section.misplaced(&SIGV4, &why);
@@ -78,16 +68,29 @@ fn hmac(
         || holds_timestamp(format.as_deref().or(preset.signature_format));
     // The preset's unit goes with the preset's timestamp.
     let unit = preset.timestamp_unit.filter(|_| timed);
+    let defaults = Settings::of(preset);
     Settings {
         secrets: secrets(section, name, over, findings),
-        signature_header: section.string("signature_header").or(owned(preset.signature_header)),
+        secret_encoding: section.string("secret_encoding"),
+        algorithm: section.string("algorithm"),
+        signature_headers: signature_headers(section).unwrap_or(defaults.signature_headers),
         signature_format: format.or(owned(preset.signature_format)),
         timestamp_header: given_header.or(owned(timestamp_header)),
         timestamp_unit: section.string("timestamp_unit").or(owned(unit)),
         signed_content: section.string("signed_content").or(owned(preset.signed_content)),
-        id_header: section.string("id_header").or(owned(preset.id_header)),
-        ..blank
+        id_header: section.string("id_header").or(defaults.id_header),
+        ..Settings::of(preset)
     }
+}
+
+/// The header that carries the signature, or a list of them.
+fn signature_headers(section: &mut Section) -> Option<Vec<String>> {
+    const KEY: &str = "signature_header";
+    let names = section.string_or_strings(KEY)?;
+    if names.is_empty() {
+        section.fault(KEY, "is empty: name the header that carries the signature");
+    }
+    Some(names)
 }
 
 fn holds_timestamp(format: Option<&str>) -> bool {
@@ -106,18 +109,39 @@ fn secrets(section: &mut Section, name: &Name, over: Option<Material>, findings:
             if !given {
                 section.fault("secrets", "is missing: name at least one, [{ file = \"/run/secrets/name\" }]");
             }
-            for (at, reference) in references {
+            for Labelled { at, reference, label } in references {
                 if let Some(mut raw) = findings.resolve(&at, reference) {
                     let secret = findings.key(&at, &mut raw);
-                    found.extend(secret.map(|secret| (secret, raw.origin)));
+                    found.extend(secret.map(|secret| (secret.labelled(label), raw.origin)));
                 }
             }
         }
     }
+    let names = found.iter().map(|(secret, _)| (secret.label(), secret)).collect::<Vec<_>>();
+    tell_apart(section, "secrets", name, &names, findings);
     for (index, (_, origin)) in found.iter().enumerate() {
         findings.origins.insert(format!("source.{name}.secrets[{index}]"), origin.clone());
     }
     found.into_iter().map(|(secret, _)| secret).collect()
+}
+
+/// A label that stands twice names no key, and a secret that stands twice can be taken away only once.
+fn tell_apart(
+    section: &mut Section,
+    key: &str,
+    source: &Name,
+    secrets: &[(Option<&str>, &Secret)],
+    findings: &mut Findings,
+) {
+    for (index, (label, secret)) in secrets.iter().enumerate() {
+        let earlier = || secrets.iter().take(index);
+        if let Some(label) = label.filter(|label| earlier().any(|(other, _)| *other == Some(*label))) {
+            section
+                .fault(key, format!("two of them have the label {label}: logs and metrics could not tell them apart"));
+        } else if let Some(same) = earlier().position(|(_, other)| secret.same_as(other)) {
+            findings.warn(format!("source {source}: {key}[{index}] is the same secret as {key}[{same}]"));
+        }
+    }
 }
 
 fn sigv4(
@@ -126,13 +150,15 @@ fn sigv4(
     name: &Name,
     over: Option<Material>,
     findings: &mut Findings,
-    blank: Settings,
 ) -> Settings {
     let why = format!("makes no sense with preset {}, whose AWS SigV4 signature says how it is made", preset.name);
     section.misplaced(&HMAC, &why);
     let (region, service) = (section.string("region"), section.string("service"));
     let entries = section.holds("keys").then(|| section.tables("keys"));
-    let mut settings = Settings { service: service.or(preset.service.map(str::to_owned)), region, ..blank };
+    let unsigned_headers = section.parse_list("unsigned_headers", syntax::header_name).unwrap_or_default();
+    let defaults = Settings::of(preset);
+    let mut settings =
+        Settings { service: service.or(defaults.service), region, unsigned_headers, ..Settings::of(preset) };
     if let Some(Material::AccessKey(key, region)) = over {
         // Unread, but their form is nobody's business any more than their content: the environment replaces them.
         settings.region = region;
@@ -157,6 +183,8 @@ fn sigv4(
                 settings.keys.extend(access_key(&mut entry, &label, findings));
                 entry.finish(&mut findings.faults);
             }
+            let labels = settings.keys.iter().map(|key| (key.secret.label(), &key.secret)).collect::<Vec<_>>();
+            tell_apart(section, "keys", name, &labels, findings);
         }
     }
     settings
@@ -166,12 +194,13 @@ fn access_key(entry: &mut Section, label: &str, findings: &mut Findings) -> Opti
     entry.require("access_key_id", "is missing");
     entry.require("secret", "is missing: { env = \"NAME\" } or { file = \"/path\" }");
     let access_key_id = entry.string("access_key_id");
-    let (secret, token) = (entry.secret("secret"), entry.secret("session_token"));
-    let (secret_at, token_at) = (entry.at("secret"), entry.at("session_token"));
-    let secret = secret.and_then(|reference| findings.resolve(&secret_at, reference)).and_then(|mut raw| {
-        let secret = findings.key(&secret_at, &mut raw)?;
+    let (secret, token) = (entry.labelled_secret("secret"), entry.secret("session_token"));
+    let token_at = entry.at("session_token");
+    let secret = secret.and_then(|Labelled { at, reference, label: name }| {
+        let mut raw = findings.resolve(&at, reference)?;
+        let secret = findings.key(&at, &mut raw)?;
         findings.origins.insert(format!("{label}.secret"), raw.origin);
-        Some(secret)
+        Some(secret.labelled(name))
     });
     let wants_token = token.is_some();
     let session_token = token.and_then(|reference| findings.resolve(&token_at, reference)).and_then(|mut raw| {

@@ -22,6 +22,16 @@ pub enum SecretRef {
 /// The origin of what stands in the file as a plain string.
 pub const THE_FILE: &str = "the file";
 
+/// A reference in a list of secrets, where each may have a name.
+pub struct Labelled {
+    /// Where it stands.
+    pub at: String,
+    /// Where the secret is to be had from.
+    pub reference: SecretRef,
+    /// What logs and metrics are to call it.
+    pub label: Option<String>,
+}
+
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
 
 impl SecretRef {
@@ -53,6 +63,21 @@ impl SecretRef {
         }
     }
 
+    /// Reads a reference beside which a `label` may stand.
+    ///
+    /// # Errors
+    /// As [`SecretRef::read`], or what a label is.
+    pub fn read_labelled(value: &Value) -> Result<(Self, Option<String>), String> {
+        let Value::Table(table) = value else { return Self::read(value).map(|reference| (reference, None)) };
+        let mut table = table.clone();
+        let label = match table.remove("label") {
+            None => None,
+            Some(Value::String(text)) => Some(syntax::label(&text)?),
+            Some(_) => return Err("expected a string after `label =`".to_owned()),
+        };
+        Ok((Self::read(&Value::Table(table))?, label))
+    }
+
     fn from_pair(key: &str, text: &str) -> Result<Self, String> {
         match key {
             "env" => syntax::variable(text).map(Self::Env),
@@ -77,6 +102,24 @@ mod tests {
         assert!(matches!(read("{ env = 'A_B' }"), Ok(SecretRef::Env(name)) if name == "A_B"));
         assert!(matches!(read("{ file = '/x' }"), Ok(SecretRef::File(path)) if path.to_str() == Some("/x")));
         assert!(matches!(read("{ value = 'v' }"), Ok(SecretRef::Value(value)) if *value == "v"));
+    }
+
+    #[test]
+    fn a_label_may_stand_beside_a_reference_in_a_list() {
+        let read = |text: &str| {
+            let table: toml::Table = format!("s = {text}").parse().unwrap();
+            SecretRef::read_labelled(&table["s"]).map(|(_, label)| label)
+        };
+        assert_eq!(read("{ env = 'A' }"), Ok(None));
+        assert_eq!(read("{ env = 'A', label = 'tenant-a' }"), Ok(Some("tenant-a".into())));
+        for wrong in
+            ["{ label = 'a' }", "{ env = 'A', label = '' }", "{ env = 'A', label = 'a b' }", "{ env = 'A', label = 1 }"]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(
+            super::SecretRef::read(&"x = { env = 'A', label = 'a' }".parse::<toml::Table>().unwrap()["x"]).is_err()
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::duration;
 use super::nearest::suggestion;
-use super::secret_ref::SecretRef;
+use super::secret_ref::{Labelled, SecretRef};
 use crate::fault::Fault;
 
 /// A table of the file and the faults found in it so far.
@@ -158,6 +158,15 @@ impl Section {
         }
     }
 
+    /// Takes one string standing alone, or a list of them.
+    pub fn string_or_strings(&mut self, key: &'static str) -> Option<Vec<String>> {
+        match self.take(key)? {
+            Value::String(text) => Some(vec![text]),
+            Value::Array(list) => self.strings_in(key, Value::Array(list)),
+            other => self.expected(key, "a string, or a list of strings", &other),
+        }
+    }
+
     /// Takes a reference to a secret.
     pub fn secret(&mut self, key: &'static str) -> Option<SecretRef> {
         let value = self.take(key)?;
@@ -172,8 +181,14 @@ impl Section {
         }
     }
 
+    /// Takes a reference to a secret that may have a label.
+    pub fn labelled_secret(&mut self, key: &'static str) -> Option<Labelled> {
+        let value = self.take(key)?;
+        self.labelled_in(key, &value)
+    }
+
     /// Takes a list of references to secrets; those with a fault are missing from it.
-    pub fn secrets(&mut self, key: &'static str) -> Option<Vec<(String, SecretRef)>> {
+    pub fn secrets(&mut self, key: &'static str) -> Option<Vec<Labelled>> {
         let list = self.list(key, "a list of secrets such as [{ file = \"/run/secrets/name\" }]")?;
         if list.is_empty() {
             self.fault(key, "is empty: name at least one secret, [{ file = \"/run/secrets/name\" }]");
@@ -181,9 +196,7 @@ impl Section {
         let mut found = Vec::new();
         for (index, value) in list.iter().enumerate() {
             let key = format!("{key}[{index}]");
-            if let Some(secret) = self.secret_in(&key, value) {
-                found.push((self.at(&key), secret));
-            }
+            found.extend(self.labelled_in(&key, value));
         }
         Some(found)
     }
@@ -251,6 +264,11 @@ impl Section {
 
     fn secret_in(&mut self, key: &str, value: &Value) -> Option<SecretRef> {
         SecretRef::read(value).map_err(|problem| self.fault(key, problem)).ok()
+    }
+
+    fn labelled_in(&mut self, key: &str, value: &Value) -> Option<Labelled> {
+        let read = SecretRef::read_labelled(value).map_err(|problem| self.fault(key, problem));
+        read.ok().map(|(reference, label)| Labelled { at: self.at(key), reference, label })
     }
 
     /// The value itself is never told: it may be a secret in the wrong place.

@@ -1,6 +1,7 @@
 //! One source: a preset's row with the operator's keys laid over it, from the file or from the environment.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::enabled::Material;
@@ -118,6 +119,7 @@ pub fn overlay(
         body_format: section.parse("body_format", body_format).unwrap_or(preset.body_format),
         stale_status: stale_status(section).unwrap_or(preset.stale_status),
         sinks: sinks(section, defaults),
+        twins: Arc::from([]),
         scheme,
         name,
         preset,
@@ -138,6 +140,9 @@ pub fn judge(source: &Source, place: &Place, findings: &mut Findings) {
             }
         }
         Ok(scheme) => {
+            for warning in scheme::warnings(&source.scheme) {
+                findings.warn(format!("source {}: {warning}", source.name));
+            }
             if let IdRule::Header(header) = source.event_id.clone()
                 && !scheme.covers_header(&header)
             {

@@ -47,8 +47,20 @@ pub fn sources(
     }
     warn_about_service(service, &all.sources, findings);
     warn_about_window(env, &all.sources, findings);
-    warn_about_shared_secrets(&all, findings);
+    let twins = twins(&all.sources);
+    warn_about_shared_secrets(&all, &twins, findings);
+    for (source, twins) in all.sources.iter_mut().zip(twins) {
+        source.twins = twins.into();
+    }
     all.sources
+}
+
+/// For each source those that accept the same signatures of the same bodies, however old they are.
+fn twins(sources: &[Source]) -> Vec<Vec<Source>> {
+    let marks: Vec<_> = sources.iter().map(|source| scheme::body_marks(&source.scheme)).collect();
+    let alike = |one: usize, other: usize| one != other && marks[one].iter().any(|mark| marks[other].contains(mark));
+    let of = |one: usize| sources.iter().enumerate().filter(move |(other, _)| alike(one, *other));
+    (0..sources.len()).map(|one| of(one).map(|(_, twin)| twin.clone()).collect()).collect()
 }
 
 /// The sources so far, and how each is named in faults.
@@ -166,14 +178,19 @@ fn warn_about_window(env: &Environment, sources: &[Source], findings: &mut Findi
 }
 
 /// One warning for each pair of sources that share a secret: what one vendor signs, the other source believes.
-fn warn_about_shared_secrets(all: &All, findings: &mut Findings) {
+fn warn_about_shared_secrets(all: &All, twins: &[Vec<Source>], findings: &mut Findings) {
     let sources: Vec<(&Source, &Place)> = all.sources.iter().zip(&all.places).collect();
-    for (index, (one, one_place)) in sources.iter().enumerate() {
+    for (index, ((one, one_place), twins)) in sources.iter().zip(twins).enumerate() {
         for (other, other_place) in &sources[index + 1..] {
             // One variable enables both Cognigy sources: that is how the vendor signs, and nothing to mend.
             let by_design = one_place.variable.is_some() && one_place.variable == other_place.variable;
-            if !by_design && shares(one, other) {
-                let risk = "whoever signs for one is believed by the other";
+            let twin = twins.iter().any(|twin| twin.name == other.name);
+            if !by_design && (twin || shares(one, other)) {
+                let risk = if twin {
+                    "whoever signs for one is believed by the other, and so is everybody who captured a request, for only the body is signed; one body counts once among them"
+                } else {
+                    "whoever signs for one is believed by the other"
+                };
                 findings.warn(format!("sources {} and {} share a secret: {risk}", one.name, other.name));
             }
         }

@@ -15,6 +15,8 @@ use crate::sink::address;
 const MAX_NAME: usize = 40;
 /// The longest path of a source; longer targets are refused by most proxies.
 const MAX_PATH: usize = 1024;
+/// The longest label of a key.
+const MAX_LABEL: usize = 64;
 /// The longest event type.
 const MAX_TYPE: usize = 256;
 
@@ -28,6 +30,15 @@ pub fn name(text: &str) -> Result<Name, String> {
         return Err("\"none\" is taken: records use it where no source is known".to_owned());
     }
     Ok(text.into())
+}
+
+/// What logs and metrics call a key. No colon: `released:` stands before the name of an operator there.
+pub fn label(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if (1..=MAX_LABEL).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected a label of 1 to {MAX_LABEL} of a-z, A-Z, 0-9, -, . and _"))
 }
 
 /// The name of an environment variable.

@@ -533,7 +533,7 @@ fn the_description_shows_everything_but_secrets() {
         "retention = \"96h\"",
         "name = \"a\"",
         "max_drift = \"60s\"",
-        "secrets = [\"[redacted] from variable A_SECRET\"]",
+        "secrets = [\"[redacted] from variable A_SECRET, key 571b3a87\"]",
         "token = \"[redacted] from variable GATEPOST_ADMIN_TOKEN\"",
         "allowed_ips = [\"203.0.113.7/32\"]",
     ] {

@@ -28,7 +28,7 @@ use under_way::Ended;
 
 /// A claim lasts this much longer than the sink's timeout; a dead process's claims pass on when it ends.
 /// Long enough for an attempt that begins late and a settlement that takes all the time a store may take.
-const LEASE_MARGIN: Duration = Duration::from_secs(25);
+const LEASE_MARGIN: Duration = Duration::from_secs(20);
 /// From before it was claimed, a delivery begins within this or is handed back, so that its claim outlasts the attempt
 /// and the settlement.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);

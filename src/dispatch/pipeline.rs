@@ -341,8 +341,9 @@ impl<'a> Pipeline<'a> {
 
     /// When something is to be begun although nothing happens.
     fn wake_at(&self) -> Instant {
-        let mut wake = Instant::now() + POLL;
-        if self.looking.is_none() && self.wanted() > 0 {
+        let now = Instant::now();
+        let mut wake = now + POLL;
+        if self.looking.is_none() && self.wanted() > 0 && !self.results_first(now) {
             wake = wake.min(self.look_at);
         }
         if self.settling.is_none() && !self.settled.is_empty() {

@@ -141,10 +141,21 @@ fn is_integer(number: &str) -> bool {
     number.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit())
 }
 
-/// The id in a header that the signature covers; the scheme has seen to it that it stands once.
+/// The id in a header that the signature covers.
+///
+/// Some signatures cover a canonical form of it, in which lines are joined and blanks dropped: several ways to write
+/// one header under one signature. So that they cannot be several ids, only the canonical way is taken.
 fn id_in_header(head: &Parts, name: &str) -> Result<EventId, Reject> {
-    let value = head.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    value.and_then(EventId::new).ok_or(Reject::InvalidEventId(UNFIT))
+    let mut values = head.headers.get_all(name).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(Reject::InvalidEventId("the id header is missing")),
+        (Some(value), None) => value.as_bytes(),
+        (Some(_), Some(_)) => return Err(Reject::InvalidEventId("the id header stands twice")),
+    };
+    if value.trim_ascii() != value || value.windows(2).any(|pair| pair == b"  ") {
+        return Err(Reject::InvalidEventId("the id header has blanks around it, or several within it in a row"));
+    }
+    std::str::from_utf8(value).ok().and_then(EventId::new).ok_or(Reject::InvalidEventId(UNFIT))
 }
 
 #[cfg(test)]
@@ -154,6 +165,36 @@ mod tests {
     fn id(body: &str) -> Result<Option<String>, Reject> {
         let found = json::scan(body.as_bytes(), &[Pointer::new("/id")]).unwrap()[0];
         id_in_body(found).map(|id| id.map(|id| id.as_str().to_owned()))
+    }
+
+    #[test]
+    fn an_id_in_a_header_stands_once_in_its_canonical_form() {
+        let id = |values: &[&[u8]]| {
+            let (mut head, ()) = http::Request::new(()).into_parts();
+            for value in values {
+                head.headers.append("x-id", http::HeaderValue::from_bytes(value).unwrap());
+            }
+            id_in_header(&head, "x-id").map(|id| id.as_str().to_owned())
+        };
+        for right in ["a", "a b", "a b c", "a,b", "msg_1.\u{e9}"] {
+            assert_eq!(id(&[right.as_bytes()]).as_deref(), Ok(right));
+        }
+        for wrong in [
+            &[] as &[&[u8]],
+            &[b""],
+            &[b" a"],
+            &[b"a "],
+            &[b"a\t"],
+            &[b"a  b"],
+            &[b"a   b"],
+            &[b"a\tb"],
+            &[b"a", b"a"],
+            &[b"a", b"b"],
+            &[b"a", b""],
+            &[b"\xff"],
+        ] {
+            assert!(matches!(id(wrong), Err(Reject::InvalidEventId(_))), "{wrong:?}");
+        }
     }
 
     #[test]

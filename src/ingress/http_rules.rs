@@ -1,4 +1,6 @@
-//! HTTP rules that hyper leaves to its user: one host, no transfer coding but `chunked`, POST.
+//! HTTP rules that hyper leaves to its user: one host that is one, no transfer coding but `chunked`, POST.
+
+mod host;
 
 use axum::body::Body;
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -35,9 +37,16 @@ impl<B> ValidateRequest<B> for WellFormed {
     type ResponseBody = Body;
 
     fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        let rules = [size, host, transfer_coding];
-        rules.iter().try_for_each(|rule| rule(request)).map_err(Reject::into_response)
+        well_formed(request).map_err(Reject::into_response)
     }
+}
+
+/// Judges a head by those rules.
+///
+/// # Errors
+/// The first that it breaks.
+pub fn well_formed<B>(request: &Request<B>) -> Result<(), Reject> {
+    [size, host, transfer_coding].iter().try_for_each(|rule| rule(request))
 }
 
 /// Longest target, bytes: what RFC 9110 4.1 asks of everybody.
@@ -55,7 +64,8 @@ fn size<B>(request: &Request<B>) -> Result<(), Reject> {
     if headers > HEADERS_MAX { Err(Reject::HeadersTooLarge) } else { Ok(()) }
 }
 
-/// Exactly one host: a second one, or one that differs from `:authority`, lets two programs see two requests.
+/// Exactly one host, which is one: a second one, one that differs from `:authority` or one that a URL cannot hold lets
+/// two programs see two requests.
 fn host<B>(request: &Request<B>) -> Result<(), Reject> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, authority) = (hosts.next(), request.uri().authority());
@@ -70,6 +80,12 @@ fn host<B>(request: &Request<B>) -> Result<(), Reject> {
             if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
         {
             Err(Reject::BadRequest("Host differs from :authority"))
+        }
+        (_, Some(host), _) if !host::is_host(host.as_bytes()) => {
+            Err(Reject::BadRequest("Host is not a host and a port"))
+        }
+        (_, _, Some(authority)) if !host::is_host(authority.as_str().as_bytes()) => {
+            Err(Reject::BadRequest("the target's authority is not a host and a port"))
         }
         _ => Ok(()),
     }

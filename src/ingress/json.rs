@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 /// Objects and arrays within each other, the outermost counted.
 pub const MAX_DEPTH: usize = 128;
-/// How many pointers one scan can follow: they travel as bits of a word.
-pub const MAX_POINTERS: usize = 64;
+/// How many pointers one pass can follow: they travel as bits of a word.
+const AT_ONCE: usize = 64;
 
 /// RFC 6901 pointer, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,19 +68,28 @@ impl From<NotJson> for Cow<'static, str> {
     }
 }
 
-/// Checks that `body` is one JSON object and finds what stands at `pointers` (at most [`MAX_POINTERS`] are followed).
+/// Checks that `body` is one JSON object and finds what stands at `pointers`, however many: one pass for each 64.
 ///
 /// # Errors
 /// [`NotJson`] at the first byte that breaks a rule.
 pub fn scan<'a>(body: &'a [u8], pointers: &[Pointer]) -> Result<Vec<Found<'a>>, NotJson> {
     let text = std::str::from_utf8(body).map_err(|error| NotJson { what: "not UTF-8", at: error.valid_up_to() })?;
-    let followed = &pointers[..pointers.len().min(MAX_POINTERS)];
-    let mut scanner = Scanner { text, at: 0, pointers: followed, found: vec![Found::default(); pointers.len()] };
+    let (first, rest) = pointers.split_at(pointers.len().min(AT_ONCE));
+    let mut found = pass(text, first)?;
+    for more in rest.chunks(AT_ONCE) {
+        found.append(&mut pass(text, more)?);
+    }
+    Ok(found)
+}
+
+/// One pass over `text`, which follows at most [`AT_ONCE`] pointers.
+fn pass<'a>(text: &'a str, pointers: &[Pointer]) -> Result<Vec<Found<'a>>, NotJson> {
+    let mut scanner = Scanner { text, at: 0, pointers, found: vec![Found::default(); pointers.len()] };
     scanner.blanks();
     if scanner.peek() != Some(b'{') {
         return Err(scanner.fault("expected an object"));
     }
-    scanner.object(0, all(followed.len()))?;
+    scanner.object(0, all(pointers.len()))?;
     scanner.blanks();
     if scanner.peek().is_some() { Err(scanner.fault("something follows the object")) } else { Ok(scanner.found) }
 }
@@ -89,7 +98,7 @@ pub fn scan<'a>(body: &'a [u8], pointers: &[Pointer]) -> Result<Vec<Found<'a>>, 
 type Followed = u64;
 
 const fn all(count: usize) -> Followed {
-    if count >= MAX_POINTERS { Followed::MAX } else { (1 << count) - 1 }
+    if count >= AT_ONCE { Followed::MAX } else { (1 << count) - 1 }
 }
 
 struct Scanner<'a, 'p> {
@@ -205,7 +214,7 @@ impl<'a> Scanner<'a, '_> {
     }
 
     fn twice(&mut self, pointers: Followed) {
-        for (index, found) in self.found.iter_mut().enumerate().take(MAX_POINTERS) {
+        for (index, found) in self.found.iter_mut().enumerate() {
             found.twice |= pointers & (1 << index) != 0;
         }
     }

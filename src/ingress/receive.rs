@@ -19,6 +19,7 @@ use crate::store::{Inbox, Insertion, Quarantine, StoreError};
 use crate::verdict::Outcome;
 
 use super::fields::Fields;
+use super::kept::Kept;
 use super::quarantine::{self, Keeper};
 use super::record::{Arrival, Ended, Known};
 use super::reject::{self, Reject};
@@ -106,7 +107,9 @@ impl Receive {
         known.intent.clone_from(&fields.intent);
         let event = self.event(request, &fields, &known.key);
         let sinks = self.source.sinks_for(&event.kind);
-        let (outcome, status) = match self.inbox.insert(event, sinks).await.map_err(|error| unavailable(&error))? {
+        let twins = self.source.twins.keys(request.head(), request.payload());
+        let inserted = self.inbox.insert_beside(event, &twins, sinks).await;
+        let (outcome, status) = match inserted.map_err(|error| unavailable(&error))? {
             Insertion::Accepted => (Outcome::Accepted, self.word()),
             Insertion::Duplicate => (Outcome::Duplicate, self.word()),
             Insertion::Conflict => {
@@ -150,12 +153,19 @@ impl Receive {
         }
     }
 
-    /// Keeps the second body of a known id where an operator can look at it; under which number, where it is kept.
+    /// Keeps the second body of a known id where an operator can look at it, each once and at a bounded rate; under which
+    /// number, where it is kept.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<Option<i64>, Reject> {
         let body = request.payload().bytes().clone();
-        let source = (&self.source.config.name, self.source.config.scheme.family);
+        let kept = Kept::from(&self.source.config.scheme);
+        let source = (&self.source.config.name, &kept);
         let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
         entry.event_id = Some(fields.id.clone());
+        // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
+        let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
+        if known.is_some() || !self.keeper.may_keep(quarantine::ID_CONFLICT) {
+            return Ok(known);
+        }
         self.quarantine.put(entry).await.map(Some).map_err(|error| unavailable(&error))
     }
 }

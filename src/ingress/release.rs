@@ -8,21 +8,24 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 
-use crate::config::{self, IdRule};
-use crate::event::{Event, EventId, Name, Payload};
+use crate::config;
+use crate::event::{Event, EventId, EventKey, Name, Payload};
 use crate::sink;
 use crate::store::Quarantined;
 
-use super::fields::{Fields, Wanted};
+use super::fields::Wanted;
 use super::quarantine::ID_CONFLICT;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
 use super::text;
+use super::twins::Twins;
 
 /// What a refused request becomes.
 pub struct Released {
     /// The event; its key says who released it, its time is that of the release.
     pub event: Event,
+    /// Keys under which its body may have been accepted from another source already.
+    pub twins: Vec<EventKey>,
     /// The sinks it goes to.
     pub sinks: Arc<[Name]>,
     /// Why its body was not understood, where that is so: id and type are then the digest and the preset's name.
@@ -43,7 +46,7 @@ pub fn release(
 ) -> Released {
     let payload = Payload::from(entry.body.clone());
     let head = head(entry);
-    let picked = pick(source, &head, &payload);
+    let picked = Wanted::new(source).pick(&head, &payload);
     let not_understood = picked.as_ref().err().map(Reject::reason);
     let (id, kind) = match picked {
         Ok(fields) => (fields.id, fields.kind),
@@ -52,6 +55,7 @@ pub fn release(
     let id = if entry.reason == ID_CONFLICT { EventId::of_digest(&payload.digest()) } else { id };
     let takes = |sink: &&sink::Settings| source.sinks.contains(&sink.name) && sink.takes(&kind);
     let sinks = sinks.iter().filter(takes).map(|sink| sink.name.clone()).collect();
+    let twins = Twins::of(source).keys(&head, &payload);
     let event = Event {
         source: source.name.clone(),
         id,
@@ -64,18 +68,7 @@ pub fn release(
         client_ip: entry.client_ip,
         traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
     };
-    Released { event, sinks, not_understood }
-}
-
-/// The fields, by the source's own rules. A scheme sees to it that an id in a header stands there once; nobody has
-/// seen to that here.
-fn pick(source: &config::Source, head: &Parts, payload: &Payload) -> Result<Fields, Reject> {
-    if let IdRule::Header(name) = &source.event_id
-        && head.headers.get_all(name.as_str()).iter().count() > 1
-    {
-        return Err(Reject::InvalidEventId("the id header stands twice"));
-    }
-    Wanted::new(source).pick(head, payload)
+    Released { event, twins, sinks, not_understood }
 }
 
 /// The head as it was kept. Ids and types come from its headers alone, so the target stays out.

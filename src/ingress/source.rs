@@ -10,6 +10,7 @@ use crate::sink;
 
 use super::fields::Wanted;
 use super::reject::REASONS;
+use super::twins::Twins;
 
 /// A source, ready to receive.
 pub struct Source {
@@ -21,6 +22,8 @@ pub struct Source {
     pub metrics: SourceMetrics,
     /// What is picked out of its bodies.
     pub wanted: Wanted,
+    /// Among which one body counts once.
+    pub twins: Twins,
     /// The sinks its events go to.
     sinks: Vec<sink::Settings>,
     /// All of their names, for the events that every one of them takes.
@@ -36,9 +39,22 @@ impl Source {
             metrics: metrics.source(config.name.as_str(), &REASONS, scheme.keys()),
             everywhere: sinks.iter().map(|sink| sink.name.clone()).collect(),
             wanted: Wanted::new(&config),
+            twins: Twins::of(&config),
             config,
             scheme,
             sinks,
+        }
+    }
+
+    /// Takes away from `metrics` what `next`, which takes this one's place, does not have: keys that are gone, or all.
+    pub fn forget(&self, next: Option<&Self>, metrics: &Metrics) {
+        let (name, keys) = (self.config.name.as_str(), self.scheme.keys());
+        match next {
+            None => metrics.forget_source(name, &REASONS, keys),
+            Some(next) => {
+                let gone = keys.iter().filter(|key| !next.scheme.keys().contains(key));
+                gone.for_each(|key| metrics.forget_key(name, key));
+            }
         }
     }
 

@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::*;
-use crate::event::{Event, Name};
+use crate::event::{Event, EventKey, Name};
 use crate::server::client::{ConnectionId, Peer};
 use crate::server::networks::Networks;
-use crate::store::{Filter, Insertion, Quarantined, StoreError};
+use crate::store::{Cursor, Filter, Insertion, Page, Quarantined, StoreError};
 
 const SECRET: &str = "a-secret-of-the-tests";
 const KIB: usize = 1024;
@@ -23,7 +23,7 @@ struct Stalled(Mutex<Vec<Event>>);
 
 #[async_trait::async_trait]
 impl Inbox for Stalled {
-    async fn insert(&self, event: Event, _: Arc<[Name]>) -> Result<Insertion, StoreError> {
+    async fn insert_beside(&self, event: Event, _: &[EventKey], _: Arc<[Name]>) -> Result<Insertion, StoreError> {
         self.0.lock().unwrap().push(event);
         Err(StoreError::Unavailable("no commit in time".into()))
     }
@@ -34,8 +34,11 @@ impl Quarantine for Stalled {
     async fn put(&self, _: Quarantined) -> Result<i64, StoreError> {
         Err(StoreError::Unavailable("no commit in time".into()))
     }
-    async fn list(&self, _: &Filter) -> Result<Vec<Quarantined>, StoreError> {
-        Ok(Vec::new())
+    async fn same(&self, _: &Quarantined) -> Result<Option<i64>, StoreError> {
+        Ok(None)
+    }
+    async fn page(&self, _: &Filter, _: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        Ok(Page { rows: Vec::new(), next: None })
     }
     async fn get(&self, _: i64) -> Result<Option<Quarantined>, StoreError> {
         Ok(None)
@@ -45,6 +48,9 @@ impl Quarantine for Stalled {
     }
     async fn count(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+    async fn resize(&self, _: crate::store::QuarantineBounds) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -72,7 +78,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         intake,
-        requests: Arc::new(Semaphore::new(permits)),
+        requests: Arc::new(RequestPermits::new(permits)),
         waiting: Arc::new(Waiting::new(permits)),
         budget: Arc::new(BodyBudget::new(budget, Arc::clone(&metrics))),
         body_timeout: Duration::from_secs(10),

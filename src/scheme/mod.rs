@@ -1,5 +1,6 @@
 //! Signature schemes: the trait, what a scheme is built from, and the registry. Pure and synchronous: bytes in, verdict out.
 
+mod diagnose;
 mod header;
 mod hmac;
 mod mac;
@@ -16,6 +17,7 @@ use crate::event::Payload;
 use crate::fault::Fault;
 use crate::secret::Secret;
 
+pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, changes, diagnose, restore};
 pub use preset::{Answer, BodyFormat, Family, PRESETS, Preset, preset};
 
 /// How one source proves who sends to it.
@@ -42,7 +44,8 @@ pub trait Scheme: Send + Sync + 'static {
     /// [`Refusal::SignatureMismatch`], the one answer for an unknown key and a wrong signature.
     fn verify(&self, head: &Parts, claims: &Claims, body: &Payload) -> Result<KeyIndex, Refusal>;
 
-    /// The labels of the keys, in order of [`KeyIndex`]: the position of a secret or an access key id.
+    /// What logs and metrics call the keys, in order of [`KeyIndex`]: the label that the operator gave, else the
+    /// fingerprint of a secret or an access key id. Never a position: that moves when keys are rotated.
     fn keys(&self) -> &[String];
 
     /// Whether a verified signature vouches for the value of header `name` (lower case).
@@ -86,8 +89,12 @@ pub struct Settings {
     pub family: Family,
     /// `secrets`, first is primary (HMAC).
     pub secrets: Vec<Secret>,
-    /// Header that carries the signature (HMAC).
-    pub signature_header: Option<String>,
+    /// How the text of a secret becomes its key: `text` (the default), `hex` or `base64` (HMAC).
+    pub secret_encoding: Option<String>,
+    /// `sha1`, `sha256` (the default), `sha384` or `sha512` (HMAC).
+    pub algorithm: Option<String>,
+    /// Headers that may carry the signature, mostly one (HMAC).
+    pub signature_headers: Vec<String>,
     /// `sha256={hex}`, `v1={hex},t={timestamp}`, `v1,{base64}` … (HMAC).
     pub signature_format: Option<String>,
     /// Header that carries the timestamp, where the format does not (HMAC).
@@ -104,17 +111,51 @@ pub struct Settings {
     pub service: Option<String>,
     /// Access keys (`SigV4`).
     pub keys: Vec<AccessKey>,
+    /// `x-amz-*` headers that may arrive unsigned because something on the way adds them, lower case (`SigV4`).
+    pub unsigned_headers: Vec<String>,
+}
+
+impl Settings {
+    /// What `preset` says, before anybody lays anything over it: without secrets and keys.
+    #[must_use]
+    pub fn of(preset: &Preset) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            family: preset.family,
+            secrets: Vec::new(),
+            secret_encoding: None,
+            algorithm: None,
+            signature_headers: owned(preset.signature_header).into_iter().collect(),
+            signature_format: owned(preset.signature_format),
+            timestamp_header: owned(preset.timestamp_header),
+            timestamp_unit: owned(preset.timestamp_unit),
+            signed_content: owned(preset.signed_content),
+            id_header: owned(preset.id_header),
+            region: None,
+            service: owned(preset.service),
+            keys: Vec::new(),
+            unsigned_headers: Vec::new(),
+        }
+    }
 }
 
 /// One AWS access key.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// `AKIA…`; not secret, it is the key's label in logs and metrics.
+    /// `AKIA…`; not secret, it is the key's name in logs and metrics unless its secret has a label.
     pub access_key_id: String,
     /// The secret access key.
     pub secret: Secret,
     /// The token that must come with temporary keys; requests with any other token, or none, are refused.
     pub session_token: Option<Secret>,
+}
+
+impl AccessKey {
+    /// What logs, metrics and `check` call it: the label of its secret, else its id.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.secret.label().unwrap_or(&self.access_key_id).to_owned()
+    }
 }
 
 /// Whether requests that `settings` describe carry a timestamp at all; a window on a source without one cannot act.
@@ -123,6 +164,25 @@ pub fn has_timestamp(settings: &Settings) -> bool {
     match settings.family {
         Family::Hmac => hmac::has_timestamp(settings),
         Family::SigV4 => true,
+    }
+}
+
+/// What is allowed in `settings` and worth a word at start, each in words that follow the name of the source.
+#[must_use]
+pub fn warnings(settings: &Settings) -> Vec<String> {
+    match settings.family {
+        Family::Hmac => hmac::warnings(settings),
+        Family::SigV4 => Vec::new(),
+    }
+}
+
+/// One mark for each key of a source whose signatures cover nothing but the body, none for any other. Two sources with
+/// a mark in common accept each other's requests, however old. Not secret, and good for nothing but comparing.
+#[must_use]
+pub fn body_marks(settings: &Settings) -> Vec<[u8; 32]> {
+    match settings.family {
+        Family::Hmac => hmac::Hmac::new(settings).map(|scheme| scheme.body_marks()).unwrap_or_default(),
+        Family::SigV4 => Vec::new(),
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Preset {
 /// Which family of schemes verifies a preset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
-    /// HMAC-SHA256 over a template of body, timestamp and id.
+    /// HMAC over a template of body, timestamp and id.
     Hmac,
     /// AWS Signature Version 4, header form.
     SigV4,

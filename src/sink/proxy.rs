@@ -194,11 +194,13 @@ fn usable(text: &str) -> Result<String, String> {
     if scheme != "http" && scheme != "https" {
         return Err(form.to_owned());
     }
-    let uri: Uri = whole.parse().map_err(|_| {
-        format!("is not the URL of a proxy; {form} (write %40, %3A, %2F for `@`, `:`, `/` in a password)")
-    })?;
+    let uri: Uri = whole
+        .parse()
+        .map_err(|_| format!("is not the URL of a proxy; {form} (%40, %3A for `@`, `:` in a password)"))?;
     if !matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("" | "/")) {
-        return Err(format!("holds a path or a query, which a proxy has none of; {form}"));
+        return Err(format!(
+            "holds a path or a query, which a proxy has none of; {form} (%2F for a `/` in a password)"
+        ));
     }
     let authority = uri.authority().ok_or(form)?;
     address::place(authority)?;
@@ -310,7 +312,7 @@ mod tests {
             ("http://u:hunter2@x@p:1", "%40"),
             ("http://u:hun#ter2@p:1", "fragment"),
             ("http://u:hunter2@p :1", "blanks"),
-            ("http://u:hun/hunter2@p:1", "1 to 65535"),
+            ("http://u:hun/hunter2@p:1", "%2F"),
         ] {
             let problems = of(&[("https_proxy", value), ("NO_PROXY", "*")]).err().unwrap();
             assert_eq!(problems[0].variable, "https_proxy");

@@ -11,6 +11,8 @@ use crate::store::{Quarantined, Settings, StoreError};
 
 /// Rows copied in one transaction.
 pub const STEP: i64 = 256;
+/// Bytes of bodies copied in one transaction: no more rows once they have so many.
+pub const STEP_BYTES: usize = 8 * 1024 * 1024;
 
 /// What was copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

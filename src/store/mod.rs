@@ -6,12 +6,13 @@
 //! What decides (due times, leases, ages, retention) goes by the store's own time, which is one for all its processes
 //! and which no wall clock moves; callers speak in durations. Timestamps are for people to read.
 
+mod listing;
 mod migration;
 mod outbox;
 mod postgres;
+mod quarantine;
 mod sqlite;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +20,13 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{BootClock, Clock};
-use crate::event::{Event, EventId, Name};
+use crate::event::{Event, EventId, EventKey, Name};
 use crate::metrics::Metrics;
 
+pub use crate::store::listing::{Cursor, Page, Pager};
 pub use crate::store::migration::{Report, migrate};
 pub use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+pub use crate::store::quarantine::{Quarantine, QuarantineBounds, Quarantined};
 
 /// The longest that anything is put off: above the longest backoff, `Retry-After` and lease. What is due later than that
 /// was written by a clock gone wrong, and counts as due.
@@ -108,6 +111,9 @@ pub enum StoreError {
         /// The newest this program knows.
         known: i64,
     },
+    /// The file holds something of another program's.
+    #[error("{0}")]
+    Foreign(String),
     /// It cannot be reached, written or committed to now; nothing of the call took effect.
     #[error("store unavailable: {0}")]
     Unavailable(String),
@@ -123,7 +129,12 @@ pub trait Inbox: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the commit failed: nothing was accepted.
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError>;
+    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+        self.insert_beside(event, &[], sinks).await
+    }
+
+    /// The same, and a duplicate too where the body of `event` is stored already under one of the keys `twins`.
+    async fn insert_beside(&self, event: Event, twins: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError>;
 }
 
 /// What became of an inserted event.
@@ -221,8 +232,17 @@ pub struct EventRef {
 /// What was accepted.
 #[async_trait]
 pub trait Archive: Send + Sync {
-    /// Events that match, newest first, without bodies.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError>;
+    /// Some of the events that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError>;
+    /// All of them at once, in memory.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+        let (mut pager, mut found) = (Pager::new(filter), Vec::new());
+        while let Some((filter, from)) = pager.next() {
+            let page = self.page(filter, from).await?;
+            found.extend(pager.take(page));
+        }
+        Ok(found)
+    }
     /// The events that `event` names, with bodies; several only when the source is not named.
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
     /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many. Nothing is
@@ -252,62 +272,15 @@ pub struct DeadLetter {
 /// Deliveries that ran out of attempts. `ids` empty means: all that match the filter.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Dead letters that match, newest first; with bodies when `bodies`.
+    /// Some of the dead letters that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError>;
+    /// Dead letters that match, newest first, all at once; with bodies when `bodies`.
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
     /// Queues them again from attempt 0, moved to sink `to` where it is named; returns how many. Repeating it does nothing
     /// more.
     async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError>;
     /// Gives them up for good; returns how many.
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
-}
-
-/// How large the quarantine may grow; the oldest go first.
-#[derive(Clone, Copy, Debug)]
-pub struct QuarantineBounds {
-    /// Entries.
-    pub max_entries: u64,
-    /// Bytes of bodies and headers together.
-    pub max_bytes: u64,
-}
-
-/// A refused request, kept for inspection.
-#[derive(Clone, Debug)]
-pub struct Quarantined {
-    /// 0 until stored.
-    pub id: i64,
-    /// The source it was sent to.
-    pub source: Name,
-    /// Why it was refused: one of the fixed reasons, or `id_conflict`.
-    pub reason: String,
-    /// When.
-    pub received_at: Timestamp,
-    /// The request, as in the access record.
-    pub request_id: String,
-    /// From where.
-    pub client_ip: Option<IpAddr>,
-    /// Method and target as received.
-    pub target: String,
-    /// Header lines as received, credentials redacted to what `explain` needs; JSON array of pairs.
-    pub headers: String,
-    /// The event id, where it was verified (`id_conflict`).
-    pub event_id: Option<EventId>,
-    /// The body as received.
-    pub body: bytes::Bytes,
-}
-
-/// Refused requests.
-#[async_trait]
-pub trait Quarantine: Send + Sync {
-    /// Keeps `entry` within the bounds; returns its id.
-    async fn put(&self, entry: Quarantined) -> Result<i64, StoreError>;
-    /// Entries that match (source, since, until, limit; `error` is the reason), newest first, without bodies.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError>;
-    /// One entry, with its body.
-    async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError>;
-    /// Removes entries; returns how many were there.
-    async fn remove(&self, ids: &[i64]) -> Result<u64, StoreError>;
-    /// How many there are.
-    async fn count(&self) -> Result<u64, StoreError>;
 }
 
 /// One record of the audit queue.

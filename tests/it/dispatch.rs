@@ -20,12 +20,12 @@ use crate::sink_upstream::{Reply, Upstream, settings};
 type Answer = dyn Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync;
 
 /// A sink that does what it is told and remembers what it was given.
-struct Scripted {
+pub struct Scripted {
     answer: Box<Answer>,
-    attempts: Mutex<Vec<(String, u32)>>,
+    pub attempts: Mutex<Vec<(String, u32)>>,
     /// Deliveries wait for one of these, where there is a gate.
-    gate: Option<Semaphore>,
-    begun: AtomicUsize,
+    pub gate: Option<Semaphore>,
+    pub begun: AtomicUsize,
 }
 
 #[async_trait]
@@ -41,21 +41,21 @@ impl Sink for Scripted {
 }
 
 impl Scripted {
-    fn new(answer: impl Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync + 'static) -> Arc<Self> {
+    pub fn new(answer: impl Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { answer: Box::new(answer), attempts: Mutex::default(), gate: None, begun: AtomicUsize::new(0) })
     }
 
-    fn gated(permits: usize) -> Arc<Self> {
+    pub fn gated(permits: usize) -> Arc<Self> {
         let gate = Some(Semaphore::new(permits));
         Arc::new(Self { answer: Box::new(|_, _| Ok(())), attempts: Mutex::default(), gate, begun: AtomicUsize::new(0) })
     }
 
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.attempts.lock().unwrap().len()
     }
 
     /// How often each event was attempted.
-    fn by_event(&self) -> HashMap<String, usize> {
+    pub fn by_event(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for (id, _) in self.attempts.lock().unwrap().iter() {
             *counts.entry(id.clone()).or_default() += 1;
@@ -64,12 +64,12 @@ impl Scripted {
     }
 }
 
-fn fails(retry: Retry) -> Result<(), SinkError> {
+pub fn fails(retry: Retry) -> Result<(), SinkError> {
     Err(SinkError { message: "no".into(), retry })
 }
 
 /// A store with `count` events queued.
-fn stored(count: usize) -> (Arc<Memory>, Metrics) {
+pub fn stored(count: usize) -> (Arc<Memory>, Metrics) {
     let store = Arc::new(Memory::default());
     store.queue("orders", (0..count).map(|n| event(&format!("e{n}"), b"{}")));
     (store, Metrics::new())
@@ -190,7 +190,7 @@ fn circuit(metrics: &Metrics) -> [u64; 3] {
 }
 
 /// Runs a dispatcher.
-fn run(settings: &Settings, sink: Arc<dyn Sink>, store: &Arc<Memory>, metrics: &Metrics) -> Lifecycle {
+pub fn run(settings: &Settings, sink: Arc<dyn Sink>, store: &Arc<Memory>, metrics: &Metrics) -> Lifecycle {
     let lifecycle = Lifecycle::default();
     let outbox = Arc::clone(store);
     let dispatcher = Dispatcher::new(settings.clone(), sink, outbox, metrics.sink(&settings.name));
@@ -198,7 +198,7 @@ fn run(settings: &Settings, sink: Arc<dyn Sink>, store: &Arc<Memory>, metrics: &
     lifecycle
 }
 
-async fn stop(lifecycle: Lifecycle) {
+pub async fn stop(lifecycle: Lifecycle) {
     lifecycle.stop_accepting().cancel();
     lifecycle.tasks_done().await;
 }

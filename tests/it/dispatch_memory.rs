@@ -49,6 +49,8 @@ pub struct Memory {
     inner: Mutex<Inner>,
     queued: Arc<Notify>,
     pub broken: AtomicBool,
+    /// How many milliseconds each call takes: from, to.
+    pub latency: Mutex<(u64, u64)>,
     pub claims: AtomicUsize,
     pub settles: AtomicUsize,
 }
@@ -106,6 +108,26 @@ impl Memory {
         self.lock().rows.get_mut(&id).unwrap().unreadable = Some(why.to_owned());
     }
 
+    /// Ends every lease, as a machine that slept finds them.
+    pub fn end_leases(&self) {
+        let (mut inner, now) = (self.lock(), Instant::now());
+        let leased: Vec<_> =
+            inner.rows.iter().filter(|(_, row)| row.leased).map(|(id, row)| (*id, row.clone())).collect();
+        for (id, row) in leased {
+            inner.due.remove(&(row.sink.clone(), row.due, id));
+            inner.due.insert((row.sink, now, id));
+            inner.rows.get_mut(&id).unwrap().due = now;
+        }
+    }
+
+    async fn answer(&self) -> Result<(), StoreError> {
+        let (from, to) = *self.latency.lock().unwrap();
+        if to > 0 {
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(from..=to))).await;
+        }
+        self.check()
+    }
+
     pub fn most_leased(&self) -> usize {
         self.lock().most_leased
     }
@@ -122,7 +144,7 @@ impl Memory {
 #[async_trait]
 impl Outbox for Memory {
     async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError> {
-        self.check()?;
+        self.answer().await?;
         self.claims.fetch_add(1, Ordering::SeqCst);
         let (mut inner, now) = (self.lock(), Instant::now());
         let due = inner.due_before(sink, now);
@@ -151,7 +173,7 @@ impl Outbox for Memory {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
-        self.check()?;
+        self.answer().await?;
         self.settles.fetch_add(1, Ordering::SeqCst);
         let mut inner = self.lock();
         for settlement in settlements {
@@ -190,14 +212,14 @@ impl Outbox for Memory {
     }
 
     async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError> {
-        self.check()?;
+        self.answer().await?;
         let (inner, now) = (self.lock(), Instant::now());
         let next = inner.due.iter().find(|key| key.0 == *sink);
         Ok(next.map(|key| key.1.saturating_duration_since(now)))
     }
 
     async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError> {
-        self.check()?;
+        self.answer().await?;
         let inner = self.lock();
         let mut backlog = Backlog::default();
         for row in inner.rows.values().filter(|row| row.sink == *sink && !row.done) {

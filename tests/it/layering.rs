@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 23] = [
+const STRATA: [(&str, u8); 24] = [
     ("event", 0),
     ("secret", 0),
+    ("file", 0),
     ("clock", 0),
     ("backoff", 0),
     ("escape", 0),

@@ -16,7 +16,7 @@ use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use gatepost::clock::UnixSeconds;
-use gatepost::scheme::{self, AccessKey, Family, KeyIndex, Refusal, Scheme, Settings};
+use gatepost::scheme::{self, AccessKey, KeyIndex, Refusal, Scheme, Settings};
 use gatepost::secret::Secret;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
@@ -43,17 +43,10 @@ fn verifier(token: Option<&str>) -> Arc<dyn Scheme> {
         session_token: None,
     };
     let settings = Settings {
-        family: Family::SigV4,
-        secrets: vec![],
-        signature_header: None,
-        signature_format: None,
-        timestamp_header: None,
-        timestamp_unit: None,
-        signed_content: None,
-        id_header: None,
         region: Some(REGION.into()),
         service: Some(SERVICE.into()),
         keys: vec![decoy, key],
+        ..Settings::of(scheme::preset("cxone").unwrap())
     };
     scheme::build(&settings).unwrap()
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::event::{Event, EventId};
+use crate::event::Event;
 
 fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
     DeadLetter {
@@ -29,7 +29,7 @@ fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
 }
 
 fn ids(text: &str, letters: &[DeadLetter]) -> Result<Vec<i64>, Status> {
-    let found = named(text, letters, &["a".into(), "b".into()]);
+    let found = named(text, letters);
     found.map(|ids| ids.into_iter().map(|id| id.0).collect()).map_err(|failure| failure.status())
 }
 
@@ -51,6 +51,12 @@ fn nothing_is_guessed() {
     assert_eq!(ids("2", &numeric), Err(Status::Wrong));
     assert_eq!(ids("a:2", &numeric), Ok(vec![1]));
     assert_eq!(ids("3", &[letter(3, "a", "3")]), Ok(vec![3]));
+    // `a:x` is x of a, and an id of b's own.
+    let colons = [letter(1, "a", "x"), letter(2, "b", "a:x"), letter(3, "b", "a:x")];
+    assert_eq!(ids("a:x", &colons), Err(Status::Wrong));
+    assert_eq!(ids("b:a:x", &colons), Ok(vec![2, 3]));
+    assert_eq!(ids("a:x", &colons[..1]), Ok(vec![1]));
+    assert_eq!(ids("a:x", &colons[1..]), Ok(vec![2, 3]));
 }
 
 #[test]

@@ -81,6 +81,11 @@ impl Composer {
         Ok(composer)
     }
 
+    /// What logs call the key that signs, where there is more than one.
+    pub(super) fn key_of_several(&self) -> Option<&str> {
+        self.scheme.keys().first().filter(|_| self.scheme.keys().len() > 1).map(String::as_str)
+    }
+
     fn refuse_impossible(&self) -> Result<(), Failure> {
         let name = &self.source.name;
         match self.fault {
@@ -220,7 +225,7 @@ impl Composer {
     fn signature_header(&self) -> Result<HeaderName, Failure> {
         match self.source.scheme.family {
             Family::SigV4 => Ok(AUTHORIZATION),
-            Family::Hmac => header_name(self.source.scheme.signature_header.as_deref().unwrap_or_default()),
+            Family::Hmac => header_name(self.source.scheme.signature_headers.first().map_or("", String::as_str)),
         }
     }
 
@@ -254,11 +259,12 @@ struct Draft {
 /// The same settings with keys that nobody knows.
 fn strangers(settings: &scheme::Settings) -> Result<scheme::Settings, Failure> {
     let mut stranger = settings.clone();
+    let hex = stranger.secret_encoding.as_deref() == Some("hex");
     // Both plain text and, for schemes that decode it, 32 bytes.
     let key = || {
         let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(32).collect();
-        Secret::new(format!("whsec_{}", BASE64.encode(bytes)))
-            .map_err(|error| Failure::runtime("cannot make a key", &error))
+        let text = if hex { hex::encode(bytes) } else { format!("whsec_{}", BASE64.encode(bytes)) };
+        Secret::new(text).map_err(|error| Failure::runtime("cannot make a key", &error))
     };
     for secret in &mut stranger.secrets {
         *secret = key()?;

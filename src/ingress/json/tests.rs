@@ -120,3 +120,20 @@ proptest! {
         let _ = scan(&body, &[Pointer::new("/id")]);
     }
 }
+
+#[test]
+fn any_number_of_pointers_is_followed() {
+    for count in [0, 1, 63, 64, 65, 128, 129, 500] {
+        let members: Vec<String> = (0..count).map(|n| format!("\"m{n}\":{n}")).collect();
+        let body = format!("{{{}}}", members.join(","));
+        let pointers: Vec<Pointer> = (0..count).map(|n| Pointer::new(&format!("/m{n}"))).collect();
+        let found = scan(body.as_bytes(), &pointers).unwrap();
+        assert_eq!(found.len(), count);
+        for (n, found) in found.iter().enumerate() {
+            assert_eq!(found.value, Some(Value::Number(&n.to_string())), "{n} of {count}");
+        }
+    }
+    let pointers = vec![Pointer::new("/a"); 100];
+    assert!(scan(br#"{"a":1,"a":2}"#, &pointers).unwrap().iter().all(|found| found.twice));
+    assert!(scan(b"{} x", &pointers).is_err());
+}

@@ -32,6 +32,11 @@ impl Content {
     /// What is wrong, for the operator.
     pub fn parse(template: &str) -> Result<Self, String> {
         let parts = template::pieces(template)?.into_iter().map(Part::of).collect::<Result<Vec<_>, _>>()?;
+        if neighbours(&parts).any(|(one, text, other)| {
+            (*one == Part::Id || *other == Part::Id) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }) {
+            return Err("nothing parts {id} from what stands beside it, so that a captured request could be sent again under another id: put a separator such as `.` between them, as the sender must".into());
+        }
         match parts.iter().filter(|part| **part == Part::Body).count() {
             1 => Ok(Self(parts)),
             0 => Err("must hold {body}, or the signature vouches for nothing that was sent".into()),
@@ -42,6 +47,18 @@ impl Content {
     /// Whether the MAC covers the timestamp's text.
     pub fn has_timestamp(&self) -> bool {
         self.0.contains(&Part::Timestamp)
+    }
+
+    /// Whether the MAC covers nothing but the body (and text that is always the same).
+    pub fn is_body_only(&self) -> bool {
+        !self.has_timestamp() && !self.has_id()
+    }
+
+    /// Whether bytes may pass between two placeholders without changing what is hashed.
+    pub fn has_open_border(&self) -> bool {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let behind_body = self.0.iter().skip_while(|part| **part != Part::Body).any(|part| *part == Part::Id);
+        behind_body || neighbours(&self.0).any(|(_, text, _)| digits(text))
     }
 
     /// Whether the MAC covers the id header.
@@ -58,6 +75,15 @@ impl Content {
             Part::Id => texts.id,
         })
     }
+}
+
+/// Placeholders that follow each other, with the text between them.
+fn neighbours(parts: &[Part]) -> impl Iterator<Item = (&Part, &str, &Part)> {
+    parts.iter().enumerate().filter_map(|(index, one)| match (one, parts.get(index + 1..)?) {
+        (Part::Text(_), _) | (_, [] | [Part::Text(_)]) => None,
+        (_, [Part::Text(text), other, ..]) => Some((one, &**text, other)),
+        (_, [other, ..]) => Some((one, "", other)),
+    })
 }
 
 impl Part {
@@ -86,6 +112,38 @@ mod tests {
         assert!(content.has_id() && content.has_timestamp());
         let plain = Content::parse("{body}").unwrap();
         assert!(!plain.has_id() && !plain.has_timestamp());
+    }
+
+    #[test]
+    fn an_id_has_borders() {
+        for wrong in [
+            "{id}{timestamp}.{body}",
+            "{timestamp}{id}.{body}",
+            "{timestamp}.{id}{body}",
+            "{body}{id}",
+            "{id}{id}.{body}",
+            "{id}0{timestamp}.{body}",
+            "{timestamp}.{id}x{body}",
+        ] {
+            assert!(Content::parse(wrong).is_err(), "{wrong}");
+        }
+        for right in ["{id}.{timestamp}.{body}", "v0:{id}:{body}", "{id}\n{body}", "x{id}.{body}"] {
+            assert!(Content::parse(right).is_ok_and(|content| !content.has_open_border()), "{right}");
+        }
+    }
+
+    #[test]
+    fn open_borders_are_known() {
+        for open in
+            ["{timestamp}{body}", "{body}{timestamp}", "{timestamp}0{body}", "{body}.{id}", "{body}.{timestamp}.{id}"]
+        {
+            assert!(Content::parse(open).is_ok_and(|content| content.has_open_border()), "{open}");
+        }
+        for closed in
+            ["{body}", "{timestamp}.{body}", "{timestamp}:{body}", "v0:{timestamp}:{body}", "{body}|{timestamp}"]
+        {
+            assert!(Content::parse(closed).is_ok_and(|content| !content.has_open_border()), "{closed}");
+        }
     }
 
     #[test]

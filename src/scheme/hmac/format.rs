@@ -1,22 +1,24 @@
 //! How a signature stands in its header: alone, in a parameter list, or in a space-separated list of versions.
 //! For the HMAC scheme; it reads and writes header values, and proves nothing.
 
-use super::list::{Offers, is_token, items, name_and_value, split_at_first};
+use super::list::{Offers, is_token, is_version, items, name_and_value, split_at_first};
 use super::template::{self, Piece};
 use crate::scheme::Refusal;
-use crate::scheme::mac::Mac;
+use crate::scheme::mac::{Algorithm, Mac};
 
 /// How the signature header is written; read from `signature_format`.
 pub enum Format {
     /// `sha256={hex}`: one MAC between fixed texts.
     Whole { prefix: Box<str>, encoding: Encoding, suffix: Box<str> },
-    /// `v1={hex},t={timestamp}`: items `name=value` at commas, in any order.
-    Parameters(Vec<Parameter>),
+    /// `v1={hex},t={timestamp}`: items `name=value` at commas (or semicolons), in any order. That of the MAC may be
+    /// repeated.
+    Parameters { items: Vec<Parameter>, separator: char },
     /// `v1,{base64}`: items `version,value` at single spaces.
     Versions { version: Box<str>, encoding: Encoding },
 }
 
 /// One item that a parameter list must hold.
+#[derive(PartialEq, Eq)]
 pub struct Parameter {
     name: Box<str>,
     value: Value,
@@ -29,17 +31,19 @@ enum Value {
     Timestamp,
 }
 
-/// How 32 bytes are written as text.
+/// How a MAC is written as text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Encoding {
-    /// 64 hex digits, any case.
+    /// Hex digits, any case.
     Hex,
-    /// Padded base64, standard alphabet.
+    /// Base64: either alphabet is read, with padding or without; the standard one is written, padded.
     Base64,
+    /// As `Base64`, but the URL alphabet is written, unpadded.
+    Base64Url,
 }
 
 /// What the values of `signature_format` look like, for faults.
-const EXAMPLES: &str = "`{hex}`, `{base64}`, `sha256={hex}`, `v1={hex},t={timestamp}` or `v1,{base64}`";
+const EXAMPLES: &str = "`{hex}`, `{base64}`, `{base64url}`, `sha256={hex}`, `v1={hex},t={timestamp}` or `v1,{base64}`";
 
 impl Format {
     /// Reads the value of `signature_format`.
@@ -55,12 +59,18 @@ impl Format {
                 return Err(format!("`{{{name}}}` is not a placeholder; write {EXAMPLES}"));
             }
         }
-        if !text.contains(',') {
-            return Self::whole(text);
+        if let Some((version, value)) = text.split_once(',') {
+            let versions = is_name(version) && !value.contains(',');
+            return if versions { Self::versions(version, value) } else { Self::parameters(text, ',') };
         }
-        match text.split_once(',') {
-            Some((version, value)) if is_name(version) && !value.contains(',') => Self::versions(version, value),
-            _ => Self::parameters(text),
+        // A semicolon may also be the end of a text around one signature.
+        if text.contains(';') && text.split(';').all(|item| item.contains('{')) {
+            return Self::parameters(text, ';');
+        }
+        // `v1={hex}`: a sender that names its version may send several of them, while it rotates its secret.
+        match text.split_once('=') {
+            Some((name, _)) if is_version(name.as_bytes()) => Self::parameters(text, ','),
+            _ => Self::whole(text),
         }
     }
 
@@ -87,8 +97,15 @@ impl Format {
         }
     }
 
-    fn parameters(text: &str) -> Result<Self, String> {
-        let parameters = text.split(',').map(Parameter::parse).collect::<Result<Vec<_>, _>>()?;
+    fn parameters(text: &str, separator: char) -> Result<Self, String> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for item in text.split(separator) {
+            let item = Parameter::parse(item)?;
+            // `v1={hex},v1={hex}` says that a sender may repeat it.
+            if item.mac().is_none() || !parameters.contains(&item) {
+                parameters.push(item);
+            }
+        }
         let count = |wanted: fn(Value) -> bool| parameters.iter().filter(|item| wanted(item.value)).count();
         if count(|value| value != Value::Timestamp) != 1 {
             return Err(format!("must hold exactly one {{hex}} or {{base64}}: {EXAMPLES}"));
@@ -99,13 +116,15 @@ impl Format {
         if parameters.iter().enumerate().any(|(i, item)| parameters.iter().skip(i + 1).any(|b| b.name == item.name)) {
             return Err("holds one name twice".into());
         }
-        Ok(Self::Parameters(parameters))
+        Ok(Self::Parameters { items: parameters, separator })
     }
 
     /// The name of the item that holds the timestamp, where one does.
     fn timestamp_name(&self) -> Option<&str> {
         match self {
-            Self::Parameters(items) => items.iter().find(|item| item.value == Value::Timestamp).map(|item| &*item.name),
+            Self::Parameters { items, .. } => {
+                items.iter().find(|item| item.value == Value::Timestamp).map(|item| &*item.name)
+            }
             Self::Whole { .. } | Self::Versions { .. } => None,
         }
     }
@@ -116,7 +135,8 @@ impl Format {
     /// [`Refusal::MissingTimestamp`] without one, [`Refusal::InvalidTimestamp`] with two.
     pub fn timestamp<'a>(&self, value: &'a [u8]) -> Result<&'a [u8], Refusal> {
         let wanted = self.timestamp_name().ok_or(Refusal::MissingTimestamp)?;
-        let mut texts = items(value).filter_map(name_and_value).filter(|(name, _)| *name == wanted.as_bytes());
+        let mut texts =
+            items(value, self.separator()).filter_map(name_and_value).filter(|(name, _)| *name == wanted.as_bytes());
         match (texts.next(), texts.next()) {
             (None, _) => Err(Refusal::MissingTimestamp),
             (Some((_, text)), None) => Ok(text),
@@ -124,27 +144,32 @@ impl Format {
         }
     }
 
-    /// The MACs that `value` offers; none where it is written wrong and can never verify.
+    fn separator(&self) -> char {
+        if let Self::Parameters { separator, .. } = self { *separator } else { ',' }
+    }
+
+    /// The MACs of `algorithm` that `value` offers; none where it is written wrong and can never verify.
     ///
     /// # Errors
     /// [`Refusal::MissingSignature`] where there is none of the version looked for.
-    pub fn macs(&self, value: &[u8]) -> Result<Vec<Mac>, Refusal> {
+    pub fn macs(&self, value: &[u8], algorithm: Algorithm) -> Result<Vec<Mac>, Refusal> {
         match self {
             Self::Whole { prefix, encoding, suffix } => {
                 let text = value.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_suffix(suffix.as_bytes()));
-                Ok(text.and_then(|text| encoding.decode(text)).into_iter().collect())
+                Ok(text.and_then(|text| encoding.decode(text, algorithm)).into_iter().collect())
             }
-            Self::Parameters(parameters) => {
+            Self::Parameters { items: parameters, separator } => {
                 let Some((wanted, encoding)) = parameters.iter().find_map(Parameter::mac) else {
                     return Err(Refusal::MissingSignature);
                 };
-                let offers = Offers::collect(wanted, |text| encoding.decode(text), items(value).map(name_and_value));
+                let items = items(value, *separator).map(name_and_value);
+                let offers = Offers::collect(wanted, |text| encoding.decode(text, algorithm), items);
                 // Whatever else stands there, a list without the version looked for has no signature.
                 if offers.is_without() { Err(Refusal::MissingSignature) } else { offers.finish() }
             }
             Self::Versions { version, encoding } => {
                 let items = value.split(|byte| *byte == b' ').map(|item| split_at_first(item, b','));
-                Offers::collect(version, |text| encoding.decode(text), items).finish()
+                Offers::collect(version, |text| encoding.decode(text, algorithm), items).finish()
             }
         }
     }
@@ -154,12 +179,12 @@ impl Format {
         match self {
             Self::Whole { prefix, encoding, suffix } => format!("{prefix}{}{suffix}", encoding.encode(mac)),
             Self::Versions { version, encoding } => format!("{version},{}", encoding.encode(mac)),
-            Self::Parameters(parameters) => {
+            Self::Parameters { items, separator } => {
                 let write = |item: &Parameter| match item.value {
                     Value::Mac(encoding) => format!("{}={}", item.name, encoding.encode(mac)),
                     Value::Timestamp => format!("{}={timestamp}", item.name),
                 };
-                parameters.iter().map(write).collect::<Vec<_>>().join(",")
+                items.iter().map(write).collect::<Vec<_>>().join(&separator.to_string())
             }
         }
     }
@@ -190,14 +215,15 @@ impl Encoding {
         match placeholder {
             "hex" => Some(Self::Hex),
             "base64" => Some(Self::Base64),
+            "base64url" => Some(Self::Base64Url),
             _ => None,
         }
     }
 
-    fn decode(self, text: &[u8]) -> Option<Mac> {
+    fn decode(self, text: &[u8], algorithm: Algorithm) -> Option<Mac> {
         match self {
-            Self::Hex => Mac::from_hex(text),
-            Self::Base64 => Mac::from_base64(text),
+            Self::Hex => Mac::from_hex(text, algorithm),
+            Self::Base64 | Self::Base64Url => Mac::from_base64(text, algorithm),
         }
     }
 
@@ -205,6 +231,7 @@ impl Encoding {
         match self {
             Self::Hex => mac.to_hex(),
             Self::Base64 => mac.to_base64(),
+            Self::Base64Url => mac.to_base64url(),
         }
     }
 }
@@ -214,146 +241,4 @@ fn is_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    const B64: &str = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo=";
-
-    fn nice() -> Format {
-        Format::parse("v1={hex},t={timestamp}").unwrap()
-    }
-
-    fn count(format: &Format, value: &str) -> Result<usize, Refusal> {
-        format.macs(value.as_bytes()).map(|macs| macs.len())
-    }
-
-    #[test]
-    fn formats_are_told_apart() {
-        assert!(matches!(Format::parse("{hex}"), Ok(Format::Whole { encoding: Encoding::Hex, .. })));
-        assert!(matches!(Format::parse("sha256={base64}"), Ok(Format::Whole { encoding: Encoding::Base64, .. })));
-        assert!(matches!(Format::parse("t={timestamp}, v1={hex}"), Ok(Format::Parameters(_))));
-        assert!(matches!(Format::parse("v1,{base64}"), Ok(Format::Versions { .. })));
-        assert_eq!(nice().timestamp_name(), Some("t"));
-    }
-
-    #[test]
-    fn formats_that_cannot_work_are_faults() {
-        for wrong in [
-            "",
-            "hex",
-            "{HEX}",
-            "{sha256}",
-            "{hex}{hex}",
-            "{hex}.{base64}",
-            "{timestamp}",
-            "v1={hex}.{timestamp}",
-            "t={timestamp},u={timestamp},v1={hex}",
-            "v1={hex},v1={hex}",
-            "v1={hex},v2={base64}",
-            "t={timestamp},x={timestamp}",
-            "v1={hex},",
-            "v1={hex},t",
-            "v1={hex},t=5",
-            "v1=a{hex},t={timestamp}",
-            "v1,{timestamp}",
-            "v1,{hex},{base64}",
-            "v1,v1",
-            "v1={hex},t={id}",
-            "{hex",
-        ] {
-            assert!(Format::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn parameter_lists_take_any_order_and_blanks() {
-        for value in [
-            format!("v1={A},t=5"),
-            format!("t=5,v1={A}"),
-            format!("  t=5 ,\t v1={A} "),
-            format!("v0={A},t=5,v1={A},scheme=x=y,key.id=,_="),
-        ] {
-            assert_eq!(count(&nice(), &value), Ok(1), "{value}");
-            assert_eq!(nice().timestamp(value.as_bytes()), Ok(b"5".as_slice()), "{value}");
-        }
-    }
-
-    #[test]
-    fn parameter_lists_hold_one_timestamp() {
-        let timestamp = |value: &str| nice().timestamp(value.as_bytes()).map(<[u8]>::to_vec);
-        assert_eq!(timestamp(""), Err(Refusal::MissingTimestamp));
-        assert_eq!(timestamp(&format!("v1={A}")), Err(Refusal::MissingTimestamp));
-        assert_eq!(timestamp(&format!("v1={A},T=5")), Err(Refusal::MissingTimestamp));
-        assert_eq!(timestamp(&format!("v1={A};t=5")), Err(Refusal::MissingTimestamp));
-        assert_eq!(timestamp(&format!("t=5,v1={A},t=5")), Err(Refusal::InvalidTimestamp));
-        assert_eq!(timestamp(&format!("t=,v1={A}")), Ok(vec![]), "empty, which no unit takes");
-    }
-
-    #[test]
-    fn parameter_lists_hold_one_to_eight_macs() {
-        let list = |n: usize| format!("{}t=5", format!("v1={A},").repeat(n));
-        assert_eq!(count(&nice(), &list(0)), Err(Refusal::MissingSignature));
-        assert_eq!(count(&nice(), &list(1)), Ok(1));
-        assert_eq!(count(&nice(), &list(8)), Ok(8));
-        assert_eq!(count(&nice(), &list(9)), Ok(0));
-        assert_eq!(count(&nice(), &list(200)), Ok(0));
-    }
-
-    #[test]
-    fn other_versions_alone_are_missing_signatures() {
-        for others in [format!("v0={A}"), format!("v2={A}"), format!("V1={A}"), format!("v2={A},v1=zz"), A.into()] {
-            assert_eq!(count(&nice(), &format!("t=5,{others}")), Err(Refusal::MissingSignature), "{others}");
-        }
-    }
-
-    #[test]
-    fn anything_else_in_a_parameter_list_offers_nothing() {
-        for wrong in [
-            format!("v1={A},t=5,"),
-            format!("v1={A},,t=5"),
-            format!("v1={A},t=5,junk"),
-            format!("v1={A},t=5,=x"),
-            format!("v1={A},t=5,a b=c"),
-            format!("v1={A}0,t=5"),
-            format!("v1={A}{A},t=5"),
-            format!("v1={A},v1=,t=5"),
-            "v1=,t=5".into(),
-            format!("v1= {A},t=5"),
-            format!("v1=\"{A}\",t=5"),
-        ] {
-            assert_eq!(count(&nice(), &wrong), Ok(0), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn version_lists_are_separated_by_single_spaces() {
-        let format = Format::parse("v1,{base64}").unwrap();
-        assert_eq!(count(&format, &format!("v1,{B64}")), Ok(1));
-        assert_eq!(count(&format, &format!("v1a,xyz v1,{B64} v2,{B64} v1,{B64}")), Ok(2));
-        assert_eq!(count(&format, &format!("v2,{B64}")), Err(Refusal::MissingSignature));
-        for wrong in [
-            String::new(),
-            B64.into(),
-            format!("v1={B64}"),
-            format!("v1,{B64} "),
-            format!("v1,{B64}  v1,{B64}"),
-            format!("v1,{B64},v1,{B64}"),
-            format!("v1,{B64} junk"),
-            format!("v1,{A}"),
-        ] {
-            assert_eq!(count(&format, &wrong), Ok(0), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let mac = Mac::from_hex(A.as_bytes()).unwrap();
-        for text in ["{hex}", "sha256={base64};", "v1={hex},t={timestamp}", "v1,{base64}", "t={timestamp},s={base64}"] {
-            let format = Format::parse(text).unwrap();
-            let macs = format.macs(format.write(&mac, "5").as_bytes()).unwrap();
-            assert_eq!(macs.len(), 1, "{text}");
-            assert!(bool::from(macs[0].matches(&mac)), "{text}");
-        }
-    }
-}
+mod tests;

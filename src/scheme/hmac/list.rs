@@ -66,8 +66,8 @@ impl Offers {
 }
 
 /// The items of a parameter list, without the blanks around them.
-pub fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+pub fn items(value: &[u8], separator: char) -> impl Iterator<Item = &[u8]> {
+    value.split(move |byte| char::from(*byte) == separator).map(<[u8]>::trim_ascii)
 }
 
 /// An item `name=value`, split at its first `=`.
@@ -88,6 +88,6 @@ pub fn is_token(name: &[u8]) -> bool {
 }
 
 /// Whether `name` looks like the name of a signature version: `v1`, `V1`, `v2`, `v1a`.
-fn is_version(name: &[u8]) -> bool {
+pub fn is_version(name: &[u8]) -> bool {
     matches!(name, [b'v' | b'V', digit, ..] if digit.is_ascii_digit())
 }

@@ -1,7 +1,8 @@
-//! HMAC-SHA256 over a template of body, timestamp and id, as the preset table or the operator spells it.
+//! HMAC over a template of body, timestamp and id, as the preset table or the operator spells it.
 //! One scheme for every vendor that signs so; what differs between them is data.
 
 mod content;
+mod diagnose;
 mod format;
 mod list;
 mod settings;
@@ -17,13 +18,17 @@ use self::content::{Content, Texts};
 use self::format::Format;
 use self::time::Unit;
 use super::header::Occurrence;
-use super::mac::{Key, Mac};
+use super::mac::{Algorithm, Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::event::Digest;
 
-pub use self::settings::has_timestamp;
+pub use self::diagnose::diagnose;
+pub use self::settings::{has_timestamp, warnings};
 
-/// What a head claims: the MACs its signature header offers. Empty where it can never verify; that is said only once
+/// The most headers a signature may be looked for in.
+const MAX_HEADERS: usize = 8;
+
+/// What a head claims: the MACs its signature headers offer. Empty where it can never verify; that is said only once
 /// the body is here and has been hashed, as for any other wrong signature.
 pub struct Claims {
     macs: Vec<Mac>,
@@ -31,7 +36,9 @@ pub struct Claims {
 
 /// One vendor's way to sign, made from [`super::Settings`].
 pub struct Hmac {
-    signature_header: HeaderName,
+    /// At least one; any of them may carry a signature, what we sign goes into the first.
+    signature_headers: Vec<HeaderName>,
+    algorithm: Algorithm,
     format: Format,
     /// The header with the timestamp; `None` where the format carries it or there is none.
     timestamp_header: Option<HeaderName>,
@@ -44,6 +51,16 @@ pub struct Hmac {
 }
 
 impl Hmac {
+    /// One mark for each key, where the MAC covers nothing but the body: two sources that have one in common believe
+    /// the same signatures of the same bodies.
+    pub fn body_marks(&self) -> Vec<[u8; 32]> {
+        if !self.content.is_body_only() {
+            return Vec::new();
+        }
+        let texts = Texts { body: b"gatepost", timestamp: b"", id: b"" };
+        self.keys.iter().map(|key| key.mac(self.content.bytes(texts)).mark()).collect()
+    }
+
     /// The timestamp's text exactly as sent.
     fn timestamp_text<'a>(&self, head: &'a Parts) -> Result<&'a [u8], Refusal> {
         if let Some(name) = &self.timestamp_header {
@@ -53,11 +70,36 @@ impl Hmac {
                 Occurrence::Repeated => Err(Refusal::InvalidTimestamp),
             };
         }
-        match Occurrence::of(&head.headers, &self.signature_header) {
+        // A format with a timestamp has one header: configuration sees to it.
+        match self.signature_headers.first().map_or(Occurrence::Absent, |name| Occurrence::of(&head.headers, name)) {
             // The one header that is missing is the signature's; the timestamp would have come with it.
             Occurrence::Absent => Err(Refusal::MissingSignature),
             Occurrence::Once(value) => self.format.timestamp(value),
             Occurrence::Repeated => Err(Refusal::InvalidTimestamp),
+        }
+    }
+
+    /// The MACs that the signature headers offer, each of which may stand once.
+    fn macs(&self, head: &Parts) -> Result<Vec<Mac>, Refusal> {
+        let mut macs = Vec::new();
+        let (mut repeated, mut readable) = (false, false);
+        for name in &self.signature_headers {
+            match Occurrence::of(&head.headers, name) {
+                Occurrence::Absent => {}
+                Occurrence::Repeated => repeated = true,
+                Occurrence::Once(value) => {
+                    if let Ok(offered) = self.format.macs(value, self.algorithm) {
+                        readable = true;
+                        macs.extend(offered);
+                    }
+                }
+            }
+        }
+        match (repeated, readable) {
+            // Said only once the body is here, as for any other wrong signature.
+            (true, _) => Ok(Vec::new()),
+            (false, true) => Ok(macs),
+            (false, false) => Err(Refusal::MissingSignature),
         }
     }
 
@@ -79,12 +121,7 @@ impl Scheme for Hmac {
     }
 
     fn read(&self, head: &Parts) -> Result<super::Claims, Refusal> {
-        let macs = match Occurrence::of(&head.headers, &self.signature_header) {
-            Occurrence::Absent => return Err(Refusal::MissingSignature),
-            Occurrence::Once(value) => self.format.macs(value)?,
-            Occurrence::Repeated => Vec::new(),
-        };
-        Ok(super::Claims::Hmac(Claims { macs }))
+        Ok(super::Claims::Hmac(Claims { macs: self.macs(head)? }))
     }
 
     fn verify(&self, head: &Parts, claims: &super::Claims, body: &Payload) -> Result<KeyIndex, Refusal> {
@@ -116,7 +153,7 @@ impl Scheme for Hmac {
     }
 
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {
-        let Some(key) = self.keys.first() else { return };
+        let (Some(key), Some(signature_header)) = (self.keys.first(), self.signature_headers.first()) else { return };
         let timestamp = self.unit.map(|unit| unit.write(at)).unwrap_or_default();
         if let Some(name) = &self.timestamp_header {
             insert(head, name, &timestamp);
@@ -127,7 +164,7 @@ impl Scheme for Hmac {
         }
         let Some(texts) = self.texts_to_sign(head, body, &timestamp) else { return };
         let mac = key.mac(self.content.bytes(texts));
-        insert(head, &self.signature_header, &self.format.write(&mac, &timestamp));
+        insert(head, signature_header, &self.format.write(&mac, &timestamp));
     }
 }
 

@@ -7,20 +7,7 @@ use crate::scheme::{AccessKey, Family, Settings};
 use crate::secret::Secret;
 
 fn settings(name: &str, secret: &str) -> Settings {
-    let row = preset(name).unwrap();
-    Settings {
-        family: row.family,
-        secrets: vec![Secret::new(secret).unwrap()],
-        signature_header: row.signature_header.map(Into::into),
-        signature_format: row.signature_format.map(Into::into),
-        timestamp_header: row.timestamp_header.map(Into::into),
-        timestamp_unit: row.timestamp_unit.map(Into::into),
-        signed_content: row.signed_content.map(Into::into),
-        id_header: row.id_header.map(Into::into),
-        region: None,
-        service: None,
-        keys: vec![],
-    }
+    Settings { secrets: vec![Secret::new(secret).unwrap()], ..Settings::of(preset(name).unwrap()) }
 }
 
 /// The keys at fault, sorted.
@@ -77,7 +64,7 @@ fn a_timestamp_has_one_source_and_a_unit() {
 #[test]
 fn what_cannot_be_read_is_a_fault_at_its_key() {
     let mut wrong = settings("standard-webhooks", WHSEC);
-    wrong.signature_header = Some("not a header".into());
+    wrong.signature_headers = vec!["not a header".into()];
     wrong.timestamp_header = Some(String::new());
     wrong.id_header = Some("x:y".into());
     wrong.signature_format = Some("{sha256}".into());
@@ -115,7 +102,7 @@ fn standard_webhooks_secrets_have_their_own_form() {
         assert_eq!(faults(&settings("standard-webhooks", right)), Vec::<String>::new(), "{right}");
     }
     let mut other = settings("standard-webhooks", PLAIN);
-    other.signature_header = Some("X-Other-Signature".into());
+    other.signature_headers = vec!["X-Other-Signature".into()];
     assert_eq!(faults(&other), Vec::<String>::new(), "somebody else's list takes its secret literally");
 }
 

@@ -1,7 +1,7 @@
 //! Parses the `Authorization` header of AWS Signature Version 4, for the verifier; it judges form, never truth.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html>
 
-use super::query;
+use super::query::{self, Plus};
 
 /// The one algorithm taken: no other version, no other hash.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -119,7 +119,7 @@ pub fn in_query(query: &str) -> bool {
     query::items(query.as_bytes()).any(|(name, _)| {
         QUERY_AUTHENTICATION
             .iter()
-            .any(|known| query::decoded(name).map(|b| b.to_ascii_lowercase()).eq(known.iter().copied()))
+            .any(|known| query::decoded(name, Plus::Sign).map(|b| b.to_ascii_lowercase()).eq(known.iter().copied()))
     })
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::header::HOST;
 use http::request::Parts;
 
-use super::query;
+use super::query::{self, Plus};
 use crate::scheme::header::Occurrence;
 
 /// Length of a SHA-256 digest in hex.
@@ -23,14 +23,15 @@ pub struct Canonical {
     pub complete: bool,
 }
 
-/// The canonical request of `head`: the headers in `signed_headers` (sorted, joined with `;`) and `payload_hash`.
-pub fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN]) -> Canonical {
+/// The canonical request of `head`: the headers in `signed_headers` (sorted, joined with `;`), the query with a raw `+`
+/// read as `plus` says, and `payload_hash`.
+pub fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN], plus: Plus) -> Canonical {
     let mut text = Vec::with_capacity(USUAL_LEN);
     text.extend_from_slice(head.method.as_str().as_bytes());
     text.push(b'\n');
     put_uri(&mut text, head.uri.path().as_bytes());
     text.push(b'\n');
-    query::put_canonical(&mut text, head.uri.query().unwrap_or_default().as_bytes());
+    query::put_canonical(&mut text, head.uri.query().unwrap_or_default().as_bytes(), plus);
     text.push(b'\n');
     let complete = put_headers(&mut text, head, signed_headers);
     text.push(b'\n');
@@ -46,7 +47,7 @@ pub fn put_uri(out: &mut Vec<u8>, path: &[u8]) {
 }
 
 /// `path` without empty, `.` and `..` segments (RFC 3986, section 5.2.4, and slashes merged).
-fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
     let plain = !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
     if plain && path.starts_with(b"/") {
         return Cow::Borrowed(path);
@@ -76,7 +77,7 @@ fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Appends one line for each name; whether all of them stand in the request.
-fn put_headers(out: &mut Vec<u8>, head: &Parts, names: &str) -> bool {
+pub fn put_headers(out: &mut Vec<u8>, head: &Parts, names: &str) -> bool {
     let mut complete = true;
     for name in names.split(';') {
         out.extend_from_slice(name.as_bytes());

@@ -4,6 +4,7 @@
 mod authorization;
 mod canonical;
 mod date;
+mod diagnose;
 mod query;
 mod settings;
 mod signing_key;
@@ -18,14 +19,21 @@ use subtle::{Choice, ConstantTimeEq as _};
 use self::authorization::{ALGORITHM, Authorization, Credential};
 use self::canonical::HASH_LEN;
 use self::date::AmzDate;
+use self::query::Plus;
 use self::signing_key::{Scope, SigningKeys, TERMINATOR};
 use super::header::Occurrence;
 use super::mac::{Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::secret::Secret;
 
+pub use self::diagnose::{diagnose, restore_token};
+
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+/// `x-amz-*` headers that may arrive unsigned: `CloudFront` adds the first; the second says nothing that is not checked
+/// against the body, and real clients send it unsigned (aws-requests-auth), which AWS takes.
+const HARMLESS: [&str; 2] = ["x-amz-cf-id", CONTENT_SHA256];
 
 /// What a head claims. Anything already known to be wrong is kept here and answered by `verify`, as a wrong signature.
 pub struct Claims {
@@ -43,13 +51,17 @@ pub struct Claims {
 pub struct SigV4 {
     scope: Scope,
     keys: Vec<SignerKey>,
+    /// What logs call the keys; mostly their ids.
     labels: Vec<String>,
+    /// Lower-case names of `x-amz-*` headers that may arrive unsigned, by the operator's word.
+    unsigned_headers: Vec<String>,
     /// Stands in for unknown access keys, so that they take as long as known ones; never verifies anything.
     stranger: SigningKeys,
 }
 
-/// One access key; its id is the label of the same index.
+/// One access key.
 struct SignerKey {
+    access_key_id: String,
     signing: SigningKeys,
     session_token: Option<Secret>,
 }
@@ -66,8 +78,8 @@ impl SigV4 {
 
     /// The last of the equal ids, of which configuration allows one; all are looked at.
     fn index_of(&self, access_key_id: &str) -> Option<usize> {
-        let same = |label: &String| bool::from(label.as_bytes().ct_eq(access_key_id.as_bytes()));
-        self.labels.iter().enumerate().fold(None, |found, (index, label)| if same(label) { Some(index) } else { found })
+        let same = |key: &SignerKey| bool::from(key.access_key_id.as_bytes().ct_eq(access_key_id.as_bytes()));
+        self.keys.iter().enumerate().fold(None, |found, (index, key)| if same(key) { Some(index) } else { found })
     }
 
     /// Not today's date but the request's own: it may cross midnight on its way.
@@ -133,12 +145,17 @@ impl Scheme for SigV4 {
         let key = claims.key.and_then(|index| self.keys.get(index));
         let signing = key.map_or(&self.stranger, |key| &key.signing).of(date.day(), &self.scope);
         let payload_hash = hex_of(&body.digest().0);
-        let canonical = canonical::request(head, &claims.signed_headers, &payload_hash);
-        let expected = self.signature(&signing, date, &canonical.text);
-        let matched = claims.signature.as_ref().map_or(Choice::from(0), |signature| signature.matches(&expected));
+        let (mut matched, mut complete) = (Choice::from(0), true);
+        // How many readings there are shows in the query alone; all are tried whatever the outcome of the first.
+        for plus in Plus::readings(head.uri.query().unwrap_or_default().as_bytes()) {
+            let canonical = canonical::request(head, &claims.signed_headers, &payload_hash, *plus);
+            let expected = self.signature(&signing, date, &canonical.text);
+            matched |= claims.signature.as_ref().map_or(Choice::from(0), |signature| signature.matches(&expected));
+            complete &= canonical.complete;
+        }
         let sound = claims.scoped
-            & canonical.complete
-            & signs_what_it_must(&head.headers, &claims.signed_headers)
+            & complete
+            & self.signs_what_it_must(&head.headers, &claims.signed_headers)
             & hashes_what_came(&head.headers, &payload_hash)
             & key.is_some_and(|key| key.token_fits(&head.headers));
         match claims.key {
@@ -151,22 +168,24 @@ impl Scheme for SigV4 {
         &self.labels
     }
 
-    /// `host` and every `x-amz-*` header must be signed; any other may be, by the sender's choice at each request.
+    /// `host` and every `x-amz-*` header must be signed, but for those that may arrive unsigned (the body's hash is
+    /// checked all the same); any other may be, by the sender's choice at each request.
     fn covers_header(&self, name: &str) -> bool {
-        name == HOST || name.starts_with("x-amz-")
+        name == HOST || name == CONTENT_SHA256 || self.must_be_signed(name)
     }
 
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {
-        let (Some(key), Some(label)) = (self.keys.first(), self.labels.first()) else { return };
+        let Some(key) = self.keys.first() else { return };
         prepare(head, key, at);
         let signed_headers = headers_to_sign(&head.headers);
         let Ok(date) = AmzDate::of(head) else { return };
-        let canonical = canonical::request(head, &signed_headers, &hex_of(&Sha256::digest(body).into()));
+        let canonical = canonical::request(head, &signed_headers, &hex_of(&Sha256::digest(body).into()), Plus::Blank);
         let day = date.day();
         let signature = self.signature(&key.signing.of(day, &self.scope), date, &canonical.text).to_hex();
         let (day, Scope { region, service }) = (String::from_utf8_lossy(&day), &self.scope);
+        let id = &key.access_key_id;
         let value = format!(
-            "{ALGORITHM} Credential={label}/{day}/{region}/{service}/{TERMINATOR}, SignedHeaders={signed_headers}, Signature={signature}"
+            "{ALGORITHM} Credential={id}/{day}/{region}/{service}/{TERMINATOR}, SignedHeaders={signed_headers}, Signature={signature}"
         );
         if let Ok(value) = HeaderValue::from_str(&value) {
             head.headers.insert(AUTHORIZATION, value);
@@ -185,15 +204,26 @@ impl SignerKey {
     }
 }
 
-/// Whether `signed` holds what must be signed, and nothing that cannot be: host, date and every `x-amz-*` header that
-/// came (CVE-2026-54330); `x-amzn-*` is not among those, because proxies add it.
-fn signs_what_it_must(headers: &HeaderMap, signed: &str) -> bool {
-    let names = |wanted: &str| signed.split(';').any(|name| name == wanted);
-    let amazon = |name: &str| name.starts_with("x-amz-");
-    names(HOST.as_str())
-        && names(date::HEADER)
-        && !names(AUTHORIZATION.as_str())
-        && headers.keys().all(|name| !amazon(name.as_str()) || names(name.as_str()))
+impl SigV4 {
+    /// Whether `signed` holds what must be signed, and nothing that cannot be: host, date and every `x-amz-*` header
+    /// that came (CVE-2026-54330) but for those that are harmless without.
+    fn signs_what_it_must(&self, headers: &HeaderMap, signed: &str) -> bool {
+        let names = |wanted: &str| signed.split(';').any(|name| name == wanted);
+        names(HOST.as_str())
+            && names(date::HEADER)
+            && !names(AUTHORIZATION.as_str())
+            && headers.keys().all(|name| !self.must_be_signed(name.as_str()) || names(name.as_str()))
+    }
+
+    fn must_be_signed(&self, name: &str) -> bool {
+        must_be_signed(&self.unsigned_headers, name)
+    }
+}
+
+/// Whether header `name` (lower case) may not arrive unsigned, where the operator allows `unsigned` to. `x-amzn-*` is
+/// not meant, for load balancers add it.
+fn must_be_signed(unsigned: &[String], name: &str) -> bool {
+    name.starts_with("x-amz-") && !HARMLESS.contains(&name) && !unsigned.iter().any(|allowed| allowed == name)
 }
 
 /// Whether the request makes no other claim about its body than the hash of what was received: no `UNSIGNED-PAYLOAD`,
@@ -218,7 +248,10 @@ fn prepare(head: &mut Parts, key: &SignerKey, at: Timestamp) {
     if let Ok(value) = HeaderValue::from_str(&date::write(at)) {
         head.headers.insert(date::HEADER, value);
     }
-    if let Some(value) = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok()) {
+    let token = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok());
+    if let Some(mut value) = token {
+        // Neither `Debug` nor a command line for others shows it.
+        value.set_sensitive(true);
         head.headers.insert(SECURITY_TOKEN, value);
     }
     let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
@@ -238,7 +271,8 @@ fn headers_to_sign(headers: &HeaderMap) -> String {
 /// The canonical request as the verifier sees it; `None` without exactly one `Authorization` that can be parsed.
 pub fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
     let authorization = authorization::parse(Occurrence::of(&head.headers, AUTHORIZATION).once()?).ok()?;
-    Some(canonical::request(head, authorization.signed_headers, &hex_of(&body.digest().0)).text)
+    // A raw `+` as AWS itself reads it; which reading a sender used, only its signature tells.
+    Some(canonical::request(head, authorization.signed_headers, &hex_of(&body.digest().0), Plus::Blank).text)
 }
 
 /// A SHA-256 digest in lower-case hex, on the stack.

@@ -8,8 +8,31 @@ pub fn items(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The bytes that `text` stands for. A `%` without two hex digits stands for itself; `+` is a plus sign.
-pub fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+/// What a raw `+` in a query stands for. Clients disagree when they sign, so a verifier tries both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plus {
+    /// A blank, as in forms: libcurl, aws4fetch, the AWS SDK for Rust, and what AWS itself reads.
+    Blank,
+    /// Itself: aws-c-auth.
+    Sign,
+}
+
+impl Plus {
+    /// The readings of `query` that differ from each other: one, unless a raw `+` stands in it.
+    pub fn readings(query: &[u8]) -> &'static [Self] {
+        if query.contains(&b'+') { &[Self::Blank, Self::Sign] } else { &[Self::Sign] }
+    }
+
+    const fn read(self, byte: u8) -> u8 {
+        match (self, byte) {
+            (Self::Blank, b'+') => b' ',
+            _ => byte,
+        }
+    }
+}
+
+/// The bytes that `text` stands for. A `%` without two hex digits stands for itself; a raw `+` is what `plus` says.
+pub fn decoded(text: &[u8], plus: Plus) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (byte, after) = match rest {
@@ -17,7 +40,7 @@ pub fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
                 (Some(high), Some(low)) => (high << 4 | low, after),
                 _ => (b'%', &rest[1..]),
             },
-            [byte, after @ ..] => (*byte, after),
+            [byte, after @ ..] => (plus.read(*byte), after),
             [] => return None,
         };
         rest = after;
@@ -48,15 +71,15 @@ pub fn put_encoded(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>, slash
 }
 
 /// Appends the canonical query: decoded and encoded again, sorted by encoded name, then by encoded value.
-pub fn put_canonical(out: &mut Vec<u8>, query: &[u8]) {
+pub fn put_canonical(out: &mut Vec<u8>, query: &[u8], plus: Plus) {
     // Encoded once into one buffer; pairs of ranges are sorted, never the joined strings: `a=` comes before `a-b=`.
     let mut encoded = Vec::with_capacity(query.len() + 16);
     let mut pairs = Vec::new();
     for (name, value) in items(query) {
         let start = encoded.len();
-        put_encoded(&mut encoded, decoded(name), false);
+        put_encoded(&mut encoded, decoded(name, plus), false);
         let middle = encoded.len();
-        put_encoded(&mut encoded, decoded(value), false);
+        put_encoded(&mut encoded, decoded(value, plus), false);
         pairs.push((start..middle, middle..encoded.len()));
     }
     let mut pairs: Vec<(&[u8], &[u8])> =
@@ -78,8 +101,26 @@ mod tests {
 
     fn canonical(query: &str) -> String {
         let mut out = Vec::new();
-        put_canonical(&mut out, query.as_bytes());
+        put_canonical(&mut out, query.as_bytes(), Plus::Sign);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_raw_plus_has_two_readings_and_an_escaped_one_has_one() {
+        let read = |query: &str| {
+            let readings = Plus::readings(query.as_bytes()).iter();
+            let texts = readings.map(|plus| {
+                let mut out = Vec::new();
+                put_canonical(&mut out, query.as_bytes(), *plus);
+                String::from_utf8(out).unwrap()
+            });
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(read("a=1+2%2B3"), ["a=1%202%2B3", "a=1%2B2%2B3"]);
+        assert_eq!(read("b+=1&b=2"), ["b=2&b%20=1", "b=2&b%2B=1"]);
+        assert_eq!(read("a=1+1&a=1!"), ["a=1%201&a=1%21", "a=1%21&a=1%2B1"], "each is sorted by its own reading");
+        assert_eq!(read("a=1%2B2%20"), ["a=1%2B2%20"]);
+        assert_eq!(read("a=%+41"), ["a=%25%2041", "a=%25%2B41"]);
     }
 
     #[test]

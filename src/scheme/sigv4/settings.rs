@@ -1,9 +1,10 @@
 //! From settings to an AWS Signature Version 4 scheme: every fault found at once, each with its key.
 
-use http::HeaderValue;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderName, HeaderValue};
 
 use super::signing_key::{Scope, SigningKeys};
-use super::{SigV4, SignerKey};
+use super::{SECURITY_TOKEN, SigV4, SignerKey, date};
 use crate::fault::Fault;
 use crate::scheme::{AccessKey, Settings};
 
@@ -26,16 +27,19 @@ impl SigV4 {
             let earlier = settings.keys.iter().take(position).any(|other| other.access_key_id == key.access_key_id);
             check_key(&mut faults, &format!("keys[{position}]"), key, earlier);
         }
+        check_unsigned(&mut faults, &settings.unsigned_headers);
         foreign(&mut faults, settings);
         let (Some(region), Some(service), []) = (region, service, faults.as_slice()) else { return Err(faults) };
         let keys = settings.keys.iter().map(|key| SignerKey {
+            access_key_id: key.access_key_id.clone(),
             signing: SigningKeys::new(key.secret.expose()),
             session_token: key.session_token.clone(),
         });
         Ok(Self {
             scope: Scope { region, service },
             keys: keys.collect(),
-            labels: settings.keys.iter().map(|key| key.access_key_id.clone()).collect(),
+            labels: settings.keys.iter().map(AccessKey::name).collect(),
+            unsigned_headers: settings.unsigned_headers.clone(),
             stranger: SigningKeys::new(STRANGER),
         })
     }
@@ -70,11 +74,30 @@ fn check_key(faults: &mut Vec<Fault>, at: &str, key: &AccessKey, earlier: bool) 
     }
 }
 
+/// What an operator lets arrive unsigned: no header that the signature rests on, and none that may anyway.
+fn check_unsigned(faults: &mut Vec<Fault>, names: &[String]) {
+    for (index, name) in names.iter().enumerate() {
+        let problem = if [HOST.as_str(), AUTHORIZATION.as_str(), date::HEADER, SECURITY_TOKEN].contains(&name.as_str())
+        {
+            format!("{name} can never be left unsigned: the signature rests on it")
+        } else if name.parse::<HeaderName>().is_err() || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            format!("`{name}` is not a header name in lower case")
+        } else if !name.starts_with("x-amz-") {
+            format!("{name} has no effect: only x-amz-* headers have to be signed")
+        } else {
+            continue;
+        };
+        faults.push(Fault::new(format!("unsigned_headers[{index}]"), problem));
+    }
+}
+
 /// Keys of the other family can do nothing here, so they are faults rather than ignored.
 fn foreign(faults: &mut Vec<Fault>, settings: &Settings) {
     let given = [
         ("secrets", !settings.secrets.is_empty()),
-        ("signature_header", settings.signature_header.is_some()),
+        ("secret_encoding", settings.secret_encoding.is_some()),
+        ("algorithm", settings.algorithm.is_some()),
+        ("signature_header", !settings.signature_headers.is_empty()),
         ("signature_format", settings.signature_format.is_some()),
         ("timestamp_header", settings.timestamp_header.is_some()),
         ("timestamp_unit", settings.timestamp_unit.is_some()),

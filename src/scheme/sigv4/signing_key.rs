@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use super::date::Day;
-use crate::scheme::mac::Key;
+use crate::scheme::mac::{Algorithm, Key};
 
 /// The last part of every scope and of every derivation.
 pub const TERMINATOR: &str = "aws4_request";
@@ -32,7 +32,7 @@ impl SigningKeys {
     /// Keys derived from `secret`.
     pub fn new(secret: &[u8]) -> Self {
         let prefixed = Zeroizing::new([b"AWS4", secret].concat());
-        Self { secret: Key::new(&prefixed), recent: Mutex::new([None, None]) }
+        Self { secret: Key::new(&prefixed, Algorithm::Sha256), recent: Mutex::new([None, None]) }
     }
 
     /// The signing key of `day` in `scope`, which must be the same at each call.

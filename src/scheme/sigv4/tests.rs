@@ -6,7 +6,7 @@ use http::{HeaderName, Request, Version};
 
 use super::*;
 use crate::fault::Fault;
-use crate::scheme::{AccessKey, Family, Settings};
+use crate::scheme::{AccessKey, Settings, preset};
 
 mod suite;
 
@@ -22,19 +22,7 @@ fn key(id: &str, token: Option<&str>) -> AccessKey {
 }
 
 fn settings(keys: Vec<AccessKey>) -> Settings {
-    Settings {
-        family: Family::SigV4,
-        secrets: vec![],
-        signature_header: None,
-        signature_format: None,
-        timestamp_header: None,
-        timestamp_unit: None,
-        signed_content: None,
-        id_header: None,
-        region: Some("eu-west-1".into()),
-        service: Some("execute-api".into()),
-        keys,
-    }
+    Settings { region: Some("eu-west-1".into()), keys, ..Settings::of(preset("cxone").unwrap()) }
 }
 
 fn scheme() -> SigV4 {
@@ -80,7 +68,7 @@ fn rewrite(head: &mut Parts, from: &str, to: &str) {
 
 /// Signs `head` over exactly `names`, with the key that `scheme` trusts: the signature is right, the rules may not be.
 fn sign_over(scheme: &SigV4, head: &mut Parts, names: &str, payload_hash: &[u8; HASH_LEN]) {
-    let canonical = canonical::request(head, names, payload_hash).text;
+    let canonical = canonical::request(head, names, payload_hash, Plus::Sign).text;
     let date = AmzDate::of(head).unwrap();
     let key = scheme.keys[0].signing.of(date.day(), &scheme.scope);
     let signature = scheme.signature(&key, date, &canonical).to_hex();
@@ -250,7 +238,7 @@ fn the_payload_hash_is_that_of_what_came() {
     let mut head = blank();
     set(&mut head, "x-amz-date", "20150830T123600Z");
     set(&mut head, "x-amz-content-sha256", "UNSIGNED-PAYLOAD");
-    let text = canonical::request(&head, names, &body_hash()).text;
+    let text = canonical::request(&head, names, &body_hash(), Plus::Sign).text;
     let text = String::from_utf8(text).unwrap().replace(&hash, "UNSIGNED-PAYLOAD");
     let scheme = scheme();
     let date = AmzDate::of(&head).unwrap();
@@ -380,7 +368,7 @@ fn every_fault_of_the_settings_is_said_at_once() {
     let mut wrong = settings(vec![key("A/B", None), key("A", None), key("A", None), key("", None)]);
     wrong.secrets = vec![Secret::new("sixteen-bytes-ok").unwrap()];
     wrong.keys[2].session_token = Some(Secret::token("a\nb").unwrap());
-    wrong.signature_header = Some("X-Signature".into());
+    wrong.signature_headers = vec!["X-Signature".into()];
     let expected = [
         "keys[0].access_key_id",
         "keys[2].access_key_id",

@@ -11,20 +11,25 @@ use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, unsigned};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Lent, Pool, within};
-use crate::store::{Archive, Archived, DeliveryStatus, EventRef, Filter, State, StoreError};
+use crate::store::{Archive, Archived, Cursor, DeliveryStatus, EventRef, Filter, Page, State, StoreError, listing};
 
 /// Events queued again in one transaction.
 const STEP: usize = 200;
 
 /// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
-/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. What
-/// is queued for a sink that the event was not queued for before counts as replayed as often as any other, and once
+/// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. The
+/// ids are held, so that none is swept away meanwhile (`generations.rs`); what is about to be forgotten is left alone.
+/// What is queued for a sink that the event was not queued for before counts as replayed as often as any other, and once
 /// more: the sinks may lead to one place that removes duplicates.
 const REQUEUE: &str = concat!(
     clock!(),
-    "target AS (
+    "held AS (
+    SELECT i.key, i.gen, i.seq FROM gatepost_ids i WHERE i.key = ANY ($1::bytea[])
+        AND i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
+    ORDER BY i.key FOR KEY SHARE OF i
+), target AS (
     SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
-    JOIN gatepost_ids e ON e.key = t.key
+    JOIN held e ON e.key = t.key
 ), before AS (
     SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
     ORDER BY d.id FOR UPDATE OF d
@@ -46,13 +51,14 @@ const REQUEUE: &str = concat!(
 SELECT count(*) FROM queued"
 );
 
-/// What waits for sinks `$2` that are gone, or died on the way to them, is queued elsewhere now.
+/// What waits for sinks `$2` that are gone, or died on the way to them, is queued for `$3` now, where it could be.
 const TAKE_AWAY: &str = concat!(
     clock!(),
     "taken AS (
     DELETE FROM gatepost_deliveries d USING gatepost_ids i, clock
     WHERE i.key = ANY ($1) AND i.seq = d.seq AND d.sink = ANY ($2)
         AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+        AND EXISTS (SELECT 1 FROM gatepost_deliveries o WHERE o.seq = d.seq AND o.sink = ANY ($3) AND o.state = 0)
     RETURNING d.sink, d.state
 )
 INSERT INTO gatepost_sink_counts
@@ -69,15 +75,19 @@ pub struct PostgresArchive {
 
 #[async_trait]
 impl Archive for PostgresArchive {
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
+        let wanted = listing::rows(filter);
         let mut conditions = Conditions::events(filter);
-        let rows = conditions.parameter(limit(filter.limit));
+        if let Some(Cursor(seq, _)) = from {
+            conditions.add("e.seq < ?", seq);
+        }
+        let rows = conditions.parameter(limit(Some(wanted)));
         let sql = format!(
             "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq FROM gatepost_events e
              WHERE {} ORDER BY e.seq DESC LIMIT {rows}",
             conditions.sql()
         );
-        within(self.archived(&sql, &conditions)).await
+        Ok(Page::of(within(self.archived(&sql, &conditions)).await?, wanted))
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -92,7 +102,8 @@ impl Archive for PostgresArchive {
                  WHERE {} ORDER BY e.seq DESC",
                 conditions.sql()
             );
-            self.archived(&sql, &conditions).await
+            let found = self.archived(&sql, &conditions).await?;
+            Ok(found.into_iter().map(|(_, archived)| archived).collect())
         })
         .await
     }
@@ -107,8 +118,8 @@ impl Archive for PostgresArchive {
 }
 
 impl PostgresArchive {
-    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`.
-    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Archived>, StoreError> {
+    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`; each with the cursor that goes on after it.
+    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<(Cursor, Archived)>, StoreError> {
         let lent = self.pool.lend().await?;
         let rows = lent.session.client().query(sql, &conditions.values()).await?;
         let seqs = rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 2)?));
@@ -118,12 +129,13 @@ impl PostgresArchive {
         let mut found = Vec::with_capacity(rows.len());
         for (row, seq) in rows.iter().zip(seqs) {
             let deliveries = deliveries.remove(&seq).unwrap_or_default();
-            found.push(Archived {
+            let archived = Archived {
                 event: rows::shown_event(row, 0),
                 bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
                 state: worst(&deliveries),
                 deliveries,
-            });
+            };
+            found.push((Cursor(seq, 0), archived));
         }
         Ok(found)
     }
@@ -147,7 +159,7 @@ impl PostgresArchive {
         let rows = lent.session.query(REQUEUE, &[&targets, &of]).await?;
         let queued = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0_i64);
         if sinks.is_some() && !gone.is_empty() {
-            lent.session.query(TAKE_AWAY, &[&targets, &gone]).await?;
+            lent.session.query(TAKE_AWAY, &[&targets, &gone, &of]).await?;
         }
         lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
         lent.done();

@@ -11,16 +11,23 @@ use tokio::time::timeout;
 
 /// In one batch, at most.
 const BATCH: usize = 256;
+/// Bytes of one batch: no more is added once it has so many. A message of a gigabyte is refused by the server, and
+/// whoever waits behind a large one waits for all of it.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Batches in flight, at most.
 const IN_FLIGHT: usize = 2;
 /// How long a batch has the database to itself. Measured with 16, 64 and 256 senders: one batch after the other is as
 /// fast as two at once and costs a fifth less, because batches are larger. A second one is for commits that take long.
 const ALONE: Duration = Duration::from_millis(20);
 
-/// Hands out what waits until the queue is closed and empty, then waits for what is in flight. `worker` makes those
-/// that `send` inserts with.
-pub async fn hand_out<T, W, F>(mut waiting: mpsc::Receiver<T>, worker: impl Fn() -> W, send: impl Fn(W, Vec<T>) -> F)
-where
+/// Hands out what waits until the queue is closed and empty, then waits for what is in flight. `bytes` says how large
+/// one is, `worker` makes those that `send` inserts with.
+pub async fn hand_out<T, W, F>(
+    mut waiting: mpsc::Receiver<T>,
+    bytes: impl Fn(&T) -> usize,
+    worker: impl Fn() -> W,
+    send: impl Fn(W, Vec<T>) -> F,
+) where
     W: Send + 'static,
     F: Future<Output = W> + Send + 'static,
 {
@@ -29,10 +36,8 @@ where
     let mut idle: Vec<W> = (0..IN_FLIGHT).map(|_| worker()).collect();
     let mut busy = JoinSet::new();
     loop {
-        let mut batch = Vec::with_capacity(BATCH);
-        if waiting.recv_many(&mut batch, BATCH).await == 0 {
-            break;
-        }
+        let Some(first) = waiting.recv().await else { break };
+        let batch = gather(first, &mut waiting, &bytes);
         while let Some(ended) = busy.try_join_next() {
             idle.push(back(ended));
         }
@@ -56,6 +61,21 @@ where
         let _ = timeout(ALONE, alone).await;
     }
     while busy.join_next().await.is_some() {}
+}
+
+/// `first` and what waits behind it, as far as it fits.
+fn gather<T>(first: T, waiting: &mut mpsc::Receiver<T>, bytes: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut held = bytes(&first);
+    batch.push(first);
+    while batch.len() < BATCH
+        && held < BATCH_BYTES
+        && let Ok(next) = waiting.try_recv()
+    {
+        held = held.saturating_add(bytes(&next));
+        batch.push(next);
+    }
+    batch
 }
 
 #[cfg(test)]
@@ -84,7 +104,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::join!(hand_out(waiting, || (), send), feed);
+        tokio::join!(hand_out(waiting, |_| 1, || (), send), feed);
         assert_eq!(now.load(Ordering::SeqCst), 0, "waits for what is in flight");
         seen.lock().unwrap().clone()
     }
@@ -104,6 +124,24 @@ mod tests {
         assert!(in_flight(&[100; 6]).await.iter().all(|number| *number <= 2));
     }
 
+    #[test]
+    fn a_batch_is_bounded_in_number_and_in_bytes() {
+        let (queue, mut waiting) = mpsc::channel(1000);
+        let mut gathered = |sizes: &[usize]| {
+            for size in sizes {
+                queue.try_send(*size).unwrap();
+            }
+            let first = waiting.try_recv().unwrap();
+            let batch = gather(first, &mut waiting, |size| *size).len();
+            while waiting.try_recv().is_ok() {}
+            batch
+        };
+        assert_eq!(gathered(&[1; 300]), 256);
+        assert_eq!(gathered(&[1 << 20; 300]), 8);
+        assert_eq!(gathered(&[100 << 20, 1]), 1, "one that is larger goes alone");
+        assert_eq!(gathered(&[1, 100 << 20, 1]), 2);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_who_panics_is_replaced() {
         let (queue, waiting) = mpsc::channel(8);
@@ -119,7 +157,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::join!(hand_out(waiting, || (), send), feed);
+        tokio::join!(hand_out(waiting, |_| 1, || (), send), feed);
         assert_eq!(begun.load(Ordering::SeqCst), 6);
     }
 }

@@ -8,10 +8,9 @@ use crate::clock::Clock;
 use crate::event::Name;
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, shown};
-use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
@@ -62,7 +61,7 @@ const MOVE: &str = concat!(
     SELECT $2::text, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
     FROM queued q LEFT JOIN (SELECT DISTINCT seq, state FROM before) b ON b.seq = q.seq HAVING count(*) > 0
 )
-SELECT 1 FROM gone"
+SELECT pg_notify('gatepost_queued', '') FROM gone"
 );
 
 const DISCARD: &str = concat!(
@@ -88,19 +87,23 @@ pub struct PostgresDeadLetters {
 
 #[async_trait]
 impl DeadLetters for PostgresDeadLetters {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let wanted = listing::rows(filter);
+        let mut conditions = Conditions::dead(&[], filter);
+        if let Some(Cursor(died, id)) = from {
+            conditions.after("d.due_at", died, "d.id", id);
+        }
+        let rows = self.letters(conditions, Some(wanted), false).await?;
+        let now = self.wall.now();
+        let letter = |row: &Row| {
+            let letter = dead_letter(row, now)?;
+            Ok((Cursor(row.try_get(EVENT_COLUMNS + 6)?, letter.id.0), letter))
+        };
+        Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
+    }
+
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut conditions = Conditions::dead(ids, filter);
-        let count = conditions.parameter(limit(filter.limit));
-        let body = if bodies { "e.body" } else { "NULL::bytea" };
-        let sql = format!(
-            "{}one AS (SELECT 1)
-             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.state
-             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
-             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
-            clock!(),
-            conditions.sql()
-        );
-        let rows = self.select(&sql, &conditions).await?;
+        let rows = self.letters(Conditions::dead(ids, filter), filter.limit, bodies).await?;
         let now = self.wall.now();
         rows.iter().map(|row| dead_letter(row, now)).collect()
     }
@@ -109,7 +112,7 @@ impl DeadLetters for PostgresDeadLetters {
         let mut queued = 0;
         for step in self.matching(ids, filter).await?.chunks(STEP) {
             if let Some(to) = to {
-                queued += within(self.move_some(step, to)).await?;
+                queued += self.pool.query(MOVE, &[&step, &to.as_str()]).await?.len() as u64;
             }
             // What is to go to the sink that it was for is replayed there.
             queued += self.pool.query(REPLAY, &[&step, &to.map(Name::as_str)]).await?.len() as u64;
@@ -127,6 +130,25 @@ impl DeadLetters for PostgresDeadLetters {
 }
 
 impl PostgresDeadLetters {
+    async fn letters(
+        &self,
+        mut conditions: Conditions,
+        most: Option<u64>,
+        bodies: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        let count = conditions.parameter(limit(most));
+        let body = if bodies { "e.body" } else { "NULL::bytea" };
+        let sql = format!(
+            "{}one AS (SELECT 1)
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.due_at, d.state
+             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
+             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            clock!(),
+            conditions.sql()
+        );
+        self.select(&sql, &conditions).await
+    }
+
     async fn matching(&self, ids: &[DeliveryId], filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let mut conditions = Conditions::dead(ids, filter);
         let count = conditions.parameter(limit(filter.limit));
@@ -139,17 +161,6 @@ impl PostgresDeadLetters {
             conditions.sql()
         );
         self.select(&sql, &conditions).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
-    }
-
-    async fn move_some(&self, ids: &[i64], to: &Name) -> Result<u64, StoreError> {
-        let lent = self.pool.lend().await?;
-        lent.session.batch("BEGIN").await?;
-        // No generation goes away while something of it is queued anew.
-        lent.session.query("SELECT pg_advisory_xact_lock_shared($1)", &[&GENERATIONS]).await?;
-        let moved = lent.session.query(MOVE, &[&ids, &to.as_str()]).await?.len() as u64;
-        lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
-        lent.done();
-        Ok(moved)
     }
 
     async fn select(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Row>, StoreError> {
@@ -168,7 +179,7 @@ fn dead_letter(row: &Row, now: Timestamp) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         event: rows::shown_event(row, 0),
         id: DeliveryId(row.try_get(EVENT_COLUMNS + 1)?),
-        state: rows::state(row.try_get(EVENT_COLUMNS + 6)?),
+        state: rows::state(row.try_get(EVENT_COLUMNS + 7)?),
         sink: row.try_get::<_, &str>(EVENT_COLUMNS + 2)?.into(),
         attempts: u32::try_from(row.try_get::<_, i32>(EVENT_COLUMNS + 3)?).unwrap_or(0),
         died_at: shown(now, row.try_get(EVENT_COLUMNS + 4)?),

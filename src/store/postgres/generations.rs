@@ -2,139 +2,257 @@
 //! and are dropped whole once their youngest event is old. Nothing is forgotten early; at most a quarter late.
 //!
 //! What still has an open delivery moves to generation 0, event and id together, before its own is dropped, and leaves
-//! that one by one when its deliveries are over. Generations change under an exclusive lock for which every inserting
-//! transaction holds the shared one, so that an id is never added to two of them.
+//! that one by one when its deliveries are over. A generation is opened under an exclusive lock for which every
+//! inserting transaction holds the shared one, so that an id is never added to two of them. Under the same lock one is
+//! marked as leaving: from then on nothing of it is queued again, so it can be cleared little by little, each time from
+//! where the last one stopped, with no step that has to be quick enough for all of it. Times are the server's.
 
-use jiff::Timestamp;
+use std::time::{Duration, Instant};
 
+use crate::event::{EventId, EventKey, Name};
 use crate::store::StoreError;
-use crate::store::postgres::rows::{micros, unsigned};
-use crate::store::postgres::schema::{GENERATIONS, generation};
+use crate::store::postgres::partitions::{self, Outcome};
+use crate::store::postgres::rows::{event_id, unsigned};
+use crate::store::postgres::schema::{GENERATIONS, TURNING};
 use crate::store::postgres::session::{Pool, Session, within};
 
-/// Rows moved or deleted in one transaction.
+/// Numbers of events looked at in one transaction.
 const STEP: i64 = 2000;
+/// Bytes of bodies moved in one transaction: no more events once they have so many.
+const STEP_BYTES: i64 = 8 * 1024 * 1024;
+/// How long one turn clears; the next goes on.
+const TURN: Duration = Duration::from_secs(20);
+/// `cleared_to` of a generation in which nothing is left to do.
+const CLEARED: i64 = i64::MAX;
 
-/// Events of generation `$1` with an open delivery.
-const OPEN: &str = "SELECT DISTINCT seq FROM gatepost_deliveries WHERE gen = $1 AND state IN (0, 2) LIMIT $2";
+/// The server's time in microseconds since 1970.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    };
+}
+
+const DUE: &str =
+    concat!("SELECT gen FROM gatepost_generations WHERE closed_at IS NULL AND opened_at <= ", now!(), " - $1");
+
+/// Generations whose youngest event is old: how far they are cleared, and whether that is long ago.
+const OLD: &str = concat!(
+    "SELECT gen, leaving, coalesce(cleared_to, -1), closed_at < ",
+    now!(),
+    " - $1 - 3600000000 FROM gatepost_generations WHERE closed_at < ",
+    now!(),
+    " - $1 ORDER BY gen"
+);
+
+/// Events of generation `$1` among some with an open delivery, as many as fit.
+const OPEN: &str = "
+SELECT seq, source, id FROM (
+    SELECT e.seq, e.source, e.id, sum(octet_length(e.body)) OVER (ORDER BY e.seq) - octet_length(e.body) AS before
+    FROM gatepost_events e WHERE e.gen = $1 AND e.seq BETWEEN $2 AND $3 AND EXISTS (
+        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN (0, 2))
+) AS open WHERE before < $4 ORDER BY seq";
+
+/// Their deliveries, locked in the order in which settlements lock them; whoever settles one meanwhile comes first.
+const HOLD: &str = "SELECT id FROM gatepost_deliveries WHERE gen = $1 AND seq = ANY ($2) ORDER BY id FOR UPDATE";
 
 /// Moves events to generation 0; their deliveries follow.
 const MOVE: &str = "
 WITH ids AS (
-    DELETE FROM gatepost_ids WHERE gen = $1 AND seq = ANY ($2) RETURNING key, seq
+    DELETE FROM gatepost_ids WHERE gen = $1 AND key = ANY ($3) RETURNING key, seq
 ), new_ids AS (
-    INSERT INTO gatepost_ids (key, gen, seq) SELECT key, 0, seq FROM ids
+    INSERT INTO gatepost_ids (key, gen, seq) SELECT key, 0, seq FROM ids ON CONFLICT DO NOTHING
 ), events AS (
     DELETE FROM gatepost_events WHERE gen = $1 AND seq = ANY ($2) RETURNING *
 ), new_events AS (
     INSERT INTO gatepost_events
     SELECT seq, 0, source, id, kind, received_at, content_type, key, request_id, client_ip, traceparent, body
     FROM events
+), deliveries AS (
+    UPDATE gatepost_deliveries SET gen = 0 WHERE gen = $1 AND seq = ANY ($2)
 )
-UPDATE gatepost_deliveries SET gen = 0 WHERE gen = $1 AND seq = ANY ($2)";
+SELECT count(*) FROM events";
 
-/// Forgets events of generation 0 that are old and have no open delivery.
+const COUNT: &str = "SELECT count(*) FROM gatepost_events WHERE gen = $1 AND seq BETWEEN $2 AND $3";
+const FORGET: &str = "DELETE FROM gatepost_deliveries WHERE seq BETWEEN $2 AND $3 AND gen = $1 AND state = 1";
+
+/// The next events of generation 0, and whether they have an open delivery.
+const KEPT: &str = "
+SELECT e.seq, e.source, e.id,
+    EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN (0, 2))
+FROM gatepost_events e WHERE e.gen = 0 AND e.seq > $1 ORDER BY e.seq LIMIT $2";
+
+/// Whoever queues one of these again holds its id (see `archive.rs`), and is not waited for.
+const LOCK: &str = "SELECT key FROM gatepost_ids WHERE gen = 0 AND key = ANY ($1) ORDER BY key FOR UPDATE SKIP LOCKED";
+
+/// Forgets those of generation 0 whose ids are locked, but for what was queued again before they were.
 const SWEEP: &str = "
 WITH over AS (
-    SELECT e.seq FROM gatepost_events e WHERE e.gen = 0 AND e.received_at < $1 AND NOT EXISTS (
-        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN (0, 2)) LIMIT $2
+    SELECT i.key, i.seq FROM gatepost_ids i WHERE i.gen = 0 AND i.key = ANY ($1) AND NOT EXISTS (
+        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = i.seq AND d.state IN (0, 2))
 ), deliveries AS (
-    DELETE FROM gatepost_deliveries WHERE seq IN (SELECT seq FROM over)
+    DELETE FROM gatepost_deliveries WHERE seq = ANY (ARRAY(SELECT seq FROM over))
 ), ids AS (
-    DELETE FROM gatepost_ids WHERE gen = 0 AND seq IN (SELECT seq FROM over)
+    DELETE FROM gatepost_ids WHERE gen = 0 AND key = ANY (ARRAY(SELECT key FROM over))
 )
-DELETE FROM gatepost_events WHERE gen = 0 AND seq IN (SELECT seq FROM over)";
+DELETE FROM gatepost_events WHERE gen = 0 AND seq = ANY (ARRAY(SELECT seq FROM over))";
 
-/// Opens and drops generations as the time `now` asks for; returns how many events were forgotten.
-pub async fn turn(pool: &Pool, now: Timestamp, retention: i64) -> Result<u64, StoreError> {
-    let (now, before) = (micros(now), micros(now).saturating_sub(retention));
-    within(open_next(pool, now, retention / 4)).await?;
-    let sql = "SELECT gen FROM gatepost_generations WHERE closed_at < $1 ORDER BY gen";
-    let mut gone = 0;
-    for row in pool.query(sql, &[&before]).await? {
-        gone += retire(pool, row.try_get(0)?).await?;
-    }
-    loop {
-        let swept = pool.execute(SWEEP, &[&before, &STEP]).await?;
-        gone += swept;
-        if unsigned(STEP) > swept {
-            return Ok(gone);
-        }
-    }
-}
-
-/// Closes the generation that has had its time and opens the next.
-async fn open_next(pool: &Pool, now: i64, span: i64) -> Result<(), StoreError> {
-    let lent = pool.lend().await?;
+/// Opens and drops generations as the server's time asks for, `retention` in microseconds; returns how many events were
+/// forgotten. One replica at a time: to the others there is nothing to do. Nobody who inserts waits for it for longer
+/// than [`partitions::WAIT`].
+pub async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError> {
+    // Not lent again: with its session ends the lock, whatever happens.
+    let lent = within(pool.lend()).await?;
     let session = &lent.session;
-    session.execute("UPDATE gatepost_generations SET opened_at = $1 WHERE opened_at IS NULL", &[&now]).await?;
-    let due = "SELECT gen FROM gatepost_generations WHERE closed_at IS NULL AND opened_at <= $1";
-    let latest = now.saturating_sub(span);
-    if !session.query(due, &[&latest]).await?.is_empty() {
-        session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({GENERATIONS})")).await?;
-        // Another replica may have been faster.
-        if let Some(row) = session.query(due, &[&latest]).await?.first() {
-            let next: i32 = row.try_get::<_, i32>(0)? + 1;
-            session.batch(&generation(next)).await?;
-            session.execute("UPDATE gatepost_generations SET closed_at = $1 WHERE closed_at IS NULL", &[&now]).await?;
-            session.execute("INSERT INTO gatepost_generations VALUES ($1, $2, NULL)", &[&next, &now]).await?;
-        }
-        session.batch("COMMIT").await?;
+    within(session.batch(partitions::WAIT)).await?;
+    let alone = within(session.query("SELECT pg_try_advisory_lock($1)", &[&TURNING])).await?;
+    if !alone.first().is_some_and(|row| row.get(0)) {
+        return Ok(0);
     }
-    lent.done();
-    Ok(())
+    let until = Instant::now() + TURN;
+    // What one cannot do now must not keep the others from being done.
+    let opened = within(open_next(session, retention / 4)).await;
+    within(session.batch("ROLLBACK")).await?;
+    let retired = retire(session, retention, until).await;
+    within(session.batch("ROLLBACK")).await?;
+    let swept = sweep(session, until).await;
+    opened?;
+    Ok(retired? + swept?)
 }
 
-/// Drops generation `gen`; what still has an open delivery moves to generation 0 first, most of it before the lock.
-async fn retire(pool: &Pool, gen_number: i32) -> Result<u64, StoreError> {
-    loop {
-        let open = open_events(pool, gen_number).await?;
-        if open.is_empty() {
+/// Makes the next generation ahead of its time; when the open one has had its own, closes that and opens the next.
+async fn open_next(session: &Session, span: i64) -> Result<(), StoreError> {
+    let first = concat!("UPDATE gatepost_generations SET opened_at = ", now!(), " WHERE opened_at IS NULL");
+    session.execute(first, &[]).await?;
+    let open = session.query("SELECT gen FROM gatepost_generations WHERE closed_at IS NULL", &[]).await?;
+    let Some(open) = open.first() else { return Err(StoreError::Corrupt("no generation is open".into())) };
+    let next = open.try_get::<_, i32>(0)? + 1;
+    partitions::prepare(session, next).await?;
+    if session.query(DUE, &[&span]).await?.is_empty() {
+        return Ok(());
+    }
+    session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({GENERATIONS})")).await?;
+    let close = concat!("UPDATE gatepost_generations SET closed_at = ", now!(), " WHERE closed_at IS NULL");
+    session.execute(close, &[]).await?;
+    let open = concat!("INSERT INTO gatepost_generations (gen, opened_at) VALUES ($1, ", now!(), ")");
+    session.execute(open, &[&next]).await?;
+    session.batch("COMMIT").await
+}
+
+/// Clears and drops what is old.
+async fn retire(session: &Session, retention: i64, until: Instant) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for row in within(session.query(OLD, &[&retention])).await? {
+        let (number, leaving): (i32, bool) = (row.try_get(0)?, row.try_get(1)?);
+        let mut cleared: i64 = row.try_get(2)?;
+        if !leaving {
+            within(leave(session, number)).await?;
+        }
+        while cleared < CLEARED && Instant::now() < until {
+            let (to, events) = within(clear(session, number, cleared)).await?;
+            cleared = to;
+            gone += events;
+        }
+        if cleared < CLEARED {
             break;
         }
-        pool.execute(MOVE, &[&gen_number, &open]).await?;
+        if partitions::discard(session, number).await? == Outcome::Later {
+            if row.try_get(3)? {
+                tracing::warn!(
+                    generation = number,
+                    "old events still take room: a transaction that reads them does not end; look for it in pg_stat_activity"
+                );
+            }
+            break;
+        }
+        within(session.execute("DELETE FROM gatepost_generations WHERE gen = $1", &[&number])).await?;
     }
-    let bounds = format!("SELECT count(*), min(seq), max(seq) FROM gatepost_events_{gen_number}");
-    let (held, first, last) = within(async {
-        let lent = pool.lend().await?;
-        let row = lent.session.client().query_one(&bounds, &[]).await?;
-        lent.done();
-        let seq = |column| Ok::<_, StoreError>(row.try_get::<_, Option<i64>>(column)?.unwrap_or(0));
-        Ok((row.try_get(0)?, seq(1)?, seq(2)?))
-    })
-    .await?;
-    let mut from = first;
-    while held > 0 && from <= last {
-        let sql = "DELETE FROM gatepost_deliveries WHERE seq BETWEEN $2 AND $3 AND gen = $1 AND state = 1";
-        pool.execute(sql, &[&gen_number, &from, &(from + STEP)]).await?;
-        from += STEP + 1;
-    }
-    let moved = within(drop_generation(pool, gen_number)).await?;
-    Ok(unsigned(held).saturating_sub(moved))
+    Ok(gone)
 }
 
-async fn open_events(pool: &Pool, gen_number: i32) -> Result<Vec<i64>, StoreError> {
-    pool.query(OPEN, &[&gen_number, &STEP]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
-}
-
-/// Returns how many events had been queued again meanwhile, and so were moved after all.
-async fn drop_generation(pool: &Pool, gen_number: i32) -> Result<u64, StoreError> {
-    let lent = pool.lend().await?;
-    let session = &lent.session;
+/// From now on nothing of generation `number` is queued again; whoever did so has finished.
+async fn leave(session: &Session, number: i32) -> Result<(), StoreError> {
     session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({GENERATIONS})")).await?;
-    let moved = move_rest(session, gen_number).await?;
-    session.batch(&format!("DROP TABLE IF EXISTS gatepost_ids_{gen_number}, gatepost_events_{gen_number}")).await?;
-    session.execute("DELETE FROM gatepost_generations WHERE gen = $1", &[&gen_number]).await?;
-    session.batch("COMMIT").await?;
-    lent.done();
-    Ok(moved)
+    session.execute("UPDATE gatepost_generations SET leaving = true WHERE gen = $1", &[&number]).await?;
+    session.batch("COMMIT").await
 }
 
-async fn move_rest(session: &Session, gen_number: i32) -> Result<u64, StoreError> {
-    let rows = session.query(OPEN, &[&gen_number, &i64::MAX]).await?;
-    let open: Vec<i64> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, StoreError>>()?;
-    if !open.is_empty() {
-        session.execute(MOVE, &[&gen_number, &open]).await?;
+/// The next step after `cleared` in generation `number`: what is open moves, the other deliveries go. Returns up to
+/// where it is cleared now, and how many events that has cost.
+async fn clear(session: &Session, number: i32, cleared: i64) -> Result<(i64, u64), StoreError> {
+    let bounds = "SELECT min(seq), max(seq) FROM gatepost_events WHERE gen = $1 AND seq > $2";
+    let rows = session.query(bounds, &[&number, &cleared]).await?;
+    let bound = |column| rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<i64>>(column));
+    let (to, mut events) = match (bound(0)?, bound(1)?) {
+        (Some(first), Some(last)) => {
+            let to = first + STEP - 1;
+            while move_open(session, number, first, to).await? {}
+            let held = session.query(COUNT, &[&number, &first, &to]).await?;
+            session.execute(FORGET, &[&number, &first, &to]).await?;
+            let held: i64 = held.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
+            (if to < last { to } else { CLEARED }, unsigned(held))
+        }
+        _ => (CLEARED, 0),
+    };
+    let mark = "UPDATE gatepost_generations SET cleared_to = $2 WHERE gen = $1";
+    if session.execute(mark, &[&number, &to]).await? == 0 {
+        events = 0;
     }
-    Ok(open.len() as u64)
+    Ok((to, events))
+}
+
+/// Moves some of what is open between two numbers; whether there may be more.
+async fn move_open(session: &Session, number: i32, first: i64, last: i64) -> Result<bool, StoreError> {
+    let rows = session.query(OPEN, &[&number, &first, &last, &STEP_BYTES]).await?;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let (mut seqs, mut keys) = (Vec::new(), Vec::new());
+    for row in &rows {
+        seqs.push(row.try_get::<_, i64>(0)?);
+        keys.push(key(row.try_get(1)?, &event_id(row.try_get(2)?)?));
+    }
+    session.batch("BEGIN").await?;
+    session.query(HOLD, &[&number, &seqs]).await?;
+    let moved = session.query(MOVE, &[&number, &seqs, &keys]).await?;
+    session.batch("COMMIT").await?;
+    let moved: i64 = moved.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
+    Ok(moved > 0)
+}
+
+/// Forgets what lies in generation 0 and has no open delivery any more.
+async fn sweep(session: &Session, until: Instant) -> Result<u64, StoreError> {
+    let (mut after, mut gone) = (-1_i64, 0);
+    loop {
+        let (last, swept) = within(sweep_some(session, after)).await?;
+        gone += swept;
+        match last {
+            Some(last) if Instant::now() < until => after = last,
+            _ => return Ok(gone),
+        }
+    }
+}
+
+/// Looks at the next events after `after`; returns the last, where there may be more, and how many went.
+async fn sweep_some(session: &Session, after: i64) -> Result<(Option<i64>, u64), StoreError> {
+    let rows = session.query(KEPT, &[&after, &STEP]).await?;
+    let last = rows.last().filter(|_| i64::try_from(rows.len()) == Ok(STEP)).map(|row| row.try_get(0)).transpose()?;
+    let mut keys = Vec::new();
+    for row in &rows {
+        if !row.try_get::<_, bool>(3)? {
+            keys.push(key(row.try_get(1)?, &event_id(row.try_get(2)?)?));
+        }
+    }
+    if keys.is_empty() {
+        return Ok((last, 0));
+    }
+    session.batch("BEGIN").await?;
+    let locked = session.query(LOCK, &[&keys]).await?;
+    let locked = locked.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Vec<u8>>, _>>()?;
+    let gone = session.execute(SWEEP, &[&locked]).await?;
+    session.batch("COMMIT").await?;
+    Ok((last, gone))
+}
+
+fn key(source: &str, id: &EventId) -> Vec<u8> {
+    EventKey::of(&Name::from(source), id).0.to_vec()
 }

@@ -11,11 +11,13 @@ use crate::store::postgres::clock::clock;
 use crate::store::postgres::intake::{self, Offer, insert};
 use crate::store::postgres::quarantine;
 use crate::store::postgres::rows::text;
+use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
 use crate::store::{Quarantined, StoreError};
 
-/// A delivery that is there already is left as it is there.
+/// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
+/// nothing is added to it any more.
 const DELIVERIES: &str = concat!(
     clock!(),
     "given AS (
@@ -26,6 +28,7 @@ const DELIVERIES: &str = concat!(
     SELECT i.gen, i.seq, g.sink, g.state, g.attempts, c.t + g.due_in, c.t + g.queued_in, 0, g.error,
         g.replays, g.duplicate
     FROM given g JOIN gatepost_ids i ON i.key = g.key CROSS JOIN clock c
+    WHERE i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
     ON CONFLICT DO NOTHING RETURNING sink, state
 )
 INSERT INTO gatepost_sink_counts
@@ -50,6 +53,7 @@ impl Import {
         let address = address::parse(url)?;
         within(async {
             let other = Session::connect(&address, "", || ()).await?;
+            other.check_server().await?;
             schema::migrate(&other).await?;
             let events = Session::connect(&address, intake::SETUP, || ()).await?;
             Ok(Self { events, other, from, sources: HashSet::new() })
@@ -74,8 +78,12 @@ impl Import {
             }
         }
         let none: Arc<[Name]> = Arc::new([]);
-        let offer =
-            |one: &Moved| Offer { key: one.event.unique_key(), event: one.event.clone(), sinks: Arc::clone(&none) };
+        let offer = |one: &Moved| Offer {
+            key: one.event.unique_key(),
+            twins: Vec::new(),
+            event: one.event.clone(),
+            sinks: Arc::clone(&none),
+        };
         let mut offers: Vec<Offer> = moved.iter().map(offer).collect();
         offers.sort_by_key(|offer| offer.key);
         let fresh = within(insert(&self.events, &offers.iter().collect::<Vec<_>>())).await?;
@@ -99,8 +107,9 @@ impl Import {
         let duplicates: Vec<bool> = deliveries.iter().map(|(_, to)| to.duplicate).collect();
         let given: [&(dyn ToSql + Sync); 9] =
             [&keys, &sinks, &states, &attempts, &due, &queued, &errors, &replays, &duplicates];
+        self.other.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock_shared({GENERATIONS})")).await?;
         self.other.execute(DELIVERIES, &given).await?;
-        Ok(())
+        self.other.batch("COMMIT").await
     }
 
     /// Takes quarantine entries, with the mark up to which they were taken; returns how many.

@@ -12,6 +12,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_postgres::types::ToSql;
 
 use crate::event::{Event, EventKey, Name};
 use crate::metrics::Metrics;
@@ -33,19 +34,22 @@ pub const SETUP: &str =
 
 /// Ids first: what they do not take is not new. Earlier generations are asked; the open one, the largest, says so by
 /// itself when it takes the id. Then the events of those, their deliveries, and how many of these.
-const INSERT: &str = concat!(
-    clock!(),
-    "given AS (
+macro_rules! insert {
+    ($more_values:literal, $more_columns:literal, $more_conditions:literal) => {
+        concat!(
+            clock!(),
+            "given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::bytea[])
-        AS g (key, source, id, kind, received_at, content_type, verified_by, request_id, client_ip, traceparent, body)
+        $8::text[], $9::text[], $10::text[], $11::bytea[]", $more_values, ")
+        AS g (key, source, id, kind, received_at, content_type, verified_by, request_id, client_ip, traceparent, body",
+        $more_columns, ")
 ), fresh AS (
     INSERT INTO gatepost_ids (key, gen, seq)
     SELECT g.key, (SELECT gen FROM gatepost_generations WHERE closed_at IS NULL), nextval('gatepost_event_seq')
     FROM given g WHERE (
         SELECT count(*) FROM gatepost_ids o
         WHERE o.key = g.key AND o.gen < (SELECT gen FROM gatepost_generations WHERE closed_at IS NULL)
-    ) = 0
+    ) = 0", $more_conditions, "
     ORDER BY g.key
     ON CONFLICT DO NOTHING RETURNING key, gen, seq
 ), stored AS (
@@ -61,8 +65,33 @@ const INSERT: &str = concat!(
 ), counted AS (
     INSERT INTO gatepost_sink_counts SELECT sink, count(*), 0 FROM queued GROUP BY sink
 )
-SELECT key FROM fresh"
+SELECT key FROM fresh")
+    };
+}
+
+const INSERT: &str = insert!("", "", "");
+
+/// The same for events whose body may be stored under other keys too, which stand one behind the other.
+const INSERT_BESIDE: &str = insert!(
+    ", $14::bytea[]",
+    ", twins",
+    " AND (
+        SELECT count(*) FROM generate_series(0, length(g.twins) / 16 - 1) AS t (n)
+        WHERE (SELECT (SELECT e.body = g.body FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq)
+               FROM gatepost_ids i WHERE i.key = substring(g.twins FROM t.n * 16 + 1 FOR 16) LIMIT 1)
+    ) = 0"
 );
+
+/// Taken before [`INSERT_BESIDE`] looks for equal bodies, in one order by everybody, so that two of them are never
+/// inserted at once.
+const LOCK_BODIES: &str = "
+SELECT pg_advisory_xact_lock($1, bucket) FROM (SELECT DISTINCT b FROM unnest($2::int[]) AS b ORDER BY b) AS o (bucket)";
+
+/// The class of the locks of [`LOCK_BODIES`].
+const BODIES: i32 = 1;
+
+/// How many of them there are: a server has room for some thousand locks at a time.
+const BUCKETS: u8 = 64;
 
 /// Whether the stored body is the given one; NULL where the id is not there.
 const COMPARE: &str = "
@@ -74,16 +103,31 @@ FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS g (key, body, n) ORDER 
 pub struct Offer {
     /// What uniqueness is decided by.
     pub key: EventKey,
+    /// Keys under which the same body makes it no new event.
+    pub twins: Vec<EventKey>,
     /// The event.
     pub event: Event,
     /// One delivery for each is queued.
     pub sinks: Arc<[Name]>,
 }
 
+impl Offer {
+    /// Whether `other`, where it is stored, makes this one a duplicate.
+    fn is_told_by(&self, other: &Self) -> bool {
+        self.twins.contains(&other.key) && self.event.payload.bytes() == other.event.payload.bytes()
+    }
+}
+
 /// One event that waits for its commit.
 struct Waiting {
     offer: Offer,
     reply: oneshot::Sender<Result<Insertion, StoreError>>,
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.offer.event.payload.bytes().len()
+    }
 }
 
 /// The receiving side of a PostgreSQL store.
@@ -105,7 +149,7 @@ impl PostgresInbox {
             queued: Arc::clone(&queued),
         };
         let mut task = JoinSet::new();
-        task.spawn(batches::hand_out(waiting, worker, Worker::take));
+        task.spawn(batches::hand_out(waiting, Waiting::bytes, worker, Worker::take));
         Self { queue: Mutex::new(Some(queue)), task: AsyncMutex::new(task) }
     }
 
@@ -118,11 +162,16 @@ impl PostgresInbox {
 
 #[async_trait]
 impl Inbox for PostgresInbox {
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
+    async fn insert_beside(
+        &self,
+        event: Event,
+        twins: &[EventKey],
+        sinks: Arc<[Name]>,
+    ) -> Result<Insertion, StoreError> {
         let closed = || StoreError::Unavailable("the store is closed".into());
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { offer: Offer { key: event.unique_key(), event, sinks }, reply };
+        let waiting = Waiting { offer: Offer { key: event.unique_key(), twins: twins.to_vec(), event, sinks }, reply };
         queue.try_send(waiting).map_err(|_| StoreError::Unavailable("too many events wait for the database".into()))?;
         within(async { answer.await.unwrap_or_else(|_| Err(closed())) }).await
     }
@@ -183,7 +232,12 @@ impl Worker {
         };
         self.note_sources(&session, batch).await?;
         // The first of each key is offered; the others are compared with whatever is there then.
-        let firsts: Vec<usize> = (0..batch.len()).filter(|n| *n == 0 || batch[*n - 1].key != batch[*n].key).collect();
+        let mut firsts: Vec<usize> = Vec::with_capacity(batch.len());
+        for n in (0..batch.len()).filter(|n| *n == 0 || batch[*n - 1].key != batch[*n].key) {
+            if !firsts.iter().any(|first| batch[n].is_told_by(batch[*first])) {
+                firsts.push(n);
+            }
+        }
         let started = Instant::now();
         let fresh = insert(&session, &firsts.iter().map(|n| batch[*n]).collect::<Vec<_>>()).await?;
         self.metrics.store_commit.observe(started.elapsed().as_secs_f64());
@@ -198,7 +252,9 @@ impl Worker {
             self.queued.notify_waiters();
         }
         let rest: Vec<&Offer> = batch.iter().zip(&accepted).filter(|(_, new)| !**new).map(|(one, _)| *one).collect();
-        let mut compared = compare(&session, &rest).await?.into_iter();
+        let mut compared = compare(&session, &rest).await?;
+        compare_twins(&session, &rest, &mut compared).await?;
+        let mut compared = compared.into_iter();
         self.session = Some(session);
         let outcome = |new: &bool| match (*new, if *new { None } else { compared.next().flatten() }) {
             (true, _) => Ok(Insertion::Accepted),
@@ -235,8 +291,7 @@ fn unavailable(error: &StoreError) -> StoreError {
 
 /// One transaction, sent in one go: lock, insert, wake-up, commit. Returns the keys that are new.
 pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<EventKey>, StoreError> {
-    let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
-    let insert = session.prepared(INSERT).await?;
+    let twins: Vec<Vec<u8>> = batch.iter().map(|one| one.twins.iter().flat_map(|key| key.0).collect()).collect();
     let column = |read: fn(&Event) -> &str| batch.iter().map(|one| text(read(&one.event))).collect::<Vec<_>>();
     let keys: Vec<&[u8]> = batch.iter().map(|one| &one.key.0[..]).collect();
     let (sources, ids) = (column(|event| event.source.as_str()), column(|event| event.id.as_str()));
@@ -249,10 +304,7 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
     let deliveries = || batch.iter().flat_map(|one| one.sinks.iter().map(move |sink| (one, sink)));
     let delivered: Vec<&[u8]> = deliveries().map(|(one, _)| &one.key.0[..]).collect();
     let sinks: Vec<&str> = deliveries().map(|(_, sink)| sink.as_str()).collect();
-    let wake_up = if sinks.is_empty() { "COMMIT" } else { "NOTIFY gatepost_queued; COMMIT" };
-    let client = session.client();
-    let generations: Values<'_> = &[&GENERATIONS];
-    let values: Values<'_> = &[
+    let values: [&(dyn ToSql + Sync); 14] = [
         &keys,
         &sources,
         &ids,
@@ -266,17 +318,50 @@ pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<Event
         &bodies,
         &delivered,
         &sinks,
+        &twins,
     ];
+    transact(session, &buckets(batch), &values, !sinks.is_empty()).await
+}
+
+/// The locks that the events of `batch` take which have twins.
+fn buckets(batch: &[&Offer]) -> Vec<i32> {
+    let with_twins = batch.iter().filter(|one| !one.twins.is_empty());
+    with_twins.map(|one| i32::from(one.event.payload.digest().0[0] % BUCKETS)).collect()
+}
+
+/// The transaction of [`insert`]; `values` end with the twins, which are left out where there are none.
+async fn transact(
+    session: &Session,
+    buckets: &[i32],
+    values: &[&(dyn ToSql + Sync)],
+    wakes: bool,
+) -> Result<HashSet<EventKey>, StoreError> {
+    let beside = !buckets.is_empty();
+    let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
+    let lock_bodies = if beside { Some(session.prepared(LOCK_BODIES).await?) } else { None };
+    let insert = session.prepared(if beside { INSERT_BESIDE } else { INSERT }).await?;
+    let values = if beside { values } else { values.split_last().map_or(values, |(_, others)| others) };
+    let wake_up = if wakes { "NOTIFY gatepost_queued; COMMIT" } else { "COMMIT" };
+    let client = session.client();
+    let generations: Values<'_> = &[&GENERATIONS];
+    let bodies: Values<'_> = &[&BODIES, &buckets];
     // Polled in this order, they leave in this order without waiting for each other's answers.
-    let (begun, locked, inserted, committed) = tokio::join!(
+    let (begun, locked, alone, inserted, committed) = tokio::join!(
         biased;
         client.batch_execute("BEGIN"),
         client.query(&lock, generations),
+        async {
+            match &lock_bodies {
+                Some(lock) => client.query(lock, bodies).await,
+                None => Ok(Vec::new()),
+            }
+        },
         client.query(&insert, values),
         client.batch_execute(wake_up),
     );
     begun?;
     locked?;
+    alone?;
     let inserted = inserted?;
     committed?;
     let mut fresh = HashSet::with_capacity(inserted.len());
@@ -295,4 +380,23 @@ async fn compare(session: &Session, batch: &[&Offer]) -> Result<Vec<Option<bool>
     let bodies: Vec<&[u8]> = batch.iter().map(|one| &one.event.payload.bytes()[..]).collect();
     let rows = session.query(COMPARE, &[&keys, &bodies]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// What is not there under its own key may be there under a twin's.
+async fn compare_twins(session: &Session, batch: &[&Offer], found: &mut [Option<bool>]) -> Result<(), StoreError> {
+    let absent = batch.iter().enumerate().filter(|(n, _)| found[*n].is_none());
+    let pairs: Vec<(usize, &EventKey)> =
+        absent.flat_map(|(n, one)| one.twins.iter().map(move |twin| (n, twin))).collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<&[u8]> = pairs.iter().map(|(_, twin)| &twin.0[..]).collect();
+    let bodies: Vec<&[u8]> = pairs.iter().map(|(n, _)| &batch[*n].event.payload.bytes()[..]).collect();
+    let rows = session.query(COMPARE, &[&keys, &bodies]).await?;
+    for ((n, _), row) in pairs.iter().zip(&rows) {
+        if row.try_get::<_, Option<bool>>(0)? == Some(true) {
+            found[*n] = Some(true);
+        }
+    }
+    Ok(())
 }

@@ -39,7 +39,7 @@ const CLAIM: &str = concat!(
 )
 SELECT t.id, t.lease, t.attempts, t.age, e.source, e.id, e.kind, e.received_at, e.content_type, e.key,
     e.request_id, e.client_ip, e.traceparent, e.body, e.seq IS NULL, t.replays
-FROM taken t LEFT JOIN gatepost_events e ON e.gen = t.gen AND e.seq = t.seq ORDER BY t.was_due, t.id"
+FROM taken t LEFT JOIN gatepost_events e ON e.seq = t.seq ORDER BY t.was_due, t.id"
 );
 
 /// Outcomes: 0 done, 1 retry, 2 dead, 3 released, 4 done, and the sink had it already.

@@ -1,5 +1,9 @@
-//! Refused requests, bounded in entries and bytes over all replicas; the oldest make room.
+//! Refused requests, bounded in entries and bytes over all replicas; the oldest of the kind that holds most
+//! make room.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
@@ -8,7 +12,7 @@ use crate::store::postgres::rows::{event_id, limit, micros, text, time, unsigned
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, Session, Values, within};
-use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError};
+use crate::store::{Cursor, Filter, Page, Quarantine, QuarantineBounds, Quarantined, StoreError, listing};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 
@@ -16,19 +20,27 @@ const PUT: &str = "
 INSERT INTO gatepost_quarantine (source, reason, received_at, request_id, client_ip, target, headers, event_id, body,
     bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
 
+/// What each source and reason holds beside entry `$1`, and all of them: the largest by `bytes` where `$2`, else by
+/// number.
+const SHARES: &str = "
+SELECT source, reason, (sum(count(*)) OVER ())::bigint, (sum(sum(bytes)) OVER ())::bigint
+FROM gatepost_quarantine WHERE id <> $1 GROUP BY source, reason
+ORDER BY CASE WHEN $2 THEN sum(bytes) ELSE count(*) END DESC, min(id) LIMIT 1";
+
+/// The oldest entries of one kind, but for entry `$3`: as many as free `$4` entries or `$5` bytes, one at least.
 const MAKE_ROOM: &str = "
-DELETE FROM gatepost_quarantine WHERE id <= (
-    SELECT max(id) FROM (
-        SELECT id, row_number() OVER (ORDER BY id DESC) AS entries, sum(bytes) OVER (ORDER BY id DESC) AS bytes
-        FROM gatepost_quarantine
-    ) AS held WHERE entries > $1 OR bytes > $2::bigint)";
+DELETE FROM gatepost_quarantine WHERE id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (ORDER BY id) AS entries, sum(bytes) OVER (ORDER BY id) - bytes AS before
+        FROM gatepost_quarantine WHERE source = $1 AND reason = $2 AND id <> $3
+    ) AS kind WHERE entries <= greatest($4::bigint, 1) OR before < $5::bigint)";
 
 /// The quarantine of a PostgreSQL store.
 pub struct PostgresQuarantine {
     /// For all of it.
     pub pool: Pool,
     /// How large it may grow.
-    pub bounds: QuarantineBounds,
+    pub bounds: ArcSwap<QuarantineBounds>,
 }
 
 #[async_trait]
@@ -36,26 +48,41 @@ impl Quarantine for PostgresQuarantine {
     /// An entry larger than the whole quarantine is not kept: it would push out all others. Its id is 0.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
         let bytes = (entry.body.len() + entry.headers.len()) as u64;
-        if bytes > self.bounds.max_bytes || self.bounds.max_entries == 0 {
+        let bounds = **self.bounds.load();
+        if bytes > bounds.max_bytes || bounds.max_entries == 0 {
             return Ok(0);
         }
-        within(self.keep(&entry)).await
+        within(self.keep(&entry, bounds)).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
+    async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT id FROM gatepost_quarantine
+                   WHERE source = $1 AND event_id = $2 AND reason = $3 AND body = $4 LIMIT 1";
+        let event = entry.event_id.as_ref().map(EventId::as_str);
+        let rows = self.pool.query(sql, &[&entry.source.as_str(), &event, &entry.reason, &&entry.body[..]]).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+    }
+
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        let wanted = listing::rows(filter);
         let mut conditions = Conditions::quarantine(filter);
-        let count = conditions.parameter(limit(filter.limit));
+        if let Some(Cursor(id, _)) = from {
+            conditions.add("id < ?", id);
+        }
+        let count = conditions.parameter(limit(Some(wanted)));
         let condition = conditions.sql();
         let sql = format!(
             "SELECT {COLUMNS}, ''::bytea FROM gatepost_quarantine WHERE {condition} ORDER BY id DESC LIMIT {count}"
         );
-        within(async {
+        let rows = within(async {
             let lent = self.pool.lend().await?;
             let rows = lent.session.client().query(&sql, &conditions.values()).await?;
             lent.done();
-            rows.iter().map(entry).collect()
+            Ok(rows)
         })
-        .await
+        .await?;
+        let entries = rows.iter().map(|row| entry(row).map(|entry| (Cursor(entry.id, 0), entry)));
+        Ok(Page::of(entries.collect::<Result<_, _>>()?, wanted))
     }
 
     async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError> {
@@ -72,18 +99,57 @@ impl Quarantine for PostgresQuarantine {
         let rows = self.pool.query("SELECT count(*) FROM gatepost_quarantine", &[]).await?;
         Ok(unsigned(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
+
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
+        self.bounds.store(Arc::new(bounds));
+        within(async {
+            let lent = self.pool.lend().await?;
+            lent.session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({BOUNDS})")).await?;
+            make_room(&lent.session, i64::MAX, (bounds.max_entries, bounds.max_bytes)).await?;
+            lent.session.batch("COMMIT").await?;
+            lent.done();
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn bound(bound: u64) -> i64 {
+    i64::try_from(bound).unwrap_or(i64::MAX)
 }
 
 impl PostgresQuarantine {
-    async fn keep(&self, entry: &Quarantined) -> Result<i64, StoreError> {
+    async fn keep(&self, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64, StoreError> {
         let lent = self.pool.lend().await?;
         lent.session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({BOUNDS})")).await?;
         let id = add(&lent.session, entry).await?;
-        let bound = |bound| i64::try_from(bound).unwrap_or(i64::MAX);
-        lent.session.execute(MAKE_ROOM, &[&bound(self.bounds.max_entries), &bound(self.bounds.max_bytes)]).await?;
+        let bytes = (entry.body.len() + entry.headers.len()) as u64;
+        make_room(&lent.session, id, (bounds.max_entries - 1, bounds.max_bytes - bytes)).await?;
         lent.session.batch("COMMIT").await?;
         lent.done();
         Ok(id)
+    }
+}
+
+/// Removes entries other than `id` until no more than `most` (entries, bytes) are left of them.
+async fn make_room(session: &Session, id: i64, most: (u64, u64)) -> Result<(), StoreError> {
+    let (most_entries, most_bytes) = (bound(most.0), bound(most.1));
+    let mut by_bytes = true;
+    loop {
+        let rows = session.query(SHARES, &[&id, &by_bytes]).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let entries = row.try_get::<_, i64>(2)? - most_entries;
+        let bytes = row.try_get::<_, i64>(3)? - most_bytes;
+        if entries <= 0 && bytes <= 0 {
+            return Ok(());
+        }
+        if by_bytes && bytes <= 0 {
+            by_bytes = false;
+            continue;
+        }
+        let (source, reason) = (row.try_get::<_, &str>(0)?, row.try_get::<_, &str>(1)?);
+        let entries = if by_bytes { 0 } else { entries };
+        session.execute(MAKE_ROOM, &[&source, &reason, &id, &entries, &bytes]).await?;
     }
 }
 

@@ -8,16 +8,18 @@ use crate::store::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
 pub const GENERATIONS: i64 = 0x6761_7465_0002;
+/// Held by the one replica that opens and drops generations.
+pub const TURNING: i64 = 0x6761_7465_0004;
 /// Held while the quarantine or the audit queue is measured and added to.
 pub const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE gatepost_sources (name text PRIMARY KEY);
 CREATE TABLE gatepost_generations (gen int PRIMARY KEY, opened_at bigint, closed_at bigint);
@@ -55,6 +57,11 @@ CREATE TABLE gatepost_imports (store bigint, what text, last bigint NOT NULL, PR
 CREATE TABLE gatepost_probe (at timestamptz NOT NULL);
 INSERT INTO gatepost_probe VALUES (now());
 ",
+    "
+ALTER TABLE gatepost_generations ADD COLUMN leaving boolean NOT NULL DEFAULT false, ADD COLUMN cleared_to bigint;
+CREATE INDEX gatepost_quarantine_shares ON gatepost_quarantine (source, reason, bytes, id);
+CREATE INDEX gatepost_quarantine_events ON gatepost_quarantine (source, event_id) WHERE event_id IS NOT NULL;
+",
     // How often a delivery was replayed, and whether the sink that took it had it already.
     "
 ALTER TABLE gatepost_deliveries ADD COLUMN replays int NOT NULL DEFAULT 0;
@@ -62,8 +69,8 @@ ALTER TABLE gatepost_deliveries ADD COLUMN duplicate boolean NOT NULL DEFAULT fa
 ",
 ];
 
-/// The SQL that makes generation `number`.
-pub fn generation(number: i32) -> String {
+/// The SQL that makes generation `number` while nobody uses the tables yet.
+fn generation(number: i32) -> String {
     format!(
         "CREATE TABLE gatepost_ids_{number} PARTITION OF gatepost_ids FOR VALUES IN ({number});
          CREATE TABLE gatepost_events_{number} PARTITION OF gatepost_events FOR VALUES IN ({number})

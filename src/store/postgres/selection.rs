@@ -22,6 +22,12 @@ impl Conditions {
         self.parts.push(part.replace('?', &parameter));
     }
 
+    /// Only rows that come after (`first`, `second`) in an order that goes down by these two columns.
+    pub fn after(&mut self, first_column: &str, first: i64, second_column: &str, second: i64) {
+        let (first, second) = (self.parameter(first), self.parameter(second));
+        self.parts.push(format!("({first_column}, {second_column}) < ({first}, {second})"));
+    }
+
     /// Adds `value` and returns the parameter it becomes.
     pub fn parameter(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
         self.values.push(Box::new(value));

@@ -18,14 +18,22 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 /// Connections beside those of the inserts.
 const POOL: usize = 8;
 
-/// Limits kept by the server, so that a session we have given up holds no locks; and durability is not up for
-/// negotiation, whatever the server's default (a stronger setting is left as it is). Compiling short statements
-/// (`jit`) takes a second each.
+/// What a session needs, whatever the defaults of the server, the database and the role are.
+///
+/// Limits are kept by the server, so that a session we have given up holds no locks; nothing else may end one. What is
+/// decided in a transaction relies on each statement seeing what was committed before it. Durability is not up for
+/// negotiation (a stronger setting is left as it is). Where row security hides rows, that is an error and not an empty
+/// answer. Compiling short statements (`jit`) takes a second each.
 const SETUP: &str = "
-    SET jit = off;
+    SET jit = off; SET row_security = off;
     SET statement_timeout = '8s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '10s';
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')
+    SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
+    SET default_transaction_deferrable = off;
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')
 ";
+/// The oldest server that can detach a partition while others read.
+const OLDEST: i32 = 14;
 
 /// Parameters of a statement.
 pub type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -57,6 +65,28 @@ impl Session {
         client.batch_execute(SETUP).await?;
         client.batch_execute(setup).await?;
         Ok(Self { client, statements: Mutex::default(), connection: task })
+    }
+
+    /// Whether the server and the database are such that all that is relied on holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with what to change.
+    pub async fn check_server(&self) -> Result<(), StoreError> {
+        let sql = "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),
+                   current_schema() IS NULL";
+        let row = self.client.query_one(sql, &[]).await?;
+        let (version, encoding, homeless): (i32, &str, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Err(StoreError::Unavailable(if version < OLDEST {
+            format!("the server is PostgreSQL {version}: {OLDEST} or newer is needed")
+        } else if encoding != "UTF8" {
+            format!(
+                "the database has the encoding {encoding}, which cannot hold every event: make one with ENCODING 'UTF8'"
+            )
+        } else if homeless {
+            "no schema of the search_path exists: make one, or set the role's search_path".to_owned()
+        } else {
+            return Ok(());
+        }))
     }
 
     /// Whether the server has gone away.

@@ -47,9 +47,8 @@ impl Upkeep for PostgresUpkeep {
 
     /// Forgets whole generations, a quarter of the retention long each, by the server's clock.
     async fn prune(&self) -> Result<u64, StoreError> {
-        let (now, _) = clock::now(&self.pool, &self.wall).await?;
         let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
-        generations::turn(&self.pool, now, retention).await
+        generations::turn(&self.pool, retention).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Archive, Archived, EventRef, Filter, StoreError};
+use crate::store::{Archive, Archived, Cursor, EventRef, Filter, Page, StoreError, listing};
 
 /// Events queued again in one transaction, so that a long replay never holds up inserts for long.
 const STEP: usize = 200;
@@ -32,9 +32,9 @@ pub struct SqliteArchive {
 
 #[async_trait]
 impl Archive for SqliteArchive {
-    async fn list(&self, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
         let (filter, clock) = (filter.clone(), self.clock.clone());
-        self.readers.read(move |conn| list(conn, &clock, &filter)).await
+        self.readers.read(move |conn| page(conn, &clock, &filter, from)).await
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -61,10 +61,19 @@ impl Archive for SqliteArchive {
     }
 }
 
-fn list(conn: &Connection, clock: &StoreClock, filter: &Filter) -> Result<Vec<Archived>, StoreError> {
+fn page(
+    conn: &Connection,
+    clock: &StoreClock,
+    filter: &Filter,
+    from: Option<Cursor>,
+) -> Result<Page<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Vec::new()) };
-    conditions.values.push(limit(filter.limit).into());
+    let wanted = listing::rows(filter);
+    let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Page::of(Vec::new(), 0)) };
+    if let Some(Cursor(seq, _)) = from {
+        conditions.add("e.seq < ?", [seq.into()]);
+    }
+    conditions.values.push(limit(Some(wanted)).into());
     let sql = format!(
         "SELECT {EVENT}, length(e.body), e.seq FROM events e WHERE {} ORDER BY e.seq DESC LIMIT ?",
         conditions.sql()
@@ -73,15 +82,17 @@ fn list(conn: &Connection, clock: &StoreClock, filter: &Filter) -> Result<Vec<Ar
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let deliveries = rows::deliveries(conn, &sinks, clock, row.get(EVENT_COLUMNS + 1)?)?;
-        found.push(Archived {
+        let seq = row.get(EVENT_COLUMNS + 1)?;
+        let deliveries = rows::deliveries(conn, &sinks, clock, seq)?;
+        let archived = Archived {
             event: sources.shown(row, 0, Vec::new()),
             bytes: unsigned(row.get(EVENT_COLUMNS).unwrap_or(0)),
             state: rows::worst(&deliveries),
             deliveries,
-        });
+        };
+        found.push((Cursor(seq, 0), archived));
     }
-    Ok(found)
+    Ok(Page::of(found, wanted))
 }
 
 fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Archived>, StoreError> {

@@ -4,7 +4,6 @@
 //! only when all of it is copied. So when it has copied nearly all, the writer copies the small rest between two
 //! transactions.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,7 +12,8 @@ use std::thread;
 use rusqlite::Connection;
 
 use crate::store::StoreError;
-use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::file::Role;
+use crate::store::sqlite::place::Place;
 
 /// Pages in the log (of 8 KiB) from which it is copied. Copied little by little it does not hold up the commits beside
 /// it (measured: p99 at 30 % load), and a log that is short is soon written over instead of growing.
@@ -31,14 +31,14 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread for the database at `path`.
-    pub fn start(path: PathBuf) -> Result<Self, StoreError> {
+    /// Starts the thread for the database at `place`.
+    pub fn start(place: Arc<Place>) -> Result<Self, StoreError> {
         let (begin, told) = sync_channel(1);
         let nearly_done = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&nearly_done);
         let thread = thread::Builder::new().name("store-checkpoint".into());
         thread
-            .spawn(move || copy_when_told(&path, &told, &flag))
+            .spawn(move || copy_when_told(&place, &told, &flag))
             .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
         Ok(Self { begin, pages: Arc::default(), nearly_done })
     }
@@ -72,11 +72,11 @@ impl Checkpointer {
     }
 }
 
-fn copy_when_told(path: &Path, told: &Receiver<()>, nearly_done: &AtomicBool) {
+fn copy_when_told(place: &Place, told: &Receiver<()>, nearly_done: &AtomicBool) {
     let mut conn = None;
     while told.recv().is_ok() {
         if conn.is_none() {
-            conn = file::connect(path, Role::Checkpointer).ok();
+            conn = place.connect(Role::Checkpointer).ok();
         }
         let Some(open) = &conn else { continue };
         for _ in 0..ROUNDS {

@@ -107,7 +107,7 @@ mod tests {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("x.db");
-            file::create(&path).unwrap();
+            file::create(&path, &mut file::sync).unwrap();
             schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
             let wall = Clock::manual("2026-01-02T03:04:05Z".parse().unwrap());
             Self { path, clocks: Clocks { wall, boot: boot(Some("first"), 1000) }, _dir: dir }

@@ -14,7 +14,7 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{DeadLetter, DeadLetters, DeliveryId, Filter, StoreError};
+use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
 const STEP: usize = 500;
@@ -31,9 +31,17 @@ pub struct SqliteDeadLetters {
 
 #[async_trait]
 impl DeadLetters for SqliteDeadLetters {
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let (wanted, clock) = (listing::rows(filter), self.clock.clone());
+        let filter = Filter { limit: Some(wanted), ..filter.clone() };
+        let found = self.readers.read(move |conn| select(conn, &clock, &[], (&filter, false), from)).await?;
+        Ok(Page::of(found, wanted))
+    }
+
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
         let (ids, filter, clock) = (numbers(ids), filter.clone(), self.clock.clone());
-        self.readers.read(move |conn| list(conn, &clock, &ids, (&filter, bodies))).await
+        let found = self.readers.read(move |conn| select(conn, &clock, &ids, (&filter, bodies), None)).await?;
+        Ok(found.into_iter().map(|(_, letter)| letter).collect())
     }
 
     async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError> {
@@ -94,16 +102,21 @@ fn matching(conn: &Connection, now: i64, ids: &[i64], filter: &Filter) -> Result
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Also those whose event is damaged or gone: nobody else would show them.
-fn list(
+/// Dead letters after `from`, newest first, each with the cursor that goes on after it. Also those whose event is damaged
+/// or gone: nobody else would show them.
+fn select(
     conn: &Connection,
     clock: &StoreClock,
     ids: &[i64],
     (filter, bodies): (&Filter, bool),
-) -> Result<Vec<DeadLetter>, StoreError> {
+    from: Option<Cursor>,
+) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let known = (&sources, &sinks);
     let Some(mut conditions) = selection::dead(ids, filter, known, clock.now()) else { return Ok(Vec::new()) };
+    if let Some(Cursor(died, id)) = from {
+        conditions.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
+    }
     conditions.values.push(limit(filter.limit).into());
     let body = if bodies { "e.body" } else { "x''" };
     let sql = format!(
@@ -116,15 +129,17 @@ fn list(
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(DeadLetter {
+        let (id, died) = (row.get(EVENT_COLUMNS + 1)?, row.get(EVENT_COLUMNS + 4).unwrap_or(0));
+        let letter = DeadLetter {
             event: sources.shown(row, 0, row.get(EVENT_COLUMNS).unwrap_or_default()),
-            id: DeliveryId(row.get(EVENT_COLUMNS + 1)?),
+            id: DeliveryId(id),
             state: state(row.get(EVENT_COLUMNS + 6)?),
             sink: sinks.name(row, EVENT_COLUMNS + 2),
             attempts: row.get(EVENT_COLUMNS + 3).unwrap_or(0),
-            died_at: clock.shown(row.get(EVENT_COLUMNS + 4).unwrap_or(0)),
+            died_at: clock.shown(died),
             error: row.get(EVENT_COLUMNS + 5).unwrap_or_default(),
-        });
+        };
+        found.push((Cursor(died, id), letter));
     }
     Ok(found)
 }

@@ -1,16 +1,18 @@
 //! Reads a SQLite store in order, for its migration to another; changes nothing but an outdated schema.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP};
+use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP, STEP_BYTES};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names};
-use crate::store::sqlite::schema::{self, SINKS};
-use crate::store::sqlite::{quarantine, transaction};
+use crate::store::sqlite::schema::SINKS;
+use crate::store::sqlite::{foreign, quarantine, transaction};
 use crate::store::{Clocks, Quarantined, StoreError};
 
 /// A store being read.
@@ -20,10 +22,10 @@ impl Export {
     /// Opens the existing store at `sqlite:PATH`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let path = file::path(url)?;
-        let known = path.clone();
-        let checked = tokio::task::spawn_blocking(move || check(&known)).await;
-        let clock = checked.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-        Ok(Self(Readers::new(path), clock))
+        let opened = tokio::task::spawn_blocking(move || open(path)).await;
+        let (place, clock) =
+            opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+        Ok(Self(Readers::new(Arc::new(place)), clock))
     }
 
     /// Which store this is: a number given when it was made.
@@ -39,7 +41,7 @@ impl Export {
 
     /// The next quarantine entries after `after`.
     pub async fn quarantine(&self, after: i64) -> Result<Vec<Quarantined>, StoreError> {
-        self.0.read(move |conn| quarantine::after(conn, after, STEP)).await
+        self.0.read(move |conn| quarantine::after(conn, after, STEP, STEP_BYTES)).await
     }
 
     /// The next audit records after `after`.
@@ -54,10 +56,11 @@ impl Export {
     }
 }
 
-fn check(path: &Path) -> Result<StoreClock, StoreError> {
-    let mut conn = file::connect(path, Role::Writer)?;
-    schema::migrate(&mut conn)?;
-    StoreClock::open(&mut conn, &Clocks::default())
+fn open(path: PathBuf) -> Result<(Place, StoreClock), StoreError> {
+    foreign::refuse(&path)?;
+    let place = Place::open(path)?;
+    let clock = StoreClock::open(&mut place.connect(Role::Writer)?, &Clocks::default())?;
+    Ok((place, clock))
 }
 
 fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
@@ -65,10 +68,13 @@ fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), 
     let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([after, STEP])?;
-    let (mut last, mut found) = (after, Vec::new());
-    while let Some(row) = rows.next()? {
+    let (mut last, mut found, mut bytes) = (after, Vec::new(), 0);
+    while bytes < STEP_BYTES
+        && let Some(row) = rows.next()?
+    {
         last = row.get(EVENT_COLUMNS + 1)?;
         let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
+        bytes += event.payload.bytes().len();
         found.push(Moved { event, deliveries: deliveries(conn, &sinks, now, last)? });
     }
     Ok((last, found))

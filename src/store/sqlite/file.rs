@@ -1,6 +1,7 @@
 //! The database file: where it is, who may read it, and how connections to it are set up. Knows no tables.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,9 @@ use crate::store::StoreError;
 
 /// How long a connection waits for another process's transaction: well below what a request may wait.
 const BUSY: Duration = Duration::from_secs(4);
+/// What the log's file keeps when the log begins anew. It is rarely longer than a fifth of this; after a time in which
+/// it could not be copied (a long read, a backup) it would otherwise keep its largest size for good.
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
 /// Measured: at 8 KiB three events of 2 KiB share a page, at 4 KiB one has a page to itself.
 const PAGE_BYTES: i64 = 8192;
 
@@ -23,6 +27,8 @@ pub enum Role {
     Reader,
     /// Copies the log into the database.
     Checkpointer,
+    /// Only stays open.
+    Anchor,
 }
 
 /// The path that `url` (`sqlite:PATH`) names.
@@ -34,19 +40,49 @@ pub fn path(url: &str) -> Result<PathBuf, StoreError> {
     }
 }
 
-/// Makes the file and its directory when missing; nobody but the owner may read either.
-pub fn create(path: &Path) -> Result<(), StoreError> {
-    let failed = |what: &Path, error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", what.display()));
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| failed(parent, error))?;
+/// Makes the file and its directories when missing; nobody but the owner may read what is made, or the file. Returns
+/// whether it was missing. What is made is there after a power cut: `sync` is called for each directory that changed.
+pub fn create(path: &Path, sync: &mut dyn FnMut(&Path) -> io::Result<()>) -> Result<bool, StoreError> {
+    let failed = |what: &Path, error: io::Error| StoreError::Unavailable(format!("{}: {error}", what.display()));
+    let directory = holding(path);
+    let missing: Vec<&Path> =
+        directory.ancestors().filter(|up| !up.as_os_str().is_empty()).take_while(|up| !up.exists()).collect();
+    for made in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(made) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && made.is_dir() => {}
+            outcome => outcome.map_err(|error| failed(made, error))?,
+        }
+        sync(holding(made)).map_err(|error| failed(holding(made), error))?;
     }
-    // SQLite gives -wal and -shm the mode of the database.
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let metadata = options.and_then(|file| file.metadata()).map_err(|error| failed(path, error))?;
+    // SQLite gives -wal and -shm the mode of the database. An existing file is not opened: closing it again would end
+    // the locks that this process may have on it.
+    let made = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(failed(path, error)),
+    };
+    if made {
+        sync(directory).map_err(|error| failed(directory, error))?;
+    }
+    let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|error| failed(path, error))?;
     }
-    Ok(())
+    Ok(made)
+}
+
+/// The directory that `path` stands in.
+fn holding(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Has the disk know what a directory holds.
+pub fn sync(directory: &Path) -> io::Result<()> {
+    match fs::File::open(directory)?.sync_all() {
+        // Some network file systems know no such thing.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Opens a connection to the existing file. A file that has vanished is an error, never a new empty store.
@@ -57,7 +93,7 @@ pub fn connect(path: &Path, role: Role) -> Result<Connection, StoreError> {
     let cache_kib: i64 = match role {
         Role::Writer => 8192,
         Role::Reader => 2048,
-        Role::Checkpointer => 64,
+        Role::Checkpointer | Role::Anchor => 64,
     };
     // Takes effect only while the database is empty and not in WAL mode yet.
     conn.pragma_update(None, "page_size", PAGE_BYTES)?;
@@ -67,6 +103,7 @@ pub fn connect(path: &Path, role: Role) -> Result<Connection, StoreError> {
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     // Checkpoints run beside the commits, see checkpoint.rs.
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    conn.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     if role == Role::Reader {
         conn.pragma_update(None, "query_only", true)?;
     }
@@ -77,6 +114,24 @@ pub fn connect(path: &Path, role: Role) -> Result<Connection, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_directory_that_changed_is_synced() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a/b/gatepost.db");
+        let mut synced = Vec::new();
+        let mut note = |directory: &Path| {
+            synced.push(directory.strip_prefix(root.path()).unwrap().to_owned());
+            sync(directory)
+        };
+        assert!(create(&file, &mut note).unwrap());
+        assert!(!create(&file, &mut note).unwrap());
+        assert_eq!(synced, [Path::new(""), Path::new("a"), Path::new("a/b")]);
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&root.path().join("a")), mode(&file)), (0o700, 0o600));
+        let mut full = |_: &Path| Err(io::Error::other("no"));
+        assert!(create(&root.path().join("c/gatepost.db"), &mut full).is_err(), "nothing is promised that may go");
+    }
 
     #[test]
     fn a_url_names_a_file() {

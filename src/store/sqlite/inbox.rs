@@ -17,22 +17,35 @@ pub struct SqliteInbox(pub Arc<Writer>);
 
 #[async_trait]
 impl Inbox for SqliteInbox {
-    async fn insert(&self, event: Event, sinks: Arc<[Name]>) -> Result<Insertion, StoreError> {
-        let key = event.unique_key();
+    async fn insert_beside(
+        &self,
+        event: Event,
+        twins: &[EventKey],
+        sinks: Arc<[Name]>,
+    ) -> Result<Insertion, StoreError> {
+        let (key, twins) = (event.unique_key(), twins.to_vec());
         let client_ip = event.client_ip.map(|ip| ip.to_string());
-        self.0.call(move |tx| insert(tx, &key, &event, client_ip.as_deref(), &sinks)).await
+        self.0.call(move |tx| insert(tx, &key, &twins, &event, client_ip.as_deref(), &sinks)).await
     }
 }
 
 fn insert(
     tx: &mut Tx<'_>,
     key: &EventKey,
+    twins: &[EventKey],
     event: &Event,
     client_ip: Option<&str>,
     sinks: &[Name],
 ) -> Result<Insertion, StoreError> {
     if let Some(seq) = tx.find(key)? {
         return same_body(tx, seq, event);
+    }
+    for twin in twins {
+        if let Some(seq) = tx.find(twin)?
+            && same_body(tx, seq, event)? == Insertion::Duplicate
+        {
+            return Ok(Insertion::Duplicate);
+        }
     }
     let seq = tx.next_seq()?;
     tx.add_key(*key, seq)?;

@@ -11,9 +11,11 @@ mod clock;
 mod dead_letters;
 pub mod export;
 mod file;
+mod foreign;
 mod ids;
 mod inbox;
 mod outbox;
+mod place;
 mod quarantine;
 mod readers;
 mod replay;
@@ -33,6 +35,7 @@ use tokio::sync::Notify;
 use crate::metrics::Metrics;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
+use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
 use crate::store::{Clocks, Settings, Store, StoreError};
@@ -45,18 +48,21 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) ->
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
     let notify = Arc::clone(&queued);
-    let file = path.clone();
     let start = move || {
-        file::create(&file)?;
-        let mut conn = file::connect(&file, Role::Writer)?;
-        schema::migrate(&mut conn)?;
+        foreign::refuse(&path)?;
+        if file::create(&path, &mut file::sync)? {
+            tracing::info!(path = %path.display(), "made a new, empty store");
+        }
+        let place = Arc::new(Place::open(path)?);
+        let mut conn = place.connect(Role::Writer)?;
         let clock = StoreClock::open(&mut conn, &clocks)?;
-        let writer = Writer::start(file, conn, metrics, notify, clock.clone())?;
-        Ok::<_, StoreError>((writer, clock))
+        let writer = Writer::start(Arc::clone(&place), conn, metrics, notify, clock.clone())?;
+        Ok::<_, StoreError>((writer, place, clock))
     };
     let opened = tokio::task::spawn_blocking(start).await;
-    let (writer, clock) = opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(&Arc::new(writer), &Readers::new(path), queued, clock, settings))
+    let (writer, place, clock) =
+        opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
+    Ok(assemble(&Arc::new(writer), &Readers::new(place), queued, clock, settings))
 }
 
 fn assemble(
@@ -85,7 +91,7 @@ fn assemble(
         quarantine: Arc::new(quarantine::SqliteQuarantine {
             writer: quarantine.0,
             readers: quarantine.1,
-            bounds: settings.quarantine,
+            bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
         upkeep: Arc::new(upkeep::SqliteUpkeep {

@@ -1,19 +1,25 @@
-//! Refused requests, bounded in entries and bytes; the oldest make room.
+//! Refused requests, bounded in entries and bytes; the oldest of the kind that holds most make room.
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
+use crate::event::EventId;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{event_id, limit, micros, time, unsigned};
 use crate::store::sqlite::transaction::{self, Tx};
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Filter, Quarantine, QuarantineBounds, Quarantined, StoreError};
+use crate::store::{Cursor, Filter, Page, Quarantine, QuarantineBounds, Quarantined, StoreError, listing};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
-const BYTES: &str = "length(body) + length(CAST(headers AS BLOB))";
+/// What each source and reason holds, and its oldest entry; answered by an index alone.
+const SHARES: &str = "SELECT count(*) AS entries, sum(bytes), min(id) FROM quarantine GROUP BY source, reason";
+
+/// Entries removed in one transaction at most, so that inserts behind it do not wait for long.
+const STEP: usize = 256;
 
 /// The quarantine of a SQLite store.
 pub struct SqliteQuarantine {
@@ -22,14 +28,14 @@ pub struct SqliteQuarantine {
     /// For listings.
     pub readers: Readers,
     /// How large it may grow.
-    pub bounds: QuarantineBounds,
+    pub bounds: ArcSwap<QuarantineBounds>,
 }
 
 #[async_trait]
 impl Quarantine for SqliteQuarantine {
     /// An entry larger than the whole quarantine is not kept: it would push out all others. Its id is 0.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
-        let bounds = self.bounds;
+        let bounds = **self.bounds.load();
         let bytes = (entry.body.len() + entry.headers.len()) as u64;
         if bytes > bounds.max_bytes || bounds.max_entries == 0 {
             return Ok(0);
@@ -37,19 +43,26 @@ impl Quarantine for SqliteQuarantine {
         self.writer.call(move |tx| put(tx, &entry, bounds)).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
-        let filter = filter.clone();
+    async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError> {
+        let entry = entry.clone();
+        self.readers.read(move |conn| same(conn, &entry)).await
+    }
+
+    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        let (filter, wanted) = (filter.clone(), listing::rows(filter));
         self.readers
             .read(move |conn| {
-                let (condition, values) = condition(&filter);
+                let (condition, mut values) = condition(&filter, from);
+                values.push(limit(Some(wanted)).into());
                 let sql = format!("SELECT {COLUMNS}, x'' FROM quarantine WHERE {condition} ORDER BY id DESC LIMIT ?");
                 let mut sql = conn.prepare_cached(&sql)?;
                 let mut rows = sql.query(params_from_iter(values))?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    found.push(entry(row)?);
+                    let entry = entry(row)?;
+                    found.push((Cursor(entry.id, 0), entry));
                 }
-                Ok(found)
+                Ok(Page::of(found, wanted))
             })
             .await
     }
@@ -72,9 +85,15 @@ impl Quarantine for SqliteQuarantine {
     async fn count(&self) -> Result<u64, StoreError> {
         self.readers.read(|conn| Ok(unsigned(transaction::counter(conn, "quarantine_entries")?))).await
     }
+
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
+        self.bounds.store(Arc::new(bounds));
+        while self.writer.call(move |tx| make_room(tx, bounds, i64::MAX, STEP)).await? {}
+        Ok(())
+    }
 }
 
-fn condition(filter: &Filter) -> (String, Vec<Value>) {
+fn condition(filter: &Filter, from: Option<Cursor>) -> (String, Vec<Value>) {
     let mut parts = vec!["1"];
     let mut values = Vec::new();
     let mut add = |part, value: Value| {
@@ -93,13 +112,23 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(until) = filter.until {
         add("received_at < ?", micros(until).into());
     }
-    values.push(limit(filter.limit).into());
+    if let Some(Cursor(id, _)) = from {
+        add("id < ?", id.into());
+    }
     (parts.join(" AND "), values)
+}
+
+fn same(conn: &Connection, entry: &Quarantined) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id FROM quarantine WHERE source = ?1 AND event_id = ?2 AND reason = ?3 AND body = ?4 LIMIT 1";
+    let event = entry.event_id.as_ref().map(EventId::as_str);
+    let values = params![entry.source.as_str(), event, entry.reason, &entry.body[..]];
+    Ok(conn.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?)
 }
 
 fn put(tx: &Tx<'_>, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64, StoreError> {
     let sql = "INSERT INTO quarantine (source, reason, received_at, request_id, client_ip, target, headers, event_id,
-               body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               body, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
     tx.conn.prepare_cached(sql)?.execute(params![
         entry.source.as_str(),
         entry.reason,
@@ -108,28 +137,40 @@ fn put(tx: &Tx<'_>, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64
         entry.client_ip.map(|ip| ip.to_string()),
         entry.target,
         entry.headers,
-        entry.event_id.as_ref().map(crate::event::EventId::as_str),
+        entry.event_id.as_ref().map(EventId::as_str),
         &entry.body[..],
+        bytes,
     ])?;
     let id = tx.conn.last_insert_rowid();
-    let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
     grow(tx, 1, bytes)?;
-    while unsigned(tx.counter("quarantine_entries")?) > bounds.max_entries
-        || unsigned(tx.counter("quarantine_bytes")?) > bounds.max_bytes
-    {
-        let oldest: Option<i64> =
-            tx.conn.prepare_cached("SELECT min(id) FROM quarantine")?.query_row([], |row| row.get(0))?;
-        match oldest {
-            Some(oldest) if oldest < id => remove(tx, oldest)?,
-            _ => break,
-        };
-    }
+    make_room(tx, bounds, id, usize::MAX)?;
     Ok(id)
 }
 
+/// Removes up to `step` entries before `id`, each the oldest of whoever holds most, as far as the bounds ask for it; says
+/// whether more have to go.
+fn make_room(tx: &Tx<'_>, bounds: QuarantineBounds, id: i64, step: usize) -> Result<bool, StoreError> {
+    for _ in 0..step {
+        let most = if unsigned(tx.counter("quarantine_bytes")?) > bounds.max_bytes {
+            "sum(bytes)"
+        } else if unsigned(tx.counter("quarantine_entries")?) > bounds.max_entries {
+            "entries"
+        } else {
+            return Ok(false);
+        };
+        // Never the new one itself, which is looked for.
+        let sql = format!("{SHARES} HAVING min(id) < ?1 ORDER BY {most} DESC, min(id) LIMIT 1");
+        let oldest: Option<i64> = tx.conn.prepare_cached(&sql)?.query_row([id], |row| row.get(2)).optional()?;
+        match oldest {
+            Some(oldest) => remove(tx, oldest)?,
+            None => return Ok(false),
+        };
+    }
+    Ok(true)
+}
+
 fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
-    let sql = format!("DELETE FROM quarantine WHERE id = ?1 RETURNING {BYTES}");
-    let mut sql = tx.conn.prepare_cached(&sql)?;
+    let mut sql = tx.conn.prepare_cached("DELETE FROM quarantine WHERE id = ?1 RETURNING bytes")?;
     let mut rows = sql.query([id])?;
     let Some(row) = rows.next()? else { return Ok(false) };
     let bytes: i64 = row.get(0)?;
@@ -144,14 +185,18 @@ fn grow(tx: &Tx<'_>, entries: i64, bytes: i64) -> Result<(), StoreError> {
     tx.set_counter("quarantine_bytes", tx.counter("quarantine_bytes")? + bytes)
 }
 
-/// The next entries after `id`, oldest first, with bodies.
-pub fn after(conn: &Connection, id: i64, count: i64) -> Result<Vec<Quarantined>, StoreError> {
+/// The next entries after `id`, oldest first, with bodies: at most `count`, and no more once they have `bytes`.
+pub fn after(conn: &Connection, id: i64, count: i64, bytes: usize) -> Result<Vec<Quarantined>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, body FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([id, count])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(entry(row)?);
+    let (mut found, mut held) = (Vec::new(), 0);
+    while held < bytes
+        && let Some(row) = rows.next()?
+    {
+        let entry = entry(row)?;
+        held += entry.body.len() + entry.headers.len();
+        found.push(entry);
     }
     Ok(found)
 }

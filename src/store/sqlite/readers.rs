@@ -1,12 +1,12 @@
 //! A few read connections, used on the blocking threads of the runtime so that no listing holds up a request.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
 use crate::store::StoreError;
-use crate::store::sqlite::file::{self, Role};
+use crate::store::sqlite::file::Role;
+use crate::store::sqlite::place::Place;
 
 /// Idle connections kept.
 const KEPT: usize = 2;
@@ -16,15 +16,15 @@ const KEPT: usize = 2;
 pub struct Readers(Arc<Pool>);
 
 struct Pool {
-    path: PathBuf,
+    place: Arc<Place>,
     /// `None` once closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
-    /// Reads the existing database at `path`; connects when first used.
-    pub fn new(path: PathBuf) -> Self {
-        Self(Arc::new(Pool { path, idle: Mutex::new(Some(Vec::new())) }))
+    /// Reads the database at `place`; connects when first used.
+    pub fn new(place: Arc<Place>) -> Self {
+        Self(Arc::new(Pool { place, idle: Mutex::new(Some(Vec::new())) }))
     }
 
     /// Runs `read` on one snapshot of the store, off the runtime's threads.
@@ -50,7 +50,11 @@ impl Pool {
             Some(idle) => idle.pop(),
             None => return Err(StoreError::Unavailable("the store is closed".into())),
         };
-        let conn = idle.map_or_else(|| file::connect(&self.path, Role::Reader), Ok)?;
+        let conn = match idle {
+            // What was removed or replaced is not what anybody asks for.
+            Some(conn) => self.place.check().map(|()| conn),
+            None => self.place.connect(Role::Reader),
+        }?;
         conn.execute_batch("BEGIN")?;
         let value = read(&conn)?;
         conn.execute_batch("COMMIT")?;

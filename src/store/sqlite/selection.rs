@@ -14,7 +14,8 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    fn add(&mut self, part: impl Into<String>, values: impl IntoIterator<Item = Value>) {
+    /// Adds `part`, whose `?` stand for `values`.
+    pub fn add(&mut self, part: impl Into<String>, values: impl IntoIterator<Item = Value>) {
         self.parts.push(part.into());
         self.values.extend(values);
     }

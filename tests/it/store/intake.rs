@@ -1,7 +1,7 @@
 //! What every store does with incoming events.
 
-use gatepost::event::EventId;
-use gatepost::store::{Archived, EventRef, Filter, Insertion, State};
+use gatepost::event::{Event, EventId};
+use gatepost::store::{Archived, EventRef, Filter, Insertion, State, StoreError};
 
 use super::{Subject, accept, at, event, event_at, sinks};
 
@@ -48,6 +48,51 @@ pub async fn two_sources_never_share_an_id(s: Subject) {
     accept(&s.store, event("a1", "1", "same"), &[]).await;
     accept(&s.store, event("a", "11", "same"), &[]).await;
     assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 4);
+}
+
+pub async fn one_body_counts_once_among_twins(s: Subject) {
+    let key = |event: &Event| [event.unique_key()];
+    let (a, b) = (event("a", "1", "same"), event("b", "other-id", "same"));
+    let beside =
+        async |event: &Event, twin: &Event| s.store.inbox.insert_beside(event.clone(), &key(twin), sinks(&["x"])).await;
+    assert_eq!(beside(&a, &b).await.unwrap(), Insertion::Accepted);
+    assert_eq!(beside(&b, &a).await.unwrap(), Insertion::Duplicate);
+    assert_eq!(beside(&a, &b).await.unwrap(), Insertion::Duplicate);
+    assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1, "nothing new is delivered");
+    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 1);
+    // The same id at the twin, but of another body, is no twin of this one.
+    let other = event("b", "other-id", "different");
+    assert_eq!(beside(&other, &a).await.unwrap(), Insertion::Accepted);
+    assert_eq!(
+        beside(&event("b", "other-id", "same"), &a).await.unwrap(),
+        Insertion::Conflict,
+        "its own id comes first"
+    );
+    assert_eq!(s.store.inbox.insert(event("c", "1", "same"), sinks(&[])).await.unwrap(), Insertion::Accepted);
+}
+
+pub async fn of_twins_at_once_exactly_one_is_accepted(s: Subject) {
+    for round in 0..5 {
+        let body = format!("body of round {round}");
+        let event_of = |name: &str| event(name, &format!("{name}-{round}"), &body);
+        let names = ["a", "b", "c", "d"];
+        let tasks: tokio::task::JoinSet<Result<Insertion, StoreError>> = (0..40)
+            .map(|n| {
+                let inbox = s.store.inbox.clone();
+                let own = event_of(names[n % 4]);
+                let twins: Vec<_> = names
+                    .iter()
+                    .filter(|name| **name != names[n % 4])
+                    .map(|name| event_of(name).unique_key())
+                    .collect();
+                async move { inbox.insert_beside(own, &twins, sinks(&["x"])).await }
+            })
+            .collect();
+        let outcomes: Vec<_> = tasks.join_all().await.into_iter().map(Result::unwrap).collect();
+        let accepted = outcomes.iter().filter(|outcome| **outcome == Insertion::Accepted).count();
+        assert_eq!(accepted, 1, "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| *outcome != Insertion::Conflict), "{outcomes:?}");
+    }
 }
 
 pub async fn of_two_hundred_at_once_exactly_one_is_accepted(s: Subject) {

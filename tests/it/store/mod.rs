@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod damage;
 mod deliveries;
 mod intake;
 mod postgres;
 pub mod postgres_server;
 mod replays;
 mod sqlite;
+mod sqlite_files;
 mod upkeep;
 mod waiting_rooms;
 
@@ -51,6 +53,24 @@ impl Subject {
         if self.settings.url.starts_with("postgres") {
             postgres::go_back(&self.settings.url, seconds).await;
         }
+    }
+}
+
+impl Subject {
+    /// Runs SQL beside the store, on tables by their names without prefix.
+    pub async fn sql(&self, statement: &str) {
+        if let Some(path) = self.settings.url.strip_prefix("sqlite:") {
+            let conn = rusqlite::Connection::open(path).unwrap();
+            conn.execute_batch(statement).unwrap();
+            return;
+        }
+        let prefixed = ["events", "deliveries", "audit"]
+            .iter()
+            .fold(statement.to_owned(), |text, table| {
+                text.replace(&format!(" {table} "), &format!(" gatepost_{table} "))
+            })
+            .replace("UPDATE audit", "UPDATE gatepost_audit");
+        postgres::sql(&self.settings.url, &prefixed).await;
     }
 }
 
@@ -145,6 +165,8 @@ on_every_store! {
     intake::an_event_is_accepted_once_and_read_back_whole,
     intake::the_same_id_with_another_body_is_a_conflict,
     intake::two_sources_never_share_an_id,
+    intake::one_body_counts_once_among_twins,
+    intake::of_twins_at_once_exactly_one_is_accepted,
     intake::of_two_hundred_at_once_exactly_one_is_accepted,
     intake::many_events_at_once_are_all_kept,
     intake::everything_is_there_after_reopening,
@@ -166,8 +188,12 @@ on_every_store! {
     replays::what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_asked,
     replays::dead_letters_and_what_waits_move_to_another_sink,
     replays::an_event_replayed_to_a_sink_leaves_those_that_are_gone,
+    damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
+    damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
+    waiting_rooms::quarantine_takes_from_who_holds_most,
+    waiting_rooms::quarantine_knows_what_it_has,
     waiting_rooms::quarantine_filters_and_removes,
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,

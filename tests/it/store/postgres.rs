@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use gatepost::clock::Clock;
-use gatepost::store::{Claimed, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
+use gatepost::store::{Claimed, Clocks, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
 use super::postgres_server::Server;
-use super::{Subject, accept, assert_seconds, event, open, run, settings, sinks};
+use super::{Subject, accept, assert_seconds, event, open, open_by, run, settings, sinks};
 
 /// Makes all that the server was told to be so much longer ago.
 pub async fn go_back(url: &str, seconds: u64) {
@@ -52,6 +52,7 @@ fn replicas_and_a_server_that_comes_and_goes() {
         connections_cut_at_any_time_lose_and_double_nothing(&server).await;
         certificates_are_checked_as_sslmode_says(&server).await;
         a_nul_in_a_text_refuses_nothing(&server).await;
+        the_servers_clock_counts_and_ours_is_compared_with_it(&server).await;
         a_sqlite_store_moves_in_and_may_do_so_again(&server).await;
         a_crashed_server_is_unavailable_until_it_is_back(&mut server).await;
     });
@@ -187,6 +188,22 @@ async fn a_nul_in_a_text_refuses_nothing(server: &Server) {
     accept(&subject.store, hostile, &[]).await;
 }
 
+async fn the_servers_clock_counts_and_ours_is_compared_with_it(server: &Server) {
+    let settings = settings(server.database("clock").await);
+    let ahead = Clock::system().now() + Duration::from_hours(100);
+    let clocks = Clocks { wall: Clock::manual(ahead), ..Clocks::default() };
+    let (wrong, right) = (open_by(&settings, &clocks).await.unwrap(), open(&settings).await.unwrap());
+    assert_seconds(wrong.upkeep.skew().await.unwrap().unsigned_abs(), 360_000);
+    assert_seconds(right.upkeep.skew().await.unwrap().unsigned_abs(), 0);
+    accept(&wrong, event("a", "1", "body"), &["x"]).await;
+    let lease = Duration::from_secs(30);
+    let claimed = right.outbox.claim(&"x".into(), 9, lease).await.unwrap();
+    assert_seconds(claimed[0].age, 0);
+    assert!(wrong.outbox.claim(&"x".into(), 9, lease).await.unwrap().is_empty());
+    assert_eq!(wrong.upkeep.prune().await.unwrap(), 0);
+    assert!(!insist(&right, "1".into()).await);
+}
+
 async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let from = super::sqlite::subject().await;
     for id in 0..600 {
@@ -196,9 +213,11 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let lease = Duration::from_secs(30);
     let claimed = from.store.outbox.claim(&"x".into(), 3, lease).await.unwrap();
     let retry = Settled::Retry { after: Duration::from_secs(99), error: "503".into() };
-    let outcomes = [Settled::Done { duplicate: false }, Settled::Dead { error: "400".into() }, retry];
+    let outcomes = [Settled::Done { duplicate: true }, Settled::Dead { error: "400".into() }, retry];
     let settle = |(claimed, outcome): (&Claimed, Settled)| Settlement { id: claimed.id, lease: claimed.lease, outcome };
     from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
+    let taken = EventRef { source: Some("a".into()), id: claimed[0].event.as_ref().unwrap().id.clone() };
+    assert_eq!(from.store.archive.replay(&[taken.clone()], Some(&["z".into()]), &[]).await.unwrap(), 1);
     from.store.upkeep.probe().await.unwrap();
     from.store.audit_queue.push(vec!["1".into(), "1".into(), "2".into()], 9).await.unwrap();
     from.store.quarantine.put(super::waiting_rooms::refused("a", 1, 10)).await.unwrap();
@@ -221,6 +240,9 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     assert_eq!(to.outbox.backlog(&"y".into()).await.unwrap().pending, 600);
     let dead = to.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
     assert_eq!((dead.len(), dead[0].error.as_str(), &dead[0].event.payload.bytes()[..]), (1, "400", &b"body"[..]));
+    let taken = to.archive.get(&taken).await.unwrap().remove(0).deliveries;
+    let told: Vec<_> = taken.iter().map(|to| (to.sink.as_str(), to.duplicate, to.replays)).collect();
+    assert_eq!(told, [("x", true, 0), ("y", false, 0), ("z", false, 1)]);
     assert_eq!(to.audit_queue.count().await.unwrap(), 3);
     assert_eq!(to.quarantine.count().await.unwrap(), 1);
 }

@@ -132,6 +132,54 @@ fn retention_goes_in_steps_and_is_exact_to_the_minute_whatever_the_wall_clock_sa
     });
 }
 
+#[test]
+fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
+    run(async {
+        let mut s = subject().await;
+        for id in ["old", "young", "pending"] {
+            accept(&s.store, event_at("a", id, -1_000_000_000), if id == "pending" { &["x"] } else { &[] }).await;
+        }
+        s.store.upkeep.close().await.unwrap();
+        // As the first schema left it, by a wall clock that had been set back: `young` behind the walk, loose.
+        s.sql(
+            "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at; PRAGMA user_version = 1;
+             DROP INDEX quarantine_shares; DROP INDEX quarantine_events; ALTER TABLE quarantine DROP COLUMN bytes;
+             ALTER TABLE deliveries DROP COLUMN replays; ALTER TABLE deliveries DROP COLUMN duplicate;
+             INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
+             UPDATE deliveries SET due_at = due_at + 864000000000",
+        )
+        .await;
+        s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
+        assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+        let claimed = s.store.outbox.claim(&"x".into(), 9, std::time::Duration::from_secs(9)).await.unwrap();
+        assert_eq!(claimed.len(), 1, "a due time that a wrong clock wrote");
+        s.pass(96 * 3600).await;
+        assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+        s.pass(60).await;
+        assert_eq!(
+            s.store.upkeep.prune().await.unwrap(),
+            1,
+            "the young one; the old one lies behind the walk as before"
+        );
+    });
+}
+
+#[test]
+fn a_wall_clock_that_moves_is_skew_until_it_is_right_again() {
+    run(async {
+        let s = subject().await;
+        let skew = async || s.store.upkeep.skew().await.unwrap().as_secs();
+        assert_eq!(skew().await, 0);
+        s.clocks.wall.set(at(100));
+        assert_eq!(skew().await, 100);
+        s.clocks.wall.set(at(-7200));
+        assert_eq!(skew().await, -7200);
+        s.pass(50).await;
+        s.clocks.wall.set(at(50));
+        assert_eq!(skew().await, 0);
+    });
+}
+
 /// Set for the process that runs under a limit.
 const LIMITED: &str = "GATEPOST_TEST_LIMITED";
 

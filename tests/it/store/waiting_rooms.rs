@@ -54,6 +54,46 @@ pub async fn quarantine_keeps_within_its_bytes(s: Subject) {
     assert!(s.store.quarantine.get(full).await.unwrap().is_some(), "removing gave the bytes back");
 }
 
+/// One kind, however much of it comes, does not push out all others: who holds most gives way.
+pub async fn quarantine_takes_from_who_holds_most(s: Subject) {
+    let of = |source: &str, reason: &str, n: i64, bytes: usize| {
+        let mut entry = refused(source, n, bytes);
+        entry.reason = reason.into();
+        entry
+    };
+    let put = async |entry: Quarantined| s.store.quarantine.put(entry).await.unwrap();
+    let held = async || {
+        let left = s.store.quarantine.list(&Filter::default()).await.unwrap();
+        left.iter().rev().map(|entry| entry.id).collect::<Vec<_>>()
+    };
+    // Three entries and 1,000 bytes at most; headers have 11.
+    let evidence = put(of("a", "timestamp_expired", 1, 10)).await;
+    let mut flood = Vec::new();
+    for n in 2..=9 {
+        flood.push(put(of("a", "id_conflict", n, 10)).await);
+    }
+    assert_eq!(held().await, [evidence, flood[6], flood[7]], "by number");
+    let large = put(of("b", "id_conflict", 10, 900)).await;
+    assert_eq!(held().await, [evidence, flood[7], large], "of another source");
+    let larger = put(of("b", "id_conflict", 11, 910)).await;
+    assert_eq!(held().await, [evidence, flood[7], larger], "by bytes");
+    let whole = put(of("b", "invalid_json", 12, 980)).await;
+    assert_eq!(held().await, [whole], "what is just put stays");
+}
+
+pub async fn quarantine_knows_what_it_has(s: Subject) {
+    let entry = refused("a", 1, 10);
+    let same = async |entry: &Quarantined| s.store.quarantine.same(entry).await.unwrap();
+    assert_eq!(same(&entry).await, None);
+    let id = s.store.quarantine.put(entry.clone()).await.unwrap();
+    let later = Quarantined { request_id: "another".into(), headers: "[]".into(), ..refused("a", 9, 10) };
+    assert_eq!(same(&later).await, Some(id), "whatever else differs");
+    assert_eq!(same(&refused("b", 1, 10)).await, None);
+    assert_eq!(same(&refused("a", 1, 11)).await, None);
+    assert_eq!(same(&Quarantined { reason: "id_conflict".into(), ..entry.clone() }).await, None);
+    assert_eq!(same(&Quarantined { event_id: EventId::new("2"), ..entry }).await, None);
+}
+
 pub async fn quarantine_filters_and_removes(s: Subject) {
     let mut other = refused("b", 2, 1);
     other.reason = "id_conflict".into();

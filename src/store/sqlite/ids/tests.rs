@@ -23,7 +23,7 @@ fn key(number: u64) -> EventKey {
 fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.db");
-    file::create(&path).unwrap();
+    file::create(&path, &mut file::sync).unwrap();
     schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
     let mut sides = [side(&path), side(&path)];
     let mut model: BTreeMap<u64, i64> = BTreeMap::new();

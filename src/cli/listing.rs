@@ -1,0 +1,88 @@
+//! Listings on stdout, written page by page as the store gives them: a table, or one JSON array. Holds one page.
+
+use serde_json::Value;
+
+use super::console;
+use super::failure::Failure;
+use super::table::Columns;
+
+/// A listing being written.
+pub(super) struct Listing<const N: usize> {
+    columns: Columns<N>,
+    json: bool,
+    rows: u64,
+    begun: bool,
+}
+
+impl<const N: usize> Listing<N> {
+    /// A table under `headings`, or an array where `json`.
+    pub(super) fn new(headings: [&'static str; N], json: bool) -> Self {
+        Self { columns: Columns::under(headings), json, rows: 0, begun: false }
+    }
+
+    /// Writes `rows`, each as `cells` or as `value` make it; whether anybody still reads.
+    pub(super) fn write<T>(
+        &mut self,
+        rows: &[T],
+        cells: impl Fn(&T) -> [String; N],
+        value: impl Fn(&T) -> Value,
+    ) -> Result<bool, Failure> {
+        let text = if self.json {
+            self.array(rows.iter().map(value))?
+        } else {
+            let lines = self.columns.lines(&rows.iter().map(cells).collect::<Vec<_>>());
+            if self.begun { lines } else { self.columns.heading() + &lines }
+        };
+        self.begun = true;
+        console::write(text.as_bytes())
+    }
+
+    /// Writes what is left: the end of the array, or the headings over nothing.
+    pub(super) fn end(mut self) -> Result<(), Failure> {
+        if !self.json {
+            return if self.begun { Ok(()) } else { console::print_bytes(self.columns.heading().as_bytes()) };
+        }
+        let nothing: [Value; 0] = [];
+        let begin = self.array(nothing.into_iter())?;
+        let end = if self.rows == 0 { "]\n" } else { "\n]\n" };
+        self.begun = true;
+        console::print_bytes(format!("{begin}{end}").as_bytes())
+    }
+
+    /// The next elements, as `serde_json` would write them in one go.
+    fn array(&mut self, values: impl Iterator<Item = Value>) -> Result<String, Failure> {
+        let mut text = if self.begun { String::new() } else { "[".to_owned() };
+        for value in values {
+            text.push_str(if self.rows == 0 { "\n  " } else { ",\n  " });
+            let element = serde_json::to_string_pretty(&value);
+            let element = element.map_err(|error| Failure::runtime("cannot write JSON", &error))?;
+            // No text in JSON holds a line end as it is.
+            text.push_str(&element.replace('\n', "\n  "));
+            self.rows += 1;
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_array_in_pieces_is_the_array_in_one() {
+        for count in [0, 1, 2, 5] {
+            let values: Vec<Value> = (0..count).map(|n| json!({ "n": n, "text": "a\nb", "list": [1, {}] })).collect();
+            let mut listing = Listing::new(["N"], true);
+            let mut text = String::new();
+            for value in &values {
+                text.push_str(&listing.array([value.clone()].into_iter()).unwrap());
+                listing.begun = true;
+            }
+            text.push_str(&listing.array([].into_iter()).unwrap());
+            text.push_str(if count == 0 { "]" } else { "\n]" });
+            assert_eq!(text, serde_json::to_string_pretty(&values).unwrap());
+        }
+    }
+}
