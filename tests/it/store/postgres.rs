@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gatepost::clock::Clock;
-use gatepost::store::{Claimed, Clocks, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
+use gatepost::store::{
+    Claimed, Clocks, EventRef, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate,
+};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
