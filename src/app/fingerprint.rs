@@ -44,10 +44,7 @@ impl Fingerprint {
         digest.maybe(subject.as_ref());
         digest.maybe(ca_file.as_ref().map(|file| file.as_os_str().as_encoded_bytes()));
         digest.maybe(ca_file.as_ref().and_then(|file| read_regular(file, MAX_FILE).ok()));
-        // Of the proxies only the one on this sink's way counts.
-        let proxy = url.parse().ok().and_then(|url| proxies.to(&url));
-        digest.maybe(proxy.as_ref().map(|proxy| proxy.uri.to_string()));
-        digest.maybe(proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref()));
+        digest.maybe(proxies.fingerprint());
         digest.add(format!("{timeout:?} {concurrency} {max_attempts} {max_age:?} {event_types:?}"));
         Self(digest.0.finalize().into())
     }

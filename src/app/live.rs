@@ -34,8 +34,7 @@ pub struct Live {
     pub admin_token: Arc<ArcSwapOption<Secret>>,
     /// For the end.
     pub shutdown: ArcSwap<Shutdown>,
-    /// To every sink.
-    pub deliveries: Deliveries,
+    deliveries: Deliveries,
     targets: watch::Sender<Option<Arc<Target>>>,
     to: Outside,
 }
@@ -93,6 +92,11 @@ impl Live {
         self.admin_token.store(config.admin.token.clone().map(Arc::new));
         self.shutdown.store(Arc::new(config.shutdown));
         self.deliver(sinks)
+    }
+
+    /// The dispatchers.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     /// Makes `sinks` the ones that are delivered to; returns those that began or changed.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::event::Name;
 use crate::lifecycle::Lifecycle;
-use crate::metrics::Metrics;
 use crate::store::{Backlog, Outbox, StoreError};
+
+use super::deliveries::Deliveries;
 
 /// How often they are looked for.
 const EVERY: Duration = Duration::from_secs(5);
@@ -36,22 +37,20 @@ pub fn warning(name: &Name, backlog: &Backlog) -> String {
 }
 
 /// Keeps their series and warns about each that turns up, until `lifecycle` stops.
-pub async fn watch(
-    outbox: Arc<dyn Outbox>,
-    configured: impl Fn(&Name) -> bool,
-    metrics: Arc<Metrics>,
-    lifecycle: Lifecycle,
-) {
+pub(super) async fn watch(outbox: Arc<dyn Outbox>, deliveries: Deliveries, lifecycle: Lifecycle) {
     let mut known = BTreeSet::new();
     loop {
         // A store that cannot be read is told by those that need it more.
-        if let Ok(found) = find(outbox.as_ref(), &configured).await {
+        if let Ok(found) = find(outbox.as_ref(), |name| deliveries.has(name)).await {
             let now: BTreeSet<Name> = found.iter().map(|(name, _)| name.clone()).collect();
-            for name in known.difference(&now).filter(|name| !configured(name)) {
-                show(&metrics, name, &Backlog::default());
+            for name in known.difference(&now) {
+                deliveries.without(name, |metrics| metrics.forget_sink(name, false));
             }
             for (name, backlog) in &found {
-                show(&metrics, name, backlog);
+                deliveries.without(name, |metrics| {
+                    let age = backlog.oldest_age.unwrap_or_default();
+                    metrics.left_behind(name, backlog.pending, backlog.dead, age);
+                });
                 if !known.contains(name) {
                     let (sink, pending, dead) = (name.as_str(), backlog.pending, backlog.dead);
                     tracing::warn!(sink, pending, dead, "{}", warning(name, backlog));
@@ -64,12 +63,4 @@ pub async fn watch(
             () = tokio::time::sleep(EVERY) => {}
         }
     }
-}
-
-fn show(metrics: &Metrics, name: &Name, backlog: &Backlog) {
-    let series = metrics.sink(name);
-    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    series.backlog.set(gauge(backlog.pending));
-    series.dead_letters.set(gauge(backlog.dead));
-    series.oldest_age.set(backlog.oldest_age.unwrap_or_default().as_secs_f64());
 }

@@ -103,10 +103,8 @@ impl App {
         background.spawn(upkeep::prune(store.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
-        let (outbox, metrics) = (Arc::clone(&self.store.outbox), Arc::clone(&self.metrics));
-        let deliveries = self.live.deliveries.clone();
-        let delivered_to = move |name: &_| deliveries.serves(name);
-        background.spawn(orphans::watch(outbox, delivered_to, metrics, background.clone()));
+        let (outbox, deliveries) = (Arc::clone(&self.store.outbox), self.live.deliveries().clone());
+        background.spawn(orphans::watch(outbox, deliveries, background.clone()));
         let admin = Admin {
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Config;
 use crate::scheme;
 use crate::secret::Secret;
+use crate::sink::Proxies;
 
 /// A section, source or sink: its effective keys as `check` shows them, and its secrets.
 #[derive(Default)]
@@ -53,9 +54,12 @@ impl Config {
             keyed(format!("source {}", source.name), secrets_of(&source.scheme));
         }
         for sink in &self.sinks {
-            keyed(format!("sink {}", sink.name), sink.secret.iter().chain(&sink.token).cloned().collect());
+            let given = sink.secret.iter().chain(&sink.token).cloned();
+            keyed(format!("sink {}", sink.name), given.chain(hidden(&sink.url, &sink.proxies)).collect());
         }
-        keyed("[siem]".to_owned(), self.siem.iter().filter_map(|siem| siem.token.clone()).collect());
+        if let Some(siem) = &self.siem {
+            keyed("[siem]".to_owned(), siem.token.iter().cloned().chain(hidden(&siem.url, &siem.proxies)).collect());
+        }
         keyed("[admin]".to_owned(), self.admin.token.iter().cloned().collect());
         parts
     }
@@ -66,6 +70,12 @@ fn without_fingerprints(block: &str) -> String {
     let mut pieces = block.split(", key ");
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |text, piece| text + piece.find('"').and_then(|end| piece.get(end..)).unwrap_or_default())
+}
+
+/// Passwords that stand in URLs, which are shown without them: the URL whole, and what tells one proxy from another.
+fn hidden(url: &str, proxies: &Proxies) -> impl Iterator<Item = Secret> {
+    let proxies = proxies.fingerprint().map(hex::encode).unwrap_or_default();
+    [url.to_owned(), proxies].into_iter().filter_map(|text| Secret::token(text).ok())
 }
 
 fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {
@@ -111,6 +121,10 @@ mod tests {
             told(BASE, &[("WEBHOOK_MAX_BYTES", "77")]),
             ["[limits] changed", "source a changed", "source b changed"]
         );
+        let through = |password| format!("{BASE}proxy = 'http://us:{password}@127.0.0.1:3128'\n");
+        let now_through = config(&through("one"), &[]);
+        assert_eq!(now_through.changes(&config(&through("one"), &[])), Vec::<String>::new());
+        assert_eq!(now_through.changes(&config(&through("two"), &[])), ["secrets of sink orders changed"]);
         assert_eq!(told(&BASE.replace("'b'", "'c'"), &[]), ["source c added", "source b removed"]);
         assert_eq!(
             told(&BASE.replace("'orders'", "'siem'").replace("127.0.0.1:1", "127.0.0.1:2"), &[]),

@@ -86,11 +86,13 @@ pub fn place(authority: &Authority) -> Result<(), String> {
 }
 
 /// A port to connect to: 0 is none.
+#[must_use]
 pub fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 /// `host` without the brackets of an IPv6 address.
+#[must_use]
 pub fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
+use sha2::{Digest as _, Sha256};
 
 use super::address;
 
@@ -20,6 +21,8 @@ struct Rules {
     ported: Vec<(u16, Matcher)>,
     /// By scheme of the destination, who said so.
     origins: [&'static str; 2],
+    /// Of everything that was said.
+    fingerprint: [u8; 32],
 }
 
 /// A proxy on the way to a destination.
@@ -64,8 +67,9 @@ impl Proxies {
     /// What is wrong, in words, without the value.
     pub fn fixed(proxy: &str) -> Result<Self, String> {
         let proxy = usable(proxy)?;
-        let matcher = Matcher::builder().all(proxy).build();
-        Ok(Self(Some(Arc::new(Rules { matcher, ported: Vec::new(), origins: [KEY; 2] }))))
+        let matcher = Matcher::builder().all(&proxy).build();
+        let fingerprint = fingerprint(&[KEY, &proxy]);
+        Ok(Self(Some(Arc::new(Rules { matcher, ported: Vec::new(), origins: [KEY; 2], fingerprint }))))
     }
 
     /// What the usual variables say.
@@ -93,14 +97,22 @@ impl Proxies {
             return Err(problems);
         }
         let (https, http) = (https.or_else(|| all.clone()), http.or(all));
-        let exceptions = set(NO).map(|(_, list)| Exceptions::read(list)).unwrap_or_default();
+        let list = set(NO).map_or("", |(_, list)| list);
+        let exceptions = Exceptions::read(list);
         if exceptions.everything || (https.is_none() && http.is_none()) {
             return Ok(Self::default());
         }
         let origins = [&https, &http].map(|named| named.as_ref().map_or("", |(variable, _)| variable));
-        let value = |named: Option<(_, String)>| named.map_or_else(String::new, |(_, value)| value);
-        let matcher = Matcher::builder().https(value(https)).http(value(http)).no(exceptions.hosts).build();
-        Ok(Self(Some(Arc::new(Rules { matcher, ported: exceptions.ported, origins }))))
+        let [https, http] = [https, http].map(|named| named.map_or_else(String::new, |(_, value)| value));
+        let fingerprint = fingerprint(&[&https, &http, list]);
+        let matcher = Matcher::builder().https(https).http(http).no(exceptions.hosts).build();
+        Ok(Self(Some(Arc::new(Rules { matcher, ported: exceptions.ported, origins, fingerprint }))))
+    }
+
+    /// The same for what says the same, passwords included; tells whether a reload changes something.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<[u8; 32]> {
+        self.0.as_ref().map(|rules| rules.fingerprint)
     }
 
     /// Whether key `proxy` says so, and not the variables.
@@ -126,6 +138,11 @@ impl Proxies {
             origin: if encrypted { https } else { http },
         })
     }
+}
+
+/// Of parts that cannot run into each other: none of them holds a line end.
+fn fingerprint(parts: &[&str]) -> [u8; 32] {
+    Sha256::digest(parts.join("\n")).into()
 }
 
 /// `NO_PROXY`: hosts, suffixes, networks, `*`, each perhaps with a port; separated by commas or blanks.
@@ -177,11 +194,13 @@ fn usable(text: &str) -> Result<String, String> {
     if scheme != "http" && scheme != "https" {
         return Err(form.to_owned());
     }
-    let uri: Uri = whole.parse().map_err(|_| {
-        format!("is not the URL of a proxy; {form} (write %40, %3A, %2F for `@`, `:`, `/` in a password)")
-    })?;
+    let uri: Uri = whole
+        .parse()
+        .map_err(|_| format!("is not the URL of a proxy; {form} (%40, %3A for `@`, `:` in a password)"))?;
     if !matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("" | "/")) {
-        return Err(format!("holds a path or a query, which a proxy has none of; {form}"));
+        return Err(format!(
+            "holds a path or a query, which a proxy has none of; {form} (%2F for a `/` in a password)"
+        ));
     }
     let authority = uri.authority().ok_or(form)?;
     address::place(authority)?;
@@ -270,6 +289,17 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_said_changes_the_fingerprint() {
+        let fixed = |url| Proxies::fixed(url).ok().unwrap().fingerprint();
+        let set = |no| of(&[("HTTPS_PROXY", "http://u:p@q:1"), ("NO_PROXY", no)]).unwrap().fingerprint();
+        let all = [None, fixed("http://u:p@q:1"), fixed("http://u:o@q:1"), set("a"), set("a.b")];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(j, other)| (one == other) == (i == j)), "{i}");
+        }
+        assert_eq!(fixed("http://u:p@q:1"), fixed("u:p@q:1"));
+    }
+
+    #[test]
     fn what_is_no_proxy_is_named_and_not_repeated() {
         for (value, word) in [
             ("socks5://u:hunter2@p:1", "SOCKS"),
@@ -282,7 +312,7 @@ mod tests {
             ("http://u:hunter2@x@p:1", "%40"),
             ("http://u:hun#ter2@p:1", "fragment"),
             ("http://u:hunter2@p :1", "blanks"),
-            ("http://u:hun/hunter2@p:1", "1 to 65535"),
+            ("http://u:hun/hunter2@p:1", "%2F"),
         ] {
             let problems = of(&[("https_proxy", value), ("NO_PROXY", "*")]).err().unwrap();
             assert_eq!(problems[0].variable, "https_proxy");

@@ -51,13 +51,14 @@ const REQUEUE: &str = concat!(
 SELECT count(*) FROM queued"
 );
 
-/// What waits for sinks `$2` that are gone, or died on the way to them, is queued elsewhere now.
+/// What waits for sinks `$2` that are gone, or died on the way to them, is queued for `$3` now, where it could be.
 const TAKE_AWAY: &str = concat!(
     clock!(),
     "taken AS (
     DELETE FROM gatepost_deliveries d USING gatepost_ids i, clock
     WHERE i.key = ANY ($1) AND i.seq = d.seq AND d.sink = ANY ($2)
         AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+        AND EXISTS (SELECT 1 FROM gatepost_deliveries o WHERE o.seq = d.seq AND o.sink = ANY ($3) AND o.state = 0)
     RETURNING d.sink, d.state
 )
 INSERT INTO gatepost_sink_counts
@@ -158,7 +159,7 @@ impl PostgresArchive {
         let rows = lent.session.query(REQUEUE, &[&targets, &of]).await?;
         let queued = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0_i64);
         if sinks.is_some() && !gone.is_empty() {
-            lent.session.query(TAKE_AWAY, &[&targets, &gone]).await?;
+            lent.session.query(TAKE_AWAY, &[&targets, &gone, &of]).await?;
         }
         lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
         lent.done();
