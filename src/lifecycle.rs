@@ -90,6 +90,13 @@ impl Lifecycle {
         &self.cut_off
     }
 
+    /// A part that can be stopped by itself: stops, and is cut off, with the whole, never the other way round. Its tasks
+    /// are the whole's.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self { stop_accepting: self.stop_accepting.child_token(), cut_off: self.cut_off.child_token(), ..self.clone() }
+    }
+
     /// Starts a task that [`Lifecycle::tasks_done`] waits for.
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
@@ -122,5 +129,17 @@ mod tests {
         lifecycle.enter(Phase::Draining);
         lifecycle.enter(Phase::Ready);
         assert!(!lifecycle.is_ready());
+    }
+
+    #[test]
+    fn a_part_stops_alone_and_with_the_whole() {
+        let whole = Lifecycle::default();
+        let (first, second) = (whole.part(), whole.part());
+        first.stop_accepting().cancel();
+        assert!(!whole.stop_accepting().is_cancelled() && !second.stop_accepting().is_cancelled());
+        whole.stop_accepting().cancel();
+        assert!(second.stop_accepting().is_cancelled() && !second.cut_off().is_cancelled());
+        whole.cut_off().cancel();
+        assert!(first.cut_off().is_cancelled() && second.cut_off().is_cancelled());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -22,8 +23,8 @@ pub struct Admin {
     pub lifecycle: Lifecycle,
     /// For `/metrics`.
     pub metrics: Arc<Metrics>,
-    /// Asked for by everything but probes and metrics, when set.
-    pub token: Option<Arc<Secret>>,
+    /// Asked for by everything but probes and metrics, when set; exchanged on reload.
+    pub token: Arc<ArcSwapOption<Secret>>,
 }
 
 /// Serves probes and metrics on `listener` until `stop`, which comes after the webhook side has drained.
@@ -56,7 +57,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 
 /// Nothing lives elsewhere yet, and only who holds the token is told so.
 async fn elsewhere(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    if admin.token.is_some_and(|token| !bears(&headers, &token)) {
+    if admin.token.load().as_ref().is_some_and(|token| !bears(&headers, token)) {
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed\n").into_response();
     }
     (StatusCode::NOT_FOUND, "not found\n").into_response()

@@ -2,19 +2,79 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
+use crate::audit::Target;
 use crate::clock::Clock;
-use crate::config::{Config, Tls};
+use crate::config::{Config, Draft, Tls};
 use crate::fault::{Fault, Faults};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
-use crate::server::tls::{self, CertificatePaths, LoadedTls};
+use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::sink::{self, Sink};
 use crate::store::{self, Store};
 use crate::{scheme, telemetry};
 
-/// The sources, each with its scheme.
+use super::Loader;
+use super::fingerprint::Fingerprint;
+
+/// A sink, not yet connected, and what it was built from.
+pub struct BuiltSink {
+    /// What the operator said of it.
+    pub settings: sink::Settings,
+    /// Taken before it was built.
+    pub fingerprint: Fingerprint,
+    /// It.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// What a configuration comes to, before anything runs.
+pub struct Parts {
+    /// What it was built from.
+    pub config: Config,
+    /// Certificates and keys.
+    pub tls: LoadedTls,
+    /// The sinks.
+    pub sinks: Vec<BuiltSink>,
+    /// The SIEM, not yet connected.
+    pub target: Option<Arc<Target>>,
+}
+
+/// Builds what `draft` describes. `judge` says which certificates will not do. Blocking: reads certificate files.
+///
+/// # Errors
+/// Every fault of the configuration and of the certificates; where there are none, every fault of the rest.
+pub fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsFault>) -> Result<Parts, Faults> {
+    let loaded = load_tls(draft.tls());
+    let (loaded, found) = match loaded {
+        Ok(loaded) => {
+            let found = judge(&loaded);
+            (Some(loaded), found)
+        }
+        Err(found) => (None, found),
+    };
+    let found: Vec<Fault> = found.iter().map(|fault| named(draft.tls(), fault)).collect();
+    draft.fault(found);
+    let mut config = draft.finish()?;
+    // Without a fault there are certificates; a draft that names none has one.
+    let Some(tls) = loaded else {
+        return Err(Faults(vec![Fault::new(CERT_FILE, tls::TlsError::NoCertificate.to_string())]));
+    };
+    for (i, file) in tls.authorities() {
+        config.warnings.push(format!(
+            "{}: {} is a CA's own certificate: some clients refuse it as a server's",
+            place(&config.tls, Place::Certificate(i)),
+            file.display()
+        ));
+    }
+    let mut faults = Vec::new();
+    let sinks = sinks(&config).map_err(|found| faults.extend(found)).unwrap_or_default();
+    let target = target(&config).map_err(|found| faults.extend(found)).unwrap_or_default();
+    if let Err(error) = telemetry::check_filter(&config.log.filter) {
+        faults.push(Fault::new("log", error.to_string()));
+    }
+    if faults.is_empty() { Ok(Parts { config, tls, sinks, target }) } else { Err(Faults(faults)) }
+}
+
+/// The sources, each with its scheme. Makes their series.
 ///
 /// # Errors
 /// Every fault of every scheme.
@@ -30,38 +90,57 @@ pub fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Source>>, F
     if faults.is_empty() { Ok(sources) } else { Err(Faults(faults)) }
 }
 
-/// A sink and what it was built from.
-pub type BuiltSink = (sink::Settings, Arc<dyn Sink>);
-
-/// The sinks, not yet connected.
-///
-/// # Errors
-/// Every fault of every sink.
-pub fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Faults> {
+fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut sinks = Vec::new();
     for settings in &config.sinks {
+        let fingerprint = Fingerprint::of(settings);
         match sink::build(settings) {
-            Ok(sink) => sinks.push((settings.clone(), sink)),
+            Ok(sink) => sinks.push(BuiltSink { settings: settings.clone(), fingerprint, sink }),
             Err(found) => faults.extend(found.into_iter().map(|fault| fault.under(&format!("sink {}", settings.name)))),
         }
     }
-    if faults.is_empty() { Ok(sinks) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(sinks) } else { Err(faults) }
 }
 
-/// Certificates and keys.
-///
-/// # Errors
-/// The file and what is wrong with it.
-pub fn tls(settings: &Tls, now: Timestamp) -> Result<LoadedTls, Faults> {
-    let paths = |files: &crate::config::CertificateFiles| CertificatePaths {
-        cert_file: files.cert_file.clone(),
-        key_file: files.key_file.clone(),
+fn target(config: &Config) -> Result<Option<Arc<Target>>, Vec<Fault>> {
+    let target = config.siem.as_ref().map(Target::new).transpose();
+    let target = target.map_err(|faults| faults.into_iter().map(|fault| fault.under("siem")).collect::<Vec<_>>())?;
+    Ok(target.map(Arc::new))
+}
+
+fn load_tls(settings: &Tls) -> Result<LoadedTls, Vec<TlsFault>> {
+    // That none is named is told by whoever read the configuration.
+    let files: Vec<CertificatePaths> = settings
+        .certificates
+        .iter()
+        .map(|files| CertificatePaths { cert_file: files.cert_file.clone(), key_file: files.key_file.clone() })
+        .collect();
+    tls::load(&files, settings.client_ca_file.as_deref(), settings.allow_tls12).map_err(|mut faults| {
+        faults.retain(|fault| !matches!(fault.error, tls::TlsError::NoCertificate));
+        faults
+    })
+}
+
+const CERT_FILE: &str = "tls.cert_file (TLS_CERT_FILE)";
+const KEY_FILE: &str = "tls.key_file (TLS_KEY_FILE)";
+
+/// The fault, under the key and variable that name its file.
+pub fn named(settings: &Tls, fault: &TlsFault) -> Fault {
+    Fault::new(place(settings, fault.place), fault.error.to_string())
+}
+
+fn place(settings: &Tls, place: Place) -> String {
+    let key = |i: usize, variable: &str, key: &str| match settings.certificates.get(i) {
+        Some(files) if files.section != "tls" => format!("{}.{key}", files.section),
+        _ => variable.to_owned(),
     };
-    let files: Vec<CertificatePaths> = settings.certificates.iter().map(paths).collect();
-    tls::load(&files, settings.client_ca_file.as_deref(), settings.allow_tls12)
-        .and_then(|loaded| loaded.valid_at(now))
-        .map_err(|error| Faults(vec![Fault::new("tls (TLS_CERT_FILE, TLS_KEY_FILE)", error.to_string())]))
+    match place {
+        Place::Certificate(i) => key(i, CERT_FILE, "cert_file"),
+        Place::Key(i) => key(i, KEY_FILE, "key_file"),
+        Place::ClientAuthorities => "tls.client_ca_file".to_owned(),
+        Place::All => CERT_FILE.to_owned(),
+    }
 }
 
 /// The store, open and written to once.
@@ -77,24 +156,19 @@ pub async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, Fau
     open.await.map_err(|error| Fault::new("store.url", error.to_string()))
 }
 
-/// Everything that `serve` would need, built and let go again.
+/// Everything that `serve` would need, built and let go again. Stricter than a start: a certificate that is not valid
+/// now is a fault. Returns the configuration, with its warnings.
 ///
 /// # Errors
 /// Every fault there is.
-pub async fn check(config: &Config) -> Result<(), Faults> {
+pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, Faults> {
     let metrics = Arc::new(Metrics::new());
-    let mut faults = Vec::new();
-    let mut keep = |result: Result<(), Faults>| faults.extend(result.err().map(|found| found.0).unwrap_or_default());
-    keep(sources(config, &metrics).map(drop));
-    keep(sinks(config).map(drop));
-    keep(tls(&config.tls, Clock::system().now()).map(drop));
-    keep(
-        telemetry::check_filter(&config.log.filter).map_err(|error| Faults(vec![Fault::new("log", error.to_string())])),
-    );
-    let store_fault = match store(config, &metrics).await {
+    let Parts { config, .. } = parts(loader(), |tls| tls.invalid_at(clock.now()))?;
+    let mut faults = sources(&config, &metrics).err().map(|found| found.0).unwrap_or_default();
+    let store_fault = match store(&config, &metrics).await {
         Ok(store) => store.upkeep.close().await.err().map(|error| Fault::new("store.url", error.to_string())),
         Err(fault) => Some(fault),
     };
     faults.extend(store_fault);
-    if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
 }

@@ -3,7 +3,11 @@
 //! The only place that sees every concrete type; imported by `main` and `cli` alone.
 
 mod assembly;
+mod certificates;
+mod deliveries;
 mod descriptors;
+mod fingerprint;
+mod live;
 mod reload;
 mod run;
 mod signals;
@@ -15,28 +19,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{mpsc, watch};
 
-use crate::audit::Auditor;
+use crate::audit::{Auditor, Target};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::dispatch::Dispatcher;
+use crate::config::{Config, Draft};
 use crate::fault::Faults;
-use crate::ingress::{self, BodyBudget, Shared, Shelver, Waiting};
+use crate::ingress::{self, BodyBudget, Intake, RequestPermits, Shared, Shelver, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
 use crate::verdict::Verdict;
 
-use self::reload::Live;
+use self::assembly::BuiltSink;
+use self::deliveries::Deliveries;
+use self::live::{Live, Outside};
+use self::reload::Reloader;
 
 pub use self::assembly::check;
 pub use self::run::Exit;
-pub use self::signals::{Signal, Signals};
+pub use self::signals::{OnHangup, Signal, Signals};
 
-/// Reads the configuration again, on reload.
-pub type Loader = Box<dyn Fn() -> Result<Config, Faults> + Send + Sync>;
+/// Reads the configuration, at start and on every reload. Blocking.
+pub type Loader = Arc<dyn Fn() -> Draft + Send + Sync>;
 
 /// Audit records that may wait in memory for the store; beyond it they are counted, not kept.
 const AUDIT_QUEUE: usize = 8192;
@@ -54,7 +60,6 @@ pub enum AppError {
 
 /// The daemon, built and bound, not yet serving.
 pub struct App {
-    config: Config,
     telemetry: Arc<Telemetry>,
     /// The side that takes webhooks; its readiness is the daemon's.
     front: Lifecycle,
@@ -63,11 +68,20 @@ pub struct App {
     metrics: Arc<Metrics>,
     store: Store,
     live: Arc<Live>,
-    dispatchers: Vec<Dispatcher>,
+    reloader: Option<Reloader>,
     auditor: Option<Auditor>,
     shelver: Option<Shelver>,
+    first: Option<First>,
     webhook: Bound,
     admin: Bound,
+}
+
+/// What the first configuration brings and nothing has taken yet.
+struct First {
+    warnings: Vec<String>,
+    sources: usize,
+    max_connections: usize,
+    sinks: Vec<BuiltSink>,
 }
 
 /// A socket that is bound and not yet served, and where.
@@ -77,51 +91,65 @@ struct Bound {
 }
 
 impl App {
-    /// Builds all there is and binds both sockets, so that whatever is wrong shows before anything is served.
+    /// Builds all there is and binds both sockets, so that whatever is wrong shows before anything is served. A
+    /// certificate that is not valid now is said and served: a restart must not be what takes the daemon down.
     ///
     /// # Errors
     /// [`AppError::Faults`] for what the operator has to change, [`AppError::Runtime`] for what the machine refuses.
-    pub async fn start(config: Config, loader: Loader, clock: Clock) -> Result<Self, AppError> {
+    pub async fn start(loader: Loader, clock: Clock) -> Result<Self, AppError> {
+        let draft = loader();
+        let watched = Arc::new(draft.watched().clone());
+        let mut parts = assembly::parts(draft, |_| Vec::new())?;
+        let (config, tls) = (parts.config.clone(), parts.tls.clone());
         let telemetry = telemetry::start(config.log.json, &config.log.filter).map_err(|e| runtime(&e))?;
-        let front = Lifecycle::default();
+        let telemetry = Arc::new(telemetry);
+        let (front, background) = (Lifecycle::default(), Lifecycle::default());
         let metrics = Arc::new(Metrics::new());
-        let sinks = assembly::sinks(&config)?;
-        let tls = assembly::tls(&config.tls, clock.now())?;
         let sources = assembly::sources(&config, &metrics)?;
         let webhook = bind(config.listener.address, "GATEPOST_LISTEN").await?;
         let admin = bind(config.admin.address, "GATEPOST_ADMIN_LISTEN").await?;
         let store = assembly::store(&config, &metrics).await.map_err(|fault| runtime(&fault))?;
         front.set_store_healthy(true);
-        let (auditor, verdicts) = auditor(&config, &store, &metrics, &clock)?.unzip();
+        let (auditor, verdicts, targets) = auditor(&store, parts.target.take(), &metrics, &clock);
         let (intake, shelver) = ingress::intake(Arc::clone(&store.quarantine), clock.clone());
-        let shared = Shared {
-            inbox: Arc::clone(&store.inbox),
-            quarantine: Arc::clone(&store.quarantine),
-            intake,
-            requests: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
-            waiting: Arc::new(Waiting::new(config.limits.concurrent_requests)),
-            budget: Arc::new(BodyBudget::new(config.limits.body_memory_bytes, Arc::clone(&metrics))),
-            body_timeout: config.limits.body_timeout,
-            clock: clock.clone(),
-            lifecycle: front.clone(),
+        let shared = shared(&config, &store, intake, clock.clone(), &metrics, &front);
+        let outbox = Arc::clone(&store.outbox);
+        let deliveries = Deliveries::new(outbox, Arc::clone(&metrics), background.clone());
+        let to = Outside {
+            shared,
+            verdicts,
+            telemetry: Arc::clone(&telemetry),
+            metrics: Arc::clone(&metrics),
+            background: background.clone(),
         };
-        let dispatcher = |(settings, sink): (crate::sink::Settings, _)| {
-            let series = metrics.sink(&settings.name);
-            Dispatcher::new(settings, sink, Arc::clone(&store.outbox), series)
+        let first = First {
+            warnings: config.warnings.clone(),
+            sources: sources.len(),
+            max_connections: config.listener.max_connections,
+            sinks: std::mem::take(&mut parts.sinks),
         };
-        let dispatchers = sinks.into_iter().map(dispatcher).collect();
-        let live = Live::new(&config, loader, shared, verdicts, &sources, tls, Arc::clone(&metrics));
-        Ok(Self {
-            live: Arc::new(live),
-            telemetry: Arc::new(telemetry),
+        let live = Arc::new(Live::new(&parts, &sources, deliveries, targets, to));
+        let reloader = Reloader {
+            live: Arc::clone(&live),
+            loader,
             config,
+            tls,
+            sources,
+            watched,
+            clock,
+            metrics: Arc::clone(&metrics),
+        };
+        Ok(Self {
+            telemetry,
             front,
-            background: Lifecycle::default(),
+            background,
             metrics,
             store,
-            dispatchers,
-            auditor,
+            live,
+            reloader: Some(reloader),
+            auditor: Some(auditor),
             shelver: Some(shelver),
+            first: Some(first),
             webhook,
             admin,
         })
@@ -140,18 +168,39 @@ impl App {
     }
 }
 
-/// The way of audit records to the SIEM, where one is configured.
+/// The way of audit records to the SIEM: who goes it, where it begins, and where it ends.
 fn auditor(
-    config: &Config,
     store: &Store,
+    target: Option<Arc<Target>>,
     metrics: &Arc<Metrics>,
     clock: &Clock,
-) -> Result<Option<(Auditor, mpsc::Sender<Verdict>)>, AppError> {
-    let Some(siem) = &config.siem else { return Ok(None) };
+) -> (Auditor, mpsc::Sender<Verdict>, watch::Sender<Option<Arc<Target>>>) {
     let (verdicts, records) = mpsc::channel(AUDIT_QUEUE);
-    let auditor = Auditor::new(siem, Arc::clone(&store.audit_queue), records, Arc::clone(metrics), clock.clone())
-        .map_err(|faults| Faults(faults.into_iter().map(|fault| fault.under("siem")).collect()))?;
-    Ok(Some((auditor, verdicts)))
+    let (targets, seen) = watch::channel(target);
+    let auditor = Auditor::new(seen, Arc::clone(&store.audit_queue), records, Arc::clone(metrics), clock.clone());
+    (auditor, verdicts, targets)
+}
+
+/// What all stacks share, with the limits of `config`.
+fn shared(
+    config: &Config,
+    store: &Store,
+    intake: Intake,
+    clock: Clock,
+    metrics: &Arc<Metrics>,
+    front: &Lifecycle,
+) -> Shared {
+    Shared {
+        inbox: Arc::clone(&store.inbox),
+        quarantine: Arc::clone(&store.quarantine),
+        intake,
+        requests: Arc::new(RequestPermits::new(config.limits.concurrent_requests)),
+        waiting: Arc::new(Waiting::new(config.limits.concurrent_requests)),
+        budget: Arc::new(BodyBudget::new(config.limits.body_memory_bytes, Arc::clone(metrics))),
+        body_timeout: config.limits.body_timeout,
+        clock,
+        lifecycle: front.clone(),
+    }
 }
 
 async fn bind(address: SocketAddr, variable: &str) -> Result<Bound, AppError> {

@@ -1,78 +1,94 @@
-//! What can change while the daemon runs: certificates, secrets, allowlists, sources. Bad files keep the old.
+//! Reloading: on a signal, or when a file changes; one at a time, all or nothing, and said in words.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock::Clock;
-use crate::config::{Config, Listener};
-use crate::fault::Faults;
-use crate::ingress::{self, Ingress, Recorder, Shared, Source};
+use crate::config::{Config, Watched};
+use crate::fault::{Fault, Faults};
+use crate::ingress::Source;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
-use crate::server::Proxy;
 use crate::server::tls::LoadedTls;
-use crate::verdict::Verdict;
 
-use super::{Loader, assembly};
+use super::assembly;
+use super::live::Live;
+use super::{Loader, certificates};
 
-/// How often files are looked at. Looking, not being told: it also sees the symlink swap of a Kubernetes secret and
-/// files on network file systems.
+/// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A certificate that expires sooner than this gets a warning.
-const EXPIRY_WARNING: jiff::SignedDuration = jiff::SignedDuration::from_hours(21 * 24);
+/// How often certificates are spoken of: one that nobody touches expires all the same.
+const REMIND_EVERY: Duration = Duration::from_hours(24);
 
-/// What is exchanged on reload, and what it is made from.
-pub struct Live {
-    /// Behind every connection.
-    pub ingress: Ingress,
-    /// For every handshake.
-    pub tls: Arc<ArcSwap<rustls::ServerConfig>>,
-    /// For every accepted connection.
-    pub proxy: Arc<ArcSwap<Proxy>>,
-    loader: Loader,
-    shared: Shared,
-    verdicts: Option<mpsc::Sender<Verdict>>,
-    metrics: Arc<Metrics>,
-    files: Mutex<Vec<PathBuf>>,
+/// Who reloads. Being the only one, and doing one thing after the other, it needs no lock.
+pub struct Reloader {
+    /// What is exchanged.
+    pub live: Arc<Live>,
+    /// Reads everything again.
+    pub loader: Loader,
+    /// What is in use.
+    pub config: Config,
+    /// Its certificates.
+    pub tls: LoadedTls,
+    /// Its sources.
+    pub sources: Vec<Arc<Source>>,
+    /// Its files, or those of the last one that was refused, as they were before they were read.
+    pub watched: Arc<Watched>,
+    /// The time.
+    pub clock: Clock,
+    /// Where reloads are counted.
+    pub metrics: Arc<Metrics>,
 }
 
-impl Live {
-    /// Puts the first set together.
-    pub fn new(
-        config: &Config,
-        loader: Loader,
-        shared: Shared,
-        verdicts: Option<mpsc::Sender<Verdict>>,
-        sources: &[Arc<Source>],
-        tls: LoadedTls,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let recorder = recorder(config, &shared.clock, verdicts.clone(), &metrics);
-        expiry(tls.earliest_expiry, &shared.clock, &metrics);
-        Self {
-            ingress: Ingress::new(ingress::router(&shared, &recorder, sources)),
-            tls: Arc::new(ArcSwap::new(tls.config)),
-            proxy: Arc::new(ArcSwap::from_pointee(proxy(&config.listener))),
-            loader,
-            shared,
-            verdicts,
-            metrics,
-            files: Mutex::new(config.files.clone()),
+impl Reloader {
+    /// Reloads whenever `asked`, and whenever a file changes, until the daemon stops accepting.
+    pub async fn run(mut self, asked: Arc<Notify>, lifecycle: Lifecycle) {
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reminded = Instant::now();
+        let stop = lifecycle.stop_accepting();
+        loop {
+            let due = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = asked.notified() => true,
+                _ = look.tick() => self.has_news().await,
+            };
+            if due {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = self.reload() => {}
+                }
+            }
+            if reminded.elapsed() >= REMIND_EVERY {
+                reminded = Instant::now();
+                self.tell_certificates();
+            }
         }
     }
 
+    /// Tells how the certificates in use stand.
+    pub fn tell_certificates(&self) {
+        certificates::tell(&self.tls, &self.config.tls, &self.clock, &self.metrics);
+    }
+
+    async fn has_news(&self) -> bool {
+        let watched = Arc::clone(&self.watched);
+        // Fails only when the runtime is shutting down.
+        tokio::task::spawn_blocking(move || watched.have_changed()).await.unwrap_or(false)
+    }
+
     /// Reads everything again and exchanges it at once, or keeps all of the old and says why.
-    pub fn reload(&self) {
-        match self.exchange() {
-            Ok(()) => {
+    async fn reload(&mut self) {
+        match self.exchange().await {
+            Ok(changes) => {
                 self.metrics.reload(true);
-                tracing::info!("reloaded configuration, secrets and certificates");
+                let changes = if changes.is_empty() { "nothing had changed".to_owned() } else { changes.join("; ") };
+                tracing::info!(changes, "reloaded configuration, secrets and certificates");
             }
             Err(faults) => {
                 self.metrics.reload(false);
@@ -81,62 +97,41 @@ impl Live {
         }
     }
 
-    fn exchange(&self) -> Result<(), Faults> {
-        let config = (self.loader)()?;
-        let tls = assembly::tls(&config.tls, self.shared.clock.now())?;
-        let sources = assembly::sources(&config, &self.metrics)?;
-        let recorder = recorder(&config, &self.shared.clock, self.verdicts.clone(), &self.metrics);
-        expiry(tls.earliest_expiry, &self.shared.clock, &self.metrics);
-        self.ingress.replace(ingress::router(&self.shared, &recorder, &sources));
-        self.tls.store(tls.config);
-        self.proxy.store(Arc::new(proxy(&config.listener)));
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = config.files;
-        Ok(())
-    }
-
-    /// Reloads whenever a file changes, until the daemon stops.
-    pub async fn watch(self: Arc<Self>, lifecycle: Lifecycle) {
-        let mut seen = self.fingerprint().await;
-        loop {
-            tokio::select! {
-                () = lifecycle.stop_accepting().cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            let now = self.fingerprint().await;
-            if now != seen {
-                seen = now;
-                self.reload();
+    /// What changed, in words. The one await is on what is read; from there on nothing can interrupt.
+    async fn exchange(&mut self) -> Result<Vec<String>, Faults> {
+        let (loader, in_use, now) = (Arc::clone(&self.loader), self.tls.clone(), self.clock.now());
+        // Files may be slow; whoever serves meanwhile must not wait for them.
+        let read = tokio::task::spawn_blocking(move || {
+            let draft = loader();
+            let watched = draft.watched().clone();
+            (watched, assembly::parts(draft, |tls| tls.worse_than(&in_use, now)))
+        });
+        let (watched, parts) = read.await.map_err(|error| Faults(vec![Fault::new("reload", error.to_string())]))?;
+        self.watched = Arc::new(watched);
+        let parts = parts?;
+        let restart = self.config.takes_a_restart(&parts.config);
+        if !restart.is_empty() {
+            return Err(Faults(restart));
+        }
+        let sources = assembly::sources(&parts.config, &self.metrics)?;
+        let mut changes = self.config.changes(&parts.config);
+        if parts.tls.differs_from(&self.tls) {
+            changes.push("certificates exchanged".to_owned());
+        }
+        let (config, tls) = (parts.config.clone(), parts.tls.clone());
+        for name in self.live.exchange(&self.config, parts, &sources) {
+            let sink = format!("sink {name} ");
+            if !changes.iter().any(|change| format!("{change} ").contains(&sink)) {
+                changes.push(format!("files of {sink}changed"));
             }
         }
-    }
-
-    /// What tells a changed file: which one it is behind all symlinks, its size, its time.
-    async fn fingerprint(&self) -> Vec<Option<(u64, u64, i64, i64)>> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut prints = Vec::with_capacity(files.len());
-        for file in files {
-            let metadata = tokio::fs::metadata(&file).await.ok();
-            prints.push(metadata.map(|m| (m.ino(), m.size(), m.mtime(), m.mtime_nsec())));
+        for warning in config.warnings.iter().filter(|warning| !self.config.warnings.contains(warning)) {
+            tracing::warn!("{warning}");
         }
-        prints
-    }
-}
-
-fn proxy(listener: &Listener) -> Proxy {
-    Proxy { required: listener.proxy_protocol, trusted: listener.trusted_proxies.clone() }
-}
-
-fn recorder(config: &Config, clock: &Clock, audit: Option<mpsc::Sender<Verdict>>, metrics: &Metrics) -> Arc<Recorder> {
-    let trusted = config.listener.trusted_proxies.clone();
-    Arc::new(Recorder { clock: clock.clone(), trusted, unrouted: ingress::unrouted(metrics), audit })
-}
-
-/// Tells when the first certificate expires, and warns while there is time to do something.
-fn expiry(at: Timestamp, clock: &Clock, metrics: &Metrics) {
-    metrics.certificate_expiry.set(at.as_duration().as_secs_f64());
-    let left = at.duration_since(clock.now());
-    if left < EXPIRY_WARNING {
-        let days = left.as_hours() / 24;
-        tracing::warn!(expires = %at, days, "the TLS certificate expires soon: put a new one in its place, it is reloaded by itself");
+        for old in &self.sources {
+            old.forget(sources.iter().find(|new| new.config.name == old.config.name).map(AsRef::as_ref), &self.metrics);
+        }
+        (self.config, self.tls, self.sources) = (config, tls, sources);
+        Ok(changes)
     }
 }

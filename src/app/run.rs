@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
+use crate::config::Shutdown;
 use crate::lifecycle::Phase;
-use crate::server::{Limits, Server};
+use crate::server::Server;
 
 use super::signals::{Signal, Signals};
-use super::{App, descriptors, upkeep};
+use super::{App, First, descriptors, upkeep};
 
 /// After the deadline, how long what has been cut off may take to notice.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -28,14 +30,15 @@ impl App {
     /// Serves until a signal says stop, then drains: not ready at once, still accepting for `drain_delay`, then what
     /// is under way has `drain_timeout` to finish. A second signal stops at once.
     pub async fn run(mut self, mut signals: Signals) -> Exit {
-        descriptors::raise(self.config.listener.max_connections);
-        self.announce();
-        self.start_front();
+        let reload = Arc::new(Notify::new());
+        self.begin();
+        self.start_front(&reload);
         self.start_background();
         self.front.enter(Phase::Ready);
         tell_systemd(NotifyState::Ready);
         while let Signal::Reload = signals.next().await {
-            self.live.reload();
+            // Several that come while one is under way are one more: it reads what the last of them was about.
+            reload.notify_one();
         }
         let exit = tokio::select! {
             exit = self.drain() => exit,
@@ -47,49 +50,47 @@ impl App {
         self.end(exit).await
     }
 
-    /// One record with everything an operator or a test wants to know first.
-    fn announce(&self) {
-        for warning in &self.config.warnings {
+    /// One record with everything an operator or a test wants to know first; the first sinks begin.
+    fn begin(&mut self) {
+        let Some(First { warnings, sources, max_connections, sinks }) = self.first.take() else { return };
+        descriptors::raise(max_connections);
+        for warning in &warnings {
             tracing::warn!("{warning}");
         }
         tracing::info!(
             webhook = %self.webhook_address(),
             admin = %self.admin_address(),
             version = env!("CARGO_PKG_VERSION"),
-            sources = self.config.sources.len(),
-            sinks = self.config.sinks.len(),
+            sources,
+            sinks = sinks.len(),
             "listening"
         );
+        if let Some(reloader) = &self.reloader {
+            reloader.tell_certificates();
+        }
+        self.live.deliver(sinks);
     }
 
     /// The side that takes webhooks; the first to stop.
-    fn start_front(&mut self) {
-        let limits = Limits {
-            max_connections: self.config.listener.max_connections,
-            max_connections_per_client: self.config.listener.max_connections_per_client,
-            handshake_timeout: self.config.limits.handshake_timeout,
-            header_timeout: self.config.limits.header_timeout,
-            idle_timeout: self.config.limits.idle_timeout,
-        };
+    fn start_front(&mut self, reload: &Arc<Notify>) {
         let server = Server {
             tls: Arc::clone(&self.live.tls),
             proxy: Arc::clone(&self.live.proxy),
-            limits,
+            limits: Arc::clone(&self.live.limits),
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),
         };
         if let Some(listener) = self.webhook.listener.take() {
             self.front.spawn(server.serve(listener, self.live.ingress.clone()));
         }
-        self.front.spawn(Arc::clone(&self.live).watch(self.front.clone()));
+        if let Some(reloader) = self.reloader.take() {
+            self.front.spawn(reloader.run(Arc::clone(reload), self.front.clone()));
+        }
     }
 
     /// Everything behind the store, and the probes: stops when the front has finished.
     fn start_background(&mut self) {
         let background = &self.background;
-        for dispatcher in self.dispatchers.drain(..) {
-            background.spawn(dispatcher.run(background.clone()));
-        }
         if let Some(auditor) = self.auditor.take() {
             background.spawn(auditor.run(background.clone()));
         }
@@ -104,7 +105,7 @@ impl App {
         let admin = Admin {
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),
-            token: self.config.admin.token.clone().map(Arc::new),
+            token: Arc::clone(&self.live.admin_token),
         };
         if let Some(listener) = self.admin.listener.take() {
             let stop = background.stop_accepting().clone();
@@ -118,7 +119,7 @@ impl App {
 
     /// Front first, then what stands behind the store; each finishes what it has begun.
     async fn drain(&self) -> Exit {
-        let (delay, timeout) = (self.config.shutdown.drain_delay, self.config.shutdown.drain_timeout);
+        let Shutdown { drain_delay: delay, drain_timeout: timeout } = **self.live.shutdown.load();
         self.front.enter(Phase::Draining);
         tell_systemd(NotifyState::Stopping);
         tracing::info!(delay_seconds = delay.as_secs_f64(), "draining: not ready, still accepting");

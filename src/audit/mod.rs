@@ -12,14 +12,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
-use crate::config::Siem;
-use crate::fault::Fault;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::AuditQueue;
 use crate::verdict::Verdict;
 use collector::Collector;
 use sender::Sender;
+
+pub use sender::{Target, Targets};
 
 /// What may be spent on the last records after the cut-off.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -31,20 +31,19 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// An auditor that takes `records` and sends them to `siem`, through `queue`. Does not connect.
-    ///
-    /// # Errors
-    /// [`Fault`]s at `url`, `token` and `ca_file`, relative to `[siem]`.
+    /// An auditor that takes `records` and sends them, through `queue`, to the target of the moment. While there is none
+    /// what is queued stays there.
+    #[must_use]
     pub fn new(
-        siem: &Siem,
+        targets: Targets,
         queue: Arc<dyn AuditQueue>,
         records: mpsc::Receiver<Verdict>,
         metrics: Arc<Metrics>,
         clock: Clock,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Self {
         let pushed = Arc::new(Notify::new());
-        let sender = Sender::new(siem, Arc::clone(&queue), Arc::clone(&metrics), clock.clone(), Arc::clone(&pushed))?;
-        Ok(Self { collector: Collector::new(records, queue, metrics, clock, pushed), sender })
+        let sender = Sender::new(targets, Arc::clone(&queue), Arc::clone(&metrics), clock.clone(), Arc::clone(&pushed));
+        Self { collector: Collector::new(records, queue, metrics, clock, pushed), sender }
     }
 
     /// Runs until `lifecycle` stops accepting: by then, whoever has verdicts is to be done. What was told until then is

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Request, Uri};
 use http_body_util::Full;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::format;
@@ -35,32 +35,20 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// How often a batch may be refused for good.
 const REFUSALS: u32 = 3;
 
-/// Empties the queue.
-pub struct Sender {
+/// Where records go: what a `[siem]` comes to. Exchanged on reload.
+pub struct Target {
     client: HttpClient,
     url: Uri,
     authorization: Option<HeaderValue>,
     format: SiemFormat,
-    queue: Arc<dyn AuditQueue>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
-    pushed: Arc<Notify>,
-    /// Requests that failed in a row.
-    failures: u32,
 }
 
-impl Sender {
-    /// Sends what `queue` holds to `siem`; looks whenever `pushed` is told.
+impl Target {
+    /// What `siem` describes. Does not connect.
     ///
     /// # Errors
-    /// [`Fault`]s at `url`, `token` and `ca_file`.
-    pub fn new(
-        siem: &Siem,
-        queue: Arc<dyn AuditQueue>,
-        metrics: Arc<Metrics>,
-        clock: Clock,
-        pushed: Arc<Notify>,
-    ) -> Result<Self, Vec<Fault>> {
+    /// [`Fault`]s at `url`, `token` and `ca_file`, relative to `[siem]`.
+    pub fn new(siem: &Siem) -> Result<Self, Vec<Fault>> {
         let scheme = if siem.format == SiemFormat::SplunkHec { "Splunk" } else { "Bearer" };
         let mut faults = Vec::new();
         let authorization = siem
@@ -72,15 +60,41 @@ impl Sender {
             Ok((url, client))
         });
         match client {
-            Ok((url, client)) if faults.is_empty() => {
-                let format = siem.format;
-                Ok(Self { client, url, authorization, format, queue, metrics, clock, pushed, failures: 0 })
-            }
+            Ok((url, client)) if faults.is_empty() => Ok(Self { client, url, authorization, format: siem.format }),
             client => {
                 faults.extend(client.err());
                 Err(faults)
             }
         }
+    }
+}
+
+/// The target of the moment; `None` while there is no SIEM.
+pub type Targets = watch::Receiver<Option<Arc<Target>>>;
+
+/// Empties the queue.
+pub struct Sender {
+    targets: Targets,
+    queue: Arc<dyn AuditQueue>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    pushed: Arc<Notify>,
+    /// Requests that failed in a row.
+    failures: u32,
+    /// What the last of them held, put off.
+    put_off: Vec<i64>,
+}
+
+impl Sender {
+    /// Sends what `queue` holds to the target of the moment; looks whenever `pushed` is told.
+    pub const fn new(
+        targets: Targets,
+        queue: Arc<dyn AuditQueue>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        pushed: Arc<Notify>,
+    ) -> Self {
+        Self { targets, queue, metrics, clock, pushed, failures: 0, put_off: Vec::new() }
     }
 
     /// Runs until `lifecycle` stops accepting and the batch under way is done, at the latest until the cut-off. What is
@@ -99,6 +113,12 @@ impl Sender {
             });
             match pause {
                 Pause::None => {}
+                Pause::NoTarget => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = other_target(&mut self.targets) => {}
+                    }
+                }
                 Pause::Idle => {
                     tokio::select! {
                         () = stop.cancelled() => {}
@@ -109,6 +129,7 @@ impl Sender {
                 Pause::For(wait) => {
                     tokio::select! {
                         () = stop.cancelled() => {}
+                        () = other_target(&mut self.targets) => self.hurry().await,
                         () = sleep(wait) => {}
                     }
                 }
@@ -118,12 +139,13 @@ impl Sender {
 
     /// Sends one batch, if there is one.
     async fn step(&mut self) -> Result<Pause, StoreError> {
+        let Some(target) = self.targets.borrow_and_update().clone() else { return Ok(Pause::NoTarget) };
         self.refresh_backlog().await?;
         let batch = self.queue.claim(BATCH, LEASE).await?;
         if batch.is_empty() {
             return Ok(Pause::Idle);
         }
-        let pause = match self.send(&batch).await {
+        let pause = match self.send(&target, &batch).await {
             Ok(()) => {
                 self.metrics.siem_callback("ok");
                 self.failures = 0;
@@ -137,17 +159,17 @@ impl Sender {
         Ok(pause)
     }
 
-    async fn send(&self, batch: &[QueuedAudit]) -> Result<(), SinkError> {
-        let mut request = Request::post(self.url.clone())
+    async fn send(&self, target: &Target, batch: &[QueuedAudit]) -> Result<(), SinkError> {
+        let mut request = Request::post(target.url.clone())
             .header(USER_AGENT, http_client::USER_AGENT)
             .header(CONTENT_TYPE, "application/json");
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = &target.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let request = request
-            .body(Full::from(format::body(self.format, batch)))
+            .body(Full::from(format::body(target.format, batch)))
             .map_err(|error| SinkError { message: error.to_string(), retry: Retry::Never })?;
-        let answer = self.client.send(request).await?;
+        let answer = target.client.send(request).await?;
         answer::judge(answer.status, &answer.headers, self.clock.now())
     }
 
@@ -160,7 +182,8 @@ impl Sender {
             Retry::Backoff | Retry::Never => self.backoff(),
         };
         tracing::warn!(%error, wait_ms = wait.as_millis(), "the SIEM does not take audit records now");
-        self.queue.release(&ids(batch), wait, false).await?;
+        self.put_off = ids(batch);
+        self.queue.release(&self.put_off, wait, false).await?;
         Ok(Pause::For(wait))
     }
 
@@ -182,8 +205,17 @@ impl Sender {
         }
         self.metrics.siem_callback("retried");
         tracing::warn!(error = message, records = again.len(), "the SIEM refused audit records");
-        self.queue.release(&ids(&again), wait, true).await?;
+        self.put_off = ids(&again);
+        self.queue.release(&self.put_off, wait, true).await?;
         Ok(Pause::For(wait))
+    }
+
+    /// There is another target, which may be the one that works: what was put off is due at once. Nobody else has taken
+    /// it, because it was not due yet.
+    async fn hurry(&mut self) {
+        self.failures = 0;
+        // Where the store does not take it now, the records wait as they were to.
+        let _ = self.queue.release(&std::mem::take(&mut self.put_off), Duration::ZERO, false).await;
     }
 
     fn backoff(&self) -> Duration {
@@ -207,9 +239,17 @@ impl Sender {
     }
 }
 
+/// Waits for another target than the one seen last; for ever where nobody is left to name one.
+async fn other_target(targets: &mut Targets) {
+    if targets.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// What to wait for before the next batch.
 enum Pause {
     None,
+    NoTarget,
     Idle,
     For(Duration),
 }

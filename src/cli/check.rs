@@ -8,8 +8,7 @@ use super::invocation::Invocation;
 
 /// Prints the configuration with every secret redacted, warnings to stderr; or fails with every fault found.
 pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
-    let config = invocation.load()?;
-    app::check(&config).await?;
+    let config = app::check(&invocation.loader(), &invocation.clock).await?;
     for warning in &config.warnings {
         console::tell(&format!("warning: {warning}"));
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::app::OnHangup;
 use crate::config::Config;
 use crate::fault::{Fault, Faults};
 
@@ -32,7 +33,7 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
     let configured = config.listener.address;
     let sources: Vec<(String, String)> =
         config.sources.iter().map(|source| (source.name.to_string(), source.path.clone())).collect();
-    let (app, signals) = serve::start(config, &invocation).await?;
+    let (app, signals) = serve::start(&invocation, OnHangup::Stop).await?;
     let bound = app.webhook_address();
     // Another shell that pastes the line reads the file, but has not this shell's variables.
     let told_otherwise = bound != configured || invocation.vars.contains_key("GATEPOST_LISTEN");

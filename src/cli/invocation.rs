@@ -36,15 +36,15 @@ impl Invocation {
         Ok(Self { file, vars, clock: Clock::system() })
     }
 
-    /// Loads the configuration, as `serve` would.
+    /// Loads the configuration. Certificates are only named, so that whoever does not serve needs none.
     pub(super) fn load(&self) -> Result<Config, Failure> {
         Ok(config::load(self.file.as_deref(), &self.vars)?)
     }
 
-    /// Loads the configuration again whenever asked.
+    /// Loads the configuration whenever asked.
     pub(super) fn loader(&self) -> Loader {
         let again = self.clone();
-        Box::new(move || config::load(again.file.as_deref(), &again.vars))
+        Arc::new(move || config::draft(again.file.as_deref(), &again.vars))
     }
 }
 

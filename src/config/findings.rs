@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::secret_ref::SecretRef;
+use super::watched::Watched;
 use crate::fault::Fault;
 use crate::file::read_regular;
 use crate::secret::{MIN_BYTES, Secret, WeakSecret};
@@ -21,8 +22,8 @@ pub struct Findings<'a> {
     pub faults: Vec<Fault>,
     /// Everything that is allowed but worth a word.
     pub warnings: Vec<String>,
-    /// Every file that was read or will be.
-    pub files: BTreeSet<PathBuf>,
+    /// Every file that was read or will be, noted before it is.
+    pub files: Watched,
     /// By name of the resolved secret, where it came from.
     pub origins: BTreeMap<String, String>,
     /// Variables that the file refers to.
@@ -51,12 +52,12 @@ pub enum Lookup {
 
 impl<'a> Findings<'a> {
     /// Nothing found yet; variables are read from `vars`.
-    pub const fn new(vars: &'a BTreeMap<String, String>) -> Self {
+    pub fn new(vars: &'a BTreeMap<String, String>) -> Self {
         Self {
             vars,
             faults: Vec::new(),
             warnings: Vec::new(),
-            files: BTreeSet::new(),
+            files: Watched::default(),
             origins: BTreeMap::new(),
             referenced: BTreeSet::new(),
             inline: Vec::new(),

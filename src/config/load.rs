@@ -9,12 +9,48 @@ use super::env::{self, Environment};
 use super::findings::Findings;
 use super::section::Section;
 use super::sections::{self, within};
-use super::{Config, outlets, sources};
+use super::watched::Watched;
+use super::{Config, Tls, outlets, sources};
 use crate::fault::{Fault, Faults};
 use crate::file::read_regular;
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// A configuration as it was read, whatever is wrong with it: what else is wrong can be told with it.
+pub struct Draft {
+    config: Config,
+    faults: Vec<Fault>,
+    watched: Watched,
+}
+
+impl Draft {
+    /// The certificates it names; none where that cannot be told.
+    #[must_use]
+    pub const fn tls(&self) -> &Tls {
+        &self.config.tls
+    }
+
+    /// The files it was read from, also of one that cannot be used: the mistake may be mended in any of them.
+    #[must_use]
+    pub const fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// Records what somebody else found wrong.
+    pub fn fault(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.extend(faults);
+    }
+
+    /// The configuration, where nothing is wrong.
+    ///
+    /// # Errors
+    /// Every fault there is, each with its key, variable or file.
+    pub fn finish(self) -> Result<Config, Faults> {
+        let faults = unique(self.faults);
+        if faults.is_empty() { Ok(self.config) } else { Err(Faults(faults)) }
+    }
+}
 
 /// Reads the configuration from `file`, where there is one, and `vars` (the environment, as a parameter).
 ///
@@ -23,6 +59,12 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// Every fault there is, each with its key, variable or file. A file that is not TOML is one fault.
 pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Config, Faults> {
+    draft(file, vars).finish()
+}
+
+/// Reads the configuration as [`load`] does, for whoever has more to say about it.
+#[must_use]
+pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     let mut findings = Findings::new(vars);
     let table = file.map_or_else(Table::new, |path| {
         findings.files.insert(path.to_owned());
@@ -33,12 +75,13 @@ pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Conf
     });
     // What the file does not say cannot be missed when the file cannot be read.
     let readable = findings.faults.is_empty();
-    let config = assemble(table, vars, &mut findings);
+    let mut config = assemble(table, vars, &mut findings);
     if !readable {
         findings.faults.truncate(1);
+        config.tls.certificates.clear();
+        config.tls.client_ca_file = None;
     }
-    findings.faults = unique(std::mem::take(&mut findings.faults));
-    if findings.faults.is_empty() { Ok(config) } else { Err(Faults(findings.faults)) }
+    Draft { config, faults: findings.faults, watched: findings.files }
 }
 
 fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findings) -> Config {
@@ -77,7 +120,7 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findin
         sinks,
         siem,
         warnings: std::mem::take(&mut findings.warnings),
-        files: std::mem::take(&mut findings.files).into_iter().collect(),
+        files: findings.files.paths().cloned().collect(),
         origins: std::mem::take(&mut findings.origins),
     }
 }

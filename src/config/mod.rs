@@ -2,6 +2,8 @@
 //!
 //! Plain data: nothing here is connected, bound or built; `app` does that.
 
+mod boot;
+mod changes;
 mod describe;
 mod duration;
 mod enabled;
@@ -19,6 +21,7 @@ mod sources;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +35,8 @@ use crate::secret::Secret;
 use crate::server::networks::Networks;
 use crate::{sink, store};
 
-pub use load::load;
+pub use load::{Draft, draft, load};
+pub use watched::Watched;
 
 /// Everything the daemon was told.
 #[derive(Clone)]
@@ -59,7 +63,7 @@ pub struct Config {
     pub siem: Option<Siem>,
     /// What is allowed but worth a warning at start (shared secrets, http:// to elsewhere, TLS 1.2, `any`).
     pub warnings: Vec<String>,
-    /// Every file that was read or is to be watched: the configuration, secrets, certificates.
+    /// Every file that was read or is to be read: the configuration, secrets, certificates.
     pub files: Vec<PathBuf>,
     /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
     pub origins: BTreeMap<String, String>,
@@ -94,6 +98,8 @@ pub struct Tls {
 /// A PEM chain and its key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CertificateFiles {
+    /// The section that names them: `tls`, or `tls.certificate[1]`.
+    pub section: String,
     /// Chain, leaf first.
     pub cert_file: PathBuf,
     /// Private key.

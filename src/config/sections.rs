@@ -127,7 +127,11 @@ pub fn tls(file: &mut Section, env: &env::Tls, findings: &mut Findings) -> Tls {
             file.fault(key, format!("is missing: set it in [tls], or set {variable}"));
         }
     }
-    let first = cert_file.zip(key_file).map(|(cert_file, key_file)| CertificateFiles { cert_file, key_file });
+    let first = cert_file.zip(key_file).map(|(cert_file, key_file)| CertificateFiles {
+        section: "tls".to_owned(),
+        cert_file,
+        key_file,
+    });
     let mut certificates: Vec<CertificateFiles> = first.into_iter().collect();
     for mut section in file.tables("certificate") {
         certificates.extend(certificate(&mut section));
@@ -150,7 +154,9 @@ fn certificate(section: &mut Section) -> Option<CertificateFiles> {
             section.fault(key, "is missing: each certificate needs cert_file and key_file");
         }
     }
-    cert_file.zip(key_file).map(|(cert_file, key_file)| CertificateFiles { cert_file, key_file })
+    let name = section.at("cert_file");
+    let section = name.trim_end_matches(".cert_file").to_owned();
+    cert_file.zip(key_file).map(|(cert_file, key_file)| CertificateFiles { section, cert_file, key_file })
 }
 
 fn min_version(text: &str) -> Result<bool, String> {

@@ -23,7 +23,11 @@ impl<B> ValidateRequest<B> for Content {
     }
 }
 
-fn judge(headers: &HeaderMap, taken: &[String]) -> Result<(), &'static str> {
+/// Judges the media type and the content codings.
+///
+/// # Errors
+/// What is wrong, for the sender.
+pub fn judge(headers: &HeaderMap, taken: &[String]) -> Result<(), &'static str> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(content_type), None) = (types.next(), types.next()) else {
         return Err("exactly one Content-Type is needed");

@@ -37,9 +37,16 @@ impl<B> ValidateRequest<B> for WellFormed {
     type ResponseBody = Body;
 
     fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        let rules = [size, host, transfer_coding];
-        rules.iter().try_for_each(|rule| rule(request)).map_err(Reject::into_response)
+        well_formed(request).map_err(Reject::into_response)
     }
+}
+
+/// Judges a head by those rules.
+///
+/// # Errors
+/// The first that it breaks.
+pub fn well_formed<B>(request: &Request<B>) -> Result<(), Reject> {
+    [size, host, transfer_coding].iter().try_for_each(|rule| rule(request))
 }
 
 /// Longest target, bytes: what RFC 9110 4.1 asks of everybody.

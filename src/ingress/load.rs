@@ -8,16 +8,53 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::Either;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
 
 use super::reject::Reject;
 
+/// The requests in flight, and how many there may be; the limit can change while they are.
+#[derive(Debug)]
+pub struct RequestPermits {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl RequestPermits {
+    /// Room for `limit` requests.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
+    }
+
+    /// Room for `limit` requests from now on. Those in flight stay; a lower limit lets no further one in until enough
+    /// have ended.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Release);
+    }
+
+    /// Room for one request, or none.
+    fn take(self: &Arc<Self>) -> Option<RequestPermit> {
+        let limit = self.limit.load(Ordering::Acquire);
+        let room = |used| (used < limit).then_some(used + 1);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).ok()?;
+        Some(RequestPermit(Arc::clone(self)))
+    }
+}
+
+/// One request in flight; gives its room back when dropped.
+struct RequestPermit(Arc<RequestPermits>);
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        self.0.used.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Turns requests away while `concurrent_requests` others are in flight; never queues them.
 #[derive(Clone)]
-pub struct LoadLayer(pub Arc<Semaphore>);
+pub struct LoadLayer(pub Arc<RequestPermits>);
 
 impl<S> Layer<S> for LoadLayer {
     type Service = Load<S>;
@@ -30,7 +67,7 @@ impl<S> Layer<S> for LoadLayer {
 /// See [`LoadLayer`].
 #[derive(Clone)]
 pub struct Load<S> {
-    permits: Arc<Semaphore>,
+    permits: Arc<RequestPermits>,
     inner: S,
 }
 
@@ -47,13 +84,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => {
+        match self.permits.take() {
+            Some(permit) => {
                 // Lives as long as the request does: whoever takes the request apart keeps its extensions.
                 request.extensions_mut().insert(Arc::new(permit));
                 Either::Right(self.inner.call(request))
             }
-            Err(_) => Either::Left(std::future::ready(Ok(Reject::Overloaded.into_response()))),
+            None => Either::Left(std::future::ready(Ok(Reject::Overloaded.into_response()))),
         }
     }
 }
@@ -66,7 +103,7 @@ const RESERVE: usize = 8;
 
 /// The memory that all bodies in flight share.
 pub struct BodyBudget {
-    limit: usize,
+    limit: AtomicUsize,
     used: AtomicUsize,
     metrics: Arc<Metrics>,
 }
@@ -75,7 +112,12 @@ impl BodyBudget {
     /// A budget of `limit` bytes.
     #[must_use]
     pub const fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
-        Self { limit, used: AtomicUsize::new(0), metrics }
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0), metrics }
+    }
+
+    /// A budget of `limit` bytes from now on; what is charged stays charged.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Release);
     }
 
     /// A charge of nothing yet, for a body that says it has `declared` bytes (0 where it does not say).
@@ -103,9 +145,10 @@ impl Charge {
         let more = bytes.saturating_sub(self.bytes);
         let budget = &self.budget;
         let held = self.bytes;
+        let whole = budget.limit.load(Ordering::Acquire);
         let room = |used: usize| {
             let all = bytes.max(self.declared) <= SMALL || used == held;
-            let limit = if all { budget.limit } else { budget.limit - budget.limit / RESERVE };
+            let limit = if all { whole } else { whole - whole / RESERVE };
             used.checked_add(more).filter(|total| *total <= limit)
         };
         budget.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).map_err(|_| Reject::Overloaded)?;
@@ -177,6 +220,31 @@ mod tests {
         assert!(small.raise_to(SMALL / 2).is_ok());
         let mut growing = Arc::clone(&budget).open(2 * SMALL);
         assert_eq!(growing.raise_to(1), Err(Reject::Overloaded), "a large body is one from its first byte");
+    }
+
+    #[test]
+    fn limits_can_change_while_requests_and_bodies_are_in_flight() {
+        let permits = Arc::new(RequestPermits::new(2));
+        let (first, second) = (permits.take(), permits.take());
+        assert!(first.is_some() && second.is_some() && permits.take().is_none());
+        permits.set_limit(3);
+        let third = permits.take();
+        assert!(third.is_some() && permits.take().is_none());
+        permits.set_limit(1);
+        drop((first, second));
+        assert!(permits.take().is_none(), "one is still in flight");
+        drop(third);
+        assert!(permits.take().is_some());
+
+        let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
+        let mut one = Arc::clone(&budget).open(0);
+        assert!(one.raise_to(80).is_ok());
+        budget.set_limit(50);
+        assert_eq!(Arc::clone(&budget).open(0).raise_to(1), Err(Reject::Overloaded));
+        budget.set_limit(200);
+        assert!(Arc::clone(&budget).open(0).raise_to(120).is_ok());
+        drop(one);
+        assert_eq!(budget.used.load(Ordering::Acquire), 0);
     }
 
     #[test]

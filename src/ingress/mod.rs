@@ -5,6 +5,7 @@ mod content;
 mod fields;
 mod http_rules;
 mod json;
+mod kept;
 mod load;
 mod quarantine;
 mod receive;
@@ -31,7 +32,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
@@ -44,6 +44,7 @@ use crate::store::{Inbox, Quarantine};
 use self::allow_ip::AllowIp;
 use self::content::Content;
 use self::http_rules::{OnlyPost, Readable, WellFormed};
+use self::kept::Kept;
 use self::load::LoadLayer;
 use self::receive::Receive;
 use self::record::{Ended, RecordLayer};
@@ -51,15 +52,19 @@ use self::reject::Reject;
 use self::verify::VerifyLayer;
 use self::window::WindowLayer;
 
+pub use self::content::judge as judge_content;
 pub use self::fields::Wanted;
-pub use self::load::BodyBudget;
+pub use self::http_rules::well_formed;
+pub use self::kept::names_credential;
+pub use self::load::{BodyBudget, RequestPermits};
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
 
-/// What all stacks share. Made once; survives reloads, so that limits hold across them.
+/// What all stacks share. Survives reloads, so that limits hold across them; what a reload changes is in the copy that
+/// the new stacks are made from.
 #[derive(Clone)]
 pub struct Shared {
     /// Where events go.
@@ -69,7 +74,7 @@ pub struct Shared {
     /// Where refused requests go.
     pub intake: Intake,
     /// Requests in flight.
-    pub requests: Arc<Semaphore>,
+    pub requests: Arc<RequestPermits>,
     /// Those of them whose body has not arrived yet.
     pub waiting: Arc<Waiting>,
     /// Bodies in flight.
@@ -108,7 +113,7 @@ fn stack(
     source: &Arc<Source>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
-    let keeper = shared.intake.keeper(&source.config.name, source.config.scheme.family);
+    let keeper = shared.intake.keeper(&source.config.name, Kept::from(&source.config.scheme));
     let source = || Arc::clone(source);
     ServiceBuilder::new()
         // A name, one access record however it ends, metrics, the audit record.

@@ -19,6 +19,7 @@ use crate::store::{Inbox, Insertion, Quarantine, StoreError};
 use crate::verdict::Outcome;
 
 use super::fields::Fields;
+use super::kept::Kept;
 use super::quarantine::{self, Keeper};
 use super::record::{Arrival, Ended, Known};
 use super::reject::{self, Reject};
@@ -156,7 +157,8 @@ impl Receive {
     /// number, where it is kept.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<Option<i64>, Reject> {
         let body = request.payload().bytes().clone();
-        let source = (&self.source.config.name, self.source.config.scheme.family);
+        let kept = Kept::from(&self.source.config.scheme);
+        let source = (&self.source.config.name, &kept);
         let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
         entry.event_id = Some(fields.id.clone());
         // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.

@@ -46,6 +46,18 @@ impl Source {
         }
     }
 
+    /// Takes away from `metrics` what `next`, which takes this one's place, does not have: keys that are gone, or all.
+    pub fn forget(&self, next: Option<&Self>, metrics: &Metrics) {
+        let (name, keys) = (self.config.name.as_str(), self.scheme.keys());
+        match next {
+            None => metrics.forget_source(name, &REASONS, keys),
+            Some(next) => {
+                let gone = keys.iter().filter(|key| !next.scheme.keys().contains(key));
+                gone.for_each(|key| metrics.forget_key(name, key));
+            }
+        }
+    }
+
     /// Where an event of type `kind` goes.
     #[must_use]
     pub fn sinks_for(&self, kind: &str) -> Arc<[Name]> {

@@ -23,13 +23,9 @@ struct Stalled(Mutex<Vec<Event>>);
 
 #[async_trait::async_trait]
 impl Inbox for Stalled {
-    async fn insert(&self, event: Event, _: Arc<[Name]>) -> Result<Insertion, StoreError> {
+    async fn insert_beside(&self, event: Event, _: &[EventKey], _: Arc<[Name]>) -> Result<Insertion, StoreError> {
         self.0.lock().unwrap().push(event);
         Err(StoreError::Unavailable("no commit in time".into()))
-    }
-
-    async fn insert_beside(&self, event: Event, _: &[EventKey], to: Arc<[Name]>) -> Result<Insertion, StoreError> {
-        self.insert(event, to).await
     }
 }
 
@@ -52,6 +48,9 @@ impl Quarantine for Stalled {
     }
     async fn count(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+    async fn resize(&self, _: crate::store::QuarantineBounds) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -79,7 +78,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         intake,
-        requests: Arc::new(Semaphore::new(permits)),
+        requests: Arc::new(RequestPermits::new(permits)),
         waiting: Arc::new(Waiting::new(permits)),
         budget: Arc::new(BodyBudget::new(budget, Arc::clone(&metrics))),
         body_timeout: Duration::from_secs(10),

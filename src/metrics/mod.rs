@@ -28,6 +28,9 @@ const SECONDS: [f64; 15] =
 /// Upper bounds of events in one commit.
 const BATCH: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
 
+/// The states of a sink's circuit.
+const CIRCUIT: [&str; 3] = ["closed", "open", "probing"];
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SourceLabel {
     source: String,
@@ -287,7 +290,44 @@ impl Metrics {
             backlog: self.delivery_backlog.get_or_create_owned(&label),
             oldest_age: self.delivery_oldest_age.get_or_create_owned(&label),
             dead_letters: self.dead_letters.get_or_create_owned(&label),
-            circuit: ["closed", "open", "probing"].map(circuit),
+            circuit: CIRCUIT.map(circuit),
+        }
+    }
+
+    /// Takes the series of source `source` away, which is gone.
+    pub fn forget_source(&self, source: &str, reasons: &[&'static str], keys: &[String]) {
+        let name = || source.to_owned();
+        for outcome in Outcome::ALL {
+            self.requests.remove(&SourceOutcome { source: name(), outcome: outcome.as_str() });
+        }
+        for reason in reasons {
+            self.refusals.remove(&SourceReason { source: name(), reason });
+        }
+        self.durations.remove(&SourceLabel { source: name() });
+        for key in keys {
+            self.forget_key(source, key);
+        }
+    }
+
+    /// Takes the series of a key of `source` away, which it has no more.
+    pub fn forget_key(&self, source: &str, key: &str) {
+        self.key_last_used.remove(&SourceKey { source: source.to_owned(), key: key.to_owned() });
+    }
+
+    /// Takes the series of sink `sink` away, which is gone; not those of what is `left` of it in the store.
+    pub fn forget_sink(&self, sink: &Name, left: bool) {
+        let name = || sink.as_str().to_owned();
+        for state in CIRCUIT {
+            self.sink_circuit.remove(&SinkState { sink: name(), state });
+        }
+        for outcome in ["delivered", "retried", "dead"] {
+            self.deliveries.remove(&SinkOutcome { sink: name(), outcome });
+        }
+        if !left {
+            let label = SinkLabel { sink: name() };
+            self.delivery_backlog.remove(&label);
+            self.delivery_oldest_age.remove(&label);
+            self.dead_letters.remove(&label);
         }
     }
 

@@ -51,6 +51,19 @@ impl Algorithm {
         }
     }
 
+    /// Every one, the usual one first.
+    pub const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Sha512, Self::Sha384];
+
+    /// Its name, as [`Algorithm::parse`] reads it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
     /// Length of its MACs, in bytes.
     const fn len(self) -> usize {
         match self {

@@ -1,5 +1,6 @@
 //! Signature schemes: the trait, what a scheme is built from, and the registry. Pure and synchronous: bytes in, verdict out.
 
+mod diagnose;
 mod header;
 mod hmac;
 mod mac;
@@ -16,6 +17,7 @@ use crate::event::Payload;
 use crate::fault::Fault;
 use crate::secret::Secret;
 
+pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, changes, diagnose, restore};
 pub use preset::{Answer, BodyFormat, Family, PRESETS, Preset, preset};
 
 /// How one source proves who sends to it.

@@ -49,9 +49,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let lifecycle = server.lifecycle.clone();
-    let limits = server.limits;
-    let metrics = Arc::clone(&server.metrics);
-    let permits = Permits::new(limits.max_connections, limits.max_connections_per_client, metrics);
+    let permits = Permits::new(Arc::clone(&server.limits), Arc::clone(&server.metrics));
     let shared = Arc::new(Shared { server, permits, handshakes: Semaphore::new(HANDSHAKES_MAX) });
     let stage = watch::Sender::new(Stage::Open);
     let connections = TaskTracker::new();
@@ -151,8 +149,7 @@ async fn connection<S>(
 ) where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let limits = &shared.server.limits;
-    let activity = Activity::new(limits.header_timeout, limits.idle_timeout);
+    let activity = Activity::new(Arc::clone(&shared.server.limits));
     // Boxed so that the memory of a handshake does not stay with the connection.
     let opening = Box::pin(open(&shared, stream, address.ip().to_canonical(), &activity));
     let opened = tokio::select! {
@@ -189,7 +186,7 @@ async fn open(
     ip: IpAddr,
     activity: &Arc<Activity>,
 ) -> Option<(Box<TlsStream<Socket>>, Peer)> {
-    let deadline = Instant::now() + shared.server.limits.handshake_timeout;
+    let deadline = Instant::now() + shared.server.limits.load().handshake_timeout;
     // Answers are one small write each; waiting for more would only delay them. A failure costs latency, no more.
     let _ = stream.set_nodelay(true);
     let peer = match timeout_at(deadline, claimed_peer(shared, &mut stream, ip)).await {

@@ -7,7 +7,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
+
+use super::Limits;
 
 /// How long a closing connection is read from (and what arrives thrown away), so that the client can read its answer:
 /// a socket closed with unread bytes sends a reset, which may destroy the answer on its way.
@@ -17,8 +20,8 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
-    header_timeout: Duration,
-    idle_timeout: Duration,
+    /// Those of the moment, so that a reload reaches connections that stay open for days.
+    limits: Arc<ArcSwap<Limits>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +58,7 @@ pub(super) enum Look {
 }
 
 impl Activity {
-    pub(super) fn new(header_timeout: Duration, idle_timeout: Duration) -> Arc<Self> {
+    pub(super) fn new(limits: Arc<ArcSwap<Limits>>) -> Arc<Self> {
         let state = State {
             multiplexed: false,
             in_flight: 0,
@@ -68,7 +71,7 @@ impl Activity {
             last_bytes: None,
             linger_until: None,
         };
-        Arc::new(Self { state: Mutex::new(state), header_timeout, idle_timeout })
+        Arc::new(Self { state: Mutex::new(state), limits })
     }
 
     /// The handshake is done: what came so far was no head.
@@ -142,26 +145,27 @@ impl Activity {
     /// What is overdue at `now`, or until when nothing is. While a request is in flight and its answer is not yet
     /// made, that is the service's matter, and `Until` is only when to look again: early enough for whatever may begin.
     pub(super) fn look(&self, now: Instant) -> Look {
+        let Limits { header_timeout, idle_timeout, .. } = **self.limits.load();
         let state = self.lock();
         if let Some(until) = state.linger_until {
             return if until <= now { Look::Overdue } else { Look::Until(until) };
         }
-        let mut until = now + self.idle_timeout;
+        let mut until = now + idle_timeout;
         let slow_reader = state.answers.first().map(|(_, since)| *since).into_iter().chain(state.stalled);
         for since in slow_reader {
-            until = until.min(since + self.idle_timeout);
+            until = until.min(since + idle_timeout);
         }
         if state.in_flight == 0 && state.in_head {
-            until = until.min(state.since + self.header_timeout);
+            until = until.min(state.since + header_timeout);
         }
         if let Some(since) = state.owed_since {
-            until = until.min(since + self.header_timeout);
+            until = until.min(since + header_timeout);
         }
         if until <= now {
             return Look::Overdue;
         }
         if state.in_flight == 0 && !state.in_head {
-            until = until.min(state.since + self.idle_timeout);
+            until = until.min(state.since + idle_timeout);
             if until <= now {
                 return Look::Idle;
             }
@@ -208,8 +212,19 @@ mod tests {
     const IDLE: Duration = Duration::from_mins(1);
     const A_WHILE: Duration = Duration::from_secs(30);
 
+    fn limits(idle_timeout: Duration) -> Arc<ArcSwap<Limits>> {
+        let (max_connections, max_connections_per_client, handshake_timeout) = (1, 1, HEADER);
+        Arc::new(ArcSwap::from_pointee(Limits {
+            max_connections,
+            max_connections_per_client,
+            handshake_timeout,
+            header_timeout: HEADER,
+            idle_timeout,
+        }))
+    }
+
     fn opened(multiplexed: bool) -> (Arc<Activity>, Instant) {
-        let (activity, start) = (Activity::new(HEADER, IDLE), Instant::now());
+        let (activity, start) = (Activity::new(limits(IDLE)), Instant::now());
         activity.opened(multiplexed, start);
         if multiplexed {
             activity.framing(false, true, start);
@@ -222,6 +237,14 @@ mod tests {
         let (activity, start) = opened(false);
         assert_eq!(activity.look(start), Look::Until(start + IDLE));
         assert_eq!(activity.look(start + IDLE), Look::Idle);
+    }
+
+    #[test]
+    fn a_limit_that_changes_holds_for_connections_that_are_open() {
+        let (activity, start) = opened(false);
+        activity.limits.store(limits(A_WHILE).load_full());
+        assert_eq!(activity.look(start), Look::Until(start + A_WHILE));
+        assert_eq!(activity.look(start + A_WHILE), Look::Idle);
     }
 
     #[test]

@@ -70,8 +70,8 @@ pub struct Server {
     pub tls: Arc<ArcSwap<rustls::ServerConfig>>,
     /// The rule for the next connection.
     pub proxy: Arc<ArcSwap<Proxy>>,
-    /// Fixed for the life of the listener.
-    pub limits: Limits,
+    /// For the next connection; deadlines for live ones too.
+    pub limits: Arc<ArcSwap<Limits>>,
     /// Draining, stopping, cutting off; owns every task.
     pub lifecycle: Lifecycle,
     /// `gatepost_connections`, `gatepost_tls_handshakes_total`.

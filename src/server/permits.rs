@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
+
+use super::Limits;
 use crate::metrics::Metrics;
 
 /// The counts of one listener.
 pub(super) struct Permits {
     open: Mutex<Open>,
-    max: usize,
-    max_per_client: usize,
+    /// Those of the moment: a lower one closes no connection, it lets no further one in until enough have left.
+    limits: Arc<ArcSwap<Limits>>,
     metrics: Arc<Metrics>,
 }
 
@@ -21,20 +24,21 @@ struct Open {
 }
 
 impl Permits {
-    pub(super) fn new(max: usize, max_per_client: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), max, max_per_client, metrics })
+    pub(super) fn new(limits: Arc<ArcSwap<Limits>>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), limits, metrics })
     }
 
     /// Room for one connection, counted against `client` where one is given; `None` where there is none.
     pub(super) fn take(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Permit> {
+        let Limits { max_connections, max_connections_per_client, .. } = **self.limits.load();
         let mut open = self.lock();
-        if open.all >= self.max {
+        if open.all >= max_connections {
             return None;
         }
         if let Some(client) = client {
             let count = open.by_client.entry(client).or_default();
             // An entry that is full is never zero, so nothing empty stays behind.
-            if *count >= self.max_per_client.max(1) {
+            if *count >= max_connections_per_client.max(1) {
                 return None;
             }
             *count += 1;
@@ -79,9 +83,36 @@ mod tests {
     const A: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
     const B: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
+    fn limits(max_connections: usize, max_connections_per_client: usize) -> Arc<ArcSwap<Limits>> {
+        let never = std::time::Duration::MAX;
+        Arc::new(ArcSwap::from_pointee(Limits {
+            max_connections,
+            max_connections_per_client,
+            handshake_timeout: never,
+            header_timeout: never,
+            idle_timeout: never,
+        }))
+    }
+
+    #[test]
+    fn limits_can_change_while_connections_are_open() {
+        let limited = limits(1, 1);
+        let permits = Permits::new(Arc::clone(&limited), Arc::new(Metrics::new()));
+        let first = permits.take(A).unwrap();
+        assert!(permits.take(B).is_none());
+        limited.store(limits(3, 2).load_full());
+        let (second, third) = (permits.take(A).unwrap(), permits.take(B).unwrap());
+        limited.store(limits(2, 2).load_full());
+        drop(first);
+        assert!(permits.take(B).is_none(), "two are open, and two is the limit now");
+        drop(second);
+        assert!(permits.take(B).is_some());
+        drop(third);
+    }
+
     #[test]
     fn a_client_is_held_to_its_share_and_everybody_to_the_whole() {
-        let permits = Permits::new(4, 2, Arc::new(Metrics::new()));
+        let permits = Permits::new(limits(4, 2), Arc::new(Metrics::new()));
         let first = permits.take(A).unwrap();
         let _second = permits.take(A).unwrap();
         assert!(permits.take(A).is_none(), "A has its share");
@@ -95,7 +126,7 @@ mod tests {
     #[test]
     fn nothing_remains_of_clients_that_left() {
         let metrics = Arc::new(Metrics::new());
-        let permits = Permits::new(4, 2, Arc::clone(&metrics));
+        let permits = Permits::new(limits(4, 2), Arc::clone(&metrics));
         let held = [permits.take(A).unwrap(), permits.take(B).unwrap()];
         assert_eq!(metrics.connections.get(), 2);
         drop(held);

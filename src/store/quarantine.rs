@@ -69,4 +69,6 @@ pub trait Quarantine: Send + Sync {
     async fn remove(&self, ids: &[i64]) -> Result<u64, StoreError>;
     /// How many there are.
     async fn count(&self) -> Result<u64, StoreError>;
+    /// Keeps to `bounds` from now on, and makes room at once, in small steps.
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError>;
 }

@@ -10,23 +10,36 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use self::queue::{Drain, Queue};
 
 /// Keeps the log running; when dropped, writes what is still queued.
 pub struct Telemetry {
     queue: Queue,
+    filter: Filter,
     _drain: Drain,
 }
+
+/// The way to the filter of a running log.
+type Filter = reload::Handle<EnvFilter, Registry>;
 
 impl Telemetry {
     /// Lines lost so far because stdout could not be written, or not fast enough.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         self.queue.dropped()
+    }
+
+    /// Logs by `filter` from now on.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] for a filter that is none; the one before stays.
+    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
+        let filter = EnvFilter::builder().parse(filter)?;
+        Ok(self.filter.reload(filter)?)
     }
 }
 
@@ -42,6 +55,9 @@ pub enum TelemetryError {
     /// There is a subscriber already.
     #[error("logging is already set up in this process")]
     Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// The log has ended.
+    #[error("the log's filter cannot be exchanged: {0}")]
+    Ended(#[from] reload::Error),
 }
 
 /// Checks a filter without starting anything.
@@ -60,9 +76,10 @@ pub fn start(json: bool, filter: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let queue = Queue::default();
     let drain = Drain::start(&queue, stdout()?, complain)?;
+    let (filter, handle) = reload::Layer::new(filter);
     tracing::subscriber::set_global_default(subscriber(json, filter, queue.clone()))?;
     log_panics();
-    Ok(Telemetry { queue, _drain: drain })
+    Ok(Telemetry { queue, filter: handle, _drain: drain })
 }
 
 /// Stdout itself: the standard library's keeps back what it could not write, and writes it again with the next line.
@@ -80,8 +97,9 @@ fn complain(error: &io::Error) {
 }
 
 /// What turns events into lines on `writer`.
-fn subscriber<W>(json: bool, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<F, W>(json: bool, filter: F, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
+    F: Layer<Registry> + Send + Sync + 'static,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let registry = tracing_subscriber::registry().with(filter);

@@ -208,3 +208,26 @@ fn mac(secret: &[u8], body: &[u8]) -> String {
     mac.update(body);
     hex::encode(mac.finalize().into_bytes())
 }
+
+/// A source with temporary keys: the token grants access to AWS, and is nobody's business but the two sides'.
+#[test]
+fn a_dry_run_names_the_session_token_and_does_not_hold_it() {
+    let directory = configured();
+    let source = "\n[[source]]\nname = \"aws\"\npreset = \"cxone\"\nallowed_ips = \"any\"\nregion = \"eu-west-1\"\n\
+        keys = [{ access_key_id = \"ASIAEXAMPLE\", secret = { env = \"IT_SECRET\" }, session_token = { env = \"IT_TOKEN\" } }]\n";
+    std::fs::write(directory.path().join("gatepost.toml"), CONFIG.to_owned() + source).unwrap();
+    let output = gatepost(directory.path())
+        .args(["--config", "gatepost.toml", "send", "aws", "--dry-run", "--body", "-"])
+        .env("IT_SECRET", "an-aws-secret-of-this-test")
+        .env("IT_TOKEN", "a-session-token-of-this-test")
+        .output()
+        .unwrap();
+    let command = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for secret in ["an-aws-secret", "a-session-token"] {
+        assert!(!command.contains(secret) && !stderr(&output).contains(secret), "{command}");
+    }
+    assert!(command.contains("x-amz-security-token: ${IT_TOKEN}") && command.contains("Signature="), "{command}");
+    let words = arguments(directory.path(), &command, b"");
+    assert!(words.contains(&"@/dev/fd/3".to_owned()), "{words:?}");
+}

@@ -24,11 +24,16 @@ struct Dev {
 
 impl Dev {
     fn start() -> Self {
+        Self::start_with(Stdio::null())
+    }
+
+    fn start_with(stdin: Stdio) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = gatepost(directory.path())
             .env("GATEPOST_LISTEN", "127.0.0.1:0")
             .env("GATEPOST_ADMIN_LISTEN", "127.0.0.1:0")
             .arg("dev")
+            .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -182,4 +187,39 @@ fn dev_is_for_loopback_only() {
     let output = gatepost(directory.path()).env("GATEPOST_LISTEN", "0.0.0.0:0").arg("dev").output().unwrap();
     assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
     assert!(stderr(&output).contains("listener.address"), "{}", stderr(&output));
+}
+
+/// How `dev` ended by itself, which must come soon.
+fn ended(mut dev: Dev) -> Option<i32> {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(status) = dev.child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(begun.elapsed() < PATIENCE, "dev is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn dev_ends_with_the_hangup_of_its_terminal() {
+    let dev = Dev::start();
+    let pid = rustix::process::Pid::from_child(&dev.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    assert_eq!(ended(dev), Some(0));
+}
+
+#[test]
+fn dev_ends_with_its_terminal_also_where_nobody_sends_a_signal() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let inside = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap();
+    let mut dev = Dev::start_with(inside.into());
+    assert!(dev.child.try_wait().unwrap().is_none(), "the terminal is there");
+    drop(terminal);
+    assert_eq!(ended(dev), Some(0));
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::audit::Auditor;
+use gatepost::audit::{Auditor, Target};
 use gatepost::clock::Clock;
 use gatepost::config::{Siem, SiemFormat};
 use gatepost::dispatch::Dispatcher;
@@ -15,7 +15,7 @@ use gatepost::metrics::Metrics;
 use gatepost::sink::{self, Settings};
 use gatepost::store::{self, Filter, Insertion, QuarantineBounds, Store};
 use gatepost::verdict::Verdict;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::dispatch_memory::{event, eventually};
 use crate::sink_upstream::{Reply, Upstream, settings};
@@ -154,7 +154,10 @@ async fn audit_records_survive_a_reopened_store() {
         let (records, receiver) = mpsc::channel(64);
         let lifecycle = Lifecycle::default();
         let queue = Arc::clone(&store.audit_queue);
-        let auditor = Auditor::new(&siem, queue, receiver, Arc::clone(&metrics), Clock::system()).ok().unwrap();
+        let target = Target::new(&siem).map(Arc::new).ok();
+        assert!(target.is_some());
+        let (_targets, seen) = watch::channel(target);
+        let auditor = Auditor::new(seen, queue, receiver, Arc::clone(&metrics), Clock::system());
         lifecycle.spawn(auditor.run(lifecycle.clone()));
         for n in 0..count {
             let verdict = Verdict {

@@ -249,3 +249,28 @@ fn hangups_under_traffic_lose_nothing() {
     }
     assert!(reloads(&daemon, "failed") == 0);
 }
+
+#[test]
+fn signals_that_mean_nothing_here_do_not_kill() {
+    let mut daemon = Setup::new().preset("cognigy").start();
+    for (signal, name) in [
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::VTALARM, "SIGVTALRM"),
+        (Signal::PROF, "SIGPROF"),
+        (Signal::IO, "SIGIO"),
+        (Signal::POWER, "SIGPWR"),
+        (Signal::STKFLT, "SIGSTKFLT"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+    ] {
+        daemon.signal(signal);
+        eventually(name, || (daemon.told(name) == 1).then_some(()));
+    }
+    daemon.signal(Signal::PIPE);
+    assert_eq!(daemon.send(&cognigy()).status, 200);
+    assert!(daemon.runs());
+    daemon.signal(Signal::QUIT);
+    assert_eq!(daemon.ended().code(), Some(0), "SIGQUIT drains, too");
+}

@@ -145,7 +145,7 @@ impl Rig {
         let server = Server {
             tls: Arc::new(ArcSwap::new(tls.config)),
             proxy: Arc::new(ArcSwap::from_pointee(wish.proxy)),
-            limits: wish.limits,
+            limits: Arc::new(ArcSwap::from_pointee(wish.limits)),
             lifecycle: Lifecycle::default(),
             metrics: Arc::new(Metrics::new()),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gatepost::audit::Auditor;
+use gatepost::audit::{Auditor, Target};
 use gatepost::clock::Clock;
 use gatepost::config::{Siem, SiemFormat};
 use gatepost::lifecycle::Lifecycle;
@@ -12,7 +12,7 @@ use gatepost::metrics::Metrics;
 use gatepost::secret::Secret;
 use gatepost::verdict::Verdict;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::dispatch_memory::{AuditMemory, eventually};
 use crate::sink_upstream::{Reply, Upstream};
@@ -21,17 +21,23 @@ struct Running {
     records: mpsc::Sender<Verdict>,
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
+    targets: watch::Sender<Option<Arc<Target>>>,
+}
+
+fn target(upstream: &Upstream, format: SiemFormat, token: &str) -> Option<Arc<Target>> {
+    let siem = Siem { url: upstream.url(), token: Secret::token(token).ok(), ca_file: None, format };
+    let target = Target::new(&siem).map(Arc::new).ok();
+    assert!(target.is_some());
+    target
 }
 
 fn run(upstream: &Upstream, format: SiemFormat, queue: &Arc<AuditMemory>) -> Running {
-    let token = Secret::token("t0ken").ok();
-    let siem = Siem { url: upstream.url(), token, ca_file: None, format };
     let (records, receiver) = mpsc::channel(1024);
     let (lifecycle, metrics) = (Lifecycle::default(), Arc::new(Metrics::new()));
-    let auditor =
-        Auditor::new(&siem, Arc::clone(queue) as _, receiver, Arc::clone(&metrics), Clock::system()).ok().unwrap();
+    let (targets, seen) = watch::channel(target(upstream, format, "t0ken"));
+    let auditor = Auditor::new(seen, Arc::clone(queue) as _, receiver, Arc::clone(&metrics), Clock::system());
     lifecycle.spawn(auditor.run(lifecycle.clone()));
-    Running { records, lifecycle, metrics }
+    Running { records, lifecycle, metrics, targets }
 }
 
 impl Running {
@@ -153,6 +159,40 @@ async fn a_flood_of_refusals_becomes_counts() {
     {
         assert!(summary.get(field).is_some(), "{field}");
     }
+}
+
+#[tokio::test]
+async fn another_target_gets_what_waits_at_once_and_nothing_twice() {
+    let (down, queue) = (Upstream::start(|_, _| Reply::status(503)), Arc::new(AuditMemory::default()));
+    let running = run(&down, SiemFormat::Json, &queue);
+    running.tell(50, None).await;
+    // By then the waits are longer than this test has patience for.
+    eventually("some attempts", || down.count() >= 4).await;
+    let up = Upstream::start(|_, _| Reply::status(200));
+    running.targets.send_replace(target(&up, SiemFormat::Json, "another"));
+    eventually("sent", || queue.len() == 0).await;
+    running.tell(5, None).await;
+    eventually("and what comes after", || arrived(&up).len() == 55 && queue.len() == 0).await;
+    assert!(up.seen().iter().all(|request| request.header("authorization") == Some("Bearer another")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_target_records_wait_and_are_sent_once_there_is_one() {
+    let (first, queue) = (Upstream::start(|_, _| Reply::status(200)), Arc::new(AuditMemory::default()));
+    let running = run(&first, SiemFormat::Json, &queue);
+    running.tell(3, None).await;
+    eventually("sent", || arrived(&first).len() == 3 && queue.len() == 0).await;
+    let before = first.count();
+    running.targets.send_replace(None);
+    // What is told now is queued; a sender that went on would have taken it long before the next target is there.
+    running.tell(4, None).await;
+    eventually("queued", || queue.len() == 4).await;
+    let second = Upstream::start(|_, _| Reply::status(200));
+    running.targets.send_replace(target(&second, SiemFormat::SplunkHec, "t0ken"));
+    eventually("sent to the other", || queue.len() == 0).await;
+    assert_eq!((first.count(), second.count()), (before, 1));
+    running.stop().await;
 }
 
 #[tokio::test]

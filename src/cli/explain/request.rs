@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, Version};
 use jiff::Timestamp;
 
 use crate::store::Quarantined;
@@ -13,6 +14,7 @@ use super::super::failure::Failure;
 use super::super::quarantine::header_lines;
 
 /// A request as it arrived, as far as that is known.
+#[derive(Clone)]
 pub(super) struct Specimen {
     /// Method, target and headers.
     pub(super) head: Parts,
@@ -32,9 +34,16 @@ impl Specimen {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The names of its headers.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.head.headers.keys().map(HeaderName::as_str)
+    /// Every line of header `name`, quoted; `None` without one.
+    pub(super) fn lines(&self, name: &str) -> Option<String> {
+        let lines: Vec<String> = self
+            .head
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|value| format!("{:?}", String::from_utf8_lossy(value.as_bytes())))
+            .collect();
+        (!lines.is_empty()).then(|| lines.join(" and "))
     }
 
     /// It on one line.
@@ -47,49 +56,93 @@ impl Specimen {
 pub(super) fn from_quarantine(entry: &Quarantined) -> Result<Specimen, Failure> {
     let lines = header_lines(&entry.headers);
     let head = head(&entry.target, lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))?;
-    let (at, reason) = (entry.received_at, Some(entry.reason.clone()));
-    Ok(Specimen { head, body: entry.body.clone(), at, reason, notes: Vec::new() })
+    let lost = lines.iter().filter(|(_, value)| value.contains('\u{fffd}'));
+    let notes = lost.map(|(name, _)| format!("header {name} held bytes that are not UTF-8; they were not kept"));
+    let (at, reason, notes) = (entry.received_at, Some(entry.reason.clone()), notes.collect());
+    Ok(Specimen { head, body: entry.body.clone(), at, reason, notes })
 }
 
 /// A raw request in `file`.
 pub(super) fn from_file(file: &Path, now: Timestamp) -> Result<Specimen, Failure> {
     let bytes =
         std::fs::read(file).map_err(|error| Failure::Usage(format!("--request {}: {error}", file.display())))?;
-    parse(&bytes, now)
+    read(&bytes, now)
 }
 
-fn parse(bytes: &[u8], now: Timestamp) -> Result<Specimen, Failure> {
-    let (lines, mut body) = split(bytes);
-    let mut lines = lines.into_iter();
-    let first = lines.next().map(String::from_utf8_lossy).unwrap_or_default();
-    let mut words = first.split_ascii_whitespace();
-    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+/// The request that `bytes` are.
+pub(super) fn read(bytes: &[u8], now: Timestamp) -> Result<Specimen, Failure> {
+    let (lines, body) = split(bytes);
+    let mut notes = Vec::new();
+    let mut pairs = Vec::new();
+    // An HTTP/2 dump has these in place of a request line.
+    let (mut method, mut target) = (None, None);
+    for (number, line) in lines.into_iter().enumerate() {
+        let text = String::from_utf8_lossy(line);
+        if let Some((name, value)) = text.strip_prefix(':').and_then(|pseudo| pseudo.split_once(':')) {
+            match name {
+                "method" => method = Some(value.trim().to_owned()),
+                "path" => target = Some(value.trim().to_owned()),
+                "authority" => pairs.push(("host".to_owned(), value.trim().as_bytes().to_vec())),
+                _ => {}
+            }
+        } else if number == 0 {
+            let mut words = text.split_ascii_whitespace().map(str::to_owned);
+            (method, target) = (words.next(), words.next());
+        } else if let Some(colon) = line.iter().position(|&byte| byte == b':') {
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            pairs.push((String::from_utf8_lossy(name).into_owned(), value.to_vec()));
+        } else {
+            notes.push(format!("line {} is no header and was left out", number + 1));
+        }
+    }
+    let (Some(method), Some(target)) = (method, target) else {
         return Err(Failure::Usage("--request: the first line must be a request line: POST /path HTTP/1.1".to_owned()));
     };
-    let pair = |line: &'_ [u8]| {
-        let colon = line.iter().position(|&byte| byte == b':')?;
-        let (name, value) = line.split_at(colon);
-        Some((String::from_utf8_lossy(name).into_owned(), value.get(1..)?.trim_ascii().to_vec()))
-    };
-    let pairs: Vec<_> = lines.filter_map(pair).collect();
-    let head =
-        head(&format!("{method} {target}"), pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
-    let mut notes = Vec::new();
-    let declared = head.headers.get("content-length").and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let lines = pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    let head = head(&format!("{method} {target}"), lines)?;
+    let body = framed(&head, body, &mut notes);
+    Ok(Specimen { head, body, at: now, reason: None, notes })
+}
+
+/// The body by the framing that the head declares, as far as the file holds it.
+fn framed(head: &Parts, body: &[u8], notes: &mut Vec<String>) -> Bytes {
+    let coding = head.headers.get(TRANSFER_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    if coding.eq_ignore_ascii_case(b"chunked")
+        && let Some(joined) = dechunked(body)
+    {
+        notes.push("the body was in chunks, and is taken without them".to_owned());
+        return joined.into();
+    }
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     match declared {
         Some(declared) if declared < body.len() => {
-            notes.push(format!(
-                "the file holds {} bytes more than Content-Length says; they are left out",
-                body.len() - declared
-            ));
-            body = body.get(..declared).unwrap_or_default();
+            let more = body.len() - declared;
+            notes.push(format!("the file holds {more} bytes more than Content-Length says; they are left out"));
+            Bytes::copy_from_slice(body.get(..declared).unwrap_or_default())
         }
         Some(declared) if declared > body.len() => {
             notes.push(format!("the file ends {} bytes before Content-Length says", declared - body.len()));
+            Bytes::copy_from_slice(body)
         }
-        _ => {}
+        _ => Bytes::copy_from_slice(body),
     }
-    Ok(Specimen { head, body: Bytes::copy_from_slice(body), at: now, reason: None, notes })
+}
+
+/// The content of a chunked body; `None` where it is none.
+fn dechunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut joined = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let size = std::str::from_utf8(rest.get(..end)?).ok()?.split(';').next()?.trim();
+        let size = usize::from_str_radix(size, 16).ok()?;
+        rest = rest.get(end + 2..)?;
+        if size == 0 {
+            return Some(joined);
+        }
+        joined.extend_from_slice(rest.get(..size)?);
+        rest = rest.get(size..)?.strip_prefix(b"\r\n")?;
+    }
 }
 
 /// The lines of the head, which may end as editors end them, and the body behind the first empty one.
@@ -116,9 +169,15 @@ fn head<'a>(target: &str, headers: impl Iterator<Item = (&'a str, &'a [u8])>) ->
     let (method, uri) = target.split_once(' ').unwrap_or(("POST", target));
     let request = Request::builder().method(method).uri(uri).body(()).map_err(|error| wrong(&error))?;
     let (mut head, ()) = request.into_parts();
+    let mut hosted = false;
     for (name, value) in headers {
         let name = HeaderName::try_from(name).map_err(|error| wrong(&error))?;
+        hosted |= name == HOST;
         head.headers.append(name, HeaderValue::from_bytes(value).map_err(|error| wrong(&error))?);
+    }
+    // What has its host in the target alone came over HTTP/2, where `:authority` is it.
+    if head.uri.authority().is_some() && !hosted {
+        head.version = Version::HTTP_2;
     }
     Ok(head)
 }
@@ -133,7 +192,7 @@ mod tests {
             "POST /a?b HTTP/1.1\r\nHost: x\r\nX-A:  1 \r\n\r\n{\n}\r\n",
             "POST /a?b HTTP/1.1\nHost: x\nX-A:  1 \n\n{\n}\r\n",
         ] {
-            let specimen = parse(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap();
+            let specimen = read(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap();
             assert_eq!((specimen.head.uri.path(), specimen.header("x-a")), ("/a", Some("1")));
             assert_eq!(&specimen.body[..], b"{\n}\r\n");
         }
@@ -141,10 +200,27 @@ mod tests {
 
     #[test]
     fn an_editors_line_end_behind_the_body_is_left_out_and_said() {
-        let specimen = parse(b"POST / HTTP/1.1\nContent-Length: 2\n\n{}\n", Timestamp::UNIX_EPOCH).unwrap();
+        let specimen = read(b"POST / HTTP/1.1\nContent-Length: 2\n\n{}\n", Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(&specimen.body[..], b"{}");
         assert_eq!(specimen.notes.len(), 1);
-        assert!(parse(b"", Timestamp::UNIX_EPOCH).is_err());
-        assert!(parse(b"nonsense\n\n", Timestamp::UNIX_EPOCH).is_err());
+        assert!(read(b"", Timestamp::UNIX_EPOCH).is_err());
+        assert!(read(b"nonsense", Timestamp::UNIX_EPOCH).is_err());
+        assert!(read(b"nonsense\n\n", Timestamp::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn repeated_headers_chunks_and_http_2_dumps_are_read() {
+        let read = |text: &str| read(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap();
+        let twice = read("POST / HTTP/1.1\nHost: x\nX-A: 1\nX-A: 2\nnonsense\n\n");
+        assert_eq!(twice.lines("x-a").as_deref(), Some("\"1\" and \"2\""));
+        assert!(twice.notes[0].contains("line 5"));
+        let chunked = "POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n2;x=1\r\n{}\r\n1\r\n\n\r\n0\r\n\r\n";
+        assert_eq!(&read(chunked).body[..], b"{}\n");
+        let cut = "POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\nff\r\n{}";
+        assert_eq!(&read(cut).body[..], b"ff\r\n{}");
+        let dump = read(":method: POST\n:scheme: https\n:authority: hooks.example:8443\n:path: /a?b=1\nx-a: 1\n\n{}");
+        assert_eq!((dump.head.uri.to_string().as_str(), dump.header("host")), ("/a?b=1", Some("hooks.example:8443")));
+        let kept = read("POST https://hooks.example/a HTTP/2\nx-a: 1\n\n");
+        assert_eq!((kept.head.version, kept.head.uri.host()), (Version::HTTP_2, Some("hooks.example")));
     }
 }

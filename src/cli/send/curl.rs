@@ -1,4 +1,6 @@
-//! The curl command that sends what we would send, ready to be pasted into a shell.
+//! The curl command that sends what we would send, ready to be pasted into a shell. It names secrets, it holds none: a
+//! header that is one is read where the configuration has it from, past curl's arguments, which every user of the
+//! machine can list.
 
 use http::header::{CONTENT_LENGTH, HeaderMap};
 
@@ -9,8 +11,14 @@ use super::target::Target;
 /// Longer bodies than this come through a pipe: Linux takes no argument of 128 KiB.
 const ARGUMENT_BYTES: usize = 64 * 1024;
 
-/// The command for `message` to `target`.
-pub(super) fn command(target: &Target, message: &Message) -> String {
+/// The variable that a secret is read from where the configuration names neither variable nor file.
+const FALLBACK_VARIABLE: &str = "AWS_SESSION_TOKEN";
+/// Ends the lines that curl reads as headers.
+const END: &str = "HEADERS";
+
+/// The command for `message` to `target`; `origin` says where the secret in its headers came from (`variable NAME`,
+/// `file PATH`), should there be one.
+pub(super) fn command(target: &Target, message: &Message, origin: Option<&str>) -> String {
     let (pipe, data) = data(message);
     let mut words = vec!["curl".to_owned(), "--request".to_owned(), "POST".to_owned()];
     if target.tls {
@@ -24,12 +32,32 @@ pub(super) fn command(target: &Target, message: &Message) -> String {
     words.push("--path-as-is --globoff".to_owned());
     words.extend(headers(&message.head.headers));
     words.push(data);
+    let hidden: Vec<&str> =
+        message.head.headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str()).collect();
+    if hidden.is_empty() {
+        words.push(quote(&target.url()));
+        return format!("{pipe}{}", words.join(" "));
+    }
+    words.push("--header @/dev/fd/3".to_owned());
     words.push(quote(&target.url()));
-    format!("{pipe}{}", words.join(" "))
+    let lines = hidden.iter().map(|name| format!("{name}: {}\n", substitution(origin))).collect::<String>();
+    format!("{pipe}{} 3<<{END}\n{lines}{END}", words.join(" "))
 }
 
+/// What a shell replaces by the secret, inside lines that it expands.
+fn substitution(origin: Option<&str>) -> String {
+    let kind = origin.unwrap_or_default().split_once(' ');
+    match kind {
+        Some(("file", path)) => format!("$(cat {})", quote(path)),
+        Some(("variable", name)) => format!("${{{name}}}"),
+        _ => format!("${{{FALLBACK_VARIABLE}}}"),
+    }
+}
+
+/// Every header but the length, which curl sets, and those that are secret.
 fn headers(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH).map(|(name, value)| {
+    let shown = headers.iter().filter(|(name, value)| *name != CONTENT_LENGTH && !value.is_sensitive());
+    shown.map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes());
         // `name:` would remove the header; `name;` sends it empty.
         let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
@@ -102,7 +130,7 @@ mod tests {
     #[test]
     fn pasting_it_gives_curl_what_we_would_send() {
         let body = "{\"text\":\"it's $5\n`now`\"}";
-        let (arguments, _) = run(&command(&target(), &message(body.as_bytes())));
+        let (arguments, _) = run(&command(&target(), &message(body.as_bytes()), None));
         let expected = [
             "--request",
             "POST",
@@ -126,7 +154,7 @@ mod tests {
     #[test]
     fn a_body_that_no_argument_can_carry_comes_through_a_pipe() {
         for body in [&b"\x00\xff\r\n\t%s\\"[..], b"@/etc/hostname", &vec![b'x'; 200_000]] {
-            let (arguments, stdin) = run(&command(&target(), &message(body)));
+            let (arguments, stdin) = run(&command(&target(), &message(body), None));
             assert!(arguments.windows(2).any(|pair| pair == ["--data-binary", "@-"]), "{arguments:?}");
             assert_eq!(stdin, body);
         }
@@ -136,7 +164,7 @@ mod tests {
     fn blanks_are_made_not_printed() {
         let mut message = message(b"{}      ");
         message.padding = 6;
-        let line = command(&target(), &message);
+        let line = command(&target(), &message, None);
         assert!(line.len() < 400, "{line}");
         assert_eq!(run(&line).1, b"{}      ");
     }
@@ -145,7 +173,33 @@ mod tests {
     fn a_file_is_named_not_copied() {
         let mut message = message(b"{}");
         message.file = Some(PathBuf::from("my body.json"));
-        let (arguments, _) = run(&command(&target(), &message));
+        let (arguments, _) = run(&command(&target(), &message, None));
         assert!(arguments.windows(2).any(|pair| pair == ["--data-binary", "@my body.json"]), "{arguments:?}");
+    }
+
+    #[test]
+    fn a_secret_header_is_read_where_it_is_kept_and_never_an_argument() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a token");
+        std::fs::write(&file, "s3cret/+=\n").unwrap();
+        let origin = format!("file {}", file.display());
+        let mut message = message(b"\x00 through a pipe");
+        let mut token = http::HeaderValue::from_static("s3cret/+=");
+        token.set_sensitive(true);
+        message.head.headers.insert("x-amz-security-token", token);
+        for origin in [Some(origin.as_str()), Some("variable A_TOKEN"), Some("value in the file"), None] {
+            let line = command(&target(), &message, origin);
+            assert!(!line.contains("s3cret"), "{line}");
+            let set = "A_TOKEN=s3cret/+= AWS_SESSION_TOKEN=s3cret/+=\n";
+            let (arguments, _) = run(&format!("{set}{line}"));
+            assert!(arguments.windows(2).any(|pair| pair == ["--header", "@/dev/fd/3"]), "{arguments:?}");
+            assert!(!arguments.concat().contains("s3cret"), "{arguments:?}");
+            // What curl would read there.
+            let reading = format!("{set}{}", line.replace("curl --request", "curl() {{ cat <&3; }}; curl --request"));
+            let reading = reading.replace("{{", "{").replace("}};", "};");
+            let reading = reading.rsplit_once(" | ").map_or(reading.clone(), |(_, curl)| format!("{set}{curl}"));
+            let output = Command::new("sh").arg("-c").arg(reading).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "x-amz-security-token: s3cret/+=\n", "{origin:?}");
+        }
     }
 }

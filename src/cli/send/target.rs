@@ -37,7 +37,7 @@ impl Target {
         ca_file: Option<PathBuf>,
     ) -> Result<Self, Failure> {
         let url = url.map_or_else(|| format!("https://{}{source_path}", local(listener.address)), str::to_owned);
-        let wrong = |problem: &str| Failure::Usage(format!("--url {url}: {problem}"));
+        let wrong = |problem: &str| Failure::Usage(format!("--url {}: {problem}", without_credentials(&url)));
         let uri: Uri = url.parse().map_err(|_| wrong("not a URL"))?;
         let tls = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
@@ -68,8 +68,21 @@ impl Target {
 
     /// What to say before sending.
     pub(super) fn warning(&self) -> Option<String> {
-        (!self.tls && !is_loopback(&self.host))
-            .then(|| format!("warning: {} is not encrypted: everybody on the way can read the event", self.url()))
+        (!self.tls && !is_loopback(&self.host)).then(|| {
+            format!("warning: http://{} is not encrypted: everybody on the way can read the event", self.authority)
+        })
+    }
+}
+
+/// `url` without what stands before an `@`, for messages: it is a password as often as not.
+fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((_, host)) if scheme.is_empty() => format!("[redacted]@{host}{behind}"),
+        Some((_, host)) => format!("{scheme}://[redacted]@{host}{behind}"),
+        None => url.to_owned(),
     }
 }
 
@@ -135,6 +148,10 @@ mod tests {
     fn what_cannot_be_sent_to_is_refused() {
         for url in ["", "localhost", "ftp://x/", "https://", "https://user:pw@x/", "/webhooks/nice"] {
             assert_eq!(target(Some(url), "[::]:1").unwrap_err().status() as u8, 64, "{url}");
+        }
+        for url in ["https://user:pw-1@x/", "ftp://pw-1@x/a@b", "https://u:pw-1@x y", "pw-1@x", "https://a:b@pw-1@x"] {
+            let told = target(Some(url), "[::]:1").unwrap_err().to_string();
+            assert!(told.contains("--url") && told.contains("[redacted]@x") && !told.contains("pw-1"), "{told}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! One scheme for every vendor that signs so; what differs between them is data.
 
 mod content;
+mod diagnose;
 mod format;
 mod list;
 mod settings;
@@ -21,6 +22,7 @@ use super::mac::{Algorithm, Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::event::Digest;
 
+pub use self::diagnose::diagnose;
 pub use self::settings::{has_timestamp, warnings};
 
 /// The most headers a signature may be looked for in.

@@ -47,7 +47,7 @@ pub fn put_uri(out: &mut Vec<u8>, path: &[u8]) {
 }
 
 /// `path` without empty, `.` and `..` segments (RFC 3986, section 5.2.4, and slashes merged).
-fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
     let plain = !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
     if plain && path.starts_with(b"/") {
         return Cow::Borrowed(path);
@@ -77,7 +77,7 @@ fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Appends one line for each name; whether all of them stand in the request.
-fn put_headers(out: &mut Vec<u8>, head: &Parts, names: &str) -> bool {
+pub fn put_headers(out: &mut Vec<u8>, head: &Parts, names: &str) -> bool {
     let mut complete = true;
     for name in names.split(';') {
         out.extend_from_slice(name.as_bytes());

@@ -4,6 +4,7 @@
 mod authorization;
 mod canonical;
 mod date;
+mod diagnose;
 mod query;
 mod settings;
 mod signing_key;
@@ -24,6 +25,8 @@ use super::header::Occurrence;
 use super::mac::{Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::secret::Secret;
+
+pub use self::diagnose::{diagnose, restore_token};
 
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -212,12 +215,15 @@ impl SigV4 {
             && headers.keys().all(|name| !self.must_be_signed(name.as_str()) || names(name.as_str()))
     }
 
-    /// Whether header `name` (lower case) may not arrive unsigned. `x-amzn-*` is not meant, for load balancers add it.
     fn must_be_signed(&self, name: &str) -> bool {
-        name.starts_with("x-amz-")
-            && !HARMLESS.contains(&name)
-            && !self.unsigned_headers.iter().any(|unsigned| unsigned == name)
+        must_be_signed(&self.unsigned_headers, name)
     }
+}
+
+/// Whether header `name` (lower case) may not arrive unsigned, where the operator allows `unsigned` to. `x-amzn-*` is
+/// not meant, for load balancers add it.
+fn must_be_signed(unsigned: &[String], name: &str) -> bool {
+    name.starts_with("x-amz-") && !HARMLESS.contains(&name) && !unsigned.iter().any(|allowed| allowed == name)
 }
 
 /// Whether the request makes no other claim about its body than the hash of what was received: no `UNSIGNED-PAYLOAD`,
@@ -242,7 +248,10 @@ fn prepare(head: &mut Parts, key: &SignerKey, at: Timestamp) {
     if let Ok(value) = HeaderValue::from_str(&date::write(at)) {
         head.headers.insert(date::HEADER, value);
     }
-    if let Some(value) = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok()) {
+    let token = key.session_token.as_ref().and_then(|token| HeaderValue::from_bytes(token.expose()).ok());
+    if let Some(mut value) = token {
+        // Neither `Debug` nor a command line for others shows it.
+        value.set_sensitive(true);
         head.headers.insert(SECURITY_TOKEN, value);
     }
     let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));

@@ -10,68 +10,180 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use zeroize::Zeroizing;
 
-use super::{CertificatePaths, Pair, TlsError};
+use super::{CertificatePaths, Leaf, Pair, Place, TlsError, TlsFault};
 use crate::file::read_regular;
 
-/// The largest PEM file that is taken: every authority there is fits into a tenth of it.
-const MAX_FILE: u64 = 8 * 1024 * 1024;
+/// The largest file that is taken: all the world's authorities together are smaller.
+const MAX_FILE: u64 = 4 << 20;
+/// What DER begins with: an ASN.1 SEQUENCE.
+const SEQUENCE: u8 = 0x30;
 
-/// Reads one chain and its key and checks that they belong together.
-pub(super) fn read_pair(paths: &CertificatePaths, provider: &CryptoProvider) -> Result<Pair, TlsError> {
-    let chain = read_certificates(&paths.cert_file)?;
-    let mut names = Vec::new();
-    let mut expiries = Vec::with_capacity(chain.len());
-    for (i, der) in chain.iter().enumerate() {
-        let fault =
-            |cause: String| TlsError::FaultyCertificate { file: paths.cert_file.clone(), position: i + 1, cause };
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| fault(e.to_string()))?;
-        let not_after = certificate.validity().not_after.timestamp();
-        expiries.push(Timestamp::from_second(not_after).map_err(|e| fault(e.to_string()))?);
-        if i == 0 {
-            names = dns_names(&certificate);
-        }
-    }
-    let key = read_key(&paths.key_file)?;
-    let unusable = |_| TlsError::UnusableKey { file: paths.key_file.clone() };
-    let key = CertifiedKey::new(chain, provider.key_provider.load_private_key(key).map_err(unusable)?);
-    match key.keys_match() {
+/// Reads one chain and its key and checks that they belong together; every fault goes to `faults`.
+pub(super) fn read_pair(
+    index: usize,
+    paths: &CertificatePaths,
+    provider: &CryptoProvider,
+    faults: &mut Vec<TlsFault>,
+) -> Option<Pair> {
+    let (certificate, private) = (Place::Certificate(index), Place::Key(index));
+    let chain = read_chain(&paths.cert_file).map_err(|error| faults.push(certificate.fault(error))).ok();
+    let key = read_key(&paths.key_file).and_then(|key| {
+        let unusable = |_| TlsError::UnusableKey { file: paths.key_file.clone() };
+        provider.key_provider.load_private_key(key).map_err(unusable)
+    });
+    let key = key.map_err(|error| faults.push(private.fault(error))).ok();
+    let (chain, key) = chain.zip(key)?;
+    let Chain { certificates, names, expiries, leaf, is_authority } = chain;
+    let key = CertifiedKey::new(certificates, key);
+    let error = match key.keys_match() {
         // `Unknown`: a key that cannot tell its public half; none of the provider's does that.
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-        Err(Error::InconsistentKeys(_)) => {
-            return Err(TlsError::KeyMismatch { cert: paths.cert_file.clone(), key: paths.key_file.clone() });
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            return Some(Pair { key: Arc::new(key), names, expiries, leaf, is_authority });
         }
-        Err(other) => return Err(other.into()),
+        Err(Error::InconsistentKeys(_)) => {
+            TlsError::KeyMismatch { cert: paths.cert_file.clone(), key: paths.key_file.clone() }
+        }
+        Err(other) => other.into(),
+    };
+    faults.push(private.fault(error));
+    None
+}
+
+/// A chain that was read, and what is to be known of it.
+struct Chain {
+    certificates: Vec<CertificateDer<'static>>,
+    names: Vec<String>,
+    expiries: Vec<Timestamp>,
+    leaf: Leaf,
+    is_authority: bool,
+}
+
+fn read_chain(file: &Path) -> Result<Chain, TlsError> {
+    let certificates = read_certificates(file)?;
+    let (mut expiries, mut first) = (Vec::with_capacity(certificates.len()), None);
+    for (i, der) in certificates.iter().enumerate() {
+        let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| fault(e.to_string()))?;
+        let validity = certificate.validity();
+        let time = |seconds| Timestamp::from_second(seconds).map_err(|e| fault(e.to_string()));
+        let not_after = time(validity.not_after.timestamp())?;
+        expiries.push(not_after);
+        if i == 0 {
+            if certificate.version() != X509Version::V3 {
+                return Err(TlsError::OldVersion { file: file.to_owned(), position: 1 });
+            }
+            let not_before = time(validity.not_before.timestamp())?;
+            let leaf = Leaf { file: file.to_owned(), der: der.clone(), not_before, not_after };
+            first = Some((leaf, dns_names(&certificate), standing(&certificate)));
+        }
     }
-    Ok(Pair { key: Arc::new(key), names, expiries })
+    match first {
+        Some((_, _, Standing::NeverAServer)) => Err(TlsError::Authority { file: file.to_owned() }),
+        Some((leaf, names, standing)) => {
+            Ok(Chain { certificates, names, expiries, leaf, is_authority: standing == Standing::Authority })
+        }
+        None => Err(no_certificate(file, &[])),
+    }
+}
+
+/// Whose certificate a leaf is.
+#[derive(PartialEq, Eq)]
+enum Standing {
+    Server,
+    /// A CA's and its own server's at once, as `openssl req -x509` makes them: some clients take it, others do not.
+    Authority,
+    /// A CA's, that no client takes for a server's: issued by another, or its key may not sign handshakes.
+    NeverAServer,
+}
+
+fn standing(certificate: &X509Certificate<'_>) -> Standing {
+    if !is_ca(certificate) {
+        return Standing::Server;
+    }
+    let may_sign = match certificate.key_usage() {
+        Ok(Some(usage)) => usage.value.digital_signature(),
+        _ => true,
+    };
+    let own = certificate.issuer() == certificate.subject();
+    if own && may_sign { Standing::Authority } else { Standing::NeverAServer }
+}
+
+fn is_ca(certificate: &X509Certificate<'_>) -> bool {
+    matches!(certificate.basic_constraints(), Ok(Some(constraints)) if constraints.value.ca)
+}
+
+/// The authorities of client certificates.
+pub(super) fn read_authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = read_certificates(file)?;
+    for (i, der) in certificates.iter().enumerate() {
+        let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| fault(e.to_string()))?;
+        // One that vouches for itself may be pinned so, and is how authorities of version 1 look.
+        if !is_ca(&certificate) && certificate.issuer() != certificate.subject() {
+            return Err(TlsError::NoAuthority { file: file.to_owned(), position: i + 1 });
+        }
+    }
+    Ok(certificates)
 }
 
 /// Every certificate of a PEM file, at least one.
-pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = read_regular(file, MAX_FILE).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })?;
+fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = read(file)?;
     let mut certificates = Vec::new();
     for (i, section) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
         certificates.push(section.map_err(|e| fault(e.to_string()))?);
     }
-    if certificates.is_empty() {
-        return Err(TlsError::NoCertificateIn { file: file.to_owned() });
-    }
-    Ok(certificates)
+    if certificates.is_empty() { Err(no_certificate(file, &pem)) } else { Ok(certificates) }
+}
+
+fn no_certificate(file: &Path, content: &[u8]) -> TlsError {
+    let why = if content.trim_ascii().is_empty() {
+        "it is empty"
+    } else if X509Certificate::from_der(content).is_ok() {
+        "it is DER: convert it (`openssl x509 -inform DER -in FILE -out FILE.pem`)"
+    } else if content.first() == Some(&SEQUENCE) {
+        "it is binary, perhaps PKCS #12: convert it (`openssl pkcs12 -in FILE -nodes -out FILE.pem`)"
+    } else if holds(content, b"PRIVATE KEY-----") {
+        "it holds a private key: are certificate and key swapped?"
+    } else {
+        "expected `-----BEGIN CERTIFICATE-----`, leaf first"
+    };
+    TlsError::NoCertificateIn { file: file.to_owned(), why }
 }
 
 /// The first private key of a PEM file. Parser errors are not passed on: they may quote the key.
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let pem = read_regular(file, MAX_FILE).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })?;
-    let pem = Zeroizing::new(pem);
+    let pem = read(file)?;
     // PKCS#8 says it in the label, the older forms in a header inside the section.
-    let encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
-    if encrypted.iter().any(|mark| pem.windows(mark.len()).any(|window| window == *mark)) {
+    if holds(&pem, b"BEGIN ENCRYPTED PRIVATE KEY") || holds(&pem, b"Proc-Type: 4,ENCRYPTED") {
         return Err(TlsError::EncryptedKey { file: file.to_owned() });
     }
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NoKeyIn { file: file.to_owned() })
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        let why = if pem.trim_ascii().is_empty() {
+            "it is empty"
+        } else if pem.first() == Some(&SEQUENCE) {
+            "it is binary (DER): convert it (`openssl pkey -inform DER -in FILE -out FILE.pem`)"
+        } else if holds(&pem, b"BEGIN CERTIFICATE") {
+            "it holds a certificate: are certificate and key swapped?"
+        } else {
+            "expected `-----BEGIN PRIVATE KEY-----` (or RSA, EC)"
+        };
+        TlsError::NoKeyIn { file: file.to_owned(), why }
+    })
+}
+
+fn holds(content: &[u8], mark: &[u8]) -> bool {
+    content.windows(mark.len()).any(|window| window == mark)
+}
+
+/// The whole of a regular file.
+fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let unreadable = |cause| TlsError::Unreadable { file: file.to_owned(), cause };
+    read_regular(file, MAX_FILE).map(Zeroizing::new).map_err(unreadable)
 }
 
 /// DNS names of the subject alternative name, lower case. The common name does not count (RFC 9525 section 2).

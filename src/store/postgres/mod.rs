@@ -58,7 +58,10 @@ pub async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Re
         outbox: Arc::new(outbox::PostgresOutbox { pool: pool(), queued }),
         archive: Arc::new(archive::PostgresArchive { pool: pool(), wall: wall.clone() }),
         dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool(), wall: wall.clone() }),
-        quarantine: Arc::new(quarantine::PostgresQuarantine { pool: pool(), bounds: settings.quarantine }),
+        quarantine: Arc::new(quarantine::PostgresQuarantine {
+            pool: pool(),
+            bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
+        }),
         audit_queue: Arc::new(audit_queue::PostgresAuditQueue { pool: pool() }),
         upkeep: Arc::new(upkeep::PostgresUpkeep {
             pool: pool(),

@@ -1,6 +1,9 @@
 //! Refused requests, bounded in entries and bytes over all replicas; the oldest of the kind that holds most
 //! make room.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
@@ -37,7 +40,7 @@ pub struct PostgresQuarantine {
     /// For all of it.
     pub pool: Pool,
     /// How large it may grow.
-    pub bounds: QuarantineBounds,
+    pub bounds: ArcSwap<QuarantineBounds>,
 }
 
 #[async_trait]
@@ -45,10 +48,11 @@ impl Quarantine for PostgresQuarantine {
     /// An entry larger than the whole quarantine is not kept: it would push out all others. Its id is 0.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
         let bytes = (entry.body.len() + entry.headers.len()) as u64;
-        if bytes > self.bounds.max_bytes || self.bounds.max_entries == 0 {
+        let bounds = **self.bounds.load();
+        if bytes > bounds.max_bytes || bounds.max_entries == 0 {
             return Ok(0);
         }
-        within(self.keep(&entry)).await
+        within(self.keep(&entry, bounds)).await
     }
 
     async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError> {
@@ -95,43 +99,57 @@ impl Quarantine for PostgresQuarantine {
         let rows = self.pool.query("SELECT count(*) FROM gatepost_quarantine", &[]).await?;
         Ok(unsigned(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
+
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
+        self.bounds.store(Arc::new(bounds));
+        within(async {
+            let lent = self.pool.lend().await?;
+            lent.session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({BOUNDS})")).await?;
+            make_room(&lent.session, i64::MAX, (bounds.max_entries, bounds.max_bytes)).await?;
+            lent.session.batch("COMMIT").await?;
+            lent.done();
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn bound(bound: u64) -> i64 {
+    i64::try_from(bound).unwrap_or(i64::MAX)
 }
 
 impl PostgresQuarantine {
-    async fn keep(&self, entry: &Quarantined) -> Result<i64, StoreError> {
+    async fn keep(&self, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64, StoreError> {
         let lent = self.pool.lend().await?;
         lent.session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({BOUNDS})")).await?;
         let id = add(&lent.session, entry).await?;
-        self.make_room(&lent.session, id, (entry.body.len() + entry.headers.len()) as u64).await?;
+        let bytes = (entry.body.len() + entry.headers.len()) as u64;
+        make_room(&lent.session, id, (bounds.max_entries - 1, bounds.max_bytes - bytes)).await?;
         lent.session.batch("COMMIT").await?;
         lent.done();
         Ok(id)
     }
 }
 
-impl PostgresQuarantine {
-    /// Removes others until entry `id`, of `bytes`, fits.
-    async fn make_room(&self, session: &Session, id: i64, bytes: u64) -> Result<(), StoreError> {
-        let bound = |bound| i64::try_from(bound).unwrap_or(i64::MAX);
-        let most_entries = bound(self.bounds.max_entries - 1);
-        let most_bytes = bound(self.bounds.max_bytes - bytes);
-        let mut by_bytes = true;
-        loop {
-            let rows = session.query(SHARES, &[&id, &by_bytes]).await?;
-            let Some(row) = rows.first() else { return Ok(()) };
-            let entries = row.try_get::<_, i64>(2)? - most_entries;
-            let bytes = row.try_get::<_, i64>(3)? - most_bytes;
-            if entries <= 0 && bytes <= 0 {
-                return Ok(());
-            }
-            if by_bytes && bytes <= 0 {
-                by_bytes = false;
-                continue;
-            }
-            let (source, reason) = (row.try_get::<_, &str>(0)?, row.try_get::<_, &str>(1)?);
-            let entries = if by_bytes { 0 } else { entries };
-            session.execute(MAKE_ROOM, &[&source, &reason, &id, &entries, &bytes]).await?;
+/// Removes entries other than `id` until no more than `most` (entries, bytes) are left of them.
+async fn make_room(session: &Session, id: i64, most: (u64, u64)) -> Result<(), StoreError> {
+    let (most_entries, most_bytes) = (bound(most.0), bound(most.1));
+    let mut by_bytes = true;
+    loop {
+        let rows = session.query(SHARES, &[&id, &by_bytes]).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let entries = row.try_get::<_, i64>(2)? - most_entries;
+        let bytes = row.try_get::<_, i64>(3)? - most_bytes;
+        if entries <= 0 && bytes <= 0 {
+            return Ok(());
         }
+        if by_bytes && bytes <= 0 {
+            by_bytes = false;
+            continue;
+        }
+        let (source, reason) = (row.try_get::<_, &str>(0)?, row.try_get::<_, &str>(1)?);
+        let entries = if by_bytes { 0 } else { entries };
+        session.execute(MAKE_ROOM, &[&source, &reason, &id, &entries, &bytes]).await?;
     }
 }
 

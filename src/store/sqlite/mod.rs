@@ -90,7 +90,7 @@ fn assemble(
         quarantine: Arc::new(quarantine::SqliteQuarantine {
             writer: quarantine.0,
             readers: quarantine.1,
-            bounds: settings.quarantine,
+            bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
         upkeep: Arc::new(upkeep::SqliteUpkeep {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
@@ -17,6 +18,9 @@ const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, t
 /// What each source and reason holds, and its oldest entry; answered by an index alone.
 const SHARES: &str = "SELECT count(*) AS entries, sum(bytes), min(id) FROM quarantine GROUP BY source, reason";
 
+/// Entries removed in one transaction at most, so that inserts behind it do not wait for long.
+const STEP: usize = 256;
+
 /// The quarantine of a SQLite store.
 pub struct SqliteQuarantine {
     /// For changes.
@@ -24,14 +28,14 @@ pub struct SqliteQuarantine {
     /// For listings.
     pub readers: Readers,
     /// How large it may grow.
-    pub bounds: QuarantineBounds,
+    pub bounds: ArcSwap<QuarantineBounds>,
 }
 
 #[async_trait]
 impl Quarantine for SqliteQuarantine {
     /// An entry larger than the whole quarantine is not kept: it would push out all others. Its id is 0.
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError> {
-        let bounds = self.bounds;
+        let bounds = **self.bounds.load();
         let bytes = (entry.body.len() + entry.headers.len()) as u64;
         if bytes > bounds.max_bytes || bounds.max_entries == 0 {
             return Ok(0);
@@ -80,6 +84,12 @@ impl Quarantine for SqliteQuarantine {
 
     async fn count(&self) -> Result<u64, StoreError> {
         self.readers.read(|conn| Ok(unsigned(transaction::counter(conn, "quarantine_entries")?))).await
+    }
+
+    async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
+        self.bounds.store(Arc::new(bounds));
+        while self.writer.call(move |tx| make_room(tx, bounds, i64::MAX, STEP)).await? {}
+        Ok(())
     }
 }
 
@@ -133,23 +143,30 @@ fn put(tx: &Tx<'_>, entry: &Quarantined, bounds: QuarantineBounds) -> Result<i64
     ])?;
     let id = tx.conn.last_insert_rowid();
     grow(tx, 1, bytes)?;
-    loop {
+    make_room(tx, bounds, id, usize::MAX)?;
+    Ok(id)
+}
+
+/// Removes up to `step` entries before `id`, each the oldest of whoever holds most, as far as the bounds ask for it; says
+/// whether more have to go.
+fn make_room(tx: &Tx<'_>, bounds: QuarantineBounds, id: i64, step: usize) -> Result<bool, StoreError> {
+    for _ in 0..step {
         let most = if unsigned(tx.counter("quarantine_bytes")?) > bounds.max_bytes {
             "sum(bytes)"
         } else if unsigned(tx.counter("quarantine_entries")?) > bounds.max_entries {
             "entries"
         } else {
-            break;
+            return Ok(false);
         };
         // Never the new one itself, which is looked for.
         let sql = format!("{SHARES} HAVING min(id) < ?1 ORDER BY {most} DESC, min(id) LIMIT 1");
         let oldest: Option<i64> = tx.conn.prepare_cached(&sql)?.query_row([id], |row| row.get(2)).optional()?;
         match oldest {
             Some(oldest) => remove(tx, oldest)?,
-            None => break,
+            None => return Ok(false),
         };
     }
-    Ok(id)
+    Ok(true)
 }
 
 fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {

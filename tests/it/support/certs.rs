@@ -37,9 +37,16 @@ impl Ca {
 
     /// A certificate for `localhost` and a public name with `serial`, by which a test tells certificates apart.
     pub fn leaf(&self, serial: u64) -> Leaf {
+        self.leaf_of_years(serial, 1975, 4096)
+    }
+
+    /// The same, valid from one New Year's Day to another.
+    pub fn leaf_of_years(&self, serial: u64, from: i32, to: i32) -> Leaf {
         let mut params =
             CertificateParams::new(["localhost", "127.0.0.1", "hooks.example.com"].map(str::to_owned)).unwrap();
         params.serial_number = Some(serial.into());
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         Leaf { chain, key: key.serialize_pem() }

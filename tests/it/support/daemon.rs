@@ -19,6 +19,9 @@ use super::{MARKER, sign};
 /// How long a test waits for what must come before it gives up: generous, because test machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+const RELOADED: &str = "reloaded configuration, secrets and certificates";
+const REFUSED: &str = "reload refused";
+
 /// Looks again and again until `look` finds something; panics with `what` when it never does.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -165,6 +168,36 @@ impl Daemon {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// How many records so far say `message`.
+    pub fn told(&self, message: &str) -> usize {
+        self.logs()
+            .iter()
+            .filter(|record| record["message"].as_str().is_some_and(|said| said.contains(message)))
+            .count()
+    }
+
+    /// Saves `setup` and has it read; waits until that is done and gives the words about what changed.
+    #[track_caller]
+    pub fn reload(&self, setup: &Setup) -> String {
+        let before = self.told(RELOADED);
+        setup.save();
+        self.signal(Signal::HUP);
+        eventually("the reload", || (self.told(RELOADED) > before).then_some(()));
+        let record = self.logs().into_iter().rfind(|record| record["message"] == RELOADED).unwrap();
+        record["changes"].as_str().unwrap().to_owned()
+    }
+
+    /// Saves `setup` and has it read; waits until that is refused and gives the faults.
+    #[track_caller]
+    pub fn refused_reload(&self, setup: &Setup) -> String {
+        let before = self.told(REFUSED);
+        setup.save();
+        self.signal(Signal::HUP);
+        eventually("the refusal", || (self.told(REFUSED) > before).then_some(()));
+        let said = |record: &Value| record["message"].as_str().is_some_and(|said| said.contains(REFUSED));
+        self.logs().into_iter().rfind(said).unwrap()["faults"].as_str().unwrap().to_owned()
     }
 
     /// Waits until it has ended by itself.

@@ -79,9 +79,28 @@ impl Setup {
         self
     }
 
+    /// Takes `[section]` away.
+    pub fn without_section(mut self, section: &str) -> Self {
+        self.sections.remove(section);
+        self
+    }
+
     /// Adds text at the end of the file: a `[[source]]`, a `[[sink]]`.
     pub fn block(mut self, toml: &str) -> Self {
         self.blocks.push(toml.to_owned());
+        self
+    }
+
+    /// Replaces text in what [`Setup::block`] and its like added, where it must stand.
+    pub fn replace(mut self, from: &str, to: &str) -> Self {
+        assert!(self.blocks.iter().any(|block| block.contains(from)), "{from} stands nowhere");
+        self.blocks.iter_mut().for_each(|block| *block = block.replace(from, to));
+        self
+    }
+
+    /// Takes away every block that holds `text`.
+    pub fn without_block(mut self, text: &str) -> Self {
+        self.blocks.retain(|block| !block.contains(text));
         self
     }
 
@@ -189,7 +208,14 @@ impl Setup {
     /// Runs a subcommand to its end, which must come within a test's patience.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with further variables.
+    #[track_caller]
+    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = self.command();
+        command.envs(variables.iter().copied());
         let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let pid = Pid::from_child(&child);
         let (done, over) = std::sync::mpsc::sync_channel(1);

@@ -1,0 +1,188 @@
+//! The checks of the daemon, one after the other, by the functions that make them; what each says of one request.
+
+use http::header::HOST;
+use http::{Method, Request};
+
+use crate::clock::UnixSeconds;
+use crate::config::Source;
+use crate::ingress::{self, ID_CONFLICT, Wanted};
+use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
+
+use super::super::failure::Failure;
+use super::report::{Check, Report};
+use super::request::Specimen;
+
+/// A request, where it was sent, and the other places where it may belong.
+pub(super) struct Patient<'a> {
+    /// Every source.
+    pub(super) sources: &'a [Source],
+    /// Its own.
+    pub(super) source: &'a Source,
+    /// Itself.
+    pub(super) specimen: &'a Specimen,
+}
+
+/// What every check says, and what could explain the signature or the timestamp where they do not hold.
+pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
+    let Patient { source, specimen, .. } = patient;
+    let scheme = scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::fault::Faults(faults)))?;
+    let mut report = Report::default();
+    head(source, specimen, &mut report);
+    let timely = window(source, specimen, &*scheme, &mut report);
+    let holds = signature(source, specimen, &*scheme, &mut report);
+    if holds && timely {
+        content(source, specimen, &mut report);
+    } else {
+        report.diagnosis = diagnosis(patient);
+    }
+    report.holds = Some(holds);
+    if !holds && source.scheme.family == Family::SigV4 {
+        report.canonical = scheme::canonical_request(&specimen.head, &specimen.body.clone().into());
+    }
+    Ok(report)
+}
+
+fn diagnosis(patient: &Patient<'_>) -> Diagnosis {
+    let Patient { sources, source, specimen } = patient;
+    let others: Vec<_> = sources
+        .iter()
+        .filter(|other| other.name != source.name)
+        .map(|other| (other.name.as_str(), &other.scheme))
+        .collect();
+    scheme::diagnose(&Case {
+        settings: &source.scheme,
+        others: &others,
+        path: &source.path,
+        head: &specimen.head,
+        body: &specimen.body,
+        at: specimen.at.into(),
+        window: source.max_drift.as_secs(),
+    })
+}
+
+/// What is judged before anything about the sender.
+fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
+    let mut request = Request::new(());
+    *request.method_mut() = specimen.head.method.clone();
+    *request.uri_mut() = specimen.head.uri.clone();
+    *request.version_mut() = specimen.head.version;
+    request.headers_mut().clone_from(&specimen.head.headers);
+    if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
+        // Files written by hand often have none; what else is wrong is worth more than that.
+        report.notes.push("there is no Host line: the daemon would answer 400 bad_request".to_owned());
+    } else if let Err(reject) = ingress::well_formed(&request) {
+        report.refused(reject.reason(), reject.detail().unwrap_or("it is not HTTP as it should be"));
+    }
+    if specimen.head.method != Method::POST {
+        report.refused("method_not_allowed", &format!("it is a {}, and webhooks are POSTed", specimen.head.method));
+    }
+    match ingress::judge_content(&specimen.head.headers, &source.content_types) {
+        Ok(()) => report.ok(format!("content type {}", specimen.header("content-type").unwrap_or_default())),
+        Err(why) => {
+            let given = |name| specimen.lines(name).unwrap_or_else(|| "absent".to_owned());
+            let (kind, coding) = (given("content-type"), given("content-encoding"));
+            let wanted = source.content_types.join(", ");
+            let why = format!(
+                "{why}; Content-Type is {kind}, Content-Encoding {coding}, and the source takes {wanted}, not compressed"
+            );
+            report.refused("unsupported_media_type", &why);
+        }
+    }
+    if specimen.body.len() > source.body_bytes {
+        let why = format!("{} bytes, and the source takes {}", specimen.body.len(), source.body_bytes);
+        report.refused("payload_too_large", &why);
+    }
+}
+
+/// Whether the timestamp, where there is one, is inside the window.
+fn window(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut Report) -> bool {
+    let at = match scheme.timestamp(&specimen.head) {
+        Ok(None) => return true,
+        Ok(Some(at)) => at,
+        Err(refusal) => {
+            let (reason, why) = in_words(source, &refusal);
+            report.refused(reason, &why);
+            return false;
+        }
+    };
+    let arrived = UnixSeconds::from(specimen.at);
+    let (away, window) = (at.abs_diff(arrived), source.max_drift.as_secs());
+    if away <= window {
+        report.ok(format!("signed {away} s from when it arrived, the window is {window} s"));
+        return true;
+    }
+    let (side, cause) = if at < arrived {
+        (
+            "before",
+            "a retry that kept its first signature, a queue on the way, or a clock that is slow; the sender must sign each attempt anew",
+        )
+    } else {
+        ("after", "the sender's clock is fast, or this machine's is slow")
+    };
+    let why = format!("it says it was signed {away} s {side} it arrived ({}), the window is {window} s", specimen.at);
+    report.refused("timestamp_expired", &why);
+    let thousandth = UnixSeconds(at.0 / 1000);
+    report.time = Some(if thousandth.abs_diff(arrived) <= window {
+        "the timestamp is in milliseconds".to_owned()
+    } else {
+        cause.to_owned()
+    });
+    false
+}
+
+/// Whether the signature holds, whatever the window says.
+fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut Report) -> bool {
+    let body = specimen.body.clone().into();
+    match scheme.read(&specimen.head).and_then(|claims| scheme.verify(&specimen.head, &claims, &body)) {
+        Ok(key) => {
+            report.ok(format!("the signature holds, with key {}", scheme.keys().get(key.0).map_or("", String::as_str)));
+            true
+        }
+        Err(refusal) => {
+            let (reason, why) = in_words(source, &refusal);
+            // A request without a signature is told once, though its timestamp is missing with it.
+            if !report.checks.iter().any(|check| matches!(check, Check::Refused(told, _) if *told == reason)) {
+                report.refused(reason, &why);
+            }
+            false
+        }
+    }
+}
+
+fn in_words(source: &Source, refusal: &Refusal) -> (&'static str, String) {
+    let signature = match source.scheme.family {
+        Family::SigV4 => "Authorization".to_owned(),
+        Family::Hmac => source.scheme.signature_headers.join(", "),
+    };
+    let timestamp = match source.scheme.family {
+        Family::SigV4 => "X-Amz-Date".to_owned(),
+        Family::Hmac => source.scheme.timestamp_header.clone().unwrap_or_else(|| signature.clone()),
+    };
+    match refusal {
+        Refusal::MissingTimestamp => ("missing_timestamp", format!("{timestamp} is not there or holds no timestamp")),
+        Refusal::InvalidTimestamp => {
+            ("invalid_timestamp_format", format!("{timestamp} stands more than once or holds no valid time"))
+        }
+        Refusal::MissingSignature => {
+            ("missing_signature", format!("{signature} is not there or holds no signature of a known version"))
+        }
+        Refusal::MalformedAuthorization(why) => ("malformed_authorization", (*why).to_owned()),
+        Refusal::SignatureMismatch => ("signature_mismatch", "the signature does not fit what arrived".to_owned()),
+    }
+}
+
+/// What is judged of a body that is signed.
+fn content(source: &Source, specimen: &Specimen, report: &mut Report) {
+    match Wanted::new(source).pick(&specimen.head, &specimen.body.clone().into()) {
+        Ok(fields) => {
+            report.ok(format!("the body is fine: event id {}, type {}", fields.id, fields.kind));
+            if specimen.reason.as_deref() == Some(ID_CONFLICT) {
+                let why = "its id was taken by an event with another body: the sender used one id for two events";
+                report.refused(ID_CONFLICT, why);
+            }
+        }
+        Err(reject) => {
+            report.refused(reject.reason(), reject.detail().unwrap_or("the signed body is not what the source takes"));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! From what made the MAC to settings that read the request so: the fewest changes that build and verify it.
+
+use super::search::{Form, Found, Text, timestamps};
+use crate::clock::UnixSeconds;
+use crate::scheme::diagnose::{Case, Cause, Diagnosis, changes};
+use crate::scheme::mac::Algorithm;
+use crate::scheme::{Refusal, Scheme, Settings, build};
+use crate::secret::Secret;
+
+/// Bytes that are hashed for all attempts together.
+const MAX_HASHED: usize = 256 * 1024 * 1024;
+
+/// Settings that are tried at most, and at least.
+const ATTEMPTS: std::ops::RangeInclusive<usize> = 16..=400;
+
+/// What `secret_encoding` says where it says nothing.
+const TEXT: &str = "text";
+
+/// The units a timestamp may be in.
+const UNITS: [&str; 3] = ["s", "ms", "rfc3339"];
+
+/// Whether the request of `case` verifies with `settings`, by the code that verifies.
+pub fn verifies(case: &Case<'_>, settings: &Settings) -> bool {
+    build(settings).is_ok_and(|scheme| verifies_by(case, &*scheme))
+}
+
+fn verifies_by(case: &Case<'_>, scheme: &dyn Scheme) -> bool {
+    let body = case.body.clone().into();
+    scheme.read(case.head).is_ok_and(|claims| scheme.verify(case.head, &claims, &body).is_ok())
+}
+
+/// Says what differs between what `found` tells and how `case` is configured.
+pub fn explain(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) {
+    if let Some((_, cause, words)) = &found.body {
+        diagnosis.add(*cause, format!("what was signed is {words}"));
+    }
+    if let Some((cause, words)) = &found.candidate.meaning {
+        diagnosis.add(*cause, words.clone());
+    }
+    // What the sender would have to mend is taken as mended, to see what else differs.
+    let body = found.body.as_ref().map(|(body, ..)| bytes::Bytes::copy_from_slice(body));
+    let mended = Case { body: body.as_ref().unwrap_or(case.body), ..*case };
+    let secret = found.candidate.secret.as_ref().and_then(|text| Secret::token(text.to_vec()).ok());
+    let Some(wanted) = attempts(case, found).into_iter().find(|settings| {
+        let mut settings = settings.clone();
+        settings.secrets.extend(secret.clone());
+        verifies(&mended, &settings)
+    }) else {
+        inexpressible(case, found, diagnosis);
+        return;
+    };
+    let wanted = in_time(case, wanted);
+    tell(case, found, &wanted, diagnosis);
+    let sound = found.body.is_none() && found.candidate.meaning.is_none();
+    if sound && !changes(case.settings, &wanted).is_empty() && verifies(case, &wanted) && reads_time(case, &wanted) {
+        diagnosis.settings = Some(wanted);
+    }
+}
+
+/// Settings that may read the request as `found` does, those with the fewest changes first.
+fn attempts(case: &Case<'_>, found: &Found<'_>) -> Vec<Settings> {
+    let mut attempts = vec![case.settings.clone()];
+    let mut vary = |change: &dyn Fn(&mut Settings)| {
+        let changed: Vec<Settings> = attempts
+            .iter()
+            .map(|settings| {
+                let mut settings = settings.clone();
+                change(&mut settings);
+                settings
+            })
+            .collect();
+        attempts.extend(changed);
+    };
+    vary(&|settings| settings.signed_content = Some(found.content.clone()));
+    vary(&|settings| {
+        if let Some(header) = found.id.as_ref().and_then(|id| id.header.clone()) {
+            settings.id_header = Some(header);
+        }
+    });
+    for encoding in encodings(found.candidate.form) {
+        vary(&|settings| set(&mut settings.secret_encoding, encoding, TEXT));
+    }
+    vary(&|settings| set(&mut settings.algorithm, found.algorithm.name(), Algorithm::Sha256.name()));
+    let mut written = attempts.clone();
+    for format in &found.brought.formats {
+        written.extend(attempts.iter().map(|settings| {
+            let mut settings = settings.clone();
+            settings.signature_format = Some(format.clone());
+            set_header(&mut settings, &found.brought.header);
+            settings
+        }));
+    }
+    let mut times: Vec<Option<String>> = found.timestamp.iter().map(|text| text.header.clone()).collect();
+    times.extend(timestamps(case, std::slice::from_ref(found.brought)).into_iter().map(|text| text.header));
+    times.push(None);
+    times.dedup();
+    let mut all: Vec<Settings> = written.clone();
+    for time in times {
+        all.extend(written.iter().map(|settings| Settings { timestamp_header: time.clone(), ..settings.clone() }));
+    }
+    let mut all: Vec<Settings> = all.into_iter().map(|settings| consistent(case, found, settings)).collect();
+    all.sort_by_key(|settings| changes(case.settings, settings).len());
+    all.dedup_by(|a, b| changes(a, b).is_empty());
+    let work = (case.body.len().max(1)).saturating_mul(case.settings.secrets.len().max(1));
+    all.truncate((MAX_HASHED / work).clamp(*ATTEMPTS.start(), *ATTEMPTS.end()));
+    all
+}
+
+/// One source of the timestamp, and a unit where there is one.
+fn consistent(case: &Case<'_>, found: &Found<'_>, mut settings: Settings) -> Settings {
+    if settings.signature_format.as_deref().is_some_and(|format| format.contains("{timestamp}")) {
+        settings.timestamp_header = None;
+    }
+    if !super::super::has_timestamp(&settings) {
+        settings.timestamp_unit = None;
+    } else if settings.timestamp_unit.is_none() {
+        let text = found.timestamp.as_ref().map_or_else(|| header(case, &settings), |text| text.value.clone());
+        settings.timestamp_unit = Some(unit_of(&text).to_owned());
+    }
+    settings
+}
+
+fn header(case: &Case<'_>, settings: &Settings) -> String {
+    let value = settings.timestamp_header.as_deref().and_then(|name| case.head.headers.get(name));
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// The unit that `text` looks like.
+fn unit_of(text: &str) -> &'static str {
+    match (text.bytes().all(|byte| byte.is_ascii_digit()), text.len()) {
+        (false, _) => "rfc3339",
+        (true, 13..) => "ms",
+        (true, _) => "s",
+    }
+}
+
+/// The same, reading the timestamp from another header or in another unit where the configured one cannot and that can.
+fn in_time(case: &Case<'_>, settings: Settings) -> Settings {
+    if !super::super::has_timestamp(&settings) || is_in_time(case, &settings) {
+        return settings;
+    }
+    let covered = settings.signed_content.as_deref().unwrap_or_default().contains("{timestamp}");
+    let mut headers = vec![settings.timestamp_header.clone()];
+    // A timestamp that is signed stands where the signature says; any other may stand anywhere.
+    if !covered && settings.timestamp_header.is_some() {
+        headers.extend(timestamps(case, &[]).into_iter().map(|Text { header, .. }| header).filter(Option::is_some));
+    }
+    let other = headers.into_iter().find_map(|header| {
+        UNITS.iter().find_map(|unit| {
+            let timestamp_unit = Some((*unit).to_owned());
+            let other = Settings { timestamp_header: header.clone(), timestamp_unit, ..settings.clone() };
+            is_in_time(case, &other).then_some(other)
+        })
+    });
+    other.unwrap_or(settings)
+}
+
+fn timestamp(case: &Case<'_>, settings: &Settings) -> Result<Option<UnixSeconds>, Refusal> {
+    build(settings).map_or(Err(Refusal::InvalidTimestamp), |scheme| scheme.timestamp(case.head))
+}
+
+fn is_in_time(case: &Case<'_>, settings: &Settings) -> bool {
+    timestamp(case, settings).is_ok_and(|at| at.is_some_and(|at| at.abs_diff(case.at) <= case.window))
+}
+
+/// Whether the time can be read at all; the window is another check's matter.
+fn reads_time(case: &Case<'_>, settings: &Settings) -> bool {
+    timestamp(case, settings).is_ok()
+}
+
+/// Names what differs.
+fn tell(case: &Case<'_>, found: &Found<'_>, wanted: &Settings, diagnosis: &mut Diagnosis) {
+    for (key, value) in changes(case.settings, wanted) {
+        let value = value.unwrap_or_default();
+        match key {
+            "signature_header" => diagnosis.add(Cause::SignatureElsewhere, format!("it is {value}")),
+            "signature_format" => diagnosis.add(Cause::SignatureFormat, format!("it is {value}")),
+            "signed_content" => diagnosis.add(Cause::ContentDiffers, format!("it is {value}")),
+            "timestamp_header" if !value.is_empty() => {
+                diagnosis.add(Cause::TimestampElsewhere, format!("it is {value}"))
+            }
+            "timestamp_unit" if !value.is_empty() => diagnosis.add(Cause::TimestampUnit, format!("it is {value}")),
+            "id_header" => diagnosis.add(Cause::IdElsewhere, format!("it is {value}")),
+            "algorithm" => diagnosis.add(Cause::OtherAlgorithm, format!("it is {value}")),
+            "secret_encoding" => diagnosis.add(Cause::SecretEncoded, format!("it is {value}")),
+            _ => {}
+        }
+    }
+    let timed = super::super::has_timestamp;
+    if timed(case.settings) && !timed(wanted) {
+        let words = "the lines below take requests without one: only the remembered id then stops a replay";
+        diagnosis.add(Cause::TimestampMissing, words);
+    } else if timestamp(case, wanted) == Err(Refusal::MissingTimestamp) {
+        let header = wanted.timestamp_header.as_ref().or(wanted.signature_headers.first()).map_or("", String::as_str);
+        diagnosis.add(Cause::TimestampMissing, format!("{header} is not there; the signature holds without it"));
+    } else if found.content.is_empty() {
+        diagnosis.add(Cause::ContentDiffers, "nothing is signed");
+    }
+}
+
+/// Says what made the MAC where no settings can say it.
+fn inexpressible(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) {
+    let settings = case.settings;
+    let none = "no configuration reads that: the sender must write it as configured";
+    if settings.signed_content.as_ref() != Some(&found.content) {
+        diagnosis.add(Cause::ContentDiffers, format!("it is {:?}", found.content));
+    }
+    if found.algorithm.name() != settings.algorithm.as_deref().unwrap_or(Algorithm::Sha256.name()) {
+        diagnosis.add(Cause::OtherAlgorithm, format!("it is {}; {none}", found.algorithm.name()));
+    }
+    if matches!(found.candidate.form, Form::Hex | Form::Base64) {
+        diagnosis.add(
+            Cause::SecretEncoded,
+            format!("it decodes the secret from {}; {none}", encodings(found.candidate.form).join(" or ")),
+        );
+    }
+    let elsewhere = !settings.signature_headers.iter().any(|own| own.eq_ignore_ascii_case(&found.brought.header));
+    if elsewhere {
+        diagnosis.add(Cause::SignatureElsewhere, format!("it is {}", found.brought.header));
+    }
+    if diagnosis.findings.is_empty() {
+        diagnosis
+            .add(Cause::SignatureFormat, format!("it stands in {} among other things; {none}", found.brought.header));
+    }
+}
+
+/// What `secret_encoding` may say so that a text becomes the key it became.
+const fn encodings(form: Form) -> &'static [&'static str] {
+    match form {
+        Form::Text => &[TEXT],
+        Form::Whsec => &[TEXT, "base64"],
+        Form::Hex => &["hex"],
+        Form::Base64 => &["base64"],
+    }
+}
+
+fn set_header(settings: &mut Settings, header: &str) {
+    if !settings.signature_headers.iter().any(|own| own.eq_ignore_ascii_case(header)) {
+        settings.signature_headers = vec![header.to_owned()];
+    }
+}
+
+/// Sets a key whose absence means `default`.
+fn set(key: &mut Option<String>, value: &str, default: &str) {
+    if key.as_deref().unwrap_or(default) != value {
+        *key = Some(value.to_owned());
+    }
+}

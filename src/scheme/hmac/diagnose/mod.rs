@@ -1,0 +1,106 @@
+//! The doctor of HMAC schemes: which content, key and body the MACs in the request fit, and which settings would read
+//! them so. What it advises is built and has verified the request before it is said.
+
+mod adapt;
+mod brought;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use http::HeaderName;
+use http::header::CONTENT_ENCODING;
+use http::request::Parts;
+
+use crate::scheme::diagnose::{Case, Cause, Diagnosis, bodies};
+use crate::scheme::header::Occurrence;
+
+/// Says what could explain that the request of `case` does not verify, or that its timestamp cannot be read.
+pub fn diagnose(case: &Case<'_>) -> Diagnosis {
+    let mut diagnosis = Diagnosis::default();
+    let settings = case.settings;
+    let signatures = settings.signature_headers.iter().map(|name| (name, Cause::SignatureTwice));
+    for (name, cause) in signatures.chain(settings.timestamp_header.iter().map(|name| (name, Cause::TimestampTwice))) {
+        if let Some(heads) = once_each(case, name) {
+            return twice(case, &heads, name, cause);
+        }
+    }
+    if is_compressed(case) {
+        diagnosis.add(Cause::BodyCompressed, "what was signed is most likely the body before that");
+    }
+    let macs = brought::brought(&case.head.headers, &settings.signature_headers);
+    if macs.is_empty() {
+        absent(case, &mut diagnosis);
+        return diagnosis;
+    }
+    match search::search(case, &macs) {
+        Some(found) => adapt::explain(case, &found, &mut diagnosis),
+        None if diagnosis.findings.is_empty() => nothing(case, &macs, &mut diagnosis),
+        None => {}
+    }
+    diagnosis
+}
+
+/// Whether the body came compressed, by its own beginning or by what the head says.
+fn is_compressed(case: &Case<'_>) -> bool {
+    let coded = case.head.headers.get_all(CONTENT_ENCODING).iter().any(|value| {
+        let coding = value.as_bytes().trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    });
+    coded || bodies::is_compressed(case.body)
+}
+
+/// The heads with one of several lines of header `name` each; `None` where it does not stand several times.
+fn once_each(case: &Case<'_>, name: &str) -> Option<Vec<Parts>> {
+    let name: HeaderName = name.parse().ok()?;
+    if Occurrence::of(&case.head.headers, &name) != Occurrence::Repeated {
+        return None;
+    }
+    let heads = case.head.headers.get_all(&name).iter().take(8).map(|value| {
+        let mut head = case.head.clone();
+        head.headers.insert(&name, value.clone());
+        head
+    });
+    Some(heads.collect())
+}
+
+/// A header that stands several times: says so, and what each line alone would do.
+fn twice(case: &Case<'_>, heads: &[Parts], name: &str, cause: Cause) -> Diagnosis {
+    let fitting = heads.iter().position(|head| adapt::verifies(&Case { head, ..*case }, case.settings));
+    match fitting {
+        Some(position) => Diagnosis::of(cause, format!("{name}; line {} alone would verify", position + 1)),
+        None => Diagnosis::of(cause, format!("{name}; none of its lines alone would verify")),
+    }
+}
+
+/// No header holds a MAC.
+fn absent(case: &Case<'_>, diagnosis: &mut Diagnosis) {
+    let names = case.settings.signature_headers.join(", ");
+    if let Some(name) = case.settings.signature_headers.iter().find(|name| case.head.headers.contains_key(*name)) {
+        let words = format!("{name} holds neither 20, 32, 48 nor 64 bytes in hex or base64");
+        diagnosis.add(Cause::SignatureCut, words);
+    } else {
+        diagnosis.add(Cause::SignatureAbsent, format!("{names} is not there, and no other header looks like it"));
+    }
+}
+
+/// MACs, and none that any known variant makes.
+fn nothing(case: &Case<'_>, macs: &[brought::Brought], diagnosis: &mut Diagnosis) {
+    let names = &case.settings.signature_headers;
+    let mut headers: Vec<&str> = macs.iter().map(|mac| mac.header.as_str()).collect();
+    headers.dedup();
+    if !headers.iter().any(|header| names.iter().any(|name| header.eq_ignore_ascii_case(name))) {
+        let words = format!(
+            "{} is not there or holds no MAC; what may be one stands in {}",
+            names.join(", "),
+            headers.join(", ")
+        );
+        diagnosis.add(Cause::SignatureAbsent, words);
+    }
+    let wants_id = case.settings.signed_content.as_deref().unwrap_or_default().contains("{id}");
+    if let Some(id) = case.settings.id_header.as_deref().filter(|_| wants_id)
+        && Occurrence::of(&case.head.headers, id).once().is_none()
+    {
+        diagnosis.add(Cause::IdMissing, id);
+    }
+    diagnosis.add(Cause::NothingFits, format!("tried: {} with the secrets of this source and of the others, as they are, decoded, and with other ends; SHA-1, SHA-256, SHA-384, SHA-512; bodies written again and with line ends", search::CONTENTS.join(", ")));
+}

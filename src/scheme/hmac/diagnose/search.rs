@@ -1,0 +1,276 @@
+//! Which of the variants that senders use makes one of the MACs that the request brought.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use http::HeaderName;
+use zeroize::Zeroizing;
+
+use super::brought::Brought;
+use crate::scheme::diagnose::{Case, Cause, bodies, secrets};
+use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
+
+/// What senders sign, as `signed_content` spells it.
+pub const CONTENTS: [&str; 9] = [
+    "{body}",
+    "{timestamp}.{body}",
+    "{timestamp}{body}",
+    "{timestamp}:{body}",
+    "{id}.{timestamp}.{body}",
+    "{id}.{body}",
+    "{body}{timestamp}",
+    "{body}.{timestamp}",
+    "v0:{timestamp}:{body}",
+];
+
+/// Bytes that are hashed for one diagnosis: a second's work at most.
+const MAX_HASHED: usize = 256 * 1024 * 1024;
+
+/// MACs that are made for one diagnosis.
+const MAX_TRIES: usize = 40_000;
+
+/// Texts of one request that are tried as timestamp, and as id.
+const MAX_TEXTS: usize = 6;
+
+/// Secrets of other sources that are tried.
+const MAX_OTHERS: usize = 64;
+
+/// How a configured secret became the key that fits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As its bytes.
+    Text,
+    /// Decoded from hex.
+    Hex,
+    /// Decoded from base64.
+    Base64,
+    /// Without its `whsec_`, decoded from base64: what a Standard Webhooks secret means.
+    Whsec,
+}
+
+/// A key, and what it would mean that it fits.
+pub struct Candidate {
+    /// The key.
+    pub key: secrets::Bytes,
+    /// The text that makes it, where that is not the configured one: other ends, another source's.
+    pub secret: Option<secrets::Bytes>,
+    /// How the text became the key.
+    pub form: Form,
+    /// What is the matter with it, if anything.
+    pub meaning: Option<(Cause, String)>,
+}
+
+/// A text that may stand for `{timestamp}` or `{id}`, and the header it stands in; `None`: the signature's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Text {
+    /// Its header.
+    pub header: Option<String>,
+    /// As it was sent.
+    pub value: String,
+}
+
+/// What made a MAC.
+pub struct Found<'a> {
+    /// The MAC.
+    pub brought: &'a Brought,
+    /// The key.
+    pub candidate: Candidate,
+    /// The hash function.
+    pub algorithm: Algorithm,
+    /// What was signed.
+    pub content: String,
+    /// The timestamp in it.
+    pub timestamp: Option<Text>,
+    /// The id in it.
+    pub id: Option<Text>,
+    /// The body in it, and why, where it is not the one that arrived.
+    pub body: Option<(Vec<u8>, Cause, &'static str)>,
+}
+
+/// What is left of the work that may be done.
+struct Budget {
+    bytes: usize,
+    tries: usize,
+}
+
+impl Budget {
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.bytes.checked_sub(bytes.max(64)).zip(self.tries.checked_sub(1));
+        if let Some((bytes, tries)) = left {
+            (self.bytes, self.tries) = (bytes, tries);
+        }
+        left.is_some()
+    }
+}
+
+/// The first variant that makes one of `macs`: the plain ones first, then other bodies, last other sources' secrets.
+pub fn search<'a>(case: &Case<'_>, macs: &'a [Brought]) -> Option<Found<'a>> {
+    let mut budget = Budget { bytes: MAX_HASHED, tries: MAX_TRIES };
+    let mut bodies: Vec<(Cow<'_, [u8]>, Option<(Cause, &'static str)>)> =
+        vec![(Cow::Borrowed(case.body.as_ref()), None)];
+    bodies.extend(bodies::variants(case.body).into_iter().map(|(body, cause, words)| (body, Some((cause, words)))));
+    let (own, others) = (own(case), others(case));
+    let plain = bodies.get(..1).unwrap_or_default();
+    let changed = bodies.get(1..).unwrap_or_default();
+    // As configured, then with what is wrong about one thing, then about two.
+    let passes = [(&own[..], plain), (&own[..], changed), (&others[..], plain)];
+    for (candidates, bodies) in passes {
+        for (body, why) in bodies {
+            for candidate in candidates {
+                if let Some(mut found) = fitting(case, macs, candidate, body, &mut budget) {
+                    found.body = why.map(|(cause, words)| (body.to_vec(), cause, words));
+                    return Some(found);
+                }
+            }
+        }
+    }
+    None
+}
+
+fn fitting<'a>(
+    case: &Case<'_>,
+    macs: &'a [Brought],
+    candidate: &Candidate,
+    body: &[u8],
+    budget: &mut Budget,
+) -> Option<Found<'a>> {
+    let algorithms = Algorithm::ALL.into_iter().filter(|algorithm| macs.iter().any(|mac| mac.algorithm == *algorithm));
+    let configured = case.settings.signed_content.iter().map(String::as_str);
+    let contents: Vec<&str> = configured
+        .clone()
+        .chain(CONTENTS.into_iter().filter(|content| !configured.clone().any(|own| own == *content)))
+        .collect();
+    let timestamps = timestamps(case, macs);
+    let ids = texts(case, &case.settings.id_header, |name| {
+        name.ends_with("-id") || name.ends_with("-delivery") || name.ends_with("-nonce")
+    });
+    for algorithm in algorithms {
+        let key = Key::new(&candidate.key, algorithm);
+        for content in &contents {
+            for timestamp in choices(&timestamps, content.contains("{timestamp}")) {
+                for id in choices(&ids, content.contains("{id}")) {
+                    if !budget.take(body.len()) {
+                        return None;
+                    }
+                    let parts = parts(content, body, timestamp.as_ref(), id.as_ref());
+                    let made = key.mac(parts.iter().map(AsRef::as_ref));
+                    let fits = |brought: &&Brought| bool::from(brought.mac.matches(&made));
+                    if let Some(brought) = macs.iter().find(fits) {
+                        let content = (*content).to_owned();
+                        let candidate = candidate.clone();
+                        return Some(Found { brought, candidate, algorithm, content, timestamp, id, body: None });
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+/// What is hashed: the template with its placeholders filled in.
+fn parts<'a>(
+    content: &'a str,
+    body: &'a [u8],
+    timestamp: Option<&'a Text>,
+    id: Option<&'a Text>,
+) -> Vec<Cow<'a, [u8]>> {
+    let text = |text: Option<&'a Text>| text.map_or(&b""[..], |text| text.value.as_bytes());
+    let mut parts = Vec::new();
+    let mut rest = content;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
+        parts.push(Cow::Borrowed(before.as_bytes()));
+        parts.push(Cow::Borrowed(match name {
+            "body" => body,
+            "timestamp" => text(timestamp),
+            "id" => text(id),
+            _ => b"",
+        }));
+        rest = after;
+    }
+    parts.push(Cow::Borrowed(rest.as_bytes()));
+    parts
+}
+
+/// Each text, or nothing once where none is wanted.
+fn choices(texts: &[Text], wanted: bool) -> Vec<Option<Text>> {
+    if wanted { texts.iter().cloned().map(Some).collect() } else { vec![None] }
+}
+
+/// The texts that may be the timestamp: the configured header's, those in a signature's header, those by name.
+pub fn timestamps(case: &Case<'_>, macs: &[Brought]) -> Vec<Text> {
+    let in_list = macs.iter().filter_map(|mac| mac.timestamp.clone()).map(|value| Text { header: None, value });
+    let by_name =
+        |name: &str| name.contains("timestamp") || name.ends_with("-time") || name.ends_with("-ts") || name == "date";
+    let mut found: Vec<Text> = texts(case, &case.settings.timestamp_header, by_name);
+    found.extend(in_list);
+    found.dedup();
+    found.truncate(MAX_TEXTS);
+    found
+}
+
+/// The values of the header `own` and of every header whose name `fits`, each of which stands once.
+fn texts(case: &Case<'_>, own: &Option<String>, fits: impl Fn(&str) -> bool) -> Vec<Text> {
+    let own: Option<HeaderName> = own.as_ref().and_then(|name| name.parse().ok());
+    let by_name = case.head.headers.keys().filter(|name| fits(name.as_str()) && Some(*name) != own.as_ref());
+    let value = |name: &HeaderName| {
+        let mut values = case.head.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?.to_owned();
+        values.next().is_none().then(|| Text { header: Some(name.as_str().to_owned()), value })
+    };
+    own.iter().chain(by_name).filter_map(value).take(MAX_TEXTS).collect()
+}
+
+impl Clone for Candidate {
+    fn clone(&self) -> Self {
+        let (key, secret) = (self.key.clone(), self.secret.clone());
+        Self { key, secret, form: self.form, meaning: self.meaning.clone() }
+    }
+}
+
+/// The keys that the source's own secrets may be.
+fn own(case: &Case<'_>) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for secret in &case.settings.secrets {
+        found.extend(forms(secret.expose(), None, None));
+    }
+    for secret in &case.settings.secrets {
+        for (text, words) in secrets::ends(secret.expose()) {
+            let meaning = Some((Cause::SecretEnds, words.to_owned()));
+            found.extend(forms(&text, Some(text.clone()), meaning));
+        }
+    }
+    found
+}
+
+/// The keys that the secrets of other sources may be.
+fn others(case: &Case<'_>) -> Vec<Candidate> {
+    let secrets =
+        case.others.iter().flat_map(|(name, settings)| settings.secrets.iter().map(move |secret| (*name, secret)));
+    secrets
+        .take(MAX_OTHERS)
+        .flat_map(|(name, secret)| {
+            let meaning = Some((Cause::OtherSourcesSecret, format!("source {name} has it")));
+            forms(secret.expose(), Some(Zeroizing::new(secret.expose().to_vec())), meaning)
+        })
+        .collect()
+}
+
+/// The keys that one text may be.
+fn forms(text: &[u8], secret: Option<secrets::Bytes>, meaning: Option<(Cause, String)>) -> Vec<Candidate> {
+    let base64 = |text: &[u8]| BASE64.decode(text).or_else(|_| BASE64_URL.decode(text)).ok();
+    let forms = [
+        (Some(text.to_vec()), Form::Text),
+        (text.strip_prefix(b"whsec_").and_then(base64), Form::Whsec),
+        (hex::decode(text).ok(), Form::Hex),
+        (base64(text), Form::Base64),
+    ];
+    let keys = forms.into_iter().filter_map(|(key, form)| Some((key.filter(|key| !key.is_empty())?, form)));
+    keys.map(|(key, form)| Candidate {
+        key: Zeroizing::new(key),
+        secret: secret.clone(),
+        form,
+        meaning: meaning.clone(),
+    })
+    .collect()
+}
