@@ -49,7 +49,7 @@ impl DeadLetters for PostgresDeadLetters {
         let body = if bodies { "e.body" } else { "NULL::bytea" };
         let sql = format!(
             "{}one AS (SELECT 1)
-             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, greatest(d.due_at, 0) - t, d.error
              FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
              WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
             clock!(),
