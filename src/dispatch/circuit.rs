@@ -197,13 +197,12 @@ mod tests {
                             under_way.push(pass);
                         }
                     }
-                    Step::Begin => {}
                     Step::HandBack => claimed = 0,
                     Step::End { failed, which } if !under_way.is_empty() => {
                         let pass = under_way.swap_remove(which.index(under_way.len()));
                         if failed { circuit.failed(now, pass); } else { circuit.answered(); }
                     }
-                    Step::End { .. } => {}
+                    Step::Begin | Step::End { .. } => {}
                     Step::Pass(time) => now += millis(time),
                 }
                 prop_assert!(probes(&under_way) <= PROBES);

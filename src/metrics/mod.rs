@@ -199,12 +199,7 @@ impl Metrics {
                 Family::default(),
             ),
             dead_letters: register(r, "dead_letters", "Deliveries that ran out of attempts", Family::default()),
-            sink_circuit: register(
-                r,
-                "sink_circuit",
-                "1 for the state the sink's circuit is in, 0 for the others",
-                Family::default(),
-            ),
+            sink_circuit: register(r, "sink_circuit", "1 for the circuit's state, 0 for the others", Family::default()),
             siem_callbacks: register(r, "siem_callbacks", "Audit batches sent to the SIEM", Family::default()),
             handshakes: register(r, "tls_handshakes", "TLS handshakes ended", Family::default()),
             reloads: register(r, "reloads", "Reloads of configuration, secrets and certificates", Family::default()),
@@ -220,12 +215,7 @@ impl Metrics {
                 "When the first of the served certificates expires",
                 SecondsGauge::default(),
             ),
-            clock_skew: register(
-                r,
-                "clock_skew_seconds",
-                "How far the wall clock is ahead of the store's time",
-                SecondsGauge::default(),
-            ),
+            clock_skew: register(r, "clock_skew_seconds", "Wall clock ahead of the store's", SecondsGauge::default()),
             log_lines_dropped: register(
                 r,
                 "log_lines_dropped",

@@ -45,9 +45,9 @@ fn is_told(daemon: &Daemon, words: &str) -> bool {
 fn a_clock_that_jumps_strands_and_kills_no_delivery() {
     let up = Arc::new(AtomicBool::new(false));
     let answers = Arc::clone(&up);
-    let upstream = Upstream::start(move |_, _| match answers.load(Ordering::SeqCst) {
-        true => Reply::status(200),
-        false => Reply::Status(503, "Retry-After: 1\r\n", Vec::new()),
+    let upstream = Upstream::start(move |_, _| {
+        let well = answers.load(Ordering::SeqCst);
+        if well { Reply::status(200) } else { Reply::Status(503, "Retry-After: 1\r\n", Vec::new()) }
     });
     let setup = with_own_clock(Setup::new().preset("nice").block(&sink(&upstream)), "clock");
     let daemon = setup.start();

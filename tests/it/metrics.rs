@@ -5,7 +5,7 @@ use crate::support::{Setup, Signer, event, eventually, nameless, unique};
 
 const SINK: &str = "[[sink]]\nname = \"orders\"\ntype = \"http\"\nurl = \"http://127.0.1:9/\"\n";
 
-const SERIES: [&str; 29] = [
+const SERIES: [&str; 31] = [
     "gatepost_requests_total",
     "gatepost_refusals_total",
     "gatepost_request_duration_seconds_bucket",
@@ -19,6 +19,8 @@ const SERIES: [&str; 29] = [
     "gatepost_deliveries_total",
     "gatepost_delivery_backlog",
     "gatepost_delivery_oldest_age_seconds",
+    "gatepost_sink_circuit",
+    "gatepost_clock_skew_seconds",
     "gatepost_dead_letters",
     "gatepost_siem_callbacks_total",
     "gatepost_siem_backlog",

@@ -197,7 +197,8 @@ async fn deliveries(
     let sql = concat!(
         clock!(),
         "found AS (SELECT * FROM gatepost_deliveries WHERE seq = ANY ($1))
-         SELECT seq, sink, state, attempts, due_at - t, error, replays, duplicate FROM found, clock ORDER BY seq, sink COLLATE \"C\""
+         SELECT seq, sink, state, attempts, greatest(due_at, 0) - t, error, replays, duplicate
+         FROM found, clock ORDER BY seq, sink COLLATE \"C\""
     );
     let mut found: HashMap<i64, Vec<DeliveryStatus>> = HashMap::new();
     let rows = lent.session.query(sql, &[&seqs]).await?;

@@ -141,7 +141,8 @@ impl PostgresDeadLetters {
         let body = if bodies { "e.body" } else { "NULL::bytea" };
         let sql = format!(
             "{}one AS (SELECT 1)
-             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.state, d.due_at
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, greatest(d.due_at, 0) - t, d.error, d.state,
+                 d.due_at
              FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
              WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
             clock!(),

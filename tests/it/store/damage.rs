@@ -37,7 +37,10 @@ pub async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_when_de
     s.sql("UPDATE events SET id = '' WHERE id = '2'").await;
     s.sql("UPDATE events SET received_at = 9223372036854775807 WHERE id = '3'").await;
     s.sql("DELETE FROM events WHERE id = '4'").await;
-    s.sql("UPDATE deliveries SET queued_at = -9223372036854775807").await;
+    s.sql("UPDATE deliveries SET queued_at = -9223372036854775807, due_at = -9223372036854775807").await;
+    assert_eq!(s.store.outbox.next_due(&"x".into()).await.unwrap(), Some(Duration::ZERO));
+    assert!(s.store.outbox.backlog(&"x".into()).await.unwrap().oldest_age.is_some());
+    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 3);
     let claimed = s.store.outbox.claim(&"x".into(), 9, LEASE).await.unwrap();
     s.sql("UPDATE deliveries SET queued_at = 0").await;
     let readable: Vec<bool> = claimed.iter().map(|claimed| claimed.event.is_ok()).collect();

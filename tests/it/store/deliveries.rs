@@ -126,7 +126,7 @@ pub async fn a_retry_waits_and_counts_an_attempt(s: Subject) {
 pub async fn a_release_counts_nothing(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let claimed = claim(&s.store, "x").await.remove(0);
-    settle(&s.store, &claimed, Settled::Released { after: Duration::from_secs(60) }).await;
+    settle(&s.store, &claimed, Settled::Released { after: Duration::from_mins(1) }).await;
     assert!(claim(&s.store, "x").await.is_empty());
     s.pass(60).await;
     assert_eq!(claim(&s.store, "x").await[0].attempts, 0);

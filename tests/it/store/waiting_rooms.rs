@@ -136,11 +136,11 @@ pub async fn audit_records_are_leased_and_released(s: Subject) {
     assert_eq!(queue.claim(2, lease).await.unwrap().len(), 1);
     s.pass(5).await;
     assert!(queue.claim(2, lease).await.unwrap().is_empty());
-    queue.release(&[first[0].id], Duration::from_secs(300), true).await.unwrap();
+    queue.release(&[first[0].id], Duration::from_mins(5), true).await.unwrap();
     queue.release(&[first[1].id], Duration::ZERO, false).await.unwrap();
     let again = queue.claim(9, lease).await.unwrap();
     assert_eq!(again.iter().map(|audit| audit.id).collect::<Vec<_>>(), [first[1].id]);
-    queue.release(&[first[1].id], Duration::from_secs(300), false).await.unwrap();
+    queue.release(&[first[1].id], Duration::from_mins(5), false).await.unwrap();
     s.pass(300).await;
     queue.remove(&[queue.claim(9, lease).await.unwrap()[2].id]).await.unwrap();
     s.pass(31).await;
