@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::audit::Target;
 use crate::clock::Clock;
 use crate::config::{Config, Draft, Tls};
+use crate::event::Name;
 use crate::fault::{Fault, Faults};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
@@ -13,8 +14,8 @@ use crate::sink::{self, Sink};
 use crate::store::{self, Store};
 use crate::{scheme, telemetry};
 
-use super::Loader;
 use super::fingerprint::Fingerprint;
+use super::{Loader, orphans};
 
 /// A sink, not yet connected, and what it was built from.
 pub struct BuiltSink {
@@ -157,18 +158,27 @@ pub async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, Fau
 }
 
 /// Everything that `serve` would need, built and let go again. Stricter than a start: a certificate that is not valid
-/// now is a fault. Returns the configuration, with its warnings.
+/// now is a fault. Returns the configuration, with its warnings and those about what the store holds.
 ///
 /// # Errors
 /// Every fault there is.
 pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, Faults> {
     let metrics = Arc::new(Metrics::new());
-    let Parts { config, .. } = parts(loader(), |tls| tls.invalid_at(clock.now()))?;
+    let Parts { mut config, .. } = parts(loader(), |tls| tls.invalid_at(clock.now()))?;
     let mut faults = sources(&config, &metrics).err().map(|found| found.0).unwrap_or_default();
-    let store_fault = match store(&config, &metrics).await {
-        Ok(store) => store.upkeep.close().await.err().map(|error| Fault::new("store.url", error.to_string())),
-        Err(fault) => Some(fault),
-    };
-    faults.extend(store_fault);
+    match store(&config, &metrics).await {
+        Ok(store) => {
+            let configured = |name: &Name| config.sinks.iter().any(|sink| sink.name == *name);
+            let orphans = orphans::find(store.outbox.as_ref(), configured).await;
+            let closed = store.upkeep.close().await;
+            match orphans.and_then(|orphans| closed.map(|()| orphans)) {
+                Ok(orphans) => {
+                    config.warnings.extend(orphans.iter().map(|(name, backlog)| orphans::warning(name, backlog)));
+                }
+                Err(error) => faults.push(Fault::new("store.url", error.to_string())),
+            }
+        }
+        Err(fault) => faults.push(fault),
+    }
     if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
 }

@@ -91,8 +91,21 @@ impl Deliveries {
         begun
     }
 
-    /// The dispatcher `number` of sink `name` has ended. Where the sink is gone, what it leaves behind is told, and its
-    /// series go unless there is something to show.
+    /// Whether sink `name` has a dispatcher, be it one that is about to end.
+    pub fn has(&self, name: &Name) -> bool {
+        self.lock().contains_key(name)
+    }
+
+    /// Does `what` to the series of sink `name`, unless it has a dispatcher, which would lose them; none begins meanwhile.
+    pub fn without(&self, name: &Name, what: impl FnOnce(&Metrics)) {
+        let running = self.lock();
+        if !running.contains_key(name) {
+            what(&self.0.metrics);
+        }
+    }
+
+    /// The dispatcher `number` of sink `name` has ended. Where the sink is gone, its series go unless there is something
+    /// to show; `orphans.rs` tells that.
     async fn ended(&self, name: &Name, number: u64) {
         let left = |running: &BTreeMap<Name, Running>| {
             running.get(name).is_some_and(|running| running.number == number && running.leaving)
@@ -101,23 +114,12 @@ impl Deliveries {
             return;
         }
         let backlog = self.0.outbox.backlog(name).await.unwrap_or_default();
-        let (pending, dead) = (backlog.pending, backlog.dead);
         let mut running = self.lock();
         if !left(&running) {
             return;
         }
         running.remove(name);
-        let is_left = pending + dead > 0;
-        self.0.metrics.forget_sink(name, is_left);
-        if is_left {
-            let sink = name.as_str();
-            tracing::warn!(
-                sink,
-                pending,
-                dead,
-                "a sink that was removed leaves deliveries behind: they are kept, and go on when it is configured again"
-            );
-        }
+        self.0.metrics.forget_sink(name, backlog.pending + backlog.dead > 0);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Running>> {

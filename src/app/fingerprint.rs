@@ -5,8 +5,12 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::file::read_regular;
 use crate::secret::Secret;
 use crate::sink::Settings;
+
+/// As much of a file as counts.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
 
 /// SHA-256 over every key and secret. Never shown, never stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,7 @@ impl Fingerprint {
             token,
             subject,
             ca_file,
+            proxies,
             timeout,
             concurrency,
             max_attempts,
@@ -38,7 +43,8 @@ impl Fingerprint {
         digest.maybe(token.as_ref().map(Secret::expose));
         digest.maybe(subject.as_ref());
         digest.maybe(ca_file.as_ref().map(|file| file.as_os_str().as_encoded_bytes()));
-        digest.maybe(ca_file.as_ref().and_then(|file| std::fs::read(file).ok()));
+        digest.maybe(ca_file.as_ref().and_then(|file| read_regular(file, MAX_FILE).ok()));
+        digest.maybe(proxies.fingerprint());
         digest.add(format!("{timeout:?} {concurrency} {max_attempts} {max_age:?} {event_types:?}"));
         Self(digest.0.finalize().into())
     }
@@ -66,6 +72,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::sink::Proxies;
 
     fn settings() -> Settings {
         Settings {
@@ -76,6 +83,7 @@ mod tests {
             token: None,
             subject: None,
             ca_file: None,
+            proxies: Proxies::default(),
             timeout: Duration::from_secs(10),
             concurrency: 16,
             max_attempts: 12,
@@ -90,7 +98,7 @@ mod tests {
         let file = dir.path().join("ca.pem");
         std::fs::write(&file, "one").unwrap();
         let secret = |text: &str| Secret::token(text).ok();
-        let changes: [&dyn Fn(&mut Settings); 13] = [
+        let changes: [&dyn Fn(&mut Settings); 15] = [
             &|_| {},
             &|s| s.name = "other".into(),
             &|s| s.kind = "nats".into(),
@@ -100,6 +108,8 @@ mod tests {
             &|s| s.token = secret("a"),
             &|s| s.subject = Some("a".into()),
             &|s| s.ca_file = Some(file.clone()),
+            &|s| s.proxies = Proxies::fixed("http://p:3128").unwrap(),
+            &|s| s.proxies = Proxies::fixed("http://u:hunter2@p:3128").unwrap(),
             &|s| s.timeout *= 2,
             &|s| s.concurrency += 1,
             &|s| s.max_attempts += 1,

@@ -95,6 +95,11 @@ impl Live {
         self.deliver(sinks)
     }
 
+    /// The dispatchers.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
+
     /// Makes `sinks` the ones that are delivered to; returns those that began or changed.
     pub fn deliver(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
         self.deliveries.exchange(sinks)

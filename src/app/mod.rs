@@ -8,6 +8,7 @@ mod deliveries;
 mod descriptors;
 mod fingerprint;
 mod live;
+pub mod orphans;
 mod reload;
 mod run;
 mod signals;

@@ -12,7 +12,7 @@ use crate::lifecycle::Phase;
 use crate::server::Server;
 
 use super::signals::{Signal, Signals};
-use super::{App, First, upkeep};
+use super::{App, First, orphans, upkeep};
 
 /// After the deadline, how long what has been cut off may take to notice, and the store to close: 3 s in all.
 const NOTICE_WAIT: Duration = Duration::from_secs(1);
@@ -103,6 +103,8 @@ impl App {
         background.spawn(upkeep::prune(store.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
+        let (outbox, deliveries) = (Arc::clone(&self.store.outbox), self.live.deliveries().clone());
+        background.spawn(orphans::watch(outbox, deliveries, background.clone()));
         let admin = Admin {
             lifecycle: self.front.clone(),
             metrics: Arc::clone(&self.metrics),

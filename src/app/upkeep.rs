@@ -44,7 +44,12 @@ pub async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
 /// Forgets ids and delivered events that are older than the retention.
 pub async fn prune(store: Store, lifecycle: Lifecycle) {
     while rest(PRUNE_EVERY, &lifecycle).await.is_continue() {
-        match store.upkeep.prune().await {
+        // Broken off, it goes on at the next start; what is forgotten later does no harm, an exit that is late does.
+        let pruned = tokio::select! {
+            () = lifecycle.stop_accepting().cancelled() => return,
+            pruned = store.upkeep.prune() => pruned,
+        };
+        match pruned {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "removed events older than the retention"),
             Err(error) => tracing::warn!(%error, "could not remove old events; trying again in a minute"),

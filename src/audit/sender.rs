@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::sink::http_client::{self, HttpClient};
-use crate::sink::{Retry, SinkError, answer};
+use crate::sink::{Retry, SinkError, address, answer};
 use crate::store::{AuditQueue, QueuedAudit, StoreError};
 
 /// Records in one request; some 200 KB, below what collectors take by default.
@@ -55,8 +55,8 @@ impl Target {
             .token
             .as_ref()
             .and_then(|token| http_client::authorization(scheme, token).map_err(|fault| faults.push(fault)).ok());
-        let client = http_client::endpoint(&siem.url).and_then(|url| {
-            let client = HttpClient::new(&url, siem.ca_file.as_deref(), TIMEOUT, 1)?;
+        let client = address::endpoint(&siem.url).and_then(|url| {
+            let client = HttpClient::new(&url, siem.ca_file.as_deref(), &siem.proxies, TIMEOUT, 1)?;
             Ok((url, client))
         });
         match client {

@@ -1,18 +1,23 @@
 //! `dead`: deliveries that ran out of attempts, to be looked at, tried again or given up. Works beside a running daemon.
 
 use clap::{Args, Subcommand};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::app::orphans;
+use crate::config::Config;
 use crate::event::{EventId, Name};
-use crate::store::{DeadLetter, DeliveryId, Filter, Pager, Store};
+use crate::store::{DeadLetter, DeliveryId, Filter, Pager, State, Store};
 
-use super::events::DEFAULT_LIMIT;
+use super::events::{self, DEFAULT_LIMIT};
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
 use super::listing::Listing;
 use super::moment::{self, Moment};
 use super::{console, reference, table};
+
+/// Why something pending stands among dead letters.
+const GONE: &str = "waits: the sink is not in the configuration";
 
 /// What to do with dead letters.
 #[derive(Subcommand, Debug)]
@@ -40,7 +45,13 @@ pub(super) enum Command {
         body: bool,
     },
     /// Queue dead letters again, from the first attempt
-    Replay(Selection),
+    Replay {
+        #[command(flatten)]
+        selection: Selection,
+        /// To this sink instead; also what is pending for a sink that is not in the configuration any more
+        #[arg(long, value_name = "NAME")]
+        to_sink: Option<String>,
+    },
     /// Give dead letters up for good
     Discard(Selection),
 }
@@ -48,7 +59,7 @@ pub(super) enum Command {
 /// Which dead letters.
 #[derive(Args, Debug, Default)]
 pub(super) struct Which {
-    /// Only to this sink
+    /// Only to this sink; with one that is not in the configuration any more, also what is pending for it
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
     /// Only those whose last error contains this text
@@ -87,9 +98,12 @@ pub(super) struct Selection {
 }
 
 impl Which {
-    fn filter(&self, invocation: &Invocation, limit: Option<u64>) -> Filter {
+    /// What is pending for a sink of `gone` counts only where that sink is named: it may come back.
+    fn filter(&self, invocation: &Invocation, gone: &[Name], limit: Option<u64>) -> Filter {
         let now = invocation.clock.now();
+        let named = gone.iter().filter(|name| self.sink.as_deref() == Some(name.as_str()));
         Filter {
+            gone: named.cloned().collect(),
             source: self.source.as_ref().map(Name::from),
             kind: self.kind.clone(),
             since: self.since.map(|moment| moment.resolve(now)),
@@ -116,22 +130,37 @@ impl Which {
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
     let store = open_store(&config).await?;
+    let gone = gone(&store, &config).await?;
     match command {
         Command::List { which, limit, json } => {
-            list(&store, &which.filter(&invocation, Some(limit)), json).await?;
+            for sink in gone.iter().filter(|_| which.sink.is_none()) {
+                console::tell(&format!(
+                    "{sink} is not in the configuration: --sink {sink} also lists what waits for it"
+                ));
+            }
+            list(&store, &which.filter(&invocation, &gone, Some(limit)), json).await?;
         }
         Command::Show { id, json, body } => {
-            let ids = find(&store, &[id], &Filter::default()).await?;
-            let letters = store.dead_letters.list(&ids, &Filter::default(), true).await?;
+            let all = Filter { gone, ..Filter::default() };
+            let ids = find(&store, &[id], &all).await?;
+            let letters = store.dead_letters.list(&ids, &all, true).await?;
             show(&letters, json, body)?;
         }
-        Command::Replay(selection) => {
-            let (ids, filter) = selected(&store, &selection, &invocation).await?;
-            let count = store.dead_letters.replay(&ids, &filter).await?;
+        Command::Replay { selection, to_sink } => {
+            let to = events::known_sinks(&config, to_sink.as_slice())?.and_then(|mut names| names.pop());
+            let (ids, filter) = selected(&store, &selection, &invocation, &gone).await?;
+            let count = store.dead_letters.replay(&ids, &filter, to.as_ref()).await?;
+            if let Some(sink) =
+                gone.iter().find(|name| to.is_none() && selection.which.sink.as_deref() == Some(name.as_str()))
+            {
+                console::tell(&format!(
+                    "{sink} is not in the configuration: nobody delivers there, --to-sink NAME moves them"
+                ));
+            }
             report("replayed", count, selection.json)?;
         }
         Command::Discard(selection) => {
-            let (ids, filter) = selected(&store, &selection, &invocation).await?;
+            let (ids, filter) = selected(&store, &selection, &invocation, &gone).await?;
             let count = store.dead_letters.discard(&ids, &filter).await?;
             report("discarded", count, selection.json)?;
         }
@@ -140,15 +169,24 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     Ok(Status::Done)
 }
 
+/// Sinks of the store that are not in the configuration.
+pub(super) async fn gone(store: &Store, config: &Config) -> Result<Vec<Name>, Failure> {
+    let configured = |name: &Name| config.sinks.iter().any(|sink| sink.name == *name);
+    let found = orphans::find(store.outbox.as_ref(), configured).await?;
+    Ok(found.into_iter().map(|(name, _)| name).collect())
+}
+
 /// Deliveries by id, or a filter that chooses them; never everything by accident.
 async fn selected(
     store: &Store,
     selection: &Selection,
     invocation: &Invocation,
+    gone: &[Name],
 ) -> Result<(Vec<DeliveryId>, Filter), Failure> {
-    let filter = selection.which.filter(invocation, None);
+    let filter = selection.which.filter(invocation, gone, None);
     if !selection.ids.is_empty() {
-        return Ok((find(store, &selection.ids, &filter).await?, Filter::default()));
+        let all = Filter { gone: gone.to_vec(), ..Filter::default() };
+        return Ok((find(store, &selection.ids, &Filter { gone: all.gone.clone(), ..filter }).await?, all));
     }
     if !selection.all && selection.which.is_everything() {
         return Err(Failure::Usage("which dead letters? give ids, a filter, or --all".to_owned()));
@@ -239,8 +277,8 @@ fn cells(letter: &DeadLetter) -> [String; 7] {
         format!("{}:{}", letter.event.source, letter.event.id),
         letter.event.kind.clone(),
         letter.attempts.to_string(),
-        format!("{:.0}", letter.died_at),
-        letter.error.clone(),
+        died_at(letter).map_or_else(String::new, |at| format!("{at:.0}")),
+        error(letter),
     ]
 }
 
@@ -251,11 +289,25 @@ fn summary(letter: &DeadLetter) -> Value {
         "source": letter.event.source,
         "event_id": letter.event.id.as_str(),
         "type": letter.event.kind,
+        "state": letter.state,
         "attempts": letter.attempts,
         "received_at": letter.event.received_at,
-        "died_at": letter.died_at,
-        "error": letter.error,
+        "died_at": died_at(letter),
+        "error": error(letter),
     })
+}
+
+fn died_at(letter: &DeadLetter) -> Option<Timestamp> {
+    (letter.state == State::Dead).then_some(letter.died_at)
+}
+
+/// Why it does not get any further.
+fn error(letter: &DeadLetter) -> String {
+    match (letter.state, letter.error.as_str()) {
+        (State::Pending, "") => GONE.to_owned(),
+        (State::Pending, error) => format!("{GONE}; before: {error}"),
+        (State::Dead | State::Delivered, error) => error.to_owned(),
+    }
 }
 
 fn show(letters: &[DeadLetter], json: bool, body: bool) -> Result<(), Failure> {
@@ -280,8 +332,8 @@ fn show(letters: &[DeadLetter], json: bool, body: bool) -> Result<(), Failure> {
             ("type", letter.event.kind.clone()),
             ("received at", letter.event.received_at.to_string()),
             ("attempts", letter.attempts.to_string()),
-            ("died at", letter.died_at.to_string()),
-            ("error", letter.error.clone()),
+            ("died at", died_at(letter).map_or_else(String::new, |at| at.to_string())),
+            ("error", error(letter)),
         ]);
         format!("{fields}\n\n{}", table::body(letter.event.payload.bytes()))
     });
@@ -289,76 +341,4 @@ fn show(letters: &[DeadLetter], json: bool, body: bool) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::event::Event;
-
-    fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
-        DeadLetter {
-            id: DeliveryId(id),
-            sink: "orders".into(),
-            attempts: 12,
-            died_at: Timestamp::UNIX_EPOCH,
-            error: "503".into(),
-            event: Event {
-                source: source.into(),
-                id: EventId::new(event).unwrap(),
-                kind: "t".into(),
-                received_at: Timestamp::UNIX_EPOCH,
-                content_type: "application/json".into(),
-                payload: Bytes::from_static(b"{}").into(),
-                key: "0".into(),
-                request_id: "r".into(),
-                client_ip: None,
-                traceparent: None,
-            },
-        }
-    }
-
-    fn ids(text: &str, letters: &[DeadLetter]) -> Result<Vec<i64>, Status> {
-        let found = named(text, letters);
-        found.map(|ids| ids.into_iter().map(|id| id.0).collect()).map_err(|failure| failure.status())
-    }
-
-    #[test]
-    fn a_letter_is_named_as_listed_by_event_or_by_source_and_event() {
-        let letters = [letter(7, "a", "e1"), letter(8, "a", "e1"), letter(9, "b", "e2")];
-        assert_eq!(ids("7", &letters), Ok(vec![7]));
-        assert_eq!(ids("e1", &letters), Ok(vec![7, 8]));
-        assert_eq!(ids("b:e2", &letters), Ok(vec![9]));
-        assert_eq!(ids("b:e1", &letters), Err(Status::Failed));
-        assert_eq!(ids("10", &letters), Err(Status::Failed));
-    }
-
-    #[test]
-    fn nothing_is_guessed() {
-        let shared = [letter(1, "a", "e"), letter(2, "b", "e")];
-        assert_eq!(ids("e", &shared), Err(Status::Wrong));
-        let numeric = [letter(1, "a", "2"), letter(2, "a", "x")];
-        assert_eq!(ids("2", &numeric), Err(Status::Wrong));
-        assert_eq!(ids("a:2", &numeric), Ok(vec![1]));
-        assert_eq!(ids("3", &[letter(3, "a", "3")]), Ok(vec![3]));
-        // `a:x` is x of a, and an id of b's own.
-        let colons = [letter(1, "a", "x"), letter(2, "b", "a:x"), letter(3, "b", "a:x")];
-        assert_eq!(ids("a:x", &colons), Err(Status::Wrong));
-        assert_eq!(ids("b:a:x", &colons), Ok(vec![2, 3]));
-        assert_eq!(ids("a:x", &colons[..1]), Ok(vec![1]));
-        assert_eq!(ids("a:x", &colons[1..]), Ok(vec![2, 3]));
-    }
-
-    #[test]
-    fn an_age_is_an_upper_bound() {
-        let invocation = Invocation {
-            file: None,
-            vars: std::collections::BTreeMap::new(),
-            clock: crate::clock::Clock::manual("2026-05-02T00:00:00Z".parse().unwrap()),
-        };
-        let which = Which { older: Some(SignedDuration::from_hours(24)), ..Which::default() };
-        assert_eq!(which.filter(&invocation, None).until, Some("2026-05-01T00:00:00Z".parse().unwrap()));
-        assert!(!which.is_everything());
-        assert!(Which::default().is_everything());
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
 use super::listing::Listing;
 use super::moment::{self, Moment};
-use super::{console, reference, table};
+use super::{console, dead, reference, table};
 
 /// What a listing shows at most unless told otherwise.
 pub(super) const DEFAULT_LIMIT: u64 = 100;
@@ -50,7 +50,8 @@ pub(super) enum Command {
         ids: Vec<String>,
         #[command(flatten)]
         which: Which,
-        /// Only to this sink; may be repeated. Default: to the sinks the event had
+        /// Only to this sink; may be repeated. Default: to the sinks the event had. What waits for a sink that is not in
+        /// the configuration any more is moved there
         #[arg(long, value_name = "NAME")]
         sink: Vec<String>,
         /// Every event there is; needed where neither ids nor a filter narrow it down
@@ -148,7 +149,15 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             let filter = which.filter(&invocation, None);
             let events = chosen(&store, &ids, &filter).await?;
             let sinks = known_sinks(&config, &sink)?;
-            let count = store.archive.replay(&events, sinks.as_deref()).await?;
+            let gone = dead::gone(&store, &config).await?;
+            let count = store.archive.replay(&events, sinks.as_deref(), &gone).await?;
+            if count == 0 && sinks.is_none() {
+                for sink in gone {
+                    console::tell(&format!(
+                        "nothing goes to {sink}, which is not in the configuration: --sink NAME moves it"
+                    ));
+                }
+            }
             if json {
                 console::print_json(&json!([{ "events": events.len(), "deliveries": count }]))?;
             } else {
@@ -206,7 +215,7 @@ fn reference_to(archived: &Archived) -> EventRef {
     EventRef { source: Some(archived.event.source.clone()), id: archived.event.id.clone() }
 }
 
-fn known_sinks(config: &Config, names: &[String]) -> Result<Option<Vec<Name>>, Failure> {
+pub(super) fn known_sinks(config: &Config, names: &[String]) -> Result<Option<Vec<Name>>, Failure> {
     if names.is_empty() {
         return Ok(None);
     }
@@ -277,14 +286,18 @@ fn shown(archived: &Archived) -> String {
         let rows = archived.deliveries.iter().map(|delivery| {
             [
                 delivery.sink.to_string(),
-                state_word(delivery.state).to_owned(),
+                format!("{}{}", state_word(delivery.state), if delivery.duplicate { " (duplicate)" } else { "" }),
                 delivery.attempts.to_string(),
+                delivery.replays.to_string(),
                 delivery.next_attempt_at.map_or_else(String::new, |at| format!("{at:.0}")),
                 delivery.last_error.clone().unwrap_or_default(),
             ]
         });
         text.push_str("\n\n");
-        text.push_str(&table::table(["SINK", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR"], &rows.collect::<Vec<_>>()));
+        text.push_str(&table::table(
+            ["SINK", "STATE", "ATTEMPTS", "REPLAYS", "NEXT", "LAST ERROR"],
+            &rows.collect::<Vec<_>>(),
+        ));
     }
     text.push_str("\n\n");
     text.push_str(&table::body(event.payload.bytes()));

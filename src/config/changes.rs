@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Config;
 use crate::scheme;
 use crate::secret::Secret;
+use crate::sink::Proxies;
 
 /// A section, source or sink: its effective keys as `check` shows them, and its secrets.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Config {
                 // Further certificates belong to `[tls]`.
                 _ => format!("[{}]", title.split('.').next().unwrap_or(title)),
             };
-            parts.entry(name).or_default().text.push_str(block.trim_end());
+            parts.entry(name).or_default().text.push_str(&without_fingerprints(block.trim_end()));
         }
         let mut keyed = |name: String, secrets: Vec<Secret>| {
             if let Some(part) = parts.get_mut(&name) {
@@ -53,12 +54,28 @@ impl Config {
             keyed(format!("source {}", source.name), secrets_of(&source.scheme));
         }
         for sink in &self.sinks {
-            keyed(format!("sink {}", sink.name), sink.secret.iter().chain(&sink.token).cloned().collect());
+            let given = sink.secret.iter().chain(&sink.token).cloned();
+            keyed(format!("sink {}", sink.name), given.chain(hidden(&sink.url, &sink.proxies)).collect());
         }
-        keyed("[siem]".to_owned(), self.siem.iter().filter_map(|siem| siem.token.clone()).collect());
+        if let Some(siem) = &self.siem {
+            keyed("[siem]".to_owned(), siem.token.iter().cloned().chain(hidden(&siem.url, &siem.proxies)).collect());
+        }
         keyed("[admin]".to_owned(), self.admin.token.iter().cloned().collect());
         parts
     }
+}
+
+/// `block` without the fingerprints of keys: whether those changed is said of the secrets themselves.
+fn without_fingerprints(block: &str) -> String {
+    let mut pieces = block.split(", key ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.find('"').and_then(|end| piece.get(end..)).unwrap_or_default())
+}
+
+/// Passwords that stand in URLs, which are shown without them: the URL whole, and what tells one proxy from another.
+fn hidden(url: &str, proxies: &Proxies) -> impl Iterator<Item = Secret> {
+    let proxies = proxies.fingerprint().map(hex::encode).unwrap_or_default();
+    [url.to_owned(), proxies].into_iter().filter_map(|text| Secret::token(text).ok())
 }
 
 fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {
@@ -104,6 +121,10 @@ mod tests {
             told(BASE, &[("WEBHOOK_MAX_BYTES", "77")]),
             ["[limits] changed", "source a changed", "source b changed"]
         );
+        let through = |password| format!("{BASE}proxy = 'http://us:{password}@127.0.0.1:3128'\n");
+        let now_through = config(&through("one"), &[]);
+        assert_eq!(now_through.changes(&config(&through("one"), &[])), Vec::<String>::new());
+        assert_eq!(now_through.changes(&config(&through("two"), &[])), ["secrets of sink orders changed"]);
         assert_eq!(told(&BASE.replace("'b'", "'c'"), &[]), ["source c added", "source b removed"]);
         assert_eq!(
             told(&BASE.replace("'orders'", "'siem'").replace("127.0.0.1:1", "127.0.0.1:2"), &[]),

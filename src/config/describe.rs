@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Config, IdRule, Source, TypeRule, duration};
 use crate::scheme::{self, BodyFormat, Family};
 use crate::server::networks::Networks;
-use crate::sink;
+use crate::sink::{self, Proxy};
 
 const REDACTED: &str = "[redacted]";
 
@@ -59,6 +59,8 @@ impl Config {
                 text.quoted("token", &self.secret("siem.token"));
             }
             text.maybe("ca_file", siem.ca_file.as_ref().map(|path| path.display().to_string()).as_ref());
+            let proxy = siem.url.parse().ok().and_then(|url| siem.proxies.to(&url));
+            text.maybe("proxy", proxy.map(|proxy| self.proxy(&proxy, "siem.proxy")).as_ref());
             text.quoted("format", siem_format(siem.format));
         }
         text.0
@@ -177,7 +179,9 @@ impl Config {
         text.section("[[sink]]");
         text.quoted("name", sink.name.as_str());
         text.quoted("type", &sink.kind);
-        text.quoted("url", &redact_url(&sink.url));
+        // Only NATS has several, and no comma within one.
+        let urls = if sink.kind == "nats" { sink.url.split(',').collect() } else { vec![sink.url.as_str()] };
+        text.quoted("url", &urls.into_iter().map(redact_url).collect::<Vec<_>>().join(","));
         for (key, there) in [("secret", sink.secret.is_some()), ("token", sink.token.is_some())] {
             if there {
                 text.quoted(key, &self.secret(&format!("sink.{}.{key}", sink.name)));
@@ -185,12 +189,23 @@ impl Config {
         }
         text.maybe("subject", sink.subject.as_ref());
         text.maybe("ca_file", sink.ca_file.as_ref().map(|path| path.display().to_string()).as_ref());
+        let label = format!("sink.{}.proxy", sink.name);
+        text.maybe("proxy", sink.proxy().map(|proxy| self.proxy(&proxy, &label)).as_ref());
         text.quoted("timeout", &duration::write(sink.timeout));
         text.bare("concurrency", sink.concurrency);
         text.bare("max_attempts", sink.max_attempts);
         text.quoted("max_age", &duration::write(sink.max_age));
         if !sink.event_types.is_empty() {
             text.list("event_types", &sink.event_types);
+        }
+    }
+
+    /// Without its password; says what named it where that is not the file itself.
+    fn proxy(&self, proxy: &Proxy, label: &str) -> String {
+        match self.origins.get(label) {
+            Some(origin) if origin == super::secret_ref::THE_FILE => proxy.to_string(),
+            Some(origin) => format!("{proxy} from {origin}"),
+            None => format!("{proxy} from variable {}", proxy.origin),
         }
     }
 

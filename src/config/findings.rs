@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::secret_ref::SecretRef;
+use super::secret_ref::{SecretRef, THE_FILE};
 use super::watched::Watched;
 use crate::fault::Fault;
 use crate::file::read_regular;
@@ -86,6 +86,11 @@ impl<'a> Findings<'a> {
         self.warnings.push(warning.into());
     }
 
+    /// The value of variable `name`, which is not ours and has no `_FILE` form.
+    pub fn plain(&self, name: &str) -> Option<&'a str> {
+        self.vars.get(name).map(String::as_str)
+    }
+
     /// The value of variable `name`, or of the file that `name` with `_FILE` appended names.
     pub fn variable(&mut self, name: &str) -> Lookup {
         let file_name = format!("{name}_FILE");
@@ -130,7 +135,7 @@ impl<'a> Findings<'a> {
             }
             SecretRef::Plain(value) => {
                 let bytes = Zeroizing::new(value.as_bytes().to_vec());
-                Some(Raw { bytes, origin: "the file".to_owned() })
+                Some(Raw { bytes, origin: THE_FILE.to_owned() })
             }
         }
     }

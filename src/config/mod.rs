@@ -219,6 +219,8 @@ pub struct Siem {
     pub token: Option<Secret>,
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Which HTTP proxy is between us.
+    pub proxies: sink::Proxies,
     /// `json`, `ecs` or `splunk-hec`.
     pub format: SiemFormat,
 }

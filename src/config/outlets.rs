@@ -11,7 +11,8 @@ use super::sections::{DEADLINES, Given, from_env, token};
 use super::{Siem, SiemFormat, syntax};
 use crate::event::Name;
 use crate::secret::Secret;
-use crate::sink;
+use crate::sink::http_client::HttpClient;
+use crate::sink::{self, Proxies};
 
 /// The sink that `GATEPOST_FORWARD_URL` adds.
 pub const FORWARD: &str = "forward";
@@ -78,7 +79,8 @@ fn added(forward: Forward, findings: &mut Findings) -> Option<sink::Settings> {
         findings.consequence("GATEPOST_FORWARD_URL".to_owned(), problem.to_owned());
         return None;
     };
-    let sink = sink::Settings { secret: forward.secret, ..plain(FORWARD.into(), "http".to_owned(), url) };
+    let proxies = of_variables(findings);
+    let sink = sink::Settings { secret: forward.secret, proxies, ..plain(FORWARD.into(), "http".to_owned(), url) };
     judge(&sink, &|key| variable_of(key).to_owned(), findings);
     Some(sink)
 }
@@ -93,6 +95,7 @@ fn plain(name: Name, kind: String, url: String) -> sink::Settings {
         token: None,
         subject: None,
         ca_file: None,
+        proxies: Proxies::default(),
         timeout: Duration::from_secs(10),
         concurrency: 16,
         max_attempts: 12,
@@ -116,6 +119,7 @@ fn sink(section: &mut Section, name: Name, over: Forward, findings: &mut Finding
     let token = resolved((section.at("token"), format!("sink.{name}.token")), token, findings, Findings::token);
     let ca_file = section.path("ca_file");
     findings.files.extend(ca_file.clone());
+    let proxies = proxies(section, &format!("sink.{name}.proxy"), kind != "nats", findings);
     let event_types = section.strings("event_types");
     if event_types.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
         let advice = "name event types (exact, or prefix*), or leave the key out to take all";
@@ -128,6 +132,7 @@ fn sink(section: &mut Section, name: Name, over: Forward, findings: &mut Finding
         token,
         subject: section.string("subject"),
         ca_file,
+        proxies,
         timeout: section.duration("timeout", &DEADLINES).unwrap_or(base.timeout),
         concurrency: section.size("concurrency", &CONCURRENCY).unwrap_or(base.concurrency),
         max_attempts: attempts.unwrap_or(base.max_attempts),
@@ -150,12 +155,52 @@ fn resolved<'v>(
     Some(secret)
 }
 
+/// What key `proxy` says, described as `label`, else the usual variables. Those are judged only where they are `used`.
+fn proxies(section: &mut Section, label: &str, used: bool, findings: &mut Findings) -> Proxies {
+    let at = section.at("proxy");
+    if !section.holds("proxy") {
+        return if used {
+            of_variables(findings)
+        } else {
+            Proxies::of_variables(|name| findings.plain(name)).unwrap_or_default()
+        };
+    }
+    let Some(reference) = section.secret_or_string("proxy") else { return Proxies::default() };
+    let Some(raw) = findings.resolve(&at, reference) else { return Proxies::default() };
+    let text = str::from_utf8(&raw.bytes).map_err(|_| "expected text".to_owned());
+    match text.and_then(Proxies::fixed) {
+        Ok(proxies) => {
+            findings.origins.insert(label.to_owned(), raw.origin);
+            proxies
+        }
+        Err(problem) => {
+            findings.fault(at, problem);
+            Proxies::default()
+        }
+    }
+}
+
+/// The proxies that the usual variables name.
+fn of_variables(findings: &mut Findings) -> Proxies {
+    Proxies::of_variables(|name| findings.plain(name)).unwrap_or_else(|unusable| {
+        for fault in unusable {
+            findings.fault(fault.variable, fault.problem);
+        }
+        Proxies::default()
+    })
+}
+
 /// Asks the family whether such a sink can be built, and warns about open wires. `place` names a key in faults.
 fn judge(settings: &sink::Settings, place: &dyn Fn(&str) -> String, findings: &mut Findings) {
     if let Err(faults) = sink::build(settings) {
         for fault in faults {
             findings.consequence(place(&fault.at), fault.problem);
         }
+    }
+    if let Some(proxy) = settings.ignored_proxy().filter(|_| !settings.proxies.is_fixed()) {
+        let variable = proxy.origin;
+        findings
+            .warn(format!("{}: NATS does not go through an HTTP proxy: {variable} is not used for it", place("url")));
     }
     if syntax::is_open_wire(&settings.url) {
         findings.warn(format!("{}: events go to another machine over http://, readable on the way", place("url")));
@@ -168,7 +213,7 @@ fn variable_of(key: &str) -> &'static str {
 
 /// `[siem]`, `GATEPOST_SIEM_URL` and `GATEPOST_SIEM_TOKEN`.
 pub fn siem(file: &mut Section, env: &Outlets, findings: &mut Findings) -> Option<Siem> {
-    let asked = ["token", "ca_file", "format"].iter().any(|key| file.holds(key));
+    let asked = ["token", "ca_file", "format", "proxy"].iter().any(|key| file.holds(key));
     let url_given = file.holds("url") || env.gatepost_siem_url.is_some();
     let from_file = file.parse("url", syntax::web_url);
     let url = from_env(findings, "GATEPOST_SIEM_URL", env.gatepost_siem_url.as_ref(), syntax::web_url).or(from_file);
@@ -180,11 +225,18 @@ pub fn siem(file: &mut Section, env: &Outlets, findings: &mut Findings) -> Optio
     let ca_file = file.path("ca_file");
     findings.files.extend(ca_file.clone());
     let format = file.parse("format", siem_format).unwrap_or_default();
+    let proxies = proxies(file, "siem.proxy", url_given, findings);
     let url = url?;
+    // Built and let go again, so that `check` sees what would keep it from starting.
+    if let Ok(uri) = url.parse()
+        && let Err(fault) = HttpClient::new(&uri, ca_file.as_deref(), &proxies, Duration::ZERO, 1)
+    {
+        findings.consequence(file.at(&fault.at), fault.problem);
+    }
     if syntax::is_open_wire(&url) {
         findings.warn("siem.url: audit records go to another machine over http://, readable on the way");
     }
-    Some(Siem { url, token: given.token(), ca_file, format })
+    Some(Siem { url, token: given.token(), ca_file, proxies, format })
 }
 
 fn siem_format(text: &str) -> Result<SiemFormat, String> {

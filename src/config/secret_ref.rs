@@ -29,6 +29,9 @@ pub struct Labelled {
     pub label: Option<String>,
 }
 
+/// The origin of what stands in the file as a plain string.
+pub const THE_FILE: &str = "the file";
+
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
 
 impl SecretRef {

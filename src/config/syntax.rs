@@ -9,6 +9,7 @@ use http::{HeaderName, Uri};
 
 use super::{IdRule, TypeRule};
 use crate::event::Name;
+use crate::sink::address;
 
 /// The longest name of a source or sink.
 const MAX_NAME: usize = 40;
@@ -155,14 +156,9 @@ pub fn media_type(text: &str) -> Result<String, String> {
     }
 }
 
-/// An `http` or `https` URL with a host. The text is never repeated: it may hold a password.
+/// An `http` or `https` URL that can be sent to. The text is never repeated: it may hold a password.
 pub fn web_url(text: &str) -> Result<String, String> {
-    let uri: Uri = text.parse().map_err(|_| "expected a URL such as https://host/path".to_owned())?;
-    let web = matches!(uri.scheme_str(), Some("http" | "https"));
-    if web && uri.host().is_some_and(|host| !host.is_empty()) {
-        return Ok(text.to_owned());
-    }
-    Err("expected a URL that starts with https:// (or http://) and names a host".to_owned())
+    address::web(text).map(|_| text.to_owned())
 }
 
 /// Whether `url` goes over an open wire: `http://` to anywhere but this machine.

@@ -12,9 +12,11 @@ pub const POLL: Duration = Duration::from_secs(1);
 pub const GAP: Duration = Duration::from_millis(5);
 /// Before the store is tried again after a fault, and before a look that was promised something and found nothing.
 pub const PAUSE: Duration = Duration::from_millis(250);
-/// After a fault of the store, before anything is claimed: leases may have run out meanwhile, and other processes are to
-/// settle first what they delivered under them.
-const OTHERS_FIRST: Duration = Duration::from_secs(1);
+/// A fault of the store that lasted longer may have outlasted leases whose deliveries were made.
+pub const LONG: Duration = Duration::from_secs(5);
+/// After such a fault, before anything is claimed: other processes are to settle first what they delivered, and may be
+/// waiting for a call that will fail (a store gives up after eight seconds).
+pub const OTHERS_FIRST: Duration = Duration::from_secs(9);
 
 /// Why to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +50,7 @@ pub async fn look(dispatcher: &Dispatcher, limit: usize, kind: Kind) -> Result<L
     if matches!(kind, Kind::Asking | Kind::AfterFault) {
         let due = outbox.next_due(name).await?;
         if kind == Kind::AfterFault {
-            return Ok(nothing(Instant::now() + OTHERS_FIRST));
+            return Ok(nothing(Instant::now() + GAP));
         }
         if due.is_none_or(|due| !due.is_zero()) {
             return Ok(nothing(after(due.map_or(POLL, |due| due.clamp(GAP, POLL)))));

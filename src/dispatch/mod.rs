@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::SinkMetrics;
-use crate::sink::{self, Retry, Sink, SinkError};
+use crate::sink::{self, Delivered, Retry, Sink, SinkError};
 use crate::store::{Claimed, Outbox, Settled, Settlement, StoreError};
 use circuit::Circuit;
 use outcome::{Limits, Ticket, outcome};
@@ -83,11 +83,11 @@ impl Dispatcher {
     fn attempt(
         &self,
         event: Event,
-        number: u32,
-    ) -> impl Future<Output = Result<(), SinkError>> + Send + 'static + use<> {
+        which: sink::Attempt,
+    ) -> impl Future<Output = Result<Delivered, SinkError>> + Send + 'static + use<> {
         let (sink, limit) = (Arc::clone(&self.sink), self.settings.timeout + SINK_GRACE);
         async move {
-            let attempt = tokio::time::timeout(limit, sink.deliver(&event, number));
+            let attempt = tokio::time::timeout(limit, sink.deliver(&event, which));
             attempt.await.unwrap_or_else(|_| {
                 Err(SinkError { message: format!("not done within {limit:?}"), retry: Retry::Backoff })
             })
@@ -99,7 +99,7 @@ impl Dispatcher {
         let Ended { ticket, pass, result } = ended;
         let now = Instant::now();
         match &result {
-            Ok(()) | Err(SinkError { retry: Retry::Never, .. }) => {
+            Ok(_) | Err(SinkError { retry: Retry::Never, .. }) => {
                 if self.circuit().answered() {
                     tracing::info!(sink = %self.settings.name, "the sink answers again");
                 }
@@ -118,9 +118,9 @@ impl Dispatcher {
     fn count(&self, ticket: &Ticket, outcome: &Settled) {
         let (sink, delivery, attempt) = (&self.settings.name, ticket.id.0, ticket.attempts.saturating_add(1));
         match outcome {
-            Settled::Done => {
+            Settled::Done { duplicate } => {
                 self.metrics.delivered.inc();
-                tracing::debug!(%sink, delivery, attempt, "delivered");
+                tracing::debug!(%sink, delivery, attempt, duplicate, "delivered");
             }
             Settled::Retry { after, error } => {
                 self.metrics.retried.inc();

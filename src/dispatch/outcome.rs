@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::backoff;
-use crate::sink::{Retry, SinkError};
+use crate::sink::{Attempt, Delivered, Retry, SinkError};
 use crate::store::{Claimed, DeliveryId, Settled, Settlement};
 
 /// The longest error text kept with a delivery, in bytes.
@@ -29,6 +29,8 @@ pub struct Ticket {
     pub lease: i64,
     /// Attempts that failed before this one.
     pub attempts: u32,
+    /// How often it was replayed.
+    pub replay: u32,
     /// How old it was when it was claimed.
     age: Duration,
     /// When the store was asked for it: the lease began after this.
@@ -39,7 +41,20 @@ impl Ticket {
     /// The ticket of `claimed`, for which the store was asked at `asked`.
     #[must_use]
     pub const fn of(claimed: &Claimed, asked: Instant) -> Self {
-        Self { id: claimed.id, lease: claimed.lease, attempts: claimed.attempts, age: claimed.age, asked }
+        Self {
+            id: claimed.id,
+            lease: claimed.lease,
+            attempts: claimed.attempts,
+            replay: claimed.replay,
+            age: claimed.age,
+            asked,
+        }
+    }
+
+    /// The attempt that it is about to get.
+    #[must_use]
+    pub const fn attempt(&self) -> Attempt {
+        Attempt { number: self.attempts.saturating_add(1), replay: self.replay }
     }
 
     /// How old the delivery is at `now`.
@@ -67,8 +82,17 @@ impl Ticket {
 /// each gets at least one attempt, however long the daemon was away. The last wait is cut short at the age limit.
 /// `unit` is a random number in `0.0..1.0`.
 #[must_use]
-pub fn outcome(result: Result<(), SinkError>, ticket: &Ticket, age: Duration, limits: Limits, unit: f64) -> Settled {
-    let Err(SinkError { message, retry }) = result else { return Settled::Done };
+pub fn outcome(
+    result: Result<Delivered, SinkError>,
+    ticket: &Ticket,
+    age: Duration,
+    limits: Limits,
+    unit: f64,
+) -> Settled {
+    let SinkError { message, retry } = match result {
+        Ok(delivered) => return Settled::Done { duplicate: delivered == Delivered::Duplicate },
+        Err(error) => error,
+    };
     let failed = ticket.attempts.saturating_add(1);
     let wait = match retry {
         Retry::Never => return Settled::Dead { error: cut(message) },
@@ -98,7 +122,14 @@ mod tests {
     const LIMITS: Limits = Limits { attempts: 3, age: Duration::from_secs(100) };
 
     fn ticket(attempts: u32, age: u64) -> Ticket {
-        Ticket { id: DeliveryId(1), lease: 1, attempts, age: Duration::from_secs(age), asked: Instant::now() }
+        Ticket {
+            id: DeliveryId(1),
+            lease: 1,
+            attempts,
+            replay: 0,
+            age: Duration::from_secs(age),
+            asked: Instant::now(),
+        }
     }
 
     fn after(failed_before: u32, age: u64, retry: Retry) -> Settled {
@@ -129,6 +160,15 @@ mod tests {
     fn old_and_refused_deliveries_die() {
         assert_eq!(after(0, 100, Retry::Backoff), Settled::Dead { error: "gave up after 100s: no".into() });
         assert_eq!(after(0, 0, Retry::Never), Settled::Dead { error: "no".into() });
+    }
+
+    #[test]
+    fn what_the_sink_had_already_is_done_and_told_so() {
+        let ticket = ticket(0, 0);
+        for (delivered, duplicate) in [(Delivered::New, false), (Delivered::Duplicate, true)] {
+            let done = outcome(Ok(delivered), &ticket, Duration::ZERO, LIMITS, 0.5);
+            assert_eq!(done, Settled::Done { duplicate });
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::look::{GAP, Kind, Look, PAUSE, POLL, after, look};
+use super::look::{GAP, Kind, LONG, Look, OTHERS_FIRST, PAUSE, POLL, after, look};
 use super::outcome::{Ticket, cut};
 use super::pace::Pace;
 use super::under_way::{Ended, UnderWay};
@@ -55,7 +55,10 @@ struct Pipeline<'a> {
     due_again: Option<Duration>,
     /// What the gauge says.
     circuit: &'static str,
-    store_failed: bool,
+    /// Since when the store has failed.
+    fault: Option<Instant>,
+    /// Nothing is claimed before: others settle first.
+    claim_from: Instant,
     stopping: bool,
 }
 
@@ -118,7 +121,8 @@ impl<'a> Pipeline<'a> {
             settling_since: now,
             circuit: "",
             due_again: None,
-            store_failed: false,
+            fault: None,
+            claim_from: now,
             stopping: false,
         }
     }
@@ -166,7 +170,7 @@ impl<'a> Pipeline<'a> {
     fn begin(&mut self) {
         let (dispatcher, now) = (self.dispatcher, Instant::now());
         // While results cannot be recorded, delivering more would only deliver more twice.
-        while !self.store_failed
+        while self.fault.is_none()
             && self.under_way.len() < dispatcher.settings.concurrency
             && let Some((ticket, event)) = self.waiting.pop_front()
         {
@@ -174,7 +178,7 @@ impl<'a> Pipeline<'a> {
                 self.waiting.push_front((ticket, event));
                 return;
             };
-            self.under_way.begin(ticket, pass, dispatcher.attempt(event, ticket.attempts.saturating_add(1)));
+            self.under_way.begin(ticket, pass, dispatcher.attempt(event, ticket.attempt()));
         }
     }
 
@@ -209,7 +213,7 @@ impl<'a> Pipeline<'a> {
                 self.look_at = now + PAUSE;
                 return;
             }
-            None if self.store_failed => (Kind::AfterFault, 0),
+            None if self.fault.is_some() => (Kind::AfterFault, 0),
             None => (if self.told { Kind::Told } else { Kind::Asking }, wanted.min(allowed)),
         };
         self.dispatcher.too_old.store(false, Ordering::Release);
@@ -218,16 +222,18 @@ impl<'a> Pipeline<'a> {
         self.looking = Some(Box::pin(look(self.dispatcher, limit, kind)));
     }
 
-    /// Whether results have to be settled before anything is claimed.
+    /// Whether results have to be settled before anything is claimed, here or by others.
     fn results_first(&self, now: Instant) -> bool {
         let settling = self.settling.is_some();
-        (self.store_failed && (settling || !self.settled.is_empty())) || (settling && now > self.settling_since + SLOW)
+        now < self.claim_from
+            || (self.fault.is_some() && (settling || !self.settled.is_empty()))
+            || (settling && now > self.settling_since + SLOW)
     }
 
     fn found(&mut self, found: Result<Look, StoreError>) {
         match found {
             Ok(Look { claims, asked, next, kind }) => {
-                self.store_failed = false;
+                self.recovered();
                 self.look_at = next;
                 if kind == Kind::Expiring && claims.len() >= EXPIRING {
                     self.dispatcher.too_old.store(true, Ordering::Release);
@@ -238,12 +244,12 @@ impl<'a> Pipeline<'a> {
                 for claimed in claims {
                     self.take(claimed, asked, kind);
                 }
-                if self.told && kind != Kind::AfterFault {
+                if self.told {
                     self.was_told();
                 }
             }
             Err(error) => {
-                self.store_fault(&error);
+                self.store_fault(self.last_look, &error);
                 self.told = true;
                 self.look_at = Instant::now() + PAUSE;
             }
@@ -286,7 +292,7 @@ impl<'a> Pipeline<'a> {
     /// Something was queued.
     fn was_told(&mut self) {
         self.told = true;
-        if !self.store_failed {
+        if self.fault.is_none() {
             self.look_at = self.look_at.min(self.last_look + GAP);
         }
     }
@@ -302,7 +308,7 @@ impl<'a> Pipeline<'a> {
 
     fn settle(&mut self) {
         let now = Instant::now();
-        let soon = self.settled.len() >= BATCH && !self.store_failed;
+        let soon = self.settled.len() >= BATCH && self.fault.is_none();
         if self.settling.is_some() || self.settled.is_empty() || (now < self.settle_at && !soon) {
             return;
         }
@@ -319,24 +325,34 @@ impl<'a> Pipeline<'a> {
     fn committed(&mut self, result: Commit) {
         match result {
             Ok(()) => {
-                self.store_failed = false;
+                self.recovered();
                 if let Some(due) = self.due_again {
                     self.look_at = self.look_at.min(after(due));
                 }
             }
             Err((error, settlements)) => {
-                self.store_fault(&error);
+                self.store_fault(self.settling_since, &error);
                 self.settled.extend(settlements);
                 self.settle_at = Instant::now() + PAUSE;
             }
         }
     }
 
-    fn store_fault(&mut self, error: &StoreError) {
-        if !self.store_failed {
-            tracing::error!(sink = %self.dispatcher.settings.name, %error, "deliveries wait for the store");
+    /// A call succeeded.
+    fn recovered(&mut self) {
+        if let Some(since) = self.fault.take()
+            && since.elapsed() >= LONG
+        {
+            self.claim_from = Instant::now() + OTHERS_FIRST;
         }
-        self.store_failed = true;
+    }
+
+    /// A call failed that began at `began`.
+    fn store_fault(&mut self, began: Instant, error: &StoreError) {
+        if self.fault.is_none() {
+            tracing::error!(sink = %self.dispatcher.settings.name, %error, "deliveries wait for the store");
+            self.fault = Some(began);
+        }
     }
 
     /// When something is to be begun although nothing happens.
@@ -379,6 +395,6 @@ impl<'a> Pipeline<'a> {
 const fn due_again(settlement: &Settlement) -> Option<Duration> {
     match settlement.outcome {
         Settled::Retry { after, .. } | Settled::Released { after } => Some(after),
-        Settled::Done | Settled::Dead { .. } => None,
+        Settled::Done { .. } | Settled::Dead { .. } => None,
     }
 }

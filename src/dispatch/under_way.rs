@@ -7,12 +7,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::circuit::Pass;
 use super::outcome::Ticket;
-use super::{Retry, SinkError};
+use super::{Delivered, Retry, SinkError};
 
 /// Attempts, each a task.
 #[derive(Default)]
 pub struct UnderWay {
-    tasks: JoinSet<Result<(), SinkError>>,
+    tasks: JoinSet<Result<Delivered, SinkError>>,
     begun: HashMap<Id, (Ticket, Pass)>,
     probes: usize,
 }
@@ -24,7 +24,7 @@ pub struct Ended {
     /// What it began as.
     pub pass: Pass,
     /// What came of it.
-    pub result: Result<(), SinkError>,
+    pub result: Result<Delivered, SinkError>,
 }
 
 impl UnderWay {
@@ -43,7 +43,7 @@ impl UnderWay {
         &mut self,
         ticket: Ticket,
         pass: Pass,
-        attempt: impl Future<Output = Result<(), SinkError>> + Send + 'static,
+        attempt: impl Future<Output = Result<Delivered, SinkError>> + Send + 'static,
     ) {
         let task = self.tasks.spawn(attempt);
         self.begun.insert(task.id(), (ticket, pass));
@@ -70,7 +70,7 @@ impl UnderWay {
         }
     }
 
-    fn end(&mut self, ended: Result<(Id, Result<(), SinkError>), JoinError>) -> Option<Ended> {
+    fn end(&mut self, ended: Result<(Id, Result<Delivered, SinkError>), JoinError>) -> Option<Ended> {
         let (id, result) = ended.unwrap_or_else(|error| {
             let message = "the sink panicked".to_owned();
             (error.id(), Err(SinkError { message, retry: Retry::Backoff }))

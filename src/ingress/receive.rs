@@ -166,7 +166,9 @@ impl Receive {
         if known.is_some() || !self.keeper.may_keep(quarantine::ID_CONFLICT) {
             return Ok(known);
         }
-        self.quarantine.put(entry).await.map(Some).map_err(|error| unavailable(&error))
+        let id = self.quarantine.put(entry).await.map_err(|error| unavailable(&error))?;
+        // None: larger than all that may be kept.
+        Ok(Some(id).filter(|id| *id != 0))
     }
 }
 

@@ -4,6 +4,7 @@ mod process;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -312,6 +313,15 @@ impl Metrics {
     /// Takes the series of a key of `source` away, which it has no more.
     pub fn forget_key(&self, source: &str, key: &str) {
         self.key_last_used.remove(&SourceKey { source: source.to_owned(), key: key.to_owned() });
+    }
+
+    /// Shows what is left in the store for sink `sink`, which is gone: so many pending, the oldest of that age, and dead.
+    pub fn left_behind(&self, sink: &Name, pending: u64, dead: u64, oldest: Duration) {
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let label = SinkLabel { sink: sink.as_str().to_owned() };
+        self.delivery_backlog.get_or_create(&label).set(gauge(pending));
+        self.dead_letters.get_or_create(&label).set(gauge(dead));
+        self.delivery_oldest_age.get_or_create(&label).set(oldest.as_secs_f64());
     }
 
     /// Takes the series of sink `sink` away, which is gone; not those of what is `left` of it in the store.

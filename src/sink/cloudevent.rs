@@ -10,6 +10,17 @@ pub fn id(event: &Event) -> String {
     format!("{}:{}", event.source, event.id)
 }
 
+/// What a sink that removes duplicates tells deliveries apart by: the id, and with replay `n` of it `<id>#<n>`.
+///
+/// An id that ends like that itself gets `#0` at first, so that no event is taken for the replay of another.
+#[must_use]
+pub fn dedupe_id(event: &Event, replay: u32) -> String {
+    let id = id(event);
+    let looks_replayed =
+        id.rsplit_once('#').is_some_and(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    if replay > 0 || looks_replayed { format!("{id}#{replay}") } else { id }
+}
+
 /// The required attributes and `time`, named without prefix, values in header form ([`header_value`]).
 #[must_use]
 pub fn attributes(event: &Event) -> [(&'static str, String); 5] {
@@ -63,6 +74,21 @@ pub(super) mod tests {
             request_id: "r1".into(),
             client_ip: None,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        }
+    }
+
+    #[test]
+    fn a_replay_is_told_from_the_event_and_from_every_other_event() {
+        let dedupe_id = |id, replay| dedupe_id(&event(id, b""), replay);
+        assert_eq!(dedupe_id("e", 0), "bot-a:e");
+        assert_eq!(dedupe_id("e", 1), "bot-a:e#1");
+        assert_eq!(dedupe_id("e", 12), "bot-a:e#12");
+        assert_eq!(dedupe_id("e#x", 0), "bot-a:e#x");
+        let mut all = std::collections::HashSet::new();
+        for id in ["e", "e#", "e#0", "e#1", "e#1#1", "e#01", "#1", "e##1"] {
+            for replay in 0..3 {
+                assert!(all.insert(dedupe_id(id, replay)), "{id} {replay}");
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use http_body_util::Full;
 use sha2::Sha256;
 
 use super::http_client::{self, HttpClient};
-use super::{Retry, Settings, Sink, SinkError, answer, cloudevent};
+use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, answer, cloudevent};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -40,14 +40,19 @@ impl Http {
     /// # Errors
     /// [`Fault`]s at `url`, `secret`, `token` and `ca_file`.
     pub fn new(settings: &Settings, clock: Clock) -> Result<Self, Vec<Fault>> {
-        let url = http_client::endpoint(&settings.url);
+        let url = address::endpoint(&settings.url);
         let signer = settings.secret.as_ref().map(Signer::new).transpose();
         let authorization =
             settings.token.as_ref().map(|token| http_client::authorization("Bearer", token)).transpose();
         let client = match &url {
-            Ok(url) => {
-                HttpClient::new(url, settings.ca_file.as_deref(), settings.timeout, settings.concurrency).map(Some)
-            }
+            Ok(url) => HttpClient::new(
+                url,
+                settings.ca_file.as_deref(),
+                &settings.proxies,
+                settings.timeout,
+                settings.concurrency,
+            )
+            .map(Some),
             Err(_) => Ok(None),
         };
         match (url, signer, authorization, client) {
@@ -92,13 +97,14 @@ impl Http {
 
 #[async_trait]
 impl Sink for Http {
-    async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, _: Attempt) -> Result<Delivered, SinkError> {
         let request = self.request(event).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
-        answer::judge(answer.status, &answer.headers, self.clock.now())
+        answer::judge(answer.status, &answer.headers, self.clock.now())?;
+        Ok(Delivered::New)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP client of whoever sends outward (http and sqs sinks, SIEM): pooled connections, TLS, deadlines, bounded reads.
 //!
-//! HTTP/1.1; follows no redirect and reads no proxy variables. Private and loopback addresses are allowed: the
-//! URL is the operator's own configuration, never a sender's, so there is nobody to protect the inner network from.
+//! HTTP/1.1; follows no redirect; goes through a proxy where it is told to. Private and loopback addresses are allowed:
+//! the URL is the operator's own configuration, never a sender's, so there is nobody to protect the inner network from.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::PROXY_AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -20,6 +21,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::proxy::{Proxies, Proxy};
+use super::route::{AUTHORIZATION, Route};
 use super::{Retry, SinkError};
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -36,8 +39,9 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// A client for one destination.
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Route>, Full<Bytes>>,
     timeout: Duration,
+    proxies: Proxies,
 }
 
 /// An answer.
@@ -52,41 +56,60 @@ pub struct Answer {
 
 impl HttpClient {
     /// A client for `url` whose requests take at most `timeout` until the answer's head, keeping `idle` connections.
+    /// A proxy on the way is trusted as `url`'s own server is.
     ///
     /// # Errors
     /// [`Fault`] at `ca_file`, see [`tls_config`].
-    pub fn new(url: &Uri, ca_file: Option<&Path>, timeout: Duration, idle: usize) -> Result<Self, Fault> {
-        let tls =
-            if url.scheme_str() == Some("https") { tls_config(ca_file)? } else { trusting(RootCertStore::empty())? };
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(timeout));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+    pub fn new(
+        url: &Uri,
+        ca_file: Option<&Path>,
+        proxies: &Proxies,
+        timeout: Duration,
+        idle: usize,
+    ) -> Result<Self, Fault> {
+        let encrypted = |uri: &Uri| uri.scheme_str() == Some("https");
+        let needed = encrypted(url) || proxies.to(url).is_some_and(|proxy| encrypted(&proxy.uri));
+        let tls = if needed { tls_config(ca_file)? } else { trusting(RootCertStore::empty())? };
+        let mut direct = HttpConnector::new();
+        direct.enforce_http(false);
+        direct.set_nodelay(true);
+        direct.set_connect_timeout(Some(timeout));
+        let proxies = proxies.clone();
+        let route =
+            Route { to_proxy: HttpsConnector::from((direct.clone(), tls.clone())), direct, proxies: proxies.clone() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(idle)
-            .build(https);
-        Ok(Self { client, timeout })
+            .build(HttpsConnector::from((route, tls)));
+        Ok(Self { client, timeout, proxies })
     }
 
     /// Sends `request` and waits for the answer's head, and a little for its body.
     ///
     /// # Errors
-    /// [`SinkError`] with [`Retry::Backoff`] when no head came: network, TLS, or out of time.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {
+    /// [`SinkError`] with [`Retry::Backoff`] when no head came (network, TLS, a proxy, or out of time), or one that a
+    /// proxy wrote about itself.
+    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {
         let failed = |message| SinkError { message, retry: Retry::Backoff };
+        let forwarder = self.forwarder(request.uri());
+        if let Some(authorization) = forwarder.as_ref().and_then(|proxy| proxy.authorization.clone()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+        }
         let answer = tokio::time::timeout(self.timeout, self.client.request(request))
             .await
             .map_err(|_| failed(format!("no answer within {:?}", self.timeout)))?
             .map_err(|error| failed(with_causes(&error)))?;
         let (head, body) = answer.into_parts();
+        if let Some(proxy) = forwarder.filter(|_| head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+            return Err(failed(format!("the proxy {proxy}{AUTHORIZATION}")));
+        }
         Ok(Answer { status: head.status, headers: head.headers, body: read_some(body).await })
+    }
+
+    /// The proxy that reads the request itself; in a tunnel it reads nothing.
+    fn forwarder(&self, to: &Uri) -> Option<Proxy> {
+        self.proxies.to(to).filter(|_| to.scheme_str() == Some("http"))
     }
 }
 
@@ -118,25 +141,6 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Reads an `http://` or `https://` URL to send to.
-///
-/// # Errors
-/// [`Fault`] at `url` where it is neither, names no host or holds credentials (it is logged, they must not be).
-pub fn endpoint(url: &str) -> Result<Uri, Fault> {
-    let fault = |problem: &str| Fault::new("url", problem);
-    let uri: Uri = url.trim().parse().map_err(|_| fault("is not a URL; expected https://host/path"))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(fault("must begin with https:// or http://"));
-    }
-    match uri.authority() {
-        Some(authority) if authority.as_str().contains('@') => {
-            Err(fault("holds a user name or password; use `token` instead, the URL is logged"))
-        }
-        Some(authority) if !authority.host().is_empty() => Ok(uri),
-        _ => Err(fault("names no host")),
-    }
 }
 
 /// An `Authorization` header: `scheme` and the token.
@@ -187,15 +191,6 @@ fn trusting(roots: RootCertStore) -> Result<ClientConfig, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_plain_web_urls_are_endpoints() {
-        assert!(endpoint("https://orders.internal/events?x=1").is_ok());
-        assert!(endpoint("http://[::1]:8080").is_ok());
-        for url in ["", "/events", "orders.internal", "ftp://a/", "https://", "https://u:p@a/", "http://a b/"] {
-            assert_eq!(endpoint(url).unwrap_err().at, "url", "{url}");
-        }
-    }
 
     #[test]
     fn a_ca_file_must_hold_certificates() {

@@ -1,11 +1,14 @@
 //! Sinks: where events are delivered. The trait, what a sink is built from, and the registry.
 
+pub mod address;
 pub mod answer;
 mod cloudevent;
 mod http;
 pub mod http_client;
 #[cfg(feature = "nats")]
 mod nats;
+pub mod proxy;
+mod route;
 #[cfg(feature = "sqs")]
 mod sqs;
 #[cfg(feature = "sqs")]
@@ -21,11 +24,31 @@ use crate::event::{Event, Name};
 use crate::fault::Fault;
 use crate::secret::Secret;
 
+pub use self::proxy::{Proxies, Proxy};
+
 /// Somewhere that events are delivered to.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Delivers `event` once; `attempt` counts from 1. Returns when the other side has taken it.
-    async fn deliver(&self, event: &Event, attempt: u32) -> Result<(), SinkError>;
+    /// Delivers `event` once. Returns when the other side has taken it, and whether it had it already.
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError>;
+}
+
+/// Which attempt at a delivery this is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// Counts from 1, anew with each replay.
+    pub number: u32,
+    /// How often an operator had it delivered again. A sink that removes duplicates must not remove that.
+    pub replay: u32,
+}
+
+/// What became of an event that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivered {
+    /// It is there, as far as the other side tells.
+    New,
+    /// The other side had it already and dropped this one.
+    Duplicate,
 }
 
 /// Why a delivery failed and whether another attempt makes sense.
@@ -66,6 +89,8 @@ pub struct Settings {
     pub subject: Option<String>,
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<std::path::PathBuf>,
+    /// Which HTTP proxy is between us (http, sqs).
+    pub proxies: Proxies,
     /// One attempt takes at most this long.
     pub timeout: Duration,
     /// Deliveries under way at once.
@@ -87,6 +112,20 @@ impl Settings {
                 Some(prefix) => kind.starts_with(prefix),
                 None => kind == filter,
             })
+    }
+
+    /// The HTTP proxy on the way to `url`. None for `nats`, which goes through none.
+    #[must_use]
+    pub fn proxy(&self) -> Option<Proxy> {
+        if self.kind == "nats" { None } else { self.proxies.to(&self.url.parse().ok()?) }
+    }
+
+    /// The HTTP proxy that a `nats` sink would go through if it were a web server; worth a warning.
+    #[must_use]
+    pub fn ignored_proxy(&self) -> Option<Proxy> {
+        let server = self.url.split(',').next().filter(|_| self.kind == "nats")?;
+        let (_, place) = server.rsplit_once('@').or_else(|| server.split_once("://"))?;
+        self.proxies.to(&format!("https://{place}").parse().ok()?)
     }
 }
 
@@ -122,6 +161,7 @@ mod tests {
             token: None,
             subject: None,
             ca_file: None,
+            proxies: Proxies::default(),
             timeout: Duration::from_secs(10),
             concurrency: 16,
             max_attempts: 12,

@@ -2,6 +2,8 @@
 //!
 //! The stream is the operator's: none is made here, and without one for the subject deliveries are repeated.
 
+mod servers;
+
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -10,7 +12,8 @@ use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use super::{Retry, Settings, Sink, SinkError, cloudevent, http_client};
+use self::servers::{Servers, User};
+use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, cloudevent, http_client};
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -28,24 +31,26 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// A sink from `settings`: `url` is one or more `nats://` or `tls://` addresses separated by commas, `subject` the
-    /// subject (default `gatepost.<source>`), `token` a token, a seed (`SU…`) or the text of a credentials file.
+    /// A sink from `settings`: `url` is one or more `nats://` or `tls://` addresses separated by commas, perhaps with
+    /// `user:password@` or `token@`, `subject` the subject (default `gatepost.<source>`), `token` a token, a seed
+    /// (`SU…`) or the text of a credentials file.
     ///
     /// # Errors
-    /// [`Fault`]s at `url`, `subject`, `token` and `ca_file`.
+    /// [`Fault`]s at `url`, `subject`, `token`, `ca_file` and `proxy`.
     pub fn new(settings: &Settings) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let servers = servers(&settings.url).map_err(|fault| faults.push(fault)).unwrap_or_default();
+        let servers = Servers::read(&settings.url).map_err(|fault| faults.push(fault));
         if let Some(subject) = settings.subject.as_deref().filter(|subject| !is_subject(subject)) {
             let problem = format!("{subject:?} is no subject to publish to: no blanks, wildcards or empty parts");
             faults.push(Fault::new("subject", problem));
         }
-        let options = options(settings, &servers).map_err(|fault| faults.push(fault)).unwrap_or_default();
-        if !faults.is_empty() {
-            return Err(faults);
+        if settings.proxies.is_fixed() {
+            faults.push(Fault::new("proxy", "NATS does not go through an HTTP proxy: remove it"));
         }
+        let options = options(settings, servers.as_ref().ok()).map_err(|fault| faults.push(fault)).unwrap_or_default();
+        let Some(servers) = servers.ok().filter(|_| faults.is_empty()) else { return Err(faults) };
         Ok(Self {
-            servers,
+            servers: servers.addresses,
             subject: settings.subject.clone(),
             options,
             timeout: settings.timeout,
@@ -71,20 +76,21 @@ impl Nats {
 
 #[async_trait]
 impl Sink for Nats {
-    async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError> {
         let (client, context) = self.connection().await?;
         if client.connection_state() != State::Connected {
             // A publish now would wait in the client and go out later, after we had given it up.
             return Err(failed("not connected".into(), Retry::Backoff));
         }
         let subject = self.subject.clone().unwrap_or_else(|| format!("gatepost.{}", event.source));
-        let acknowledged = context.publish_with_headers(subject, headers(event), event.payload.bytes().clone()).await;
-        let acknowledged = match acknowledged {
+        let headers = headers(event, attempt.replay);
+        let acknowledged = match context.publish_with_headers(subject, headers, event.payload.bytes().clone()).await {
             Ok(acknowledged) => acknowledged.await,
             Err(error) => Err(error),
         };
         match acknowledged {
-            Ok(_) => Ok(()),
+            Ok(acknowledged) if acknowledged.duplicate => Ok(Delivered::Duplicate),
+            Ok(_) => Ok(Delivered::New),
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                 Err(failed(format!("{error}: raise max_payload of the server"), Retry::Never))
             }
@@ -98,12 +104,12 @@ fn failed(message: String, retry: Retry) -> SinkError {
 }
 
 /// `Nats-Msg-Id` is the id in header form: the server trims blanks, and two ids must never become one.
-fn headers(event: &Event) -> HeaderMap {
+fn headers(event: &Event, replay: u32) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloudevent::attributes(event) {
         headers.insert(format!("ce-{name}"), value);
     }
-    headers.insert("Nats-Msg-Id", cloudevent::header_value(&cloudevent::id(event)));
+    headers.insert("Nats-Msg-Id", cloudevent::header_value(&cloudevent::dedupe_id(event, replay)));
     if !event.content_type.is_empty() {
         headers.insert("content-type", event.content_type.as_str());
     }
@@ -113,31 +119,38 @@ fn headers(event: &Event) -> HeaderMap {
     headers
 }
 
-fn servers(url: &str) -> Result<Vec<ServerAddr>, Fault> {
-    let server = |text: &str| -> Option<ServerAddr> {
-        let known = ["nats://", "tls://"].iter().any(|scheme| text.starts_with(scheme));
-        known.then(|| text.parse().ok()).flatten()
-    };
-    let servers: Option<Vec<_>> = url.split(',').map(|text| server(text.trim())).collect();
-    servers
-        .ok_or_else(|| Fault::new("url", "expected nats://host:port or tls://host:port, several separated by commas"))
-}
-
 /// Whether `subject` can be published to.
 fn is_subject(subject: &str) -> bool {
     subject.split('.').all(|part| !part.is_empty() && part != "*" && part != ">")
         && !subject.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-fn options(settings: &Settings, servers: &[ServerAddr]) -> Result<ConnectOptions, Fault> {
+fn options(settings: &Settings, servers: Option<&Servers>) -> Result<ConnectOptions, Fault> {
     let name = format!("gatepost {}", settings.name);
     let mut options = ConnectOptions::new().name(name).connection_timeout(settings.timeout);
-    if servers.iter().any(ServerAddr::tls_required) || settings.ca_file.is_some() {
+    if servers.is_some_and(|servers| servers.addresses.iter().any(ServerAddr::tls_required))
+        || settings.ca_file.is_some()
+    {
         options = options.require_tls(true).tls_client_config(http_client::tls_config(settings.ca_file.as_deref())?);
     }
-    match &settings.token {
-        Some(token) => authenticated(options, token),
-        None => Ok(options),
+    match (&settings.token, servers.and_then(|servers| servers.user.as_ref())) {
+        (Some(_), Some(_)) => {
+            Err(Fault::new("token", "is set, and `url` holds a user or token too: keep one of the two"))
+        }
+        (Some(token), None) => authenticated(options, token),
+        (None, Some(user)) => identified(options, user),
+        (None, None) => Ok(options),
+    }
+}
+
+fn identified(options: ConnectOptions, user: &User) -> Result<ConnectOptions, Fault> {
+    let text = |secret: &Secret| {
+        let text = String::from_utf8(secret.expose().to_vec());
+        text.map_err(|_| Fault::new("url", "a user or password is not UTF-8"))
+    };
+    match user {
+        User::Token(token) => Ok(options.token(text(token)?)),
+        User::Named(name, password) => Ok(options.user_and_password(name.clone(), text(password)?)),
     }
 }
 
@@ -173,7 +186,18 @@ mod tests {
         for subject in ["", "a..b", ".a", "a.", "a.*", ">", "a b", "a\nb"] {
             assert!(!is_subject(subject), "{subject:?}");
         }
-        assert_eq!(servers("nats://a:1, tls://b").unwrap().len(), 2);
-        assert!(servers("").is_err() && servers("nats://a,").is_err());
+    }
+
+    #[test]
+    fn one_sink_is_one_user() {
+        let mut settings = settings("nats", "nats://u:hunter2@a");
+        assert!(Nats::new(&settings).is_ok());
+        settings.token = Secret::token("t0ken").ok();
+        for url in ["nats://u:hunter2@a", "nats://hunter2@a", "nats://a,nats://hunter2@b"] {
+            settings.url = url.into();
+            let faults = Nats::new(&settings).err().unwrap();
+            assert_eq!(faults.iter().map(|fault| fault.at.as_str()).collect::<Vec<_>>(), ["token"]);
+            assert!(!faults[0].problem.contains("hunter2"));
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! role of the container or instance.
 
 mod credentials;
+mod refusal;
 mod source;
 mod transport;
 
@@ -18,12 +19,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Request, Uri};
 use http_body_util::Full;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use self::credentials::Signer;
-use super::http_client::{self, Answer, HttpClient};
-use super::{Retry, Settings, Sink, SinkError, answer, cloudevent, structured};
+use super::http_client::{self, HttpClient};
+use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, cloudevent, structured};
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -31,17 +32,6 @@ use crate::fault::Fault;
 /// Names the call in SQS's JSON protocol.
 const TARGET: &str = "AmazonSQS.SendMessage";
 const JSON: &str = "application/x-amz-json-1.0";
-/// Errors that pass by themselves although their status is 400 or 403. A role's credentials may expire on the way.
-const PASSING: [&str; 7] = [
-    "ThrottlingException",
-    "RequestThrottled",
-    "Throttling",
-    "OverLimit",
-    "KmsThrottled",
-    "RequestTimeout",
-    "ExpiredToken",
-];
-
 /// Delivers to a queue.
 pub struct Sqs {
     client: HttpClient,
@@ -95,7 +85,8 @@ impl Sqs {
         let signer = Signer::new(settings, region.clone().unwrap_or_default(), variable, clock.clone());
         let signer = signer.map_err(|fault| faults.push(fault)).ok();
         let client = url.as_ref().and_then(|(endpoint, _)| {
-            HttpClient::new(endpoint, settings.ca_file.as_deref(), settings.timeout, settings.concurrency)
+            let ca_file = settings.ca_file.as_deref();
+            HttpClient::new(endpoint, ca_file, &settings.proxies, settings.timeout, settings.concurrency)
                 // Asking for credentials may have met the same one.
                 .map_err(|fault| {
                     if !faults.contains(&fault) {
@@ -113,23 +104,26 @@ impl Sqs {
         }
     }
 
-    fn message(&self, event: &Event) -> Result<Vec<u8>, serde_json::Error> {
+    fn message(&self, event: &Event, replay: u32) -> Result<Vec<u8>, serde_json::Error> {
         let body = structured::structured(event)?;
         serde_json::to_vec(&SendMessage {
             queue_url: &self.queue_url,
             message_body: &body,
             message_group_id: self.fifo.then(|| self.group.as_deref().unwrap_or(event.source.as_str())),
             // Ids are longer and freer than what SQS takes here, so it gets their digest.
-            message_deduplication_id: self.fifo.then(|| hex::encode(Sha256::digest(cloudevent::id(event)))),
+            message_deduplication_id: self
+                .fifo
+                .then(|| hex::encode(Sha256::digest(cloudevent::dedupe_id(event, replay)))),
         })
     }
 
     fn request(
         &self,
         event: &Event,
+        replay: u32,
         identity: &Identity,
     ) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-        let message = self.message(event)?;
+        let message = self.message(event, replay)?;
         let params = v4::SigningParams::builder()
             .identity(identity)
             .region(&self.region)
@@ -154,39 +148,22 @@ impl Sqs {
 
 #[async_trait]
 impl Sink for Sqs {
-    async fn deliver(&self, event: &Event, _attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError> {
         let identity = self.signer.identity().await?;
-        let request = self.request(event, &identity).map_err(|error| SinkError {
+        let request = self.request(event, attempt.replay, &identity).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
-        judge(&answer, &self.clock)
+        refusal::judge(&answer, &self.clock)?;
+        // What a FIFO queue drops is answered like what it takes.
+        Ok(Delivered::New)
     }
-}
-
-/// As for HTTP, and the error's name decides about a 400: throttling and credentials mend themselves or are mended.
-fn judge(answer: &Answer, clock: &Clock) -> Result<(), SinkError> {
-    #[derive(Deserialize)]
-    struct Named {
-        #[serde(rename = "__type")]
-        name: String,
-    }
-    let Err(mut error) = answer::judge(answer.status, &answer.headers, clock.now()) else { return Ok(()) };
-    if let Ok(Named { name }) = serde_json::from_slice(&answer.body) {
-        let name: String = name.rsplit('#').next().unwrap_or_default().chars().take(100).collect();
-        if PASSING.iter().any(|passing| name.contains(passing)) {
-            error.retry = Retry::Backoff;
-        }
-        error.message = format!("{} ({name})", error.message);
-    }
-    Err(error)
 }
 
 /// The endpoint and the queue's URL as SQS wants to hear it.
 fn queue(url: &str) -> Result<(Uri, String), Fault> {
-    let url = url.trim();
-    let uri = http_client::endpoint(url)?;
+    let uri = address::endpoint(url)?;
     if uri.path().len() < 2 || uri.query().is_some() {
         return Err(Fault::new("url", "expected a queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"));
     }
@@ -258,31 +235,17 @@ mod tests {
     #[test]
     fn fifo_queues_get_a_group_and_a_deduplication_id() {
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders.fifo").ok().unwrap();
-        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}")).unwrap()).unwrap();
+        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
         assert_eq!(message["MessageGroupId"], "bot-a");
         assert_eq!(message["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e")));
+        let again: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 2).unwrap()).unwrap();
+        assert_eq!(again["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e#2")));
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders").ok().unwrap();
-        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}")).unwrap()).unwrap();
+        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
         assert!(message.get("MessageGroupId").is_none());
         let Signer::Fixed(identity) = &sink.signer else { panic!("a token is fixed") };
-        let request = sink.request(&event("e", b"{}"), identity).unwrap();
+        let request = sink.request(&event("e", b"{}"), 0, identity).unwrap();
         assert_eq!(request.uri(), "https://sqs.eu-west-1.amazonaws.com/");
         assert!(request.headers()["authorization"].to_str().unwrap().contains("/20260102/eu-west-1/sqs/aws4_request"));
-    }
-
-    #[test]
-    fn what_passes_by_itself_is_repeated_whatever_its_status() {
-        let answer = |status, body: &'static str| Answer {
-            status: http::StatusCode::from_u16(status).unwrap(),
-            headers: http::HeaderMap::new(),
-            body: Bytes::from_static(body.as_bytes()),
-        };
-        let retry = |status, body| judge(&answer(status, body), &Clock::system()).unwrap_err().retry;
-        assert_eq!(retry(400, r#"{"__type":"com.amazonaws.sqs#RequestThrottled"}"#), Retry::Backoff);
-        assert_eq!(retry(400, r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}"#), Retry::Never);
-        assert_eq!(retry(403, r#"{"__type":"com.amazon.coral.service#ExpiredTokenException"}"#), Retry::Backoff);
-        assert_eq!(retry(400, "junk"), Retry::Never);
-        assert_eq!(retry(500, ""), Retry::Backoff);
-        assert!(judge(&answer(200, ""), &Clock::system()).is_ok());
     }
 }

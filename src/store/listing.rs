@@ -31,6 +31,7 @@ pub fn rows(filter: &Filter) -> u64 {
 
 impl<T> Page<T> {
     /// The page that `rows` make, each with the cursor that goes on after it; fewer than `wanted` are the last.
+    #[must_use]
     pub fn of(rows: Vec<(Cursor, T)>, wanted: u64) -> Self {
         let next = rows.last().map(|(cursor, _)| *cursor).filter(|_| rows.len() as u64 >= wanted);
         Self { rows: rows.into_iter().map(|(_, row)| row).collect(), next }

@@ -43,6 +43,10 @@ pub struct MovedDelivery {
     pub state: i16,
     /// Attempts made.
     pub attempts: i32,
+    /// How often it was replayed.
+    pub replays: i32,
+    /// Whether the sink had it already.
+    pub duplicate: bool,
     /// When it is due, or when it died, in microseconds from now: each store has its own time.
     pub due_in: i64,
     /// When it was queued, likewise: negative.

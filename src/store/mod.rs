@@ -169,6 +169,9 @@ pub struct Filter {
     pub sink: Option<Name>,
     /// Only deliveries whose last error contains this text.
     pub error: Option<String>,
+    /// Sinks that nobody delivers to: among dead letters, what is pending for them counts too, unless somebody has
+    /// claimed it.
+    pub gone: Vec<Name>,
     /// At most this many rows, newest first.
     pub limit: Option<u64>,
 }
@@ -207,6 +210,10 @@ pub struct DeliveryStatus {
     pub state: State,
     /// Attempts made.
     pub attempts: u32,
+    /// How often it was replayed.
+    pub replays: u32,
+    /// Whether the sink said, when it took it, that it had it already.
+    pub duplicate: bool,
     /// When the next attempt is due, while pending, by this machine's wall clock.
     pub next_attempt_at: Option<Timestamp>,
     /// What the last attempt failed with.
@@ -238,20 +245,23 @@ pub trait Archive: Send + Sync {
     }
     /// The events that `event` names, with bodies; several only when the source is not named.
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
-    /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many.
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError>;
+    /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many. Nothing is
+    /// queued for those of `gone`, unless asked for: what waits for them or died on the way to them is moved to `sinks`.
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError>;
 }
 
-/// A delivery that ran out of attempts.
+/// A delivery that ran out of attempts, or waits for a sink that nobody delivers to.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// Which delivery.
     pub id: DeliveryId,
+    /// Dead, or pending.
+    pub state: State,
     /// To which sink.
     pub sink: Name,
     /// Attempts made.
     pub attempts: u32,
-    /// When it died, by this machine's wall clock.
+    /// When it died, or has been due since, by this machine's wall clock.
     pub died_at: Timestamp,
     /// Why.
     pub error: String,
@@ -266,8 +276,9 @@ pub trait DeadLetters: Send + Sync {
     async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError>;
     /// Dead letters that match, newest first, all at once; with bodies when `bodies`.
     async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError>;
-    /// Queues them again from attempt 0; returns how many. Repeating it does nothing more.
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
+    /// Queues them again from attempt 0, moved to sink `to` where it is named; returns how many. Repeating it does nothing
+    /// more.
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError>;
     /// Gives them up for good; returns how many.
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError>;
 }

@@ -20,6 +20,8 @@ pub struct Claimed {
     pub lease: i64,
     /// How many attempts have failed before.
     pub attempts: u32,
+    /// How often it was replayed.
+    pub replay: u32,
     /// How long ago it was queued or last replayed; `max_age` counts this.
     pub age: Duration,
     /// What to deliver, or in what way the stored event cannot be read.
@@ -41,7 +43,10 @@ pub struct Settlement {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Settled {
     /// Delivered.
-    Done,
+    Done {
+        /// Whether the sink said that it had it already.
+        duplicate: bool,
+    },
     /// Attempt failed; again later.
     Retry {
         /// Not before this has passed since the settlement; at most [`LONGEST_WAIT`].
@@ -88,6 +93,9 @@ pub trait Outbox: Send + Sync {
 
     /// How much waits for `sink`; cheap with millions of rows.
     async fn backlog(&self, sink: &Name) -> Result<Backlog, StoreError>;
+
+    /// Every sink that something waits for or died on the way to, whoever configures it, by name.
+    async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError>;
 
     /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
     /// those that wait already are woken: arm before looking, and poll as well.

@@ -10,7 +10,7 @@ use gatepost::dispatch::Dispatcher;
 use gatepost::event::Event;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
-use gatepost::sink::{self, Retry, Settings, Sink, SinkError};
+use gatepost::sink::{self, Attempt, Delivered, Retry, Settings, Sink, SinkError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -30,13 +30,13 @@ pub struct Scripted {
 
 #[async_trait]
 impl Sink for Scripted {
-    async fn deliver(&self, event: &Event, attempt: u32) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
-        self.attempts.lock().unwrap().push((event.id.to_string(), attempt));
-        (self.answer)(event, attempt)
+        self.attempts.lock().unwrap().push((event.id.to_string(), attempt.number));
+        (self.answer)(event, attempt.number).map(|()| Delivered::New)
     }
 }
 

@@ -38,7 +38,7 @@ async fn a_sink_that_refuses_beside_a_slow_store_is_tried_again_when_both_are_we
 
 #[tokio::test(start_paused = true)]
 async fn results_that_outlast_their_lease_in_a_stall_are_settled_and_not_repeated() {
-    for replicas in [1, 2] {
+    for replicas in [1, 2].repeat(10) {
         let (store, metrics) = stored(200);
         let sink = Scripted::gated(40);
         let running: Vec<_> =
@@ -46,10 +46,12 @@ async fn results_that_outlast_their_lease_in_a_stall_are_settled_and_not_repeate
         eventually("some", || done(&store) == 40).await;
         let begun = sink.begun.load(Ordering::SeqCst);
         store.broken.store(true, Ordering::SeqCst);
+        *store.latency.lock().unwrap() = (0, 8000);
         sink.gate.as_ref().unwrap().add_permits(10_000);
-        sleep(Duration::from_mins(2)).await;
+        sleep(Duration::from_millis(fastrand::u64(60_000..70_000))).await;
         assert_eq!(sink.begun.load(Ordering::SeqCst), begun, "went on without a store");
         store.broken.store(false, Ordering::SeqCst);
+        *store.latency.lock().unwrap() = (0, 0);
         eventually("the rest", || done(&store) == 200).await;
         for lifecycle in running {
             stop(lifecycle).await;

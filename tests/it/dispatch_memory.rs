@@ -121,11 +121,13 @@ impl Memory {
     }
 
     async fn answer(&self) -> Result<(), StoreError> {
+        // A call that begins while the store is broken fails, however long that takes to show.
+        let fate = self.check();
         let (from, to) = *self.latency.lock().unwrap();
         if to > 0 {
             tokio::time::sleep(Duration::from_millis(fastrand::u64(from..=to))).await;
         }
-        self.check()
+        fate
     }
 
     pub fn most_leased(&self) -> usize {
@@ -161,6 +163,7 @@ impl Outbox for Memory {
                 id: DeliveryId(key.2),
                 lease: lease_id,
                 attempts: row.attempts,
+                replay: 0,
                 age: now - row.queued_at,
                 event: row.unreadable.clone().map_or_else(|| Ok(row.event.clone()), Err),
             });
@@ -184,7 +187,7 @@ impl Outbox for Memory {
             let old = (row.sink.clone(), row.due, id);
             row.leased = false;
             let again = match settlement.outcome {
-                Settled::Done => {
+                Settled::Done { .. } => {
                     row.done = true;
                     None
                 }
@@ -230,6 +233,15 @@ impl Outbox for Memory {
             }
         }
         Ok(backlog)
+    }
+
+    async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError> {
+        let names: BTreeSet<Name> = self.lock().rows.values().map(|row| row.sink.clone()).collect();
+        let mut sinks = Vec::new();
+        for name in names {
+            sinks.push((name.clone(), self.backlog(&name).await?));
+        }
+        Ok(sinks)
     }
 
     fn queued(&self) -> Arc<Notify> {

@@ -12,7 +12,7 @@ use gatepost::dispatch::Dispatcher;
 use gatepost::event::Name;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
-use gatepost::sink::{self, Settings};
+use gatepost::sink::{self, Proxies, Settings};
 use gatepost::store::{self, Filter, Insertion, QuarantineBounds, Store};
 use gatepost::verdict::Verdict;
 use tokio::sync::{mpsc, watch};
@@ -136,7 +136,7 @@ async fn a_restart_goes_on_where_it_was_and_dead_letters_stay() {
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].event.id.as_str(), dead[0].attempts), ("e7", 1));
     assert!(dead[0].error.contains("422"), "{}", dead[0].error);
-    store.dead_letters.replay(&[dead[0].id], &Filter::default()).await.unwrap();
+    store.dead_letters.replay(&[dead[0].id], &Filter::default(), None).await.unwrap();
     let lifecycle = run(&settings("http", &healthy.url()), &store, &metrics);
     eventually("the replay", || arrivals(&healthy).contains_key("bot-a:e7")).await;
     stop(lifecycle).await;
@@ -150,7 +150,13 @@ async fn audit_records_survive_a_reopened_store() {
     let up = Upstream::start(|_, _| Reply::status(200));
     for (upstream, count) in [(&down, 1000), (&up, 0)] {
         let store = open(folder.path(), &metrics).await;
-        let siem = Siem { url: upstream.url(), token: None, ca_file: None, format: SiemFormat::Json };
+        let siem = Siem {
+            url: upstream.url(),
+            token: None,
+            ca_file: None,
+            proxies: Proxies::default(),
+            format: SiemFormat::Json,
+        };
         let (records, receiver) = mpsc::channel(64);
         let lifecycle = Lifecycle::default();
         let queue = Arc::clone(&store.audit_queue);

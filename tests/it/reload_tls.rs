@@ -34,7 +34,7 @@ fn an_expired_certificate_keeps_no_start_down_and_is_said() {
         let daemon = setup.start();
         let wrong =
             |record: &serde_json::Value| record["level"] == "ERROR" && record["fault"].to_string().contains(word);
-        let record = daemon.logs().into_iter().find(wrong).expect("an error record");
+        let record = eventually("an error record", || daemon.logs().into_iter().find(&wrong));
         assert!(record["fault"].as_str().unwrap().contains("TLS_CERT_FILE"), "{record}");
         let expiry = daemon.scrape().get("gatepost_tls_certificate_expiry_timestamp_seconds", &[]);
         assert!((expiry < 2e9) == (to == 2000), "{expiry}");

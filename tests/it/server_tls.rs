@@ -252,9 +252,9 @@ fn what_is_no_certificate_file_is_told_from_what_is_a_wrong_one() {
     let cert = |cert_file| CertificatePaths { cert_file, ..good.clone() };
     let key_of = |key_file| CertificatePaths { key_file, ..good.clone() };
     for (paths, expected) in [
-        (cert(dir.path().to_owned()), "Certificate(0) {}: is a directory"),
-        (cert(pipe.clone()), "Certificate(0) {}/pipe: is not a regular file"),
-        (key_of(pipe), "Key(0) {}/pipe: is not a regular file"),
+        (cert(dir.path().to_owned()), "Certificate(0) {}: cannot be used (it is a directory"),
+        (cert(pipe.clone()), "Certificate(0) {}/pipe: cannot be used (it is a FIFO"),
+        (key_of(pipe), "Key(0) {}/pipe: cannot be used (it is a FIFO"),
         (cert(write("c.der", &der)), "Certificate(0) {}/c.der: holds no PEM certificate: it is DER"),
         (key_of(write("k.der", key.secret_der())), "Key(0) {}/k.der: holds no PEM private key: it is binary (DER)"),
         (

@@ -10,6 +10,7 @@ use gatepost::config::{Siem, SiemFormat};
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
 use gatepost::secret::Secret;
+use gatepost::sink::Proxies;
 use gatepost::verdict::Verdict;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +26,13 @@ struct Running {
 }
 
 fn target(upstream: &Upstream, format: SiemFormat, token: &str) -> Option<Arc<Target>> {
-    let siem = Siem { url: upstream.url(), token: Secret::token(token).ok(), ca_file: None, format };
+    let siem = Siem {
+        url: upstream.url(),
+        token: Secret::token(token).ok(),
+        ca_file: None,
+        proxies: Proxies::default(),
+        format,
+    };
     let target = Target::new(&siem).map(Arc::new).ok();
     assert!(target.is_some());
     target

@@ -6,17 +6,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatepost::secret::Secret;
-use gatepost::sink::{Retry, Settings, SinkError, build};
+use gatepost::sink::{Delivered, Retry, Settings, SinkError, build};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 
 use crate::dispatch_memory::event;
-use crate::sink_upstream::{Reply, Upstream, nowhere, settings};
+use crate::sink_upstream::{Reply, Upstream, attempt, nowhere, settings};
 
-async fn deliver(settings: &Settings) -> Result<(), SinkError> {
-    build(settings).ok().unwrap().deliver(&event("e1", b"{}"), 1).await
+async fn deliver(settings: &Settings) -> Result<Delivered, SinkError> {
+    build(settings).ok().unwrap().deliver(&event("e1", b"{}"), attempt(1)).await
 }
 
-async fn answered(reply: Reply) -> Result<(), Retry> {
+async fn answered(reply: Reply) -> Result<Delivered, Retry> {
     let upstream = Upstream::start(move |_, _| reply.clone());
     let result = deliver(&settings("http", &upstream.url())).await.map_err(|error| error.retry);
     assert_eq!(upstream.count(), 1);
@@ -32,7 +32,7 @@ async fn an_event_arrives_byte_for_byte_with_its_attributes_and_a_signature() {
     let body = b"{ \"caf\xc3\xa9\" : [1.0 ,2]}\n\n";
     let mut event = event("id é\"%", body);
     event.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
-    build(&settings).ok().unwrap().deliver(&event, 1).await.unwrap();
+    build(&settings).ok().unwrap().deliver(&event, attempt(1)).await.unwrap();
 
     let seen = upstream.seen().remove(0);
     assert_eq!(seen.line, "POST /events?a=1 HTTP/1.1");
@@ -57,11 +57,14 @@ async fn an_event_arrives_byte_for_byte_with_its_attributes_and_a_signature() {
 
 #[tokio::test]
 async fn any_2xx_is_delivered_whatever_its_body() {
-    assert_eq!(answered(Reply::status(200)).await, Ok(()));
-    assert_eq!(answered(Reply::status(204)).await, Ok(()));
-    assert_eq!(answered(Reply::Status(200, "", vec![b'x'; 10 << 20])).await, Ok(()));
-    assert_eq!(answered(Reply::Status(202, "Content-Type: text/plain\r\n", b"\xff\xfe error".to_vec())).await, Ok(()));
-    assert_eq!(answered(Reply::Unfinished).await, Ok(()));
+    assert_eq!(answered(Reply::status(200)).await, Ok(Delivered::New));
+    assert_eq!(answered(Reply::status(204)).await, Ok(Delivered::New));
+    assert_eq!(answered(Reply::Status(200, "", vec![b'x'; 10 << 20])).await, Ok(Delivered::New));
+    assert_eq!(
+        answered(Reply::Status(202, "Content-Type: text/plain\r\n", b"\xff\xfe error".to_vec())).await,
+        Ok(Delivered::New)
+    );
+    assert_eq!(answered(Reply::Unfinished).await, Ok(Delivered::New));
 }
 
 #[tokio::test]
@@ -108,7 +111,7 @@ async fn connections_are_reused() {
     let upstream = Upstream::start(|_, _| Reply::Status(200, "", b"ok".to_vec()));
     let sink = build(&settings("http", &upstream.url())).ok().unwrap();
     for _ in 0..20 {
-        sink.deliver(&event("e", b"{}"), 1).await.unwrap();
+        sink.deliver(&event("e", b"{}"), attempt(1)).await.unwrap();
     }
     assert_eq!((upstream.count(), upstream.connections.load(Ordering::SeqCst)), (20, 1));
 }
@@ -121,7 +124,7 @@ async fn tls_trusts_the_named_authorities_and_nobody_else() {
     let _other = Upstream::start_tls(&other, |_, _| Reply::status(200));
     let mut settings = settings("http", &format!("https://localhost:{}/", upstream.address.port()));
     settings.ca_file = Some(ca.clone());
-    assert_eq!(deliver(&settings).await, Ok(()));
+    assert_eq!(deliver(&settings).await, Ok(Delivered::New));
     settings.ca_file = Some(other);
     let error = deliver(&settings).await.unwrap_err();
     assert_eq!(error.retry, Retry::Backoff);

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use gatepost::clock::Clock;
 use gatepost::secret::Secret;
-use gatepost::sink::{Retry, Settings, build};
+use gatepost::sink::{Attempt, Retry, Settings, build};
 use serde_json::{Value, json};
 
 use crate::dispatch_memory::{event, eventually};
-use crate::sink_upstream::{Received, Reply, Upstream, post, settings};
+use crate::sink_upstream::{Received, Reply, Upstream, attempt, post, settings};
 use crate::support::{self, Daemon, Setup, Signer, unique};
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
@@ -102,7 +102,7 @@ async fn events_arrive_as_structured_cloud_events() {
     let Some(moto) = Moto::start().await else { return };
     let queue = moto.queue("orders", &json!({}));
     let sink = build(&sqs(&queue)).ok().unwrap();
-    sink.deliver(&event("e 1", b"{ \"n\": 1.0 }"), 1).await.unwrap();
+    sink.deliver(&event("e 1", b"{ \"n\": 1.0 }"), attempt(1)).await.unwrap();
     let messages = moto.messages(&queue);
     assert_eq!(messages.len(), 1);
     let body = messages[0]["Body"].as_str().unwrap();
@@ -113,11 +113,11 @@ async fn events_arrive_as_structured_cloud_events() {
 
     let mut xml = event("e2", b"<a/>");
     xml.content_type = "text/xml".into();
-    sink.deliver(&xml, 1).await.unwrap();
+    sink.deliver(&xml, attempt(1)).await.unwrap();
     let body: Value = serde_json::from_str(moto.messages(&queue)[0]["Body"].as_str().unwrap()).unwrap();
     assert_eq!(body["data_base64"], "PGEvPg==");
     let missing = build(&sqs(&format!("http://{}/123456789012/missing", moto.address))).ok().unwrap();
-    let error = missing.deliver(&event("e", b"{}"), 1).await.unwrap_err();
+    let error = missing.deliver(&event("e", b"{}"), attempt(1)).await.unwrap_err();
     assert_eq!(error.retry, Retry::Never, "{error}");
     assert!(error.message.contains("QueueDoesNotExist") || error.message.contains("NonExistentQueue"), "{error}");
 }
@@ -127,11 +127,18 @@ async fn fifo_queues_take_an_event_once() {
     let Some(moto) = Moto::start().await else { return };
     let queue = moto.queue("orders.fifo", &json!({"FifoQueue": "true"}));
     let sink = build(&sqs(&queue)).ok().unwrap();
-    sink.deliver(&event("e1", b"{}"), 1).await.unwrap();
-    sink.deliver(&event("e1", b"{}"), 2).await.unwrap();
-    sink.deliver(&event("e2", b"{}"), 1).await.unwrap();
-    let waiting = moto.call("GetQueueAttributes", &json!({"QueueUrl": queue, "AttributeNames": ["All"]}));
-    assert_eq!(waiting["Attributes"]["ApproximateNumberOfMessages"], "2");
+    sink.deliver(&event("e1", b"{}"), attempt(1)).await.unwrap();
+    sink.deliver(&event("e1", b"{}"), attempt(2)).await.unwrap();
+    sink.deliver(&event("e2", b"{}"), attempt(1)).await.unwrap();
+    let waiting = || {
+        let waiting = moto.call("GetQueueAttributes", &json!({"QueueUrl": queue, "AttributeNames": ["All"]}));
+        waiting["Attributes"]["ApproximateNumberOfMessages"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(waiting(), "2");
+    for _ in 0..2 {
+        sink.deliver(&event("e1", b"{}"), Attempt { number: 1, replay: 1 }).await.unwrap();
+    }
+    assert_eq!(waiting(), "3", "a replay arrives, once");
     assert_eq!(moto.messages(&queue)[0]["Attributes"]["MessageGroupId"], "bot-a");
 }
 
@@ -149,6 +156,18 @@ fn setup(queue: &Upstream, environment: &[(&str, &str)]) -> Setup {
 
 fn send(daemon: &Daemon) {
     assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(&unique()))).status, 200);
+}
+
+#[tokio::test]
+async fn a_clock_that_aws_does_not_believe_is_tried_again_and_said() {
+    let body = r#"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired: …"}"#;
+    let queue =
+        Upstream::start(|_, _| Reply::Status(403, "Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n", body.as_bytes().to_vec()));
+    let sink = build(&sqs(&format!("http://{}/1/orders", queue.address))).ok().unwrap();
+    let error = sink.deliver(&event("e", b"{}"), attempt(1)).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Backoff);
+    let told = "the clock of this machine differs from AWS's: here 20";
+    assert!(error.message.contains(told) && error.message.contains("there 2026-01-02T03:04:05Z"), "{error}");
 }
 
 /// Whose credentials signed, as `KEY` of `Credential=KEY/…`.

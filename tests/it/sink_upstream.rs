@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatepost::sink::Settings;
+use gatepost::sink::{Attempt, Proxies, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -61,22 +61,7 @@ impl Upstream {
 
     /// With TLS; writes the CA that issued its certificate to `ca_file`.
     pub fn start_tls(ca_file: &Path, script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        std::fs::write(ca_file, ca.pem()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let leaf =
-            CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).unwrap().signed_by(&key, &ca).unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
-            .unwrap();
-        Self::serve(Some(Arc::new(config)), Arc::new(script))
+        Self::serve(Some(server_config(ca_file)), Arc::new(script))
     }
 
     fn serve(tls: Option<Arc<ServerConfig>>, script: Arc<Script>) -> Self {
@@ -114,6 +99,26 @@ impl Upstream {
     pub fn count(&self) -> usize {
         self.received.lock().unwrap().len()
     }
+}
+
+/// What a server for `localhost` and `127.0.0.1` speaks TLS with; writes the CA that issued its certificate to `ca_file`.
+pub fn server_config(ca_file: &Path) -> Arc<ServerConfig> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(ca_file, ca.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf =
+        CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).unwrap().signed_by(&key, &ca).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .unwrap();
+    Arc::new(config)
 }
 
 fn converse(stream: impl Read + Write, received: &Mutex<Vec<Received>>, script: &Script) {
@@ -187,6 +192,11 @@ pub fn post(address: SocketAddr, target: &str, headers: &str, body: &str) -> (u1
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+/// An attempt at something that was never replayed.
+pub fn attempt(number: u32) -> Attempt {
+    Attempt { number, replay: 0 }
+}
+
 pub fn settings(kind: &str, url: &str) -> Settings {
     Settings {
         name: "orders".into(),
@@ -196,6 +206,7 @@ pub fn settings(kind: &str, url: &str) -> Settings {
         token: None,
         subject: None,
         ca_file: None,
+        proxies: Proxies::default(),
         timeout: Duration::from_secs(10),
         concurrency: 16,
         max_attempts: 12,

@@ -2,6 +2,7 @@
 //! the program's; a cause without one fails here.
 
 mod aws;
+mod aws_parts;
 mod hmac;
 
 use std::collections::BTreeMap;
@@ -55,7 +56,10 @@ fn sources() -> &'static [Source] {
         let mut ended = of("nice", &sources);
         ended.name = "ended".into();
         ended.scheme.secrets = vec![Secret::new(format!("{}\r", hmac::ENDED_SECRET)).unwrap()];
-        sources.extend([other, encoded, ended]);
+        let mut authorized = of("cognigy-callback", &sources);
+        authorized.name = "authorized".into();
+        authorized.scheme.signature_headers = vec!["Authorization".to_owned()];
+        sources.extend([other, encoded, ended, authorized]);
         sources
     })
 }

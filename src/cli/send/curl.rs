@@ -40,8 +40,9 @@ pub(super) fn command(target: &Target, message: &Message, origin: Option<&str>) 
     }
     words.push("--header @/dev/fd/3".to_owned());
     words.push(quote(&target.url()));
-    let lines = hidden.iter().map(|name| format!("{name}: {}\n", substitution(origin))).collect::<String>();
-    format!("{pipe}{} 3<<{END}\n{lines}{END}", words.join(" "))
+    let secret = substitution(origin);
+    let lines: Vec<String> = hidden.iter().map(|name| format!("{name}: {secret}")).collect();
+    format!("{pipe}{} 3<<{END}\n{}\n{END}", words.join(" "), lines.join("\n"))
 }
 
 /// What a shell replaces by the secret, inside lines that it expands.

@@ -49,6 +49,14 @@ pub enum TlsError {
         /// The system's words.
         cause: std::io::Error,
     },
+    /// A directory, a pipe, a device, or something far too large.
+    #[error("{file}: cannot be used ({cause}): name a PEM file", file = file.display())]
+    NoFile {
+        /// The path.
+        file: PathBuf,
+        /// What it is instead.
+        cause: std::io::Error,
+    },
     /// No PEM certificate in a file.
     #[error("{file}: holds no PEM certificate: {why}", file = file.display())]
     NoCertificateIn {

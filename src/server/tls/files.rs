@@ -1,5 +1,6 @@
 //! Reads PEM files into chains and keys, and tells what is wrong with them.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use zeroize::Zeroizing;
 use super::{CertificatePaths, Leaf, Pair, Place, TlsError, TlsFault};
 use crate::file::read_regular;
 
-/// The largest file that is taken: all the world's authorities together are smaller.
-const MAX_FILE: u64 = 4 << 20;
+/// The largest PEM file that is taken: every authority there is fits into a tenth of it.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
 /// What DER begins with: an ASN.1 SEQUENCE.
 const SEQUENCE: u8 = 0x30;
 
@@ -180,10 +181,11 @@ fn holds(content: &[u8], mark: &[u8]) -> bool {
     content.windows(mark.len()).any(|window| window == mark)
 }
 
-/// The whole of a regular file.
 fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let unreadable = |cause| TlsError::Unreadable { file: file.to_owned(), cause };
-    read_regular(file, MAX_FILE).map(Zeroizing::new).map_err(unreadable)
+    read_regular(file, MAX_FILE).map(Zeroizing::new).map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidInput | ErrorKind::FileTooLarge => TlsError::NoFile { file: file.to_owned(), cause },
+        _ => TlsError::Unreadable { file: file.to_owned(), cause },
+    })
 }
 
 /// DNS names of the subject alternative name, lower case. The common name does not count (RFC 9525 section 2).

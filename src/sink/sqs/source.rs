@@ -21,8 +21,8 @@ use tracing::instrument::WithSubscriber as _;
 use super::transport::{self, ByClock};
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::sink::Settings;
 use crate::sink::http_client::{self, HttpClient};
+use crate::sink::{Proxies, Settings, address};
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -65,19 +65,22 @@ impl Source {
         variable: &dyn Fn(&str) -> Option<String>,
         clock: Clock,
     ) -> Result<Self, Fault> {
-        let config = |to: &Uri| {
-            let client = HttpClient::new(to, settings.ca_file.as_deref(), settings.timeout, 1)?;
+        let config = |to: &Uri, proxies: &Proxies| {
+            let client = HttpClient::new(to, settings.ca_file.as_deref(), proxies, settings.timeout, 1)?;
             Ok(ProviderConfig::empty()
                 .with_region(Some(Region::new(region)))
                 .with_time_source(ByClock(clock))
                 .with_http_client(transport::over(client)))
         };
         if let Some(identity) = web_identity(variable)? {
-            let config = config(&Uri::from_static("https://sts.amazonaws.com/"))?;
+            let config = config(&Uri::from_static("https://sts.amazonaws.com/"), &settings.proxies)?;
             return Ok(Self { kind: Kind::WebIdentity(identity), config });
         }
+        // What gives credentials without TLS is on this machine: a proxy could not reach it, and would read them.
+        let near = Proxies::default();
         if let Some((from, endpoint)) = container(variable)? {
-            return Ok(Self { kind: Kind::Container(from), config: config(&endpoint)? });
+            let proxies = if endpoint.scheme_str() == Some("https") { &settings.proxies } else { &near };
+            return Ok(Self { kind: Kind::Container(from), config: config(&endpoint, proxies)? });
         }
         if variable(INSTANCE_DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err(fault(format!(
@@ -87,9 +90,8 @@ impl Source {
         }
         let named = variable(INSTANCE).filter(|endpoint| !endpoint.is_empty());
         let endpoint = named.as_deref().unwrap_or("http://169.254.169.254");
-        let endpoint =
-            http_client::endpoint(endpoint).map_err(|error| fault(format!("{INSTANCE} {}", error.problem)))?;
-        let config = config(&endpoint)?;
+        let endpoint = address::endpoint(endpoint).map_err(|error| fault(format!("{INSTANCE} {}", error.problem)))?;
+        let config = config(&endpoint, &near)?;
         let mut client = imds::Client::builder().configure(&config);
         if named.is_some() {
             client = client.endpoint(endpoint.to_string()).map_err(|error| fault(format!("{INSTANCE}: {error}")))?;
@@ -177,7 +179,7 @@ fn container(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<(&'stat
         return Ok(Some((RELATIVE, Uri::from_static("http://169.254.170.2/"))));
     }
     let Some(full) = variable(FULL) else { return Ok(None) };
-    let uri = http_client::endpoint(&full).map_err(|error| fault(format!("missing, and {FULL} {}", error.problem)))?;
+    let uri = address::endpoint(&full).map_err(|error| fault(format!("missing, and {FULL} {}", error.problem)))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let near = match host.parse::<IpAddr>() {
         Ok(address) => address.is_loopback() || CONTAINER.contains(&address),

@@ -19,6 +19,8 @@ const STEP: usize = 200;
 /// Queues deliveries from attempt 0. One that is under way, or waits for its first attempt, is left alone; the lease
 /// stays, so that a claim from before cannot settle what is queued now. `before` is counted to have it read first. The
 /// ids are held, so that none is swept away meanwhile (`generations.rs`); what is about to be forgotten is left alone.
+/// What is queued for a sink that the event was not queued for before counts as replayed as often as any other, and once
+/// more: the sinks may lead to one place that removes duplicates.
 const REQUEUE: &str = concat!(
     clock!(),
     "held AS (
@@ -32,11 +34,13 @@ const REQUEUE: &str = concat!(
     SELECT d.seq, d.sink, d.state FROM gatepost_deliveries d JOIN target t ON t.seq = d.seq AND t.sink = d.sink
     ORDER BY d.id FOR UPDATE OF d
 ), queued AS (
-    INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease)
-    SELECT gen, seq, sink, 0, 0, t, t, 0 FROM target, clock WHERE (SELECT count(*) FROM before) >= 0
+    INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease, replays)
+    SELECT gen, seq, sink, 0, 0, t, t, 0,
+        1 + coalesce((SELECT max(o.replays) FROM gatepost_deliveries o WHERE o.seq = target.seq), 0)
+    FROM target, clock WHERE (SELECT count(*) FROM before) >= 0
     ON CONFLICT (seq, sink) DO UPDATE
         SET state = 0, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
-            error = NULL
+            error = NULL, duplicate = false, replays = d.replays + 1
         WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
     RETURNING d.seq, d.sink
 ), counted AS (
@@ -45,6 +49,20 @@ const REQUEUE: &str = concat!(
     FROM queued q LEFT JOIN before b ON b.seq = q.seq AND b.sink = q.sink GROUP BY q.sink
 )
 SELECT count(*) FROM queued"
+);
+
+/// What waits for sinks `$2` that are gone, or died on the way to them, is queued for `$3` now, where it could be.
+const TAKE_AWAY: &str = concat!(
+    clock!(),
+    "taken AS (
+    DELETE FROM gatepost_deliveries d USING gatepost_ids i, clock
+    WHERE i.key = ANY ($1) AND i.seq = d.seq AND d.sink = ANY ($2)
+        AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+        AND EXISTS (SELECT 1 FROM gatepost_deliveries o WHERE o.seq = d.seq AND o.sink = ANY ($3) AND o.state = 0)
+    RETURNING d.sink, d.state
+)
+INSERT INTO gatepost_sink_counts
+SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM taken GROUP BY sink"
 );
 
 /// The accepted events of a PostgreSQL store.
@@ -90,10 +108,10 @@ impl Archive for PostgresArchive {
         .await
     }
 
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
         let mut queued = 0;
         for step in events.chunks(STEP) {
-            queued += within(self.replay_some(step, sinks)).await?;
+            queued += within(self.replay_some(step, sinks, gone)).await?;
         }
         Ok(queued)
     }
@@ -122,7 +140,9 @@ impl PostgresArchive {
         Ok(found)
     }
 
-    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError> {
+    async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
+        let asked = |sink: &&str| sinks.is_some_and(|sinks| sinks.iter().any(|name| name.as_str() == *sink));
+        let gone: Vec<&str> = gone.iter().map(Name::as_str).filter(|sink| !asked(sink)).collect();
         let lent = self.pool.lend().await?;
         lent.session.batch("BEGIN").await?;
         // No generation goes away while its events are queued again.
@@ -130,7 +150,7 @@ impl PostgresArchive {
         let (mut targets, mut of) = (Vec::new(), Vec::new());
         for event in events {
             for key in keys(&lent, event).await? {
-                for sink in wanted(&lent, &key, sinks).await? {
+                for sink in wanted(&lent, &key, sinks, &gone).await? {
                     targets.push(key.clone());
                     of.push(sink);
                 }
@@ -138,19 +158,23 @@ impl PostgresArchive {
         }
         let rows = lent.session.query(REQUEUE, &[&targets, &of]).await?;
         let queued = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0_i64);
+        if sinks.is_some() && !gone.is_empty() {
+            lent.session.query(TAKE_AWAY, &[&targets, &gone, &of]).await?;
+        }
         lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
         lent.done();
         Ok(unsigned(queued))
     }
 }
 
-/// The sinks asked for, or those the event was queued for before.
-async fn wanted(lent: &Lent<'_>, key: &[u8], sinks: Option<&[Name]>) -> Result<Vec<String>, StoreError> {
+/// The sinks asked for, or those the event was queued for before but for those that are gone.
+async fn wanted(lent: &Lent<'_>, key: &[u8], sinks: Option<&[Name]>, gone: &[&str]) -> Result<Vec<String>, StoreError> {
     if let Some(sinks) = sinks {
         return Ok(sinks.iter().map(|sink| sink.as_str().to_owned()).collect());
     }
-    let sql = "SELECT d.sink FROM gatepost_deliveries d JOIN gatepost_ids i ON i.seq = d.seq WHERE i.key = $1";
-    let rows = lent.session.query(sql, &[&key]).await?;
+    let sql = "SELECT d.sink FROM gatepost_deliveries d JOIN gatepost_ids i ON i.seq = d.seq
+               WHERE i.key = $1 AND d.sink <> ALL ($2)";
+    let rows = lent.session.query(sql, &[&key, &gone]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -173,7 +197,7 @@ async fn deliveries(
     let sql = concat!(
         clock!(),
         "found AS (SELECT * FROM gatepost_deliveries WHERE seq = ANY ($1))
-         SELECT seq, sink, state, attempts, due_at - t, error FROM found, clock ORDER BY seq, sink COLLATE \"C\""
+         SELECT seq, sink, state, attempts, due_at - t, error, replays, duplicate FROM found, clock ORDER BY seq, sink COLLATE \"C\""
     );
     let mut found: HashMap<i64, Vec<DeliveryStatus>> = HashMap::new();
     let rows = lent.session.query(sql, &[&seqs]).await?;

@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::clock::Clock;
+use crate::event::Name;
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, shown};
+use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
 use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
@@ -17,21 +19,64 @@ const STEP: usize = 500;
 const REPLAY: &str = concat!(
     clock!(),
     "queued AS (
-    UPDATE gatepost_deliveries SET state = 0, attempts = 0, due_at = t, queued_at = t, claimed_at = NULL, error = NULL
-    FROM clock WHERE id = ANY ($1) AND state = 2 RETURNING sink
+    UPDATE gatepost_deliveries SET state = 0, attempts = 0, due_at = t, queued_at = t, claimed_at = NULL, error = NULL,
+        duplicate = false, replays = replays + 1
+    FROM clock WHERE id = ANY ($1) AND ($2::text IS NULL OR sink = $2)
+        AND (state = 2 OR (state = 0 AND claimed_at IS NULL AND (attempts > 0 OR due_at > t))) RETURNING id, sink
 ), counted AS (
-    INSERT INTO gatepost_sink_counts SELECT sink, count(*), -count(*) FROM queued GROUP BY sink
+    INSERT INTO gatepost_sink_counts
+    SELECT q.sink, count(*), -count(*) FROM queued q JOIN gatepost_deliveries d ON d.id = q.id
+    WHERE d.state = 2 GROUP BY q.sink
 )
 SELECT pg_notify('gatepost_queued', '') FROM queued"
 );
 
-const DISCARD: &str = "
-WITH gone AS (
-    DELETE FROM gatepost_deliveries WHERE id = ANY ($1) AND state = 2 RETURNING sink
-), counted AS (
-    INSERT INTO gatepost_sink_counts SELECT sink, 0, -count(*) FROM gone GROUP BY sink
+/// Where it waits for sink `$2` already, or is under way, it is not queued again. `before` is counted to have it read
+/// first.
+const MOVE: &str = concat!(
+    clock!(),
+    "old AS (
+    SELECT d.id, d.gen, d.seq, d.replays FROM gatepost_deliveries d, clock
+    WHERE d.id = ANY ($1) AND d.sink <> $2
+        AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+    ORDER BY d.id FOR UPDATE OF d
+), before AS (
+    SELECT d.seq, d.state FROM gatepost_deliveries d JOIN old ON old.seq = d.seq
+    WHERE d.sink = $2 ORDER BY d.id FOR UPDATE OF d
+), gone AS (
+    DELETE FROM gatepost_deliveries d USING old WHERE d.id = old.id RETURNING d.sink, d.state
+), queued AS (
+    INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease, replays)
+    SELECT DISTINCT ON (seq) gen, seq, $2::text, 0, 0, t, t, 0, replays + 1 FROM old, clock
+    WHERE (SELECT count(*) FROM before) >= 0 ORDER BY seq, replays DESC
+    ON CONFLICT (seq, sink) DO UPDATE
+        SET state = 0, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
+            error = NULL, duplicate = false, replays = greatest(d.replays + 1, excluded.replays)
+        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
+    RETURNING d.seq
+), left_behind AS (
+    INSERT INTO gatepost_sink_counts
+    SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM gone GROUP BY sink
+), arrived AS (
+    INSERT INTO gatepost_sink_counts
+    SELECT $2::text, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
+    FROM queued q LEFT JOIN (SELECT DISTINCT seq, state FROM before) b ON b.seq = q.seq HAVING count(*) > 0
 )
-SELECT 1 FROM gone";
+SELECT 1 FROM gone"
+);
+
+const DISCARD: &str = concat!(
+    clock!(),
+    "gone AS (
+    DELETE FROM gatepost_deliveries d USING clock
+    WHERE d.id = ANY ($1) AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+    RETURNING d.sink, d.state
+), counted AS (
+    INSERT INTO gatepost_sink_counts
+    SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM gone GROUP BY sink
+)
+SELECT 1 FROM gone"
+);
 
 /// The dead letters of a PostgreSQL store.
 pub struct PostgresDeadLetters {
@@ -53,7 +98,7 @@ impl DeadLetters for PostgresDeadLetters {
         let now = self.wall.now();
         let letter = |row: &Row| {
             let letter = dead_letter(row, now)?;
-            Ok((Cursor(row.try_get(EVENT_COLUMNS + 6)?, letter.id.0), letter))
+            Ok((Cursor(row.try_get(EVENT_COLUMNS + 7)?, letter.id.0), letter))
         };
         Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
     }
@@ -64,10 +109,14 @@ impl DeadLetters for PostgresDeadLetters {
         rows.iter().map(|row| dead_letter(row, now)).collect()
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError> {
         let mut queued = 0;
         for step in self.matching(ids, filter).await?.chunks(STEP) {
-            queued += self.pool.query(REPLAY, &[&step]).await?.len() as u64;
+            if let Some(to) = to {
+                queued += within(self.move_some(step, to)).await?;
+            }
+            // What is to go to the sink that it was for is replayed there.
+            queued += self.pool.query(REPLAY, &[&step, &to.map(Name::as_str)]).await?.len() as u64;
         }
         Ok(queued)
     }
@@ -92,7 +141,7 @@ impl PostgresDeadLetters {
         let body = if bodies { "e.body" } else { "NULL::bytea" };
         let sql = format!(
             "{}one AS (SELECT 1)
-             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.due_at
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at - t, d.error, d.state, d.due_at
              FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
              WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
             clock!(),
@@ -105,11 +154,25 @@ impl PostgresDeadLetters {
         let mut conditions = Conditions::dead(ids, filter);
         let count = conditions.parameter(limit(filter.limit));
         let sql = format!(
-            "SELECT d.id FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq
+            "{}one AS (SELECT 1)
+             SELECT d.id
+             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
              WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
+            clock!(),
             conditions.sql()
         );
         self.select(&sql, &conditions).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    async fn move_some(&self, ids: &[i64], to: &Name) -> Result<u64, StoreError> {
+        let lent = self.pool.lend().await?;
+        lent.session.batch("BEGIN").await?;
+        // No generation goes away while something of it is queued anew.
+        lent.session.query("SELECT pg_advisory_xact_lock_shared($1)", &[&GENERATIONS]).await?;
+        let moved = lent.session.query(MOVE, &[&ids, &to.as_str()]).await?.len() as u64;
+        lent.session.batch("NOTIFY gatepost_queued; COMMIT").await?;
+        lent.done();
+        Ok(moved)
     }
 
     async fn select(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Row>, StoreError> {
@@ -128,6 +191,7 @@ fn dead_letter(row: &Row, now: Timestamp) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         event: rows::shown_event(row, 0),
         id: DeliveryId(row.try_get(EVENT_COLUMNS + 1)?),
+        state: rows::state(row.try_get(EVENT_COLUMNS + 6)?),
         sink: row.try_get::<_, &str>(EVENT_COLUMNS + 2)?.into(),
         attempts: u32::try_from(row.try_get::<_, i32>(EVENT_COLUMNS + 3)?).unwrap_or(0),
         died_at: shown(now, row.try_get(EVENT_COLUMNS + 4)?),

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tokio_postgres::types::ToSql;
+
 use crate::event::Name;
 use crate::store::migration::{Moved, MovedAudit, MovedDelivery};
 use crate::store::postgres::clock::clock;
@@ -19,11 +21,12 @@ use crate::store::{Quarantined, StoreError};
 const DELIVERIES: &str = concat!(
     clock!(),
     "given AS (
-    SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
-        AS g (key, sink, state, attempts, due_in, queued_in, error)
+    SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[],
+        $8::int[], $9::boolean[]) AS g (key, sink, state, attempts, due_in, queued_in, error, replays, duplicate)
 ), added AS (
-    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error)
-    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, c.t + g.due_in, c.t + g.queued_in, 0, g.error
+    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error, replays, duplicate)
+    SELECT i.gen, i.seq, g.sink, g.state, g.attempts, c.t + g.due_in, c.t + g.queued_in, 0, g.error,
+        g.replays, g.duplicate
     FROM given g JOIN gatepost_ids i ON i.key = g.key CROSS JOIN clock c
     WHERE i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
     ON CONFLICT DO NOTHING RETURNING sink, state
@@ -100,8 +103,12 @@ impl Import {
         let due: Vec<i64> = deliveries.iter().map(|(_, to)| to.due_in).collect();
         let queued: Vec<i64> = deliveries.iter().map(|(_, to)| to.queued_in).collect();
         let errors: Vec<_> = deliveries.iter().map(|(_, to)| to.error.as_deref().map(text)).collect();
+        let replays: Vec<i32> = deliveries.iter().map(|(_, to)| to.replays).collect();
+        let duplicates: Vec<bool> = deliveries.iter().map(|(_, to)| to.duplicate).collect();
+        let given: [&(dyn ToSql + Sync); 9] =
+            [&keys, &sinks, &states, &attempts, &due, &queued, &errors, &replays, &duplicates];
         self.other.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock_shared({GENERATIONS})")).await?;
-        self.other.execute(DELIVERIES, &[&keys, &sinks, &states, &attempts, &due, &queued, &errors]).await?;
+        self.other.execute(DELIVERIES, &given).await?;
         self.other.batch("COMMIT").await
     }
 

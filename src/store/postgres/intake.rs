@@ -124,12 +124,6 @@ struct Waiting {
     reply: oneshot::Sender<Result<Insertion, StoreError>>,
 }
 
-impl Waiting {
-    fn bytes(&self) -> usize {
-        self.offer.event.payload.bytes().len()
-    }
-}
-
 /// The receiving side of a PostgreSQL store.
 pub struct PostgresInbox {
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -148,8 +142,9 @@ impl PostgresInbox {
             metrics: Arc::clone(&metrics),
             queued: Arc::clone(&queued),
         };
+        let bytes = |waiting: &Waiting| waiting.offer.event.payload.bytes().len();
         let mut task = JoinSet::new();
-        task.spawn(batches::hand_out(waiting, Waiting::bytes, worker, Worker::take));
+        task.spawn(batches::hand_out(waiting, bytes, worker, Worker::take));
         Self { queue: Mutex::new(Some(queue)), task: AsyncMutex::new(task) }
     }
 

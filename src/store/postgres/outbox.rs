@@ -34,14 +34,15 @@ const CLAIM: &str = concat!(
 ), taken AS (
     UPDATE gatepost_deliveries d SET lease = lease + 1, claimed_at = t, due_at = t + $3
     FROM picked, clock WHERE d.id = picked.id
-    RETURNING d.id, d.lease, d.attempts, t - greatest(d.queued_at, 0) AS age, d.gen, d.seq, picked.due_at AS was_due
+    RETURNING d.id, d.lease, d.attempts, t - greatest(d.queued_at, 0) AS age, d.gen, d.seq, d.replays,
+        picked.due_at AS was_due
 )
 SELECT t.id, t.lease, t.attempts, t.age, e.source, e.id, e.kind, e.received_at, e.content_type, e.key,
-    e.request_id, e.client_ip, e.traceparent, e.body, e.seq IS NULL
+    e.request_id, e.client_ip, e.traceparent, e.body, e.seq IS NULL, t.replays
 FROM taken t LEFT JOIN gatepost_events e ON e.seq = t.seq ORDER BY t.was_due, t.id"
 );
 
-/// Outcomes: 0 done, 1 retry, 2 dead, 3 released.
+/// Outcomes: 0 done, 1 retry, 2 dead, 3 released, 4 done, and the sink had it already.
 const SETTLE: &str = concat!(
     clock!(),
     "given AS (
@@ -49,16 +50,17 @@ const SETTLE: &str = concat!(
         AS g (id, lease, outcome, after, error)
 ), changed AS (
     UPDATE gatepost_deliveries d SET
-        state = CASE g.outcome WHEN 0 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
+        state = CASE g.outcome WHEN 0 THEN 1 WHEN 4 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
+        duplicate = g.outcome = 4,
         attempts = d.attempts + CASE g.outcome WHEN 3 THEN 0 ELSE 1 END,
-        due_at = CASE g.outcome WHEN 0 THEN d.due_at ELSE t + g.after END,
-        error = CASE g.outcome WHEN 0 THEN NULL WHEN 3 THEN d.error ELSE g.error END,
+        due_at = CASE WHEN g.outcome IN (0, 4) THEN d.due_at ELSE t + g.after END,
+        error = CASE g.outcome WHEN 0 THEN NULL WHEN 4 THEN NULL WHEN 3 THEN d.error ELSE g.error END,
         claimed_at = NULL
     FROM given g, clock WHERE d.id = g.id AND d.lease = g.lease AND d.state = 0 AND d.claimed_at IS NOT NULL
     RETURNING d.sink, g.outcome
 )
 INSERT INTO gatepost_sink_counts
-SELECT sink, -count(*), count(*) FILTER (WHERE outcome = 2) FROM changed WHERE outcome IN (0, 2) GROUP BY sink"
+SELECT sink, -count(*), count(*) FILTER (WHERE outcome = 2) FROM changed WHERE outcome IN (0, 2, 4) GROUP BY sink"
 );
 
 const NEXT_DUE: &str = concat!(
@@ -80,6 +82,9 @@ SELECT count(*), coalesce(sum(pending), 0)::bigint, coalesce(sum(dead), 0)::bigi
     (SELECT t - greatest(queued_at, 0) FROM oldest, clock WHERE queued_at IS NOT NULL)
 FROM gatepost_sink_counts WHERE sink = $1"
 );
+
+const SINKS: &str = "
+SELECT sink FROM gatepost_sink_counts GROUP BY sink HAVING sum(pending) > 0 OR sum(dead) > 0 ORDER BY sink COLLATE \"C\"";
 
 /// What another process sums up at the same time is left to it.
 const SUM: &str = "
@@ -114,7 +119,7 @@ impl Outbox for PostgresOutbox {
         let (mut kinds, mut waits, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for settlement in &settlements {
             let (kind, after, error) = match &settlement.outcome {
-                Settled::Done => (0_i16, 0, None),
+                Settled::Done { duplicate } => (if *duplicate { 4_i16 } else { 0 }, 0, None),
                 Settled::Retry { after, error } => (1, wait(*after), Some(text(error))),
                 Settled::Dead { error } => (2, 0, Some(text(error))),
                 Settled::Released { after } => (3, wait(*after), None),
@@ -147,6 +152,16 @@ impl Outbox for PostgresOutbox {
         Ok(backlog)
     }
 
+    async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError> {
+        let rows = self.pool.query(SINKS, &[]).await?;
+        let mut sinks = Vec::with_capacity(rows.len());
+        for row in rows {
+            let name = Name::from(row.try_get::<_, &str>(0)?);
+            sinks.push((name.clone(), self.backlog(&name).await?));
+        }
+        Ok(sinks)
+    }
+
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
     }
@@ -157,6 +172,7 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         id: DeliveryId(row.try_get(0)?),
         lease: row.try_get(1)?,
         attempts: u32::try_from(row.try_get::<_, i32>(2)?).unwrap_or(0),
+        replay: u32::try_from(row.try_get::<_, i32>(15)?).unwrap_or(0),
         age: duration(row.try_get(3)?),
         event: if row.try_get(14)? {
             Err("it is gone".into())

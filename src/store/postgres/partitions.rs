@@ -81,7 +81,7 @@ async fn attached(session: &Session, table: &str, number: i32) -> Result<Option<
 async fn attempt(session: &Session, sql: &str) -> Result<Outcome, StoreError> {
     match session.client().batch_execute(sql).await {
         Ok(()) => Ok(Outcome::Done),
-        Err(error) if error.code().is_some_and(|code| later(code)) => Ok(Outcome::Later),
+        Err(error) if error.code().is_some_and(later) => Ok(Outcome::Later),
         Err(error) => Err(error.into()),
     }
 }

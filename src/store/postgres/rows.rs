@@ -100,17 +100,24 @@ pub fn shown_event(row: &Row, first: usize) -> Event {
     }
 }
 
-/// A delivery in the columns sink, state, attempts, how soon it is due, error from `first` on, at wall time `now`.
-pub fn delivery(row: &Row, first: usize, now: Timestamp) -> Result<DeliveryStatus, StoreError> {
-    let state = match row.try_get::<_, i16>(first + 1)? {
+/// A stored delivery state.
+pub const fn state(stored: i16) -> State {
+    match stored {
         1 => State::Delivered,
         2 => State::Dead,
         _ => State::Pending,
-    };
+    }
+}
+
+/// A delivery in the columns sink, state, attempts, how soon it is due, error, replays, duplicate from `first` on, at wall time `now`.
+pub fn delivery(row: &Row, first: usize, now: Timestamp) -> Result<DeliveryStatus, StoreError> {
+    let state = state(row.try_get(first + 1)?);
     Ok(DeliveryStatus {
         sink: row.try_get::<_, &str>(first)?.into(),
         state,
         attempts: u32::try_from(row.try_get::<_, i32>(first + 2)?).unwrap_or(0),
+        replays: u32::try_from(row.try_get::<_, i32>(first + 5)?).unwrap_or(0),
+        duplicate: row.try_get(first + 6)?,
         next_attempt_at: if state == State::Pending { Some(shown(now, row.try_get(first + 3)?)) } else { None },
         last_error: row.try_get(first + 4)?,
     })

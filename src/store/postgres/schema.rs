@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
@@ -19,7 +19,7 @@ pub const TURNING: i64 = 0x6761_7465_0004;
 pub const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE gatepost_sources (name text PRIMARY KEY);
 CREATE TABLE gatepost_generations (gen int PRIMARY KEY, opened_at bigint, closed_at bigint);
@@ -61,6 +61,11 @@ INSERT INTO gatepost_probe VALUES (now());
 ALTER TABLE gatepost_generations ADD COLUMN leaving boolean NOT NULL DEFAULT false, ADD COLUMN cleared_to bigint;
 CREATE INDEX gatepost_quarantine_shares ON gatepost_quarantine (source, reason, bytes, id);
 CREATE INDEX gatepost_quarantine_events ON gatepost_quarantine (source, event_id) WHERE event_id IS NOT NULL;
+",
+    // How often a delivery was replayed, and whether the sink that took it had it already.
+    "
+ALTER TABLE gatepost_deliveries ADD COLUMN replays int NOT NULL DEFAULT 0;
+ALTER TABLE gatepost_deliveries ADD COLUMN duplicate boolean NOT NULL DEFAULT false;
 ",
 ];
 

@@ -90,10 +90,13 @@ impl Conditions {
         conditions
     }
 
-    /// `ids` and `filter` for dead letters.
+    /// `ids` and `filter` for dead letters; the time stands in `clock`.
     pub fn dead(ids: &[DeliveryId], filter: &Filter) -> Self {
         let mut conditions = Self::of_event(filter);
-        conditions.parts.push("d.state = 2".into());
+        // What somebody has claimed is being delivered, by whoever knows the sink.
+        let gone: Vec<String> = filter.gone.iter().map(|sink| sink.as_str().to_owned()).collect();
+        let free = "d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)";
+        conditions.add(&format!("(d.state = 2 OR ({free} AND d.sink = ANY (?)))"), gone);
         if let Some(sink) = &filter.sink {
             conditions.add("d.sink = ?", sink.as_str().to_owned());
         }

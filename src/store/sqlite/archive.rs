@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use crate::event::{EventKey, Name};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::replay::{discard, requeue};
 use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, unsigned};
-use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
+use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
@@ -41,16 +42,18 @@ impl Archive for SqliteArchive {
         self.readers.read(move |conn| get(conn, &clock, &event)).await
     }
 
-    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
         let sinks: Option<Arc<[Name]>> = sinks.map(Into::into);
+        let gone: Arc<[Name]> = gone.into();
         let mut queued = 0;
         for step in events.chunks(STEP) {
             let step = step.to_vec();
-            let sinks = sinks.clone();
+            let (sinks, gone) = (sinks.clone(), Arc::clone(&gone));
             queued += self
                 .writer
                 .call(move |tx| {
-                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks.as_deref())?))
+                    let sinks = sinks.as_deref();
+                    step.iter().try_fold(0, |sum, event| Ok(sum + replay_event(tx, event, sinks, &gone)?))
                 })
                 .await?;
         }
@@ -129,41 +132,33 @@ fn keys(conn: &Connection, event: &EventRef) -> Result<Vec<EventKey>, StoreError
     Ok(Names::sources(conn)?.iter().map(|(_, source)| EventKey::of(source, &event.id)).collect())
 }
 
-fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>) -> Result<u64, StoreError> {
+fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {
+    let known = Names::sinks(tx.conn)?;
+    let gone: Vec<i64> = gone.iter().filter_map(|sink| known.id(sink)).collect();
     let mut queued = 0;
     for key in keys(tx.conn, event)? {
         let Some(seq) = tx.find(&key)? else { continue };
-        let ids: Vec<i64> = if let Some(sinks) = sinks {
-            sinks.iter().map(|sink| Ok(seq * SINKS + tx.sink(sink)?)).collect::<Result<_, StoreError>>()?
-        } else {
-            let mut sql = tx.conn.prepare_cached("SELECT id FROM deliveries WHERE id BETWEEN ?1 AND ?2")?;
-            let rows = sql.query_map([seq * SINKS, seq * SINKS + SINKS - 1], |row| row.get(0))?;
-            rows.collect::<Result<_, _>>()?
+        let (first, last) = (seq * SINKS, seq * SINKS + SINKS - 1);
+        let (held, replays) = {
+            let mut sql = tx.conn.prepare_cached("SELECT id, replays FROM deliveries WHERE id BETWEEN ?1 AND ?2")?;
+            let rows = sql.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows = rows.collect::<Result<Vec<(i64, i64)>, _>>()?;
+            let replays = rows.iter().map(|(_, replays)| *replays).max().unwrap_or(0);
+            (rows.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), replays)
         };
-        for id in ids {
-            queued += u64::from(requeue(tx, id)?);
+        let of_gone = |id: &i64| gone.contains(&(id % SINKS));
+        let wanted: Vec<i64> = match sinks {
+            Some(sinks) => sinks.iter().map(|sink| Ok(first + tx.sink(sink)?)).collect::<Result<_, StoreError>>()?,
+            None => held.iter().copied().filter(|id| !of_gone(id)).collect(),
+        };
+        for &id in &wanted {
+            queued += u64::from(requeue(tx, id, replays + 1)?);
+        }
+        if sinks.is_some() {
+            for id in held.into_iter().filter(|id| of_gone(id) && !wanted.contains(id)) {
+                discard(tx, id)?;
+            }
         }
     }
     Ok(queued)
-}
-
-/// Queues delivery `id` again from attempt 0. One that is under way, or waits for its first attempt, is left alone.
-pub fn requeue(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
-    let (sink, now) = (id % SINKS, tx.now);
-    let sql = "SELECT state, claimed_at IS NOT NULL OR (attempts = 0 AND due_at <= ?2) FROM deliveries WHERE id = ?1";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let held: Option<(i64, bool)> = tx.conn.prepare_cached(sql)?.query_row([id, now], read).optional()?;
-    match held {
-        Some((PENDING, true)) => return Ok(false),
-        Some((PENDING, false)) => {}
-        Some((DEAD, _)) => tx.count(sink, 1, -1),
-        Some(_) | None => tx.count(sink, 1, 0),
-    }
-    // The lease stays, so that a claim from before cannot settle what is queued now.
-    let sql = "INSERT INTO deliveries VALUES (?1, ?2, 0, 0, ?3, ?3, 0, NULL, NULL)
-               ON CONFLICT (id) DO UPDATE SET state = 0, attempts = 0, due_at = ?3, queued_at = ?3, claimed_at = NULL,
-                   error = NULL";
-    tx.conn.prepare_cached(sql)?.execute(params![id, sink, now])?;
-    tx.done.queued = true;
-    Ok(true)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter};
 
-use crate::store::sqlite::archive::requeue;
+use crate::event::Name;
 use crate::store::sqlite::clock::StoreClock;
-use crate::store::sqlite::outbox::loosen;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit};
+use crate::store::sqlite::replay::{discard, is_over, move_to, requeue};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit, state};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
@@ -44,8 +44,18 @@ impl DeadLetters for SqliteDeadLetters {
         Ok(found.into_iter().map(|(_, letter)| letter).collect())
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
-        self.each(ids, filter, |tx, id| Ok(is_dead(tx, id)? && requeue(tx, id)?)).await
+    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError> {
+        let to = to.cloned();
+        self.each(ids, filter, move |tx, id| {
+            if !is_over(tx, id)? {
+                return Ok(false);
+            }
+            match &to {
+                Some(to) => move_to(tx, id, to),
+                None => requeue(tx, id, 1),
+            }
+        })
+        .await
     }
 
     async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
@@ -57,13 +67,14 @@ impl SqliteDeadLetters {
     /// Does `change` to each that matches now; returns how many it changed.
     async fn each<F>(&self, ids: &[DeliveryId], filter: &Filter, change: F) -> Result<u64, StoreError>
     where
-        F: Fn(&mut Tx<'_>, i64) -> Result<bool, StoreError> + Copy + Send + 'static,
+        F: Fn(&mut Tx<'_>, i64) -> Result<bool, StoreError> + Clone + Send + 'static,
     {
         let (ids, filter) = (numbers(ids), filter.clone());
-        let matching = self.readers.read(move |conn| matching(conn, &ids, &filter)).await?;
+        let now = self.clock.now();
+        let matching = self.readers.read(move |conn| matching(conn, now, &ids, &filter)).await?;
         let mut changed = 0;
         for step in matching.chunks(STEP) {
-            let step = step.to_vec();
+            let (step, change) = (step.to_vec(), change.clone());
             let work = move |tx: &mut Tx<'_>| {
                 step.iter().try_fold(0, |sum, id| Ok::<u64, StoreError>(sum + u64::from(change(tx, *id)?)))
             };
@@ -77,22 +88,9 @@ fn numbers(ids: &[DeliveryId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
 }
 
-fn is_dead(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
-    Ok(tx.conn.prepare_cached("SELECT 1 FROM deliveries WHERE id = ?1 AND state = 2")?.exists([id])?)
-}
-
-fn discard(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
-    let gone = tx.conn.prepare_cached("DELETE FROM deliveries WHERE id = ?1 AND state = 2")?.execute([id])? > 0;
-    if gone {
-        tx.count(id % SINKS, 0, -1);
-        loosen(tx, id / SINKS)?;
-    }
-    Ok(gone)
-}
-
-fn matching(conn: &Connection, ids: &[i64], filter: &Filter) -> Result<Vec<i64>, StoreError> {
+fn matching(conn: &Connection, now: i64, ids: &[i64], filter: &Filter) -> Result<Vec<i64>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    let Some(mut conditions) = selection::dead(ids, filter, (&sources, &sinks), now) else { return Ok(Vec::new()) };
     conditions.values.push(limit(filter.limit).into());
     let sql = format!(
         "SELECT d.id FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
@@ -114,14 +112,15 @@ fn select(
     from: Option<Cursor>,
 ) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let Some(mut conditions) = selection::dead(ids, filter, &sources, &sinks) else { return Ok(Vec::new()) };
+    let known = (&sources, &sinks);
+    let Some(mut conditions) = selection::dead(ids, filter, known, clock.now()) else { return Ok(Vec::new()) };
     if let Some(Cursor(died, id)) = from {
         conditions.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
     }
     conditions.values.push(limit(filter.limit).into());
     let body = if bodies { "e.body" } else { "x''" };
     let sql = format!(
-        "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error
+        "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error, d.state
          FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
          ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
         conditions.sql()
@@ -134,6 +133,7 @@ fn select(
         let letter = DeadLetter {
             event: sources.shown(row, 0, row.get(EVENT_COLUMNS).unwrap_or_default()),
             id: DeliveryId(id),
+            state: state(row.get(EVENT_COLUMNS + 6)?),
             sink: sinks.name(row, EVENT_COLUMNS + 2),
             attempts: row.get(EVENT_COLUMNS + 3).unwrap_or(0),
             died_at: clock.shown(died),

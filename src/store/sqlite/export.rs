@@ -81,7 +81,8 @@ fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), 
 }
 
 fn deliveries(conn: &Connection, sinks: &Names, now: i64, seq: i64) -> Result<Vec<MovedDelivery>, StoreError> {
-    let sql = "SELECT sink, state, attempts, due_at, queued_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
+    let sql = "SELECT sink, state, attempts, due_at, queued_at, error, replays, duplicate FROM deliveries
+               WHERE id BETWEEN ?1 AND ?2";
     let mut sql = conn.prepare_cached(sql)?;
     let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
     let mut found = Vec::new();
@@ -93,6 +94,8 @@ fn deliveries(conn: &Connection, sinks: &Names, now: i64, seq: i64) -> Result<Ve
             due_in: row.get::<_, i64>(3)?.saturating_sub(now),
             queued_in: row.get::<_, i64>(4)?.saturating_sub(now),
             error: row.get(5)?,
+            replays: row.get(6)?,
+            duplicate: row.get(7)?,
         });
     }
     Ok(found)

@@ -82,7 +82,9 @@ fn same_body(tx: &Tx<'_>, seq: i64, event: &Event) -> Result<Insertion, StoreErr
 /// Queues a delivery of the new event `seq`; a sink named twice gets one.
 fn queue(tx: &mut Tx<'_>, seq: i64, sink: &Name) -> Result<(), StoreError> {
     let sink = tx.sink(sink)?;
-    let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, 0, ?4, ?4, 0, NULL, NULL) ON CONFLICT DO NOTHING";
+    let sql =
+        "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease) VALUES (?1, ?2, ?3, 0, ?4, ?4, 0)
+               ON CONFLICT DO NOTHING";
     let added = tx.conn.prepare_cached(sql)?.execute([seq * SINKS + sink, sink, PENDING, tx.now])?;
     if added > 0 {
         tx.count(sink, 1, 0);

@@ -18,6 +18,7 @@ mod outbox;
 mod place;
 mod quarantine;
 mod readers;
+mod replay;
 mod retention;
 mod rows;
 mod schema;

@@ -37,6 +37,7 @@ struct Lease {
     id: i64,
     number: i64,
     attempts: u32,
+    replay: u32,
     age: Duration,
 }
 
@@ -75,6 +76,19 @@ impl Outbox for SqliteOutbox {
         self.readers.read(move |conn| backlog(conn, &sink, now)).await
     }
 
+    async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError> {
+        let now = self.clock.now();
+        self.readers
+            .read(move |conn| {
+                let mut sql =
+                    conn.prepare_cached("SELECT name FROM sinks WHERE pending > 0 OR dead > 0 ORDER BY name")?;
+                let names = sql.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+                let backlog = |name: Name| Ok((name.clone(), backlog(conn, &name, now)?));
+                names.into_iter().map(Name::from).map(backlog).collect()
+            })
+            .await
+    }
+
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
     }
@@ -89,13 +103,14 @@ fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lea
     let now = tx.now;
     let sql = |due: &str| {
         format!(
-            "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at FROM deliveries
+            "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays FROM deliveries
              WHERE state = 0 AND sink = (SELECT id FROM sinks WHERE name = ?1) AND {due} ORDER BY due_at LIMIT ?3"
         )
     };
     let read = |row: &Row<'_>| {
         let (attempts, queued_at) = (row.get(2).unwrap_or(0), row.get(3).unwrap_or(now));
-        Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, age: since(queued_at, now) })
+        let replay = row.get(4).unwrap_or(0);
+        Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, replay, age: since(queued_at, now) })
     };
     let select = |sql: &mut Statement<'_>, bound: i64, limit: i64| {
         let rows = sql.query_map(params![sink.as_str(), bound, limit], read)?;
@@ -130,8 +145,8 @@ fn with_events(conn: &Connection, leases: &[Lease]) -> Result<Vec<Claimed>, Stor
             Err(Unread::Ever(error)) => Err(error),
             Ok(event) => Ok(event),
         };
-        let (id, attempts) = (DeliveryId(lease.id), lease.attempts);
-        claimed.push(Claimed { id, lease: lease.number, attempts, age: lease.age, event });
+        let Lease { id, number, attempts, replay, age } = *lease;
+        claimed.push(Claimed { id: DeliveryId(id), lease: number, attempts, replay, age, event });
     }
     Ok(claimed)
 }
@@ -165,9 +180,9 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
     let (lease, now) = (settlement.lease, tx.now);
     let sink = id % SINKS;
     match &settlement.outcome {
-        Settled::Done => {
-            let sql = "SET state = 1, attempts = attempts + 1, claimed_at = NULL, error = NULL";
-            if update(tx, sql, HELD, params![id, lease])? {
+        Settled::Done { duplicate } => {
+            let sql = "SET state = 1, attempts = attempts + 1, claimed_at = NULL, error = NULL, duplicate = ?3";
+            if update(tx, sql, HELD, params![id, lease, duplicate])? {
                 tx.count(sink, -1, 0);
                 loosen(tx, id / SINKS)?;
             }

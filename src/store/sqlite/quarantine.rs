@@ -18,8 +18,8 @@ const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, t
 /// What each source and reason holds, and its oldest entry; answered by an index alone.
 const SHARES: &str = "SELECT count(*) AS entries, sum(bytes), min(id) FROM quarantine GROUP BY source, reason";
 
-/// Entries removed in one transaction at most, so that inserts behind it do not wait for long.
-const STEP: usize = 256;
+/// Entries that a change of the bounds removes in one transaction: each asks for the shares, and inserts wait behind it.
+const STEP: usize = 32;
 
 /// The quarantine of a SQLite store.
 pub struct SqliteQuarantine {

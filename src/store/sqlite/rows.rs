@@ -147,7 +147,8 @@ pub fn deliveries(
     clock: &StoreClock,
     seq: i64,
 ) -> Result<Vec<DeliveryStatus>, StoreError> {
-    let sql = "SELECT sink, state, attempts, due_at, error FROM deliveries WHERE id BETWEEN ?1 AND ?2";
+    let sql =
+        "SELECT sink, state, attempts, due_at, error, replays, duplicate FROM deliveries WHERE id BETWEEN ?1 AND ?2";
     let mut sql = conn.prepare_cached(sql)?;
     let mut rows = sql.query([seq * SINKS, seq * SINKS + SINKS - 1])?;
     let mut found = Vec::new();
@@ -157,6 +158,8 @@ pub fn deliveries(
             sink: sinks.name(row, 0),
             state,
             attempts: row.get(2).unwrap_or(0),
+            replays: row.get(5).unwrap_or(0),
+            duplicate: row.get(6).unwrap_or(false),
             next_attempt_at: row.get(3).ok().filter(|_| state == State::Pending).map(|due| clock.shown(due)),
             last_error: row.get(4).ok().flatten(),
         });
@@ -166,7 +169,7 @@ pub fn deliveries(
 }
 
 /// A stored delivery state.
-const fn state(stored: i64) -> State {
+pub const fn state(stored: i64) -> State {
     match stored {
         DONE => State::Delivered,
         DEAD => State::Dead,

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 /// How many sink names one store may ever see.
 pub const SINKS: i64 = 4096;
 
@@ -22,7 +22,7 @@ pub const DONE: i64 = 1;
 pub const DEAD: i64 = 2;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
@@ -75,6 +75,11 @@ ALTER TABLE quarantine ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE quarantine SET bytes = length(body) + length(CAST(headers AS BLOB));
 CREATE INDEX quarantine_shares ON quarantine (source, reason, bytes);
 CREATE INDEX quarantine_events ON quarantine (source, event_id) WHERE event_id IS NOT NULL;
+",
+    // How often a delivery was replayed, and whether the sink that took it had it already.
+    "
+ALTER TABLE deliveries ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN duplicate INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -71,10 +71,13 @@ pub fn events(filter: &Filter, sources: &Names, sinks: &Names) -> Option<Conditi
     Some(conditions)
 }
 
-/// `ids` and `filter` for dead letters; `None` when nothing can match.
-pub fn dead(ids: &[i64], filter: &Filter, sources: &Names, sinks: &Names) -> Option<Conditions> {
+/// `ids` and `filter` for dead letters at store time `now`; `None` when nothing can match.
+pub fn dead(ids: &[i64], filter: &Filter, (sources, sinks): (&Names, &Names), now: i64) -> Option<Conditions> {
     let mut conditions = of_event(filter, sources)?;
-    conditions.add("d.state = 2", []);
+    // What somebody has claimed is being delivered, by whoever knows the sink.
+    let gone: Vec<String> = filter.gone.iter().filter_map(|sink| sinks.id(sink)).map(|id| id.to_string()).collect();
+    let free = "d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= ?)";
+    conditions.add(format!("(d.state = 2 OR ({free} AND d.sink IN ({})))", gone.join(",")), [now.into()]);
     if let Some(sink) = &filter.sink {
         conditions.add("d.sink = ?", [sinks.id(sink)?.into()]);
     }

@@ -44,7 +44,7 @@ pub async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_when_de
     assert_eq!((readable.len(), readable.iter().filter(|readable| **readable).count()), (4, 1));
     let settle = claimed.iter().map(|claimed| {
         let outcome = match &claimed.event {
-            Ok(_) => Settled::Done,
+            Ok(_) => Settled::Done { duplicate: false },
             Err(error) => Settled::Dead { error: error.clone() },
         };
         Settlement { id: claimed.id, lease: claimed.lease, outcome }
@@ -58,7 +58,7 @@ pub async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_when_de
         assert!(dead.iter().any(|letter| letter.event.id.as_str() == "unreadable"));
     }
     assert_eq!(s.store.archive.list(&none).await.unwrap().len(), 3);
-    assert_eq!(s.store.dead_letters.replay(&[], &none).await.unwrap(), 3);
+    assert_eq!(s.store.dead_letters.replay(&[], &none, None).await.unwrap(), 3);
     let again = s.store.outbox.claim(&"x".into(), 9, LEASE).await.unwrap();
     assert!(again.len() == 3 && again.iter().all(|claimed| claimed.event.is_err()));
     let dead = |id, lease| Settlement { id, lease, outcome: Settled::Dead { error: "again".into() } };

@@ -9,7 +9,7 @@ use super::{Subject, accept, assert_seconds, event};
 
 const LEASE: Duration = Duration::from_secs(40);
 
-async fn claim(store: &Store, sink: &str) -> Vec<Claimed> {
+pub async fn claim(store: &Store, sink: &str) -> Vec<Claimed> {
     store.outbox.claim(&sink.into(), 100, LEASE).await.unwrap()
 }
 
@@ -17,7 +17,7 @@ async fn next_due(store: &Store, sink: &str) -> Option<Duration> {
     store.outbox.next_due(&sink.into()).await.unwrap()
 }
 
-fn retry(seconds: u64) -> Settled {
+pub fn retry(seconds: u64) -> Settled {
     Settled::Retry { after: Duration::from_secs(seconds), error: "503".into() }
 }
 
@@ -29,19 +29,19 @@ fn body_of(claimed: &Claimed) -> &[u8] {
     claimed.event.as_ref().unwrap().payload.bytes()
 }
 
-async fn settle(store: &Store, claimed: &Claimed, outcome: Settled) {
+pub async fn settle(store: &Store, claimed: &Claimed, outcome: Settled) {
     store.outbox.settle(vec![Settlement { id: claimed.id, lease: claimed.lease, outcome }]).await.unwrap();
 }
 
-async fn backlog(store: &Store, sink: &str) -> Backlog {
+pub async fn backlog(store: &Store, sink: &str) -> Backlog {
     store.outbox.backlog(&sink.into()).await.unwrap()
 }
 
-fn dead(error: &str) -> Settled {
+pub fn dead(error: &str) -> Settled {
     Settled::Dead { error: error.into() }
 }
 
-fn named(id: &str) -> EventRef {
+pub fn named(id: &str) -> EventRef {
     EventRef { source: Some("a".into()), id: EventId::new(id).unwrap() }
 }
 
@@ -70,11 +70,11 @@ pub async fn a_settlement_after_the_lease_passed_on_does_nothing(s: Subject) {
     s.pass(100).await;
     let holder = claim(&s.store, "x").await.remove(0);
     assert_eq!(late.id, holder.id);
-    for outcome in [Settled::Done, dead("late"), Settled::Released { after: Duration::ZERO }] {
+    for outcome in [Settled::Done { duplicate: false }, dead("late"), Settled::Released { after: Duration::ZERO }] {
         settle(&s.store, &late, outcome).await;
     }
     assert!(claim(&s.store, "x").await.is_empty());
-    settle(&s.store, &holder, Settled::Done).await;
+    settle(&s.store, &holder, Settled::Done { duplicate: false }).await;
     assert_eq!(backlog(&s.store, "x").await, Backlog::default());
     settle(&s.store, &holder, dead("again")).await;
     assert_eq!(backlog(&s.store, "x").await, Backlog::default());
@@ -86,7 +86,7 @@ pub async fn a_settlement_counts_after_its_lease_when_nobody_else_took_it(s: Sub
     }
     let late = claim(&s.store, "x").await;
     s.pass(3600).await;
-    settle(&s.store, &late[0], Settled::Done).await;
+    settle(&s.store, &late[0], Settled::Done { duplicate: false }).await;
     settle(&s.store, &late[1], retry(30)).await;
     assert!(claim(&s.store, "x").await.is_empty());
     assert_seconds(next_due(&s.store, "x").await.unwrap(), 30);
@@ -96,7 +96,7 @@ pub async fn a_settlement_counts_after_its_lease_when_nobody_else_took_it(s: Sub
 pub async fn each_sink_has_its_own_queue(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x", "y"]).await;
     let x = claim(&s.store, "x").await.remove(0);
-    settle(&s.store, &x, Settled::Done).await;
+    settle(&s.store, &x, Settled::Done { duplicate: false }).await;
     assert_eq!(backlog(&s.store, "x").await.pending, 0);
     assert_eq!(backlog(&s.store, "y").await.pending, 1);
     assert!(claim(&s.store, "unknown").await.is_empty());
@@ -104,7 +104,7 @@ pub async fn each_sink_has_its_own_queue(s: Subject) {
     let shown = s.store.archive.get(&named("1")).await.unwrap().remove(0);
     assert_eq!(shown.state, State::Pending);
     assert_eq!(shown.deliveries[0].state, State::Delivered);
-    settle(&s.store, &claim(&s.store, "y").await[0], Settled::Done).await;
+    settle(&s.store, &claim(&s.store, "y").await[0], Settled::Done { duplicate: false }).await;
     assert_eq!(s.store.archive.get(&named("1")).await.unwrap()[0].state, State::Delivered);
 }
 
@@ -154,13 +154,13 @@ pub async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subject) {
     let second = Filter { error: Some("400 for 2".into()), ..Filter::default() };
     let found = s.store.dead_letters.list(&[], &second, false).await.unwrap();
     assert_eq!((found.len(), found[0].event.id.as_str(), found[0].event.payload.bytes().len()), (1, "2", 0));
-    assert_eq!(s.store.dead_letters.replay(&[found[0].id], &none).await.unwrap(), 1);
-    assert_eq!(s.store.dead_letters.replay(&[found[0].id], &none).await.unwrap(), 0, "repeated");
-    assert_eq!(s.store.dead_letters.replay(&[DeliveryId(i64::MAX)], &none).await.unwrap(), 0, "unknown");
+    assert_eq!(s.store.dead_letters.replay(&[found[0].id], &none, None).await.unwrap(), 1);
+    assert_eq!(s.store.dead_letters.replay(&[found[0].id], &none, None).await.unwrap(), 0, "repeated");
+    assert_eq!(s.store.dead_letters.replay(&[DeliveryId(i64::MAX)], &none, None).await.unwrap(), 0, "unknown");
     let again = claim(&s.store, "x").await;
     assert_eq!((again.len(), again[0].attempts), (1, 0));
     assert_seconds(again[0].age, 0);
-    settle(&s.store, &again[0], Settled::Done).await;
+    settle(&s.store, &again[0], Settled::Done { duplicate: false }).await;
 
     assert_eq!(s.store.dead_letters.discard(&[], &second).await.unwrap(), 0);
     assert_eq!(s.store.dead_letters.discard(&[], &none).await.unwrap(), 1);
@@ -170,16 +170,16 @@ pub async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subject) {
 
 pub async fn an_event_replays_to_its_sinks_or_to_others(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
-    settle(&s.store, &claim(&s.store, "x").await[0], Settled::Done).await;
+    settle(&s.store, &claim(&s.store, "x").await[0], Settled::Done { duplicate: false }).await;
     s.pass(600).await;
     let archive = &s.store.archive;
-    assert_eq!(archive.replay(&[named("1"), named("unknown")], None).await.unwrap(), 1);
-    assert_eq!(archive.replay(&[named("1")], None).await.unwrap(), 0, "it waits already");
+    assert_eq!(archive.replay(&[named("1"), named("unknown")], None, &[]).await.unwrap(), 1);
+    assert_eq!(archive.replay(&[named("1")], None, &[]).await.unwrap(), 0, "it waits already");
     let again = claim(&s.store, "x").await;
     assert_eq!((again.len(), again[0].attempts), (1, 0));
     assert_seconds(again[0].age, 0);
-    settle(&s.store, &again[0], Settled::Done).await;
-    assert_eq!(archive.replay(&[named("1")], Some(&["y".into(), "z".into()])).await.unwrap(), 2);
+    settle(&s.store, &again[0], Settled::Done { duplicate: false }).await;
+    assert_eq!(archive.replay(&[named("1")], Some(&["y".into(), "z".into()]), &[]).await.unwrap(), 2);
     let counts = [backlog(&s.store, "x").await, backlog(&s.store, "y").await, backlog(&s.store, "z").await];
     assert_eq!(counts.map(|backlog| backlog.pending), [0, 1, 1]);
 }
@@ -187,12 +187,12 @@ pub async fn an_event_replays_to_its_sinks_or_to_others(s: Subject) {
 pub async fn a_replay_leaves_alone_what_is_under_way(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let under_way = claim(&s.store, "x").await.remove(0);
-    assert_eq!(s.store.archive.replay(&[named("1")], None).await.unwrap(), 0);
+    assert_eq!(s.store.archive.replay(&[named("1")], None, &[]).await.unwrap(), 0);
     assert!(claim(&s.store, "x").await.is_empty(), "else it would be delivered twice");
     settle(&s.store, &under_way, retry(500)).await;
-    assert_eq!(s.store.archive.replay(&[named("1")], None).await.unwrap(), 1, "now it need not wait");
+    assert_eq!(s.store.archive.replay(&[named("1")], None, &[]).await.unwrap(), 1, "now it need not wait");
     assert_eq!(claim(&s.store, "x").await[0].attempts, 0);
-    settle(&s.store, &under_way, Settled::Done).await;
+    settle(&s.store, &under_way, Settled::Done { duplicate: false }).await;
     assert_eq!(backlog(&s.store, "x").await.pending, 1, "the old claim settles nothing");
 }
 
@@ -206,7 +206,7 @@ pub async fn backlog_counts_and_dates_what_waits(s: Subject) {
     assert_eq!((held.pending, held.dead), (3, 0));
     assert_seconds(held.oldest_age.unwrap(), 300);
     let claimed = claim(&s.store, "x").await;
-    settle(&s.store, &claimed[0], Settled::Done).await;
+    settle(&s.store, &claimed[0], Settled::Done { duplicate: false }).await;
     settle(&s.store, &claimed[1], dead("400")).await;
     let held = backlog(&s.store, "x").await;
     assert_eq!((held.pending, held.dead), (1, 1));

@@ -6,7 +6,9 @@ mod damage;
 mod deliveries;
 mod intake;
 mod postgres;
+mod postgres_generations;
 pub mod postgres_server;
+mod replays;
 mod sqlite;
 mod sqlite_files;
 mod upkeep;
@@ -184,6 +186,11 @@ on_every_store! {
     deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
     damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
     damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
+    replays::each_replay_counts_and_a_duplicate_is_remembered_until_then,
+    replays::every_sink_with_something_left_is_known,
+    replays::what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_asked,
+    replays::dead_letters_and_what_waits_move_to_another_sink,
+    replays::an_event_replayed_to_a_sink_leaves_those_that_are_gone,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
     waiting_rooms::quarantine_takes_from_who_holds_most,

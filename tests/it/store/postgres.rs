@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gatepost::clock::Clock;
-use gatepost::store::{Claimed, Clocks, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate};
+use gatepost::store::{
+    Claimed, Clocks, EventRef, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate,
+};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
@@ -213,9 +215,11 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let lease = Duration::from_secs(30);
     let claimed = from.store.outbox.claim(&"x".into(), 3, lease).await.unwrap();
     let retry = Settled::Retry { after: Duration::from_secs(99), error: "503".into() };
-    let outcomes = [Settled::Done, Settled::Dead { error: "400".into() }, retry];
+    let outcomes = [Settled::Done { duplicate: true }, Settled::Dead { error: "400".into() }, retry];
     let settle = |(claimed, outcome): (&Claimed, Settled)| Settlement { id: claimed.id, lease: claimed.lease, outcome };
     from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
+    let taken = EventRef { source: Some("a".into()), id: claimed[0].event.as_ref().unwrap().id.clone() };
+    assert_eq!(from.store.archive.replay(&[taken.clone()], Some(&["z".into()]), &[]).await.unwrap(), 1);
     from.store.upkeep.probe().await.unwrap();
     from.store.audit_queue.push(vec!["1".into(), "1".into(), "2".into()], 9).await.unwrap();
     from.store.quarantine.put(super::waiting_rooms::refused("a", 1, 10)).await.unwrap();
@@ -238,6 +242,9 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     assert_eq!(to.outbox.backlog(&"y".into()).await.unwrap().pending, 600);
     let dead = to.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
     assert_eq!((dead.len(), dead[0].error.as_str(), &dead[0].event.payload.bytes()[..]), (1, "400", &b"body"[..]));
+    let taken = to.archive.get(&taken).await.unwrap().remove(0).deliveries;
+    let told: Vec<_> = taken.iter().map(|to| (to.sink.as_str(), to.duplicate, to.replays)).collect();
+    assert_eq!(told, [("x", true, 0), ("y", false, 0), ("z", false, 1)]);
     assert_eq!(to.audit_queue.count().await.unwrap(), 3);
     assert_eq!(to.quarantine.count().await.unwrap(), 1);
 }

@@ -142,7 +142,10 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
         s.store.upkeep.close().await.unwrap();
         // As the first schema left it, by a wall clock that had been set back: `young` behind the walk, loose.
         s.sql(
-            "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at; PRAGMA user_version = 1;
+            "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at;
+             DROP INDEX quarantine_shares; DROP INDEX quarantine_events; ALTER TABLE quarantine DROP COLUMN bytes;
+             ALTER TABLE deliveries DROP COLUMN replays; ALTER TABLE deliveries DROP COLUMN duplicate;
+             PRAGMA application_id = 0; PRAGMA user_version = 1;
              INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
              UPDATE deliveries SET due_at = due_at + 864000000000",
         )

@@ -50,13 +50,13 @@ pub async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subject) {
         s.store.outbox.settle(vec![Settlement { id: of.id, lease: of.lease, outcome }]).await.unwrap();
     };
     settle("dead", Settled::Dead { error: "400".into() }).await;
-    settle("done", Settled::Done).await;
+    settle("done", Settled::Done { duplicate: false }).await;
     assert_eq!(age(&s, 200).await, 1);
     assert_eq!(repeat(&s, "pending").await, Insertion::Duplicate, "an id lives as long as its event");
     let dead = s.store.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
     assert_eq!((dead.len(), &dead[0].event.payload.bytes()[..]), (1, &b"body"[..]));
     assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 2);
-    settle("pending", Settled::Done).await;
+    settle("pending", Settled::Done { duplicate: false }).await;
     assert_eq!(age(&s, 12).await, 1);
     assert_eq!(s.store.dead_letters.discard(&[], &Filter::default()).await.unwrap(), 1);
     assert_eq!(age(&s, 6).await, 1);

@@ -3,6 +3,7 @@
 pub mod certs;
 pub mod daemon;
 pub mod http2;
+pub mod proxy;
 pub mod scrape;
 pub mod setup;
 pub mod sign;

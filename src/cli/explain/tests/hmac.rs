@@ -86,6 +86,7 @@ fn fixture(
 
 pub(super) fn fixtures() -> Vec<Fixture> {
     let mut all = written();
+    all.extend(timed());
     all.extend(signed());
     all.extend(keyed());
     all.extend(bodies());
@@ -98,10 +99,10 @@ fn written() -> Vec<Fixture> {
     let headers = |headers: &'static [(&'static str, &'static str)]| {
         move |request: &mut Request| request.headers = headers.to_vec()
     };
-    let millis = |request: &mut Request| request.time = now().as_millisecond().to_string();
     vec![
         fixture("nice", &[SignatureAbsent], headers(&[]), |_| {}),
         fixture("nice", &[SignatureCut], headers(&[("x-nice-signature", "v1=00ff,t={time}")]), |_| {}),
+        fixture("authorized", &[AuthorizationRedacted], headers(&[("authorization", "[redacted]")]), |_| {}),
         fixture("nice", &[SignatureElsewhere], headers(&[("x-hub-signature", "v1={mac},t={time}")]), |_| {}),
         fixture(
             "cognigy-callback",
@@ -140,6 +141,17 @@ fn written() -> Vec<Fixture> {
             },
             |_| {},
         ),
+    ]
+}
+
+/// Where the timestamp stands, and how.
+fn timed() -> Vec<Fixture> {
+    use Cause::*;
+    let headers = |headers: &'static [(&'static str, &'static str)]| {
+        move |request: &mut Request| request.headers = headers.to_vec()
+    };
+    let millis = |request: &mut Request| request.time = now().as_millisecond().to_string();
+    vec![
         fixture(
             "example",
             &[TimestampElsewhere],

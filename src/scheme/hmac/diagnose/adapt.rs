@@ -1,6 +1,6 @@
 //! From what made the MAC to settings that read the request so: the fewest changes that build and verify it.
 
-use super::search::{Form, Found, Text, timestamps};
+use super::search::{Form, Found, timestamps};
 use crate::clock::UnixSeconds;
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, changes};
 use crate::scheme::mac::Algorithm;
@@ -143,7 +143,7 @@ fn in_time(case: &Case<'_>, settings: Settings) -> Settings {
     let mut headers = vec![settings.timestamp_header.clone()];
     // A timestamp that is signed stands where the signature says; any other may stand anywhere.
     if !covered && settings.timestamp_header.is_some() {
-        headers.extend(timestamps(case, &[]).into_iter().map(|Text { header, .. }| header).filter(Option::is_some));
+        headers.extend(timestamps(case, &[]).into_iter().filter(|text| text.header.is_some()).map(|text| text.header));
     }
     let other = headers.into_iter().find_map(|header| {
         UNITS.iter().find_map(|unit| {
@@ -177,7 +177,7 @@ fn tell(case: &Case<'_>, found: &Found<'_>, wanted: &Settings, diagnosis: &mut D
             "signature_format" => diagnosis.add(Cause::SignatureFormat, format!("it is {value}")),
             "signed_content" => diagnosis.add(Cause::ContentDiffers, format!("it is {value}")),
             "timestamp_header" if !value.is_empty() => {
-                diagnosis.add(Cause::TimestampElsewhere, format!("it is {value}"))
+                diagnosis.add(Cause::TimestampElsewhere, format!("it is {value}"));
             }
             "timestamp_unit" if !value.is_empty() => diagnosis.add(Cause::TimestampUnit, format!("it is {value}")),
             "id_header" => diagnosis.add(Cause::IdElsewhere, format!("it is {value}")),

@@ -4,14 +4,12 @@
 mod adapt;
 mod brought;
 mod search;
-#[cfg(test)]
-mod tests;
 
 use http::HeaderName;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 
-use crate::scheme::diagnose::{Case, Cause, Diagnosis, bodies};
+use crate::scheme::diagnose::{Case, Cause, Diagnosis, REDACTED, bodies};
 use crate::scheme::header::Occurrence;
 
 /// Says what could explain that the request of `case` does not verify, or that its timestamp cannot be read.
@@ -64,18 +62,24 @@ fn once_each(case: &Case<'_>, name: &str) -> Option<Vec<Parts>> {
 }
 
 /// A header that stands several times: says so, and what each line alone would do.
-fn twice(case: &Case<'_>, heads: &[Parts], name: &str, cause: Cause) -> Diagnosis {
+fn twice(case: &Case<'_>, heads: &[Parts], name: &str, repeated: Cause) -> Diagnosis {
     let fitting = heads.iter().position(|head| adapt::verifies(&Case { head, ..*case }, case.settings));
     match fitting {
-        Some(position) => Diagnosis::of(cause, format!("{name}; line {} alone would verify", position + 1)),
-        None => Diagnosis::of(cause, format!("{name}; none of its lines alone would verify")),
+        Some(position) => Diagnosis::of(repeated, format!("{name}; line {} alone would verify", position + 1)),
+        None => Diagnosis::of(repeated, format!("{name}; none of its lines alone would verify")),
     }
 }
 
 /// No header holds a MAC.
 fn absent(case: &Case<'_>, diagnosis: &mut Diagnosis) {
     let names = case.settings.signature_headers.join(", ");
-    if let Some(name) = case.settings.signature_headers.iter().find(|name| case.head.headers.contains_key(*name)) {
+    let value = |name: &&String| case.head.headers.get(name.as_str());
+    if let Some((name, value)) = case.settings.signature_headers.iter().find_map(|name| Some((name, value(&name)?))) {
+        if value.as_bytes() == REDACTED.as_bytes() {
+            let words = format!("{name} held a bearer token or a password, by its form");
+            diagnosis.add(Cause::AuthorizationRedacted, words);
+            return;
+        }
         let words = format!("{name} holds neither 20, 32, 48 nor 64 bytes in hex or base64");
         diagnosis.add(Cause::SignatureCut, words);
     } else {

@@ -87,6 +87,9 @@ pub struct Found<'a> {
     pub body: Option<(Vec<u8>, Cause, &'static str)>,
 }
 
+/// A body that may have been signed, and what it would mean, where it is not the one that arrived.
+type Candidacy<'a> = (Cow<'a, [u8]>, Option<(Cause, &'static str)>);
+
 /// What is left of the work that may be done.
 struct Budget {
     bytes: usize,
@@ -106,8 +109,7 @@ impl Budget {
 /// The first variant that makes one of `macs`: the plain ones first, then other bodies, last other sources' secrets.
 pub fn search<'a>(case: &Case<'_>, macs: &'a [Brought]) -> Option<Found<'a>> {
     let mut budget = Budget { bytes: MAX_HASHED, tries: MAX_TRIES };
-    let mut bodies: Vec<(Cow<'_, [u8]>, Option<(Cause, &'static str)>)> =
-        vec![(Cow::Borrowed(case.body.as_ref()), None)];
+    let mut bodies: Vec<Candidacy<'_>> = vec![(Cow::Borrowed(case.body.as_ref()), None)];
     bodies.extend(bodies::variants(case.body).into_iter().map(|(body, cause, words)| (body, Some((cause, words)))));
     let (own, others) = (own(case), others(case));
     let plain = bodies.get(..1).unwrap_or_default();
@@ -141,7 +143,7 @@ fn fitting<'a>(
         .chain(CONTENTS.into_iter().filter(|content| !configured.clone().any(|own| own == *content)))
         .collect();
     let timestamps = timestamps(case, macs);
-    let ids = texts(case, &case.settings.id_header, |name| {
+    let ids = texts(case, case.settings.id_header.as_ref(), |name| {
         name.ends_with("-id") || name.ends_with("-delivery") || name.ends_with("-nonce")
     });
     for algorithm in algorithms {
@@ -202,7 +204,7 @@ pub fn timestamps(case: &Case<'_>, macs: &[Brought]) -> Vec<Text> {
     let in_list = macs.iter().filter_map(|mac| mac.timestamp.clone()).map(|value| Text { header: None, value });
     let by_name =
         |name: &str| name.contains("timestamp") || name.ends_with("-time") || name.ends_with("-ts") || name == "date";
-    let mut found: Vec<Text> = texts(case, &case.settings.timestamp_header, by_name);
+    let mut found: Vec<Text> = texts(case, case.settings.timestamp_header.as_ref(), by_name);
     found.extend(in_list);
     found.dedup();
     found.truncate(MAX_TEXTS);
@@ -210,8 +212,8 @@ pub fn timestamps(case: &Case<'_>, macs: &[Brought]) -> Vec<Text> {
 }
 
 /// The values of the header `own` and of every header whose name `fits`, each of which stands once.
-fn texts(case: &Case<'_>, own: &Option<String>, fits: impl Fn(&str) -> bool) -> Vec<Text> {
-    let own: Option<HeaderName> = own.as_ref().and_then(|name| name.parse().ok());
+fn texts(case: &Case<'_>, own: Option<&String>, fits: impl Fn(&str) -> bool) -> Vec<Text> {
+    let own: Option<HeaderName> = own.and_then(|name| name.parse().ok());
     let by_name = case.head.headers.keys().filter(|name| fits(name.as_str()) && Some(*name) != own.as_ref());
     let value = |name: &HeaderName| {
         let mut values = case.head.headers.get_all(name).iter();
@@ -237,7 +239,7 @@ fn own(case: &Case<'_>) -> Vec<Candidate> {
     for secret in &case.settings.secrets {
         for (text, words) in secrets::ends(secret.expose()) {
             let meaning = Some((Cause::SecretEnds, words.to_owned()));
-            found.extend(forms(&text, Some(text.clone()), meaning));
+            found.extend(forms(&text, Some(&text), meaning.as_ref()));
         }
     }
     found
@@ -251,13 +253,13 @@ fn others(case: &Case<'_>) -> Vec<Candidate> {
         .take(MAX_OTHERS)
         .flat_map(|(name, secret)| {
             let meaning = Some((Cause::OtherSourcesSecret, format!("source {name} has it")));
-            forms(secret.expose(), Some(Zeroizing::new(secret.expose().to_vec())), meaning)
+            forms(secret.expose(), Some(&Zeroizing::new(secret.expose().to_vec())), meaning.as_ref())
         })
         .collect()
 }
 
 /// The keys that one text may be.
-fn forms(text: &[u8], secret: Option<secrets::Bytes>, meaning: Option<(Cause, String)>) -> Vec<Candidate> {
+fn forms(text: &[u8], secret: Option<&secrets::Bytes>, meaning: Option<&(Cause, String)>) -> Vec<Candidate> {
     let base64 = |text: &[u8]| BASE64.decode(text).or_else(|_| BASE64_URL.decode(text)).ok();
     let forms = [
         (Some(text.to_vec()), Form::Text),
@@ -268,9 +270,9 @@ fn forms(text: &[u8], secret: Option<secrets::Bytes>, meaning: Option<(Cause, St
     let keys = forms.into_iter().filter_map(|(key, form)| Some((key.filter(|key| !key.is_empty())?, form)));
     keys.map(|(key, form)| Candidate {
         key: Zeroizing::new(key),
-        secret: secret.clone(),
+        secret: secret.cloned(),
         form,
-        meaning: meaning.clone(),
+        meaning: meaning.cloned(),
     })
     .collect()
 }

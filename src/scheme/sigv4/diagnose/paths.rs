@@ -140,8 +140,8 @@ fn told(head: &Parts) -> Vec<Variant> {
         } else {
             (Cause::PathRewritten, format!("it signed {path}, as {name} tells"))
         };
-        let patch = Patch { uri: Some(canonical(path)), query: Some(canonical_query), ..Patch::default() };
-        found.push(Variant { cause, detail, patch });
+        let whole = Patch { uri: Some(canonical(path)), query: Some(canonical_query), ..Patch::default() };
+        found.push(Variant { cause, detail, patch: whole });
     }
     for (name, prefix) in texts(&DROPPED_PREFIX) {
         let path = format!("/{}{}", prefix.trim_matches('/'), head.uri.path());

@@ -1,0 +1,34 @@
+# The commands of every day; `just` lists them. Each is one line that can be typed by hand as well.
+
+# Lists what there is.
+default:
+    @just --list
+
+# Installs what the tests talk to: real servers, from Debian.
+setup:
+    .ci/setup
+
+# Runs the daemon with throw-away certificates and development secrets.
+dev:
+    cargo run -- dev
+
+# Runs the tests, or those whose name contains FILTER.
+test *FILTER:
+    .ci/test {{ FILTER }}
+
+# Formatting, lints, docs, licences and sources: what .ci/run asks beside the tests.
+lint:
+    .ci/lint
+
+# Everything that has to pass before a change lands.
+ci:
+    .ci/run
+
+# Measures receiving and delivering beside a bare echo; options after `--`.
+bench *OPTIONS:
+    cargo bench --bench receive -- {{ OPTIONS }}
+    cargo bench --bench deliver -- {{ OPTIONS }}
+
+# The slower build that is faster to run, as it goes into the image.
+dist:
+    cargo build --profile dist --locked
