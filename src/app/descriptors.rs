@@ -1,13 +1,59 @@
-//! The limit of open files: raised as far as the system allows, and compared with what the configuration needs.
+//! The limit of open files: raised as far as the system allows, and connections held to what is left beside the rest.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors beside those of connections: the store, sinks, listeners, the log.
-const BESIDE: u64 = 64;
+use crate::admin::CONNECTIONS_MAX;
+use crate::config::Config;
 
-/// Raises the soft limit to the hard one: the low soft default is for programs that call `select`, which none here does.
-/// Warns where `connections` may still not all be open at once.
-pub fn raise(connections: usize) {
+/// Descriptors of the store, listeners, runtime, watches, SIEM and log.
+const REST: usize = 64;
+
+/// What a configuration wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// `listener.max_connections`.
+    connections: usize,
+    /// Everything else.
+    beside: usize,
+}
+
+impl Need {
+    /// Reads it off.
+    pub fn of(config: &Config) -> Self {
+        let sinks: usize = config.sinks.iter().map(|sink| sink.concurrency).sum();
+        Self { connections: config.listener.max_connections, beside: REST + CONNECTIONS_MAX + sinks }
+    }
+
+    /// How many connections may be open at once, so that the store, sinks and probes have descriptors when all are.
+    pub fn connections(self) -> usize {
+        allowed().map_or(self.connections, |allowed| self.within(allowed))
+    }
+
+    /// Warns where that is fewer than configured.
+    pub fn warn(self) {
+        let Some(allowed) = allowed().filter(|allowed| *allowed < self.connections + self.beside) else { return };
+        tracing::warn!(
+            allowed,
+            max_connections = self.connections,
+            beside = self.beside,
+            at_once = self.within(allowed),
+            "fewer open files are allowed than max_connections needs: raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        );
+    }
+
+    /// A limit that is too low for the rest already leaves it to luck who gets one.
+    const fn within(self, allowed: usize) -> usize {
+        match allowed.saturating_sub(self.beside) {
+            0 => self.connections,
+            left if left < self.connections => left,
+            _ => self.connections,
+        }
+    }
+}
+
+/// Raises the soft limit to the hard one (the low soft default is for programs that call `select`, which none here does)
+/// and gives what it is then; `None`: without limit.
+fn allowed() -> Option<usize> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if limit.current != limit.maximum
@@ -15,13 +61,16 @@ pub fn raise(connections: usize) {
     {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
-    // No value: without limit.
-    let Some(allowed) = getrlimit(Resource::Nofile).current else { return };
-    if allowed < connections as u64 + BESIDE {
-        tracing::warn!(
-            allowed,
-            max_connections = connections,
-            "fewer open files are allowed than max_connections needs: raise the hard limit (ulimit -Hn, LimitNOFILE=)"
-        );
+    getrlimit(Resource::Nofile).current.map(|most| usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_room_for_the_rest() {
+        let need = Need { connections: 500, beside: 100 };
+        assert_eq!([600, 599, 101, 100, 0].map(|allowed| need.within(allowed)), [500, 499, 1, 500, 500]);
     }
 }

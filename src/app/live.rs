@@ -17,8 +17,9 @@ use crate::telemetry::Telemetry;
 use crate::verdict::Verdict;
 
 use super::assembly::{BuiltSink, Parts};
+use super::certificates;
 use super::deliveries::Deliveries;
-use super::{certificates, descriptors};
+use super::descriptors::Need;
 
 /// The handles.
 pub struct Live {
@@ -110,8 +111,8 @@ impl Live {
         shared.requests.set_limit(config.limits.concurrent_requests);
         shared.waiting.set_limit(config.limits.concurrent_requests);
         shared.budget.set_limit(config.limits.body_memory_bytes);
-        if config.listener.max_connections > before.listener.max_connections {
-            descriptors::raise(config.listener.max_connections);
+        if Need::of(config) != Need::of(before) {
+            Need::of(config).warn();
         }
         if config.log.filter != before.log.filter
             && let Err(error) = self.to.telemetry.set_filter(&config.log.filter)
@@ -132,7 +133,7 @@ impl Live {
 
 fn limits(config: &Config) -> Limits {
     Limits {
-        max_connections: config.listener.max_connections,
+        max_connections: Need::of(config).connections(),
         max_connections_per_client: config.listener.max_connections_per_client,
         handshake_timeout: config.limits.handshake_timeout,
         header_timeout: config.limits.header_timeout,

@@ -35,6 +35,7 @@ use crate::verdict::Verdict;
 
 use self::assembly::BuiltSink;
 use self::deliveries::Deliveries;
+use self::descriptors::Need;
 use self::live::{Live, Outside};
 use self::reload::Reloader;
 
@@ -83,7 +84,7 @@ pub struct App {
 struct First {
     warnings: Vec<String>,
     sources: usize,
-    max_connections: usize,
+    descriptors: Need,
     sinks: Vec<BuiltSink>,
 }
 
@@ -128,7 +129,7 @@ impl App {
         let first = First {
             warnings: config.warnings.clone(),
             sources: sources.len(),
-            max_connections: config.listener.max_connections,
+            descriptors: Need::of(&config),
             sinks: std::mem::take(&mut parts.sinks),
         };
         let live = Arc::new(Live::new(&parts, &sources, deliveries, targets, to));

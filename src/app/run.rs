@@ -12,7 +12,7 @@ use crate::lifecycle::Phase;
 use crate::server::Server;
 
 use super::signals::{Signal, Signals};
-use super::{App, First, descriptors, orphans, upkeep};
+use super::{App, First, orphans, upkeep};
 
 /// After the deadline, how long what has been cut off may take to notice, and the store to close: 3 s in all.
 const NOTICE_WAIT: Duration = Duration::from_secs(1);
@@ -53,8 +53,8 @@ impl App {
 
     /// One record with everything an operator or a test wants to know first; the first sinks begin.
     fn begin(&mut self) {
-        let Some(First { warnings, sources, max_connections, sinks }) = self.first.take() else { return };
-        descriptors::raise(max_connections);
+        let Some(First { warnings, sources, descriptors, sinks }) = self.first.take() else { return };
+        descriptors.warn();
         for warning in &warnings {
             tracing::warn!("{warning}");
         }

@@ -157,88 +157,98 @@ impl Reason {
                 | Self::HeadMemory
         )
     }
-
-    /// The word for machines, and what it is and what to do for people.
-    const fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::NoClientHello => (
-                "no_client_hello",
-                "the client connected and began no TLS: a port scan, or a health check that is not HTTPS",
-            ),
-            Self::MadeRoom => (
-                "made_room",
-                "the client had connected and begun no TLS, and all connections were taken: look who opens so many, or raise listener.max_connections",
-            ),
-            Self::Unfinished => {
-                ("unfinished", "the client did not finish the handshake within limits.handshake_timeout")
-            }
-            Self::Outwaited => (
-                "outwaited",
-                "the client was slow to finish the handshake while others waited: look who begins so many",
-            ),
-            Self::WentAway => (
-                "went_away",
-                "the client closed within the handshake: it may not trust our certificate; see its own log",
-            ),
-            Self::PlainHttp => {
-                ("plain_http", "the client sent plain HTTP to the HTTPS port: its URL must begin with https://")
-            }
-            Self::UnexpectedProxyHeader => (
-                "unexpected_proxy_header",
-                "the proxy sends a PROXY header: set listener.proxy_protocol = \"required\", or turn it off there",
-            ),
-            Self::NotTls => ("not_tls", "what came is not TLS: a port scan, or a client of another protocol"),
-            Self::OldTls => (
-                "old_tls",
-                "the sender offers no TLS 1.3: see tls.min_version if it cannot be updated; below 1.2 nothing helps",
-            ),
-            Self::NothingInCommon => (
-                "nothing_in_common",
-                "no cipher suite, group or signature algorithm in common: the sender may want an ECDSA, or an RSA, certificate",
-            ),
-            Self::UnknownProtocol => ("unknown_protocol", "the client speaks neither h2 nor http/1.1 (ALPN)"),
-            Self::NoClientCertificate => (
-                "no_client_certificate",
-                "the client sent no certificate, and tls.client_ca_file requires one: give the sender one",
-            ),
-            Self::UnknownClientCa => (
-                "unknown_client_ca",
-                "the client's certificate is not by an authority in tls.client_ca_file: add its authority, or give the sender another",
-            ),
-            Self::ClientCertificateDate => (
-                "client_certificate_date",
-                "the client's certificate has expired or is not valid yet: renew it, and compare clocks",
-            ),
-            Self::BadClientCertificate => (
-                "bad_client_certificate",
-                "the client's certificate is faulty or not for client authentication: give the sender another",
-            ),
-            Self::OurCertificateRefused => (
-                "our_certificate_refused",
-                "the client does not trust our certificate: check its name, its dates, and that tls.cert_file holds the whole chain",
-            ),
-            Self::Alert => ("alert", "the client ended the handshake; the error is its own word for why"),
-            Self::Other => ("other", "the handshake failed; the error says why"),
-            Self::BadProxyHeader => (
-                "bad_proxy_header",
-                "the connection did not begin with a PROXY header: make the proxy send one, or set listener.proxy_protocol = \"off\"",
-            ),
-            Self::NoProxyHeader => ("no_proxy_header", "no PROXY header came in time: make the proxy send one at once"),
-            Self::UntrustedProxy => (
-                "untrusted_proxy",
-                "listener.proxy_protocol is \"required\" and this address is not among listener.trusted_proxies",
-            ),
-            Self::TooManyConnections => (
-                "too_many_connections",
-                "the client behind the proxy has listener.max_connections_per_client connections open",
-            ),
-            Self::HeadMemory => (
-                "head_memory",
-                "unfinished request heads hold all the memory they may (64 MiB, an eighth a client): look who sends such",
-            ),
-        }
-    }
 }
+
+/// Of each reason, in their order: the word for machines, and what it is and what to do for people.
+const WORDS: [(Reason, &str, &str); REASONS] = [
+    (
+        Reason::NoClientHello,
+        "no_client_hello",
+        "the client connected and began no TLS: a port scan, or a health check that is not HTTPS",
+    ),
+    (
+        Reason::MadeRoom,
+        "made_room",
+        "the client had connected and begun no TLS, and all connections were taken: look who opens so many, or raise listener.max_connections",
+    ),
+    (Reason::Unfinished, "unfinished", "the client did not finish the handshake within limits.handshake_timeout"),
+    (
+        Reason::Outwaited,
+        "outwaited",
+        "the client was slow to finish the handshake while others waited: look who begins so many",
+    ),
+    (
+        Reason::WentAway,
+        "went_away",
+        "the client closed within the handshake: it may not trust our certificate; see its own log",
+    ),
+    (Reason::PlainHttp, "plain_http", "the client sent plain HTTP to the HTTPS port: its URL must begin with https://"),
+    (
+        Reason::UnexpectedProxyHeader,
+        "unexpected_proxy_header",
+        "the proxy sends a PROXY header: set listener.proxy_protocol = \"required\", or turn it off there",
+    ),
+    (Reason::NotTls, "not_tls", "what came is not TLS: a port scan, or a client of another protocol"),
+    (
+        Reason::OldTls,
+        "old_tls",
+        "the sender offers no TLS 1.3: see tls.min_version if it cannot be updated; below 1.2 nothing helps",
+    ),
+    (
+        Reason::NothingInCommon,
+        "nothing_in_common",
+        "no cipher suite, group or signature algorithm in common: the sender may want an ECDSA, or an RSA, certificate",
+    ),
+    (Reason::UnknownProtocol, "unknown_protocol", "the client speaks neither h2 nor http/1.1 (ALPN)"),
+    (
+        Reason::NoClientCertificate,
+        "no_client_certificate",
+        "the client sent no certificate, and tls.client_ca_file requires one: give the sender one",
+    ),
+    (
+        Reason::UnknownClientCa,
+        "unknown_client_ca",
+        "the client's certificate is not by an authority in tls.client_ca_file: add its authority, or give the sender another",
+    ),
+    (
+        Reason::ClientCertificateDate,
+        "client_certificate_date",
+        "the client's certificate has expired or is not valid yet: renew it, and compare clocks",
+    ),
+    (
+        Reason::BadClientCertificate,
+        "bad_client_certificate",
+        "the client's certificate is faulty or not for client authentication: give the sender another",
+    ),
+    (
+        Reason::OurCertificateRefused,
+        "our_certificate_refused",
+        "the client does not trust our certificate: check its name, its dates, and that tls.cert_file holds the whole chain",
+    ),
+    (Reason::Alert, "alert", "the client ended the handshake; the error is its own word for why"),
+    (Reason::Other, "other", "the handshake failed; the error says why"),
+    (
+        Reason::BadProxyHeader,
+        "bad_proxy_header",
+        "the connection did not begin with a PROXY header: make the proxy send one, or set listener.proxy_protocol = \"off\"",
+    ),
+    (Reason::NoProxyHeader, "no_proxy_header", "no PROXY header came in time: make the proxy send one at once"),
+    (
+        Reason::UntrustedProxy,
+        "untrusted_proxy",
+        "listener.proxy_protocol is \"required\" and this address is not among listener.trusted_proxies",
+    ),
+    (
+        Reason::TooManyConnections,
+        "too_many_connections",
+        "the client behind the proxy has listener.max_connections_per_client connections open",
+    ),
+    (
+        Reason::HeadMemory,
+        "head_memory",
+        "unfinished request heads hold all the memory they may (64 MiB, an eighth a client): look who sends such",
+    ),
+];
 
 /// When each reason was last said, and how often it was not since.
 #[derive(Default)]
@@ -254,7 +264,7 @@ impl FailureLog {
     /// Says it, or counts it: one record a reason and minute, with how many there were since the one before.
     pub(super) fn note(&self, reason: Reason, peer: IpAddr, error: Option<&io::Error>) {
         let error = error.map(tracing::field::display);
-        let (word, advice) = reason.words();
+        let Some((_, word, advice)) = WORDS.get(reason as usize) else { return };
         tracing::debug!(peer_ip = %peer, reason = word, error, "connection closed");
         if let Some(count) = self.due(reason) {
             let message = if reason.is_handshake() { "TLS handshake failed" } else { "connection refused" };
@@ -291,6 +301,14 @@ mod tests {
         assert_eq!(log.due(Reason::NotTls), Some(6));
         assert_eq!(log.due(Reason::TooManyConnections), Some(1));
         assert_eq!(log.due(Reason::HeadMemory), Some(1), "the last has a place, too");
+    }
+
+    #[test]
+    fn every_reason_has_its_own_words() {
+        for (at, (reason, word, advice)) in WORDS.iter().enumerate() {
+            assert_eq!(*reason as usize, at, "{word}");
+            assert!(advice.len() > word.len());
+        }
     }
 
     #[test]

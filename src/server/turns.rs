@@ -276,8 +276,8 @@ mod tests {
         taken
     }
 
-    fn holder(number: u8) -> Holder {
-        Some(IpAddr::from([192, 0, 2, number]))
+    fn ip(number: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, number])
     }
 
     #[tokio::test(start_paused = true)]
@@ -296,7 +296,7 @@ mod tests {
         let turns = Turns::new(16);
         let mut held = Vec::new();
         for number in 10..18 {
-            held.extend(several(&turns, holder(number), 2).await);
+            held.extend(several(&turns, Some(ip(number)), 2).await);
         }
         let mut crowd = Vec::new();
         for _ in 0..100 {
@@ -339,7 +339,7 @@ mod tests {
         let begun = Instant::now();
         let mut held = Vec::new();
         for number in 10..18 {
-            held.push(turns.take(holder(number)).await);
+            held.push(turns.take(Some(ip(number))).await);
         }
         tokio::time::sleep(PATIENCE * 10).await;
         assert!(held.iter().all(|turn| !turn.revoked.is_cancelled()), "nobody waits");

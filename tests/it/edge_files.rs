@@ -65,3 +65,23 @@ fn a_limit_below_max_connections_is_told_at_start() {
     assert!(told(&few(DESCRIPTORS)));
     assert!(!told(&few(800)));
 }
+
+#[test]
+fn where_not_all_connections_fit_fewer_are_taken_and_the_rest_keeps_its_descriptors() {
+    let setup = Setup::new().set("limits", "handshake_timeout", "\"5m\"").set("listener", "max_connections", "500");
+    let mut daemon = setup.preset("cognigy").open_files(228).start();
+    // One after the other: the longest silent makes room for the next.
+    let crowd: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(daemon.webhook).unwrap()).collect();
+    let open = || daemon.scrape().count("gatepost_connections", &[]);
+    eventually("as many as fit", || (open() == 100).then_some(()));
+    for _ in 0..20 {
+        accepted(&daemon.send(&cognigy()));
+        assert_eq!(daemon.get("/readyz").status, 200);
+    }
+    // A good one took the place of a silent one, and has left since.
+    assert!((90..=100).contains(&open()), "{}", open());
+    assert_eq!(complaints(&daemon), 0, "{}", daemon.out());
+    assert!(daemon.scrape().count("process_open_fds", &[]) < 228 - 20);
+    assert!(daemon.runs());
+    drop(crowd);
+}

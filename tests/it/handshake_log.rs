@@ -88,7 +88,7 @@ fn a_flood_is_one_record() {
 #[test]
 fn client_certificates_that_are_missing_or_strange_are_told_apart() {
     let setup = Setup::new().preset("cognigy");
-    let authority = setup.write("clients.pem", &Ca::new().pem());
+    let authority = setup.write("clients.pem", Ca::new().pem());
     let daemon = setup.set("tls", "client_ca_file", &authority).start();
     refused(&daemon, client_config(&daemon.ca, &[]));
     let stranger = daemon.ca.leaf(7);
