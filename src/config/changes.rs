@@ -46,16 +46,26 @@ impl Config {
         }
         let mut keyed = |name: String, secrets: Vec<Secret>| {
             if let Some(part) = parts.get_mut(&name) {
+                // What a secret is called changes with it, and belongs to it.
+                for secret in &secrets {
+                    part.text = part.text.replace(&format!(", key {}", secret.name()), "");
+                }
                 part.secrets = secrets;
             }
         };
+        // A URL may hold credentials that the text leaves out.
+        let url = |url: &str| Secret::token(url).ok();
         for source in &self.sources {
             keyed(format!("source {}", source.name), secrets_of(&source.scheme));
         }
         for sink in &self.sinks {
-            keyed(format!("sink {}", sink.name), sink.secret.iter().chain(&sink.token).cloned().collect());
+            keyed(
+                format!("sink {}", sink.name),
+                sink.secret.iter().chain(&sink.token).cloned().chain(url(&sink.url)).collect(),
+            );
         }
-        keyed("[siem]".to_owned(), self.siem.iter().filter_map(|siem| siem.token.clone()).collect());
+        let siem = self.siem.iter().flat_map(|siem| [siem.token.clone(), url(&siem.url)]).flatten();
+        keyed("[siem]".to_owned(), siem.collect());
         keyed("[admin]".to_owned(), self.admin.token.iter().cloned().collect());
         parts
     }
@@ -67,7 +77,8 @@ fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {
 }
 
 fn same(before: &[Secret], after: &[Secret]) -> bool {
-    before.len() == after.len() && before.iter().zip(after).all(|(before, after)| before.same_as(after))
+    before.len() == after.len()
+        && before.iter().zip(after).all(|(before, after)| before.same_as(after) && before.label() == after.label())
 }
 
 #[cfg(test)]
@@ -109,6 +120,8 @@ mod tests {
             told(&BASE.replace("'orders'", "'siem'").replace("127.0.0.1:1", "127.0.0.1:2"), &[]),
             ["sink siem added", "source a changed", "source b changed", "sink orders removed"]
         );
+        let with = |query: &str| BASE.replace(":1/'", &format!(":1/?key={query}'"));
+        assert_eq!(config(&with("a"), &[]).changes(&config(&with("b"), &[])), ["secrets of sink orders changed"]);
         assert_eq!(told(BASE, &[("GATEPOST_SIEM_URL", "http://127.0.0.1:3/")]), ["[siem] added"]);
     }
 }
