@@ -100,21 +100,22 @@ impl Reloader {
     /// What changed, in words. The one await is on what is read; from there on nothing can interrupt.
     async fn exchange(&mut self) -> Result<Vec<String>, Faults> {
         let (loader, in_use, now) = (Arc::clone(&self.loader), self.tls.clone(), self.clock.now());
-        // Files may be slow; whoever serves meanwhile must not wait for them.
+        let before = self.config.clone();
+        // Files may be slow, and what keys are called takes some hashing: whoever serves meanwhile must not wait for it.
         let read = tokio::task::spawn_blocking(move || {
             let draft = loader();
             let watched = draft.watched().clone();
-            (watched, assembly::parts(draft, |tls| tls.worse_than(&in_use, now)))
+            let parts = assembly::parts(draft, |tls| tls.worse_than(&in_use, now));
+            (watched, parts.map(|parts| (before.changes(&parts.config), parts)))
         });
         let (watched, parts) = read.await.map_err(|error| Faults(vec![Fault::new("reload", error.to_string())]))?;
         self.watched = Arc::new(watched);
-        let parts = parts?;
+        let (mut changes, parts) = parts?;
         let restart = self.config.takes_a_restart(&parts.config);
         if !restart.is_empty() {
             return Err(Faults(restart));
         }
         let sources = assembly::sources(&parts.config, &self.metrics)?;
-        let mut changes = self.config.changes(&parts.config);
         if parts.tls.differs_from(&self.tls) {
             changes.push("certificates exchanged".to_owned());
         }
@@ -122,7 +123,7 @@ impl Reloader {
         for name in self.live.exchange(&self.config, parts, &sources) {
             let sink = format!("sink {name} ");
             if !changes.iter().any(|change| format!("{change} ").contains(&sink)) {
-                changes.push(format!("files of {sink}changed"));
+                changes.push(format!("credentials or files of {sink}changed"));
             }
         }
         for warning in config.warnings.iter().filter(|warning| !self.config.warnings.contains(warning)) {

@@ -43,10 +43,14 @@ impl Config {
                 // Further certificates belong to `[tls]`.
                 _ => format!("[{}]", title.split('.').next().unwrap_or(title)),
             };
-            parts.entry(name).or_default().text.push_str(&without_fingerprints(block.trim_end()));
+            parts.entry(name).or_default().text.push_str(block.trim_end());
         }
         let mut keyed = |name: String, secrets: Vec<Secret>| {
             if let Some(part) = parts.get_mut(&name) {
+                // What a secret is called changes with it, and belongs to it.
+                for secret in &secrets {
+                    part.text = part.text.replace(&format!(", key {}", secret.name()), "");
+                }
                 part.secrets = secrets;
             }
         };
@@ -65,13 +69,6 @@ impl Config {
     }
 }
 
-/// `block` without the fingerprints of keys: whether those changed is said of the secrets themselves.
-fn without_fingerprints(block: &str) -> String {
-    let mut pieces = block.split(", key ");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |text, piece| text + piece.find('"').and_then(|end| piece.get(end..)).unwrap_or_default())
-}
-
 /// Passwords that stand in URLs, which are shown without them: the URL whole, and what tells one proxy from another.
 fn hidden(url: &str, proxies: &Proxies) -> impl Iterator<Item = Secret> {
     let proxies = proxies.fingerprint().map(hex::encode).unwrap_or_default();
@@ -84,7 +81,8 @@ fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {
 }
 
 fn same(before: &[Secret], after: &[Secret]) -> bool {
-    before.len() == after.len() && before.iter().zip(after).all(|(before, after)| before.same_as(after))
+    before.len() == after.len()
+        && before.iter().zip(after).all(|(before, after)| before.same_as(after) && before.label() == after.label())
 }
 
 #[cfg(test)]
@@ -130,6 +128,8 @@ mod tests {
             told(&BASE.replace("'orders'", "'siem'").replace("127.0.0.1:1", "127.0.0.1:2"), &[]),
             ["sink siem added", "source a changed", "source b changed", "sink orders removed"]
         );
+        let with = |query: &str| BASE.replace(":1/'", &format!(":1/?key={query}'"));
+        assert_eq!(config(&with("a"), &[]).changes(&config(&with("b"), &[])), ["secrets of sink orders changed"]);
         assert_eq!(told(BASE, &[("GATEPOST_SIEM_URL", "http://127.0.0.1:3/")]), ["[siem] added"]);
     }
 }
