@@ -154,7 +154,7 @@ impl<W: Write> Out<W> {
                 error
             })
         });
-        let count = |lines: &[u8]| lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let count = |lines: &[u8]| lines.split(|byte| *byte == b'\n').skip(1).count() as u64;
         outcome.map_err(|error| (count(lines), error))
     }
 

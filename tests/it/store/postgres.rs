@@ -219,7 +219,7 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let settle = |(claimed, outcome): (&Claimed, Settled)| Settlement { id: claimed.id, lease: claimed.lease, outcome };
     from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
     let taken = EventRef { source: Some("a".into()), id: claimed[0].event.as_ref().unwrap().id.clone() };
-    assert_eq!(from.store.archive.replay(&[taken.clone()], Some(&["z".into()]), &[]).await.unwrap(), 1);
+    assert_eq!(from.store.archive.replay(std::slice::from_ref(&taken), Some(&["z".into()]), &[]).await.unwrap(), 1);
     from.store.upkeep.probe().await.unwrap();
     from.store.audit_queue.push(vec!["1".into(), "1".into(), "2".into()], 9).await.unwrap();
     from.store.quarantine.put(super::waiting_rooms::refused("a", 1, 10)).await.unwrap();
