@@ -324,7 +324,7 @@ fn buckets(batch: &[&Offer]) -> Vec<i32> {
     with_twins.map(|one| i32::from(one.event.payload.digest().0[0] % BUCKETS)).collect()
 }
 
-/// The transaction of [`insert`]; `values` end with the twins, which are left out where there are none.
+/// The transaction of [`insert()`]; `values` end with the twins, which are left out where there are none.
 async fn transact(
     session: &Session,
     buckets: &[i32],
