@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::edge_crowd::{EVERY, crowd, many_descriptors};
-use crate::edge_memory::large;
+use crate::edge::memory::large;
+use crate::support::crowd::{EVERY, crowd, many_descriptors};
 use crate::support::wire::client_config;
 use crate::support::{Conn, Daemon, Setup, Signer, accepted, nameless};
 

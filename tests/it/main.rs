@@ -1,4 +1,4 @@
-//! Integration tests: one binary, one module for each thing that is promised.
+//! Integration tests: one binary, a room for each part of what is promised.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,79 +7,27 @@
     reason = "a test that cannot go on says so by panicking; clippy's own exception covers test functions only"
 )]
 
-mod access;
+/// What an operator sees of a running daemon and does to it: probes, metrics, logs, reloads, stopping.
 mod admin;
-mod answers;
+/// The command line, with and without a daemon beside it.
 mod cli;
-mod cli_dev;
-mod cli_listings;
-mod clocks;
-mod config;
-mod crash;
-mod deploy;
+/// What a sender is promised, asked of the running program and of the schemes: answers, ids, limits, signatures.
+mod contract;
+/// From the store to the sinks: retries, ends, crashes, and that in the end everything is delivered.
 mod dispatch;
-mod dispatch_crash;
-mod dispatch_liveness;
-mod dispatch_memory;
-mod dispatch_sqlite;
-mod edge_crowd;
-mod edge_files;
-mod edge_heads;
+/// What stands at the edge: the shipped deployments, the real HAProxy, and peers that attack.
+mod edge;
+/// What a good sender notices of an attack: a measurement, run by hand.
 mod edge_measure;
-mod edge_memory;
-mod edge_slow;
-mod env_config;
-mod explain;
-mod fuzz;
-mod handshake_log;
-mod haproxy;
-mod hmac;
-mod http1;
-mod http2;
-mod ids;
-mod json;
+/// The shape of the sources themselves.
 mod layering;
-mod lifecycle;
-mod limits;
-mod logs;
-mod lost_files;
-mod metrics;
-mod order;
-mod orphans;
-mod quarantine;
-mod reject;
-mod reject_sigv4;
-mod reload;
-mod reload_outlets;
-mod reload_tls;
+/// Several processes on one PostgreSQL: one receiver, whatever fails under or between them.
 mod replicas;
-mod replicas_faults;
-mod replicas_haproxy;
-mod replicas_migrate;
-mod replicas_rig;
-mod schemes_hmac;
-mod schemes_ids;
-mod schemes_secrets;
-mod schemes_sigv4;
-mod server_crowd;
-mod server_drain;
-mod server_http1;
-mod server_http2;
-mod server_plain;
-mod server_proxy;
-mod server_rig;
-mod server_slow;
-mod server_tls;
-mod siem;
-mod sigv4;
-mod sink_address;
-mod sink_http;
-mod sink_nats;
-mod sink_proxy;
-mod sink_sqs;
-mod sink_upstream;
-mod smuggling;
+/// The listener: framing, limits, deadlines, TLS and PROXY headers, over raw sockets.
+mod server;
+/// What each sink and the SIEM send, through which proxies, and what they make of the answers.
+mod sinks;
+/// What every store promises, on each of them, and that nothing acknowledged is lost.
 mod store;
+/// What tests share: a running program, raw clients, independent signers, rigs. No tests.
 mod support;
-mod tls;
-mod waiting;

@@ -1,4 +1,4 @@
-//! The HMAC scheme's settings and their faults; what it accepts on the wire is in `tests/it/hmac.rs`.
+//! The HMAC scheme's settings and their faults; what it accepts on the wire is in `tests/it/contract/hmac.rs`.
 
 use super::*;
 use crate::fault::Fault;

@@ -1,5 +1,5 @@
 //! The `SigV4` scheme's rules one by one, on requests it signed itself and then broke; independent signers are in
-//! `suite.rs` beside this file (the published suite) and in `tests/it/sigv4.rs` (the AWS SDK's signer).
+//! `suite.rs` beside this file (the published suite) and in `tests/it/contract/sigv4.rs` (the AWS SDK's signer).
 
 use bytes::Bytes;
 use http::{HeaderName, Request, Version};

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod crash;
 mod damage;
 mod deliveries;
 mod intake;
+mod lost_files;
 mod postgres;
 mod postgres_generations;
 pub mod postgres_server;

@@ -1,12 +1,16 @@
-//! What every black-box test needs: a running program, raw clients, independent signers. Knows only the contract.
+//! What tests share: a running program, raw clients and independent signers, which know only the contract, and what the
+//! tests of sinks and dispatch stand on, a scripted upstream and a store in memory.
 
 pub mod certs;
+pub mod crowd;
 pub mod daemon;
+pub mod dispatch_memory;
 pub mod http2;
 pub mod proxy;
 pub mod scrape;
 pub mod setup;
 pub mod sign;
+pub mod sink_upstream;
 pub mod wire;
 
 pub use daemon::{Daemon, eventually};

@@ -1,0 +1,6 @@
+//! The command line, with and without a daemon beside it.
+
+mod dev;
+mod explain;
+mod listings;
+mod offline;

@@ -1,0 +1,7 @@
+//! From the store to the sinks: retries, ends, crashes, and that in the end everything is delivered.
+
+mod crash;
+mod in_memory;
+mod liveness;
+mod orphans;
+mod sqlite;

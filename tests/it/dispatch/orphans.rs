@@ -1,0 +1,104 @@
+//! Sinks that are gone from the configuration and still have deliveries: named, counted, and moved by an operator.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::sink_upstream::{Reply, Upstream, nowhere};
+use crate::support::{self, Setup, Signer, unique};
+
+/// Sends events that the sink `forward` never gets, then takes that sink out of the configuration and puts in `new`,
+/// which leads to the upstream.
+fn renamed(events: usize) -> (Setup, Upstream, Vec<String>) {
+    let setup = Setup::new().preset("nice").env("GATEPOST_FORWARD_URL", &format!("http://{}/", nowhere()));
+    let mut daemon = setup.start();
+    let ids: Vec<String> = (0..events).map(|_| unique()).collect();
+    for id in &ids {
+        assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(id))).status, 200);
+    }
+    support::eventually("a failed attempt at each", || {
+        let failed = daemon.logs().iter().filter(|record| record["message"] == "delivery failed, again later").count();
+        (failed >= events).then_some(())
+    });
+    // Ended as it should be: nothing stays claimed.
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended().success());
+    let upstream = Upstream::start(|_, _| Reply::status(200));
+    let sink = format!("[[sink]]\nname = \"new\"\ntype = \"http\"\nurl = \"{}\"\n", upstream.url());
+    (setup.without_env("GATEPOST_FORWARD_URL").block(&sink), upstream, ids)
+}
+
+/// What a command prints to stdout, and to stderr; it must succeed.
+#[track_caller]
+fn said(setup: &Setup, arguments: &[&str]) -> (String, String) {
+    let output = setup.run(arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{arguments:?}: {out}{err}");
+    (out, err)
+}
+
+#[test]
+fn what_a_renamed_sink_left_is_told_and_moves_to_another() {
+    let (setup, upstream, ids) = renamed(3);
+    let told = "sink forward is not in the configuration and still has 3 pending deliveries and 0 dead letters";
+    let (_, err) = said(&setup, &["check"]);
+    assert!(err.contains(told) && err.contains("--to-sink"), "{err}");
+    let daemon = setup.start();
+    let warning = support::eventually("a warning at the start", || {
+        daemon.logs().into_iter().find(|record| record["sink"] == "forward" && record["level"] == "WARN")
+    });
+    assert!(warning["message"].as_str().unwrap().contains(told), "{warning}");
+    assert_eq!((&warning["pending"], &warning["dead"]), (&3.into(), &0.into()));
+    let backlog = |count: i64| {
+        support::eventually("its series", || {
+            let (scrape, of) = (daemon.scrape(), [("sink", "forward")]);
+            if count == 0 {
+                return (!scrape.names().any(|series| series.contains("forward"))).then_some(());
+            }
+            let found = ["gatepost_delivery_backlog", "gatepost_dead_letters"].map(|name| scrape.count(name, &of));
+            let has_age = scrape.get("gatepost_delivery_oldest_age_seconds", &of) > 0.0;
+            (found == [count, 0] && has_age).then_some(())
+        });
+    };
+    backlog(3);
+
+    let (out, err) = said(&setup, &["dead", "list", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), Value::Array(Vec::new()));
+    assert!(err.contains("--sink forward"), "{err}");
+    let (out, _) = said(&setup, &["dead", "list", "--sink", "forward", "--json"]);
+    let listed: Vec<Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(listed.len(), 3, "{out}");
+    assert!(listed.iter().all(|letter| letter["state"] == "pending" && letter["died_at"].is_null()), "{out}");
+
+    let (_, err) = said(&setup, &["events", "replay", &ids[0]]);
+    assert!(err.contains("forward"), "nothing is queued for nobody: {err}");
+    let (out, _) = said(&setup, &["events", "replay", &ids[0], "--sink", "new"]);
+    assert!(out.contains('1'), "{out}");
+    backlog(2);
+    let (out, _) = said(&setup, &["dead", "replay", "--sink", "forward", "--to-sink", "new"]);
+    assert!(out.contains("replayed 2"), "{out}");
+    backlog(0);
+    support::eventually("all three", || (upstream.count() == 3).then_some(()));
+    let mut arrived: Vec<_> = upstream.seen().iter().map(|seen| seen.header("ce-id").unwrap().to_owned()).collect();
+    arrived.sort_unstable();
+    let mut sent: Vec<_> = ids.iter().map(|id| format!("nice:{id}")).collect();
+    sent.sort_unstable();
+    assert_eq!(arrived, sent);
+    drop(daemon);
+    assert!(!said(&setup, &["check"]).1.contains("forward"));
+}
+
+#[test]
+fn what_a_removed_sink_left_can_be_given_up_or_wait_for_its_return() {
+    let (setup, upstream, ids) = renamed(2);
+    let first = format!("nice:{}", ids[0]);
+    let (out, _) = said(&setup, &["dead", "discard", "--sink", "forward", &first]);
+    assert!(out.contains("discarded 1"), "{out}");
+    let unknown = setup.run(&["dead", "replay", "--sink", "forward", "--to-sink", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(64));
+    let (_, err) = said(&setup, &["dead", "replay", "--sink", "forward"]);
+    assert!(err.contains("nobody delivers there"), "{err}");
+    let _daemon = setup.env("GATEPOST_FORWARD_URL", &upstream.url()).start();
+    support::eventually("the other one, once its sink is back", || (upstream.count() == 1).then_some(()));
+    assert_eq!(upstream.seen()[0].header("ce-id").unwrap(), format!("nice:{}", ids[1]));
+}

@@ -1,0 +1,9 @@
+//! What each sink and the SIEM send, through which proxies, and what they make of the answers.
+
+mod address;
+mod http;
+mod nats;
+mod proxy;
+mod reload_outlets;
+mod siem;
+mod sqs;
