@@ -37,7 +37,8 @@ impl Skew {
             Word::Differs => tracing::warn!(
                 ahead_seconds,
                 "this machine's clock differs from the store's: deliveries and retention do not follow it, but senders' \
-                 timestamps are judged by it; set it right"
+                 timestamps are judged by it: if it is wrong, set it right; if it was wrong before and is right now, this \
+                 ends with the next boot"
             ),
             Word::RightAgain => tracing::info!(ahead_seconds, "this machine's clock agrees with the store's again"),
         }
