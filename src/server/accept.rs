@@ -173,9 +173,16 @@ async fn connection<S>(
     let activity = Activity::new(Arc::clone(&shared.server.limits));
     // Boxed so that the memory of a handshake does not stay with the connection.
     let opening = Box::pin(opening::open(&shared, stream, address, &mut permit, &activity));
+    // One that has said nothing asks for nothing, so it does not hold up a stop.
+    let over = async {
+        let _ = stage.wait_for(|now| *now >= Stage::Stopping).await;
+        if activity.heard() {
+            let _ = stage.wait_for(|now| *now == Stage::Cut).await;
+        }
+    };
     let opened = tokio::select! {
         opened = opening => opened,
-        _ = stage.wait_for(|now| *now == Stage::Cut) => return,
+        () = over => return,
     };
     let Some((tls, peer)) = opened else { return };
     serving(&shared, tls, peer, service, activity, stage).await;

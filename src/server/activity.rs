@@ -119,6 +119,11 @@ impl Activity {
         heads
     }
 
+    /// Whether the client has sent anything at all, a `ClientHello` included.
+    pub(super) fn heard(&self) -> bool {
+        self.lock().last_bytes.is_some()
+    }
+
     /// The client takes no more bytes.
     pub(super) fn stalled(&self, now: Instant) {
         self.lock().stalled.get_or_insert(now);

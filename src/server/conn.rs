@@ -29,6 +29,10 @@ const HEAD_MAX: usize = 48 * 1024;
 /// How long a client may take to leave after it was told that the connection was idle for too long.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
+/// How long a connection on which nothing is in flight may stay once the listener stops: HTTP/2 clients are asked to leave
+/// and some never answer, half a head may never become one.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
 /// What the listener tells its connections.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Stage {
@@ -145,8 +149,13 @@ where
 async fn drive<C: Connection>(mut conn: Box<C>, activity: Arc<Activity>, mut stage: watch::Receiver<Stage>) {
     let mut deadline = Deadline { timer: pin!(sleep_until(Instant::now())), idle_since: None };
     let mut closing = false;
+    // When to look whether something is still in flight, once the listener stops.
+    let mut look_at = None;
     loop {
         let now = *stage.borrow_and_update();
+        if now >= Stage::Stopping {
+            look_at.get_or_insert_with(|| Instant::now() + STOP_GRACE);
+        }
         if !closing && (now >= Stage::Stopping || (C::LEAVES_POLITELY && now == Stage::Draining && activity.served())) {
             conn.close_gracefully();
             closing = true;
@@ -168,6 +177,13 @@ async fn drive<C: Connection>(mut conn: Box<C>, activity: Arc<Activity>, mut sta
             biased;
             step = step => step,
             changed = stage.changed() => if changed.is_ok() { Step::Again } else { return },
+            () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
+                if activity.idle_since().is_some() {
+                    return tracing::debug!("connection closed: the listener stops and nothing is in flight");
+                }
+                look_at = Some(Instant::now() + STOP_GRACE);
+                Step::Again
+            }
         };
         match step {
             Step::Again => {}

@@ -154,6 +154,8 @@ struct Counted {
     /// Bytes read in all, and since the last end of a line.
     read: usize,
     since_line: usize,
+    /// Whether what was read last begins like a request whose answer has no body.
+    begins_head: bool,
 }
 
 impl AsyncRead for Counted {
@@ -162,6 +164,7 @@ impl AsyncRead for Counted {
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         let new = buf.filled().get(before..).unwrap_or_default();
         self.read = self.read.wrapping_add(new.len());
+        self.begins_head = new.starts_with(b"HEAD ");
         self.since_line = match new.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => new.len() - at - 1,
             None => self.since_line.saturating_add(new.len()),
@@ -191,19 +194,26 @@ pub(super) struct Io {
     /// Bytes of the head that is arriving, and what it holds.
     head: usize,
     charge: HeadCharge,
+    /// Whether its method is HEAD, as far as its first bytes tell.
+    wants_no_body: bool,
     /// Bytes still to be thrown away; `None` while open.
     discard: Option<usize>,
 }
 
 impl Io {
     pub(super) fn new(stream: Stream, activity: Arc<Activity>, charge: HeadCharge) -> Self {
-        let stream = TokioIo::new(Counted { stream, read: 0, since_line: 0 });
-        Self { stream, activity, head: 0, charge, discard: None }
+        let stream = TokioIo::new(Counted { stream, read: 0, since_line: 0, begins_head: false });
+        Self { stream, activity, head: 0, charge, wants_no_body: false, discard: None }
     }
 
     /// Whether of the head that is arriving not even the first line is there whole.
     pub(super) fn is_in_first_line(&self) -> bool {
         self.stream.inner().since_line >= self.head
+    }
+
+    /// Whether the answer to the head that is arriving has no body (RFC 9110 section 9.3.2).
+    pub(super) const fn wants_no_body(&self) -> bool {
+        self.wants_no_body
     }
 
     /// Bytes of a head came, or others: the head is charged as it grows, and no longer once it is there.
@@ -212,6 +222,9 @@ impl Io {
             self.head = 0;
             self.charge.release();
             return Ok(());
+        }
+        if self.head == 0 {
+            self.wants_no_body = self.stream.inner().begins_head;
         }
         self.head += read;
         if self.charge.raise_to(self.head) { Ok(()) } else { Err(io::Error::other("unfinished heads hold too much")) }

@@ -45,7 +45,11 @@ where
         let what = if is_target { Unreadable::TargetTooLong } else { what };
         let bare = if is_target { &replace_status(bare, b"414 URI Too Long")[..] } else { bare };
         let worded = self.service.unreadable(what, cx).and_then(|response| compose(response, bare, cx));
-        worded.unwrap_or_else(|| bare.to_vec())
+        let (mut head, text) = worded.unwrap_or_else(|| (bare.to_vec(), Vec::new()));
+        if !self.io.wants_no_body() {
+            head.extend_from_slice(&text);
+        }
+        head
     }
 }
 
@@ -114,20 +118,21 @@ fn replace_status(bare: &[u8], status: &[u8]) -> Vec<u8> {
     [b"HTTP/1.1 ", status, bare.get(end..).unwrap_or_default()].concat()
 }
 
-/// `response` as HTTP/1.1, with the status line and the date of `bare`; `None` where its body is not there at once.
-fn compose(response: Response<Body>, bare: &[u8], cx: &mut Context<'_>) -> Option<Vec<u8>> {
+/// `response` as HTTP/1.1, head and body, with the status line and the date of `bare`; `None` where its body is not there
+/// at once.
+fn compose(response: Response<Body>, bare: &[u8], cx: &mut Context<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let (head, mut body) = response.into_parts();
     let mut text = Vec::new();
     while let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(cx) {
         let Some(frame) = frame else {
-            return Some(written(&head.headers, bare, &text));
+            return Some((written(&head.headers, bare, text.len()), text));
         };
         text.extend_from_slice(&frame.ok()?.into_data().unwrap_or_default());
     }
     None
 }
 
-fn written(headers: &http::HeaderMap, bare: &[u8], text: &[u8]) -> Vec<u8> {
+fn written(headers: &http::HeaderMap, bare: &[u8], length: usize) -> Vec<u8> {
     let lines = || bare.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let status = lines().take(1);
     let date = lines().filter(|line| line.starts_with(b"date: "));
@@ -138,8 +143,7 @@ fn written(headers: &http::HeaderMap, bare: &[u8], text: &[u8]) -> Vec<u8> {
     for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH && *name != CONNECTION) {
         bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), LINE_END].concat());
     }
-    bytes.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", text.len()).as_bytes());
-    bytes.extend_from_slice(text);
+    bytes.extend_from_slice(format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes());
     bytes
 }
 
@@ -169,9 +173,9 @@ mod tests {
     #[test]
     fn the_service_has_the_last_word_and_hyper_the_first() {
         let headers = http::HeaderMap::from_iter([(CONTENT_LENGTH, 9.into()), (http::header::AGE, 1.into())]);
-        let text = written(&headers, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: x\r\n\r\n", b"{}");
+        let text = written(&headers, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: x\r\n\r\n", 2);
         let expected =
-            "HTTP/1.1 400 Bad Request\r\ndate: x\r\nage: 1\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            "HTTP/1.1 400 Bad Request\r\ndate: x\r\nage: 1\r\ncontent-length: 2\r\nconnection: close\r\n\r\n";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }

@@ -1,6 +1,8 @@
 //! Contract 5, access records: what was asked for stands in each, whatever became of it, and is the sender's only as
 //! far as a log can bear it.
 
+use std::io::Read as _;
+
 use serde_json::{Value, json};
 
 use crate::support::wire::client_config;
@@ -124,6 +126,24 @@ fn a_head_that_cannot_be_read_behind_one_that_can_has_its_own_record() {
     assert_refusal(&answers[1], 400, "bad_request");
     let outcomes = eventually("two records", || Some(daemon.access()).filter(|records| records.len() == 2));
     assert_eq!((&outcomes[0]["outcome"], &outcomes[1]["outcome"]), (&json!("accepted"), &json!("refused")));
+}
+
+#[test]
+fn head_has_no_body_also_where_it_cannot_be_read() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let target = "y".repeat(66_000);
+    for (head, status) in
+        [("/ HTTP/1.1\r\nHost: a\r\nBad Header: x", "400"), (&format!("/{target} HTTP/1.1\r\nHost: a"), "414")]
+    {
+        let mut conn = daemon.connect();
+        conn.send(format!("HEAD {head}\r\n\r\n").as_bytes());
+        let mut answer = Vec::new();
+        // What came before the connection was reset is still an answer.
+        let _ = conn.tls.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains("content-length: "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n") && !answer.contains("content-length: 0"), "{answer}");
+    }
 }
 
 #[test]

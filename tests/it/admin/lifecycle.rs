@@ -1,6 +1,6 @@
 //! Starting, draining, stopping, reloading: signals and exit codes.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -91,6 +91,23 @@ fn idle_connections_hold_nothing_up() {
     daemon.signal(Signal::INT);
     assert_eq!(daemon.ended().code(), Some(0), "SIGINT drains too, and idle connections are closed");
     drop((conns, half, client));
+}
+
+#[test]
+fn peers_that_say_nothing_more_hold_nothing_up() {
+    let long = "\"50s\"";
+    let setup = Setup::new().set("shutdown", "drain_timeout", long).preset("cognigy");
+    let setup = setup.set("limits", "handshake_timeout", long).set("limits", "header_timeout", long);
+    let mut daemon = setup.start();
+    let silent = TcpStream::connect(daemon.webhook).unwrap();
+    // HTTP/2 that is set up, and then takes no notice: the PING by which it would be sent away is not answered.
+    let mut deaf = Conn::open(daemon.webhook, client_config(&daemon.ca, &["h2"])).unwrap();
+    deaf.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0");
+    let mut half = daemon.connect();
+    half.send(b"POST /webhook/cognigy HTTP/1.1\r\n");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended().code(), Some(0), "long before any deadline");
+    drop((silent, deaf, half));
 }
 
 #[test]
