@@ -249,7 +249,8 @@ impl hyper::rt::Read for Io {
 
 impl hyper::rt::Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize, io::Error>> {
-        // An answer: the head has been read.
+        // An answer: the head has been read, and what comes next is another.
+        self.head = 0;
         self.charge.release();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

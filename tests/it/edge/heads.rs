@@ -54,3 +54,15 @@ fn unfinished_heads_hold_a_bounded_amount_and_good_requests_pass() {
     accepted(&late.ask(&large));
     accepted(&late.ask(&large.set("X-Long", "short")));
 }
+
+#[test]
+fn heads_that_were_answered_count_no_longer() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let mut conn = daemon.connect();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(8000));
+    // More in all than a client's heads may hold at once, one after the other.
+    for _ in 0..1500 {
+        conn.send(request.as_bytes());
+        assert_eq!(conn.response().status, 200);
+    }
+}
