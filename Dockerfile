@@ -15,13 +15,13 @@ COPY config config
 # Cargo wants every target of the manifest to exist; tests and benches are not built here.
 COPY tests tests
 COPY benches benches
-RUN cargo build --profile dist --locked --bin gatepost
+RUN cargo build --release --locked --bin gatepost
 # The root of the final image: the binary, what the loader says it needs, authorities for https sinks, an empty
 # directory for the volume. glibc 2.36 resolves names by itself, without NSS modules.
 RUN set -eu; root=/rootfs; \
     mkdir -p "$root/usr/bin" "$root/etc/ssl/certs" "$root/var/lib/gatepost" "$root/tmp"; \
-    cp target/dist/gatepost "$root/usr/bin/gatepost"; \
-    ldd target/dist/gatepost | grep -o '/[^ )]*' | sort -u | while read -r library; do \
+    cp target/release/gatepost "$root/usr/bin/gatepost"; \
+    ldd target/release/gatepost | grep -o '/[^ )]*' | sort -u | while read -r library; do \
       mkdir -p "$root$(dirname "$library")"; cp -L "$library" "$root$library"; done; \
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"; \
     printf 'hosts: files dns\n' > "$root/etc/nsswitch.conf"; \

@@ -31,4 +31,4 @@ bench *OPTIONS:
 
 # The slower build that is faster to run, as it goes into the image.
 dist:
-    cargo build --profile dist --locked
+    cargo build --release --locked
