@@ -27,9 +27,9 @@ pub mod telemetry;
 // 0: vocabulary
 pub mod backoff;
 pub mod clock;
+pub mod config_error;
 pub mod escape;
 pub mod event;
-pub mod fault;
 pub mod file;
 pub mod secret;
 pub mod verdict;

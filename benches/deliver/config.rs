@@ -9,7 +9,7 @@ use crate::request::SECRET;
 use crate::setting::Setting;
 
 /// Makes everything but the configuration, which depends on the sink.
-pub fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
+pub(crate) fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("deliver"));
     let store = options.store.clone().ok_or_else(|| "queue.db".to_owned());
     let setting = Setting::make(dir, store, pinned)?;
@@ -18,7 +18,7 @@ pub fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
 }
 
 /// Writes the configuration with a sink of which `lines` say type, address and credentials.
-pub fn configure(setting: &Setting, lines: &str, concurrency: usize) -> Outcome<()> {
+pub(crate) fn configure(setting: &Setting, lines: &str, concurrency: usize) -> Outcome<()> {
     let Setting { dir, cert, key, store, .. } = setting;
     let (cert, key, secret) = (cert.display(), key.display(), dir.join("secret"));
     let secret = secret.display();

@@ -26,7 +26,7 @@ const STUCK: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Fills, drains, checks.
-pub fn round(kind: Kind, concurrency: usize, setting: &Setting, options: &Options) -> Outcome<Figures> {
+pub(crate) fn round(kind: Kind, concurrency: usize, setting: &Setting, options: &Options) -> Outcome<Figures> {
     setting.forget_store()?;
     preload::fill(setting, options)?;
     let receiver = Receiver::start(kind, setting, options)?;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WARM_UP: usize = 50;
 
 /// Measures and prints.
-pub fn run(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) fn run(setting: &Setting, options: &Options) -> Outcome<()> {
     setting.forget_store()?;
     let web = Web::start(Kind::Http, setting, 0)?;
     config::configure(setting, &web.lines(), options.concurrency.first().copied().unwrap_or(16))?;

@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::options::SINK;
 
 /// A running nats-server.
-pub struct Broker {
+pub(crate) struct Broker {
     child: Child,
     dir: PathBuf,
     port: u16,
@@ -22,7 +22,7 @@ pub struct Broker {
 
 impl Broker {
     /// Starts the nats-server on the path with its files in `dir`, and makes the stream.
-    pub fn start(dir: &Path) -> Outcome<Self> {
+    pub(crate) fn start(dir: &Path) -> Outcome<Self> {
         std::fs::create_dir_all(dir)?;
         let [port, monitor] = free_ports()?;
         let config = dir.join("nats.conf");
@@ -46,19 +46,19 @@ impl Broker {
     }
 
     /// The sink's lines in the configuration.
-    pub fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         format!("type = \"nats\"\nurl = \"nats://127.0.0.1:{}\"", self.port)
     }
 
     /// How many messages the stream holds; it takes each id once.
-    pub fn messages(&self) -> Outcome<u64> {
+    pub(crate) fn messages(&self) -> Outcome<u64> {
         let stream = self.stream.as_ref().ok_or("no stream")?;
         let info = self.runtime.block_on(async { stream.get_info().await })?;
         Ok(info.state.messages)
     }
 
     /// How many messages the program has sent, those included that the stream had already.
-    pub fn published(&self) -> Outcome<u64> {
+    pub(crate) fn published(&self) -> Outcome<u64> {
         #[derive(serde::Deserialize)]
         struct Connections {
             connections: Vec<Connection>,
@@ -80,7 +80,7 @@ impl Broker {
     }
 
     /// The server's process.
-    pub fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 }

@@ -7,12 +7,12 @@ use clap::{Parser, ValueEnum};
 use crate::preload::Stored;
 
 /// What the measured sink is called.
-pub const SINK: &str = "measured";
+pub(crate) const SINK: &str = "measured";
 
 /// Where to deliver, how much, from which store.
 #[derive(Parser, Debug)]
 #[command(name = "deliver", about = "What delivering costs, from a full queue to each kind of sink")]
-pub struct Options {
+pub(crate) struct Options {
     /// Kinds of sinks, comma-separated; `none` measures the latency only.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Http, Kind::Https, Kind::Nats, Kind::Sqs])]
     pub sink: Vec<Kind>,
@@ -53,7 +53,7 @@ pub struct Options {
 
 /// A kind of sink.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Sink type `http`, without TLS, to a server in this process.
     Http,
     /// The same with TLS.
@@ -68,7 +68,7 @@ pub enum Kind {
 
 /// Where a log goes.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Log {
+pub(crate) enum Log {
     /// A pipe that the bench empties, as a container runtime does.
     Pipe,
     /// A file in the bench's directory.
@@ -77,7 +77,7 @@ pub enum Log {
 
 impl Options {
     /// What the store holds before a round.
-    pub fn stored(&self) -> Stored {
+    pub(crate) fn stored(&self) -> Stored {
         Stored { count: self.events, bytes: self.body_bytes, queued: self.events, sink: SINK }
     }
 }

@@ -17,7 +17,7 @@ const NUMBER: usize = 48;
 const DIGITS: usize = 64;
 
 /// A sink's other side.
-pub enum Receiver {
+pub(crate) enum Receiver {
     /// A server in this process.
     Web(Web),
     /// A nats-server.
@@ -26,7 +26,7 @@ pub enum Receiver {
 
 impl Receiver {
     /// Starts one of `kind`.
-    pub fn start(kind: Kind, setting: &Setting, options: &Options) -> Outcome<Self> {
+    pub(crate) fn start(kind: Kind, setting: &Setting, options: &Options) -> Outcome<Self> {
         Ok(match kind {
             Kind::Nats => Self::Broker(Box::new(Broker::start(&setting.dir.join("nats"))?)),
             _ => Self::Web(Web::start(kind, setting, options.events)?),
@@ -34,7 +34,7 @@ impl Receiver {
     }
 
     /// The sink's lines in the configuration.
-    pub fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         match self {
             Self::Web(web) => web.lines(),
             Self::Broker(broker) => broker.lines(),
@@ -42,7 +42,7 @@ impl Receiver {
     }
 
     /// How many different events are here, and when the last arrived as far as is known.
-    pub fn arrived(&self) -> Outcome<(u64, Instant)> {
+    pub(crate) fn arrived(&self) -> Outcome<(u64, Instant)> {
         match self {
             Self::Web(web) => {
                 let seen = web.arrivals.seen();
@@ -53,7 +53,7 @@ impl Receiver {
     }
 
     /// Fails unless each of `count` events came once and nothing else came.
-    pub fn check(&self, count: u64) -> Outcome<()> {
+    pub(crate) fn check(&self, count: u64) -> Outcome<()> {
         let (different, _) = self.arrived()?;
         let others = match self {
             Self::Web(web) => web.arrivals.seen().total - different,
@@ -66,7 +66,7 @@ impl Receiver {
     }
 
     /// The processes whose CPU is the other side's.
-    pub fn processes(&self) -> Vec<u32> {
+    pub(crate) fn processes(&self) -> Vec<u32> {
         match self {
             Self::Web(_) => vec![std::process::id()],
             Self::Broker(broker) => vec![broker.process()],
@@ -75,14 +75,14 @@ impl Receiver {
 }
 
 /// What arrived at a server in this process.
-pub struct Arrivals {
+pub(crate) struct Arrivals {
     seen: Mutex<Seen>,
     /// Notified of each arrival.
     pub news: Notify,
 }
 
 /// See [`Arrivals`].
-pub struct Seen {
+pub(crate) struct Seen {
     /// By number: whether it came.
     came: Vec<bool>,
     /// Preloaded events, each counted once.
@@ -95,18 +95,18 @@ pub struct Seen {
 
 impl Arrivals {
     /// For `count` preloaded events.
-    pub fn new(count: u64) -> Outcome<Self> {
+    pub(crate) fn new(count: u64) -> Outcome<Self> {
         let seen = Seen { came: vec![false; usize::try_from(count)?], different: 0, total: 0, last: Instant::now() };
         Ok(Self { seen: Mutex::new(seen), news: Notify::new() })
     }
 
     /// What came until now.
-    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something came that holds `text` with the event's id.
-    pub fn record(&self, text: &[u8]) {
+    pub(crate) fn record(&self, text: &[u8]) {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.total += 1;

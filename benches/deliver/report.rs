@@ -6,7 +6,7 @@ use crate::numbers::{median, millis};
 
 /// What one round showed.
 #[derive(Clone, Copy)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Deliveries a second.
     pub rate: f64,
     /// The program's CPU microseconds a delivery.
@@ -37,7 +37,7 @@ impl Figures {
 }
 
 /// Titles of [`row`]'s columns.
-pub fn head() {
+pub(crate) fn head() {
     println!(
         "{:<7}{:>12} | {:>8} {:>8} {:>13} | {:>15} {:>6} {:>6}",
         "sink", "concurrency", "del./s", "CPU µs", "other CPU µs", "MiB at first", "most", "last"
@@ -45,7 +45,7 @@ pub fn head() {
 }
 
 /// One kind of sink: medians, and how far apart the rounds were.
-pub fn row(sink: &str, concurrency: usize, rounds: &[Figures]) {
+pub(crate) fn row(sink: &str, concurrency: usize, rounds: &[Figures]) {
     let f = Figures::median(rounds);
     let rates: Vec<String> = rounds.iter().map(|round| format!("{:.0}", round.rate)).collect();
     println!(
@@ -61,7 +61,7 @@ pub fn row(sink: &str, concurrency: usize, rounds: &[Figures]) {
 }
 
 /// Median and 99th percentile of some times.
-pub fn times(what: &str, mut times: Vec<Duration>) {
+pub(crate) fn times(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |part: usize| times.get(times.len() * part / 100).map_or_else(String::new, |time| millis(*time));
     println!("  {what:<34} p50 {}, p99 {}", at(50), at(99));

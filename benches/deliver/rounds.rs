@@ -5,7 +5,7 @@ use crate::options::{Kind, Options};
 use crate::{config, cpu, disk, drain, latency, report};
 
 /// Prepares, measures, prints.
-pub fn run(options: &Options) -> Outcome<()> {
+pub(crate) fn run(options: &Options) -> Outcome<()> {
     let pinned = cpu::can_pin();
     let setting = config::prepare(options, pinned)?;
     disk::report(&setting.dir)?;

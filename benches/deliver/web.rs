@@ -29,7 +29,7 @@ use crate::setting::Setting;
 const SENT: &str = r#"{"MessageId":"00000000-0000-0000-0000-000000000000"}"#;
 
 /// A server on a thread of its own.
-pub struct Web {
+pub(crate) struct Web {
     kind: Kind,
     address: SocketAddr,
     ca: String,
@@ -41,7 +41,7 @@ pub struct Web {
 
 impl Web {
     /// Starts a server of `kind` that expects `count` preloaded events.
-    pub fn start(kind: Kind, setting: &Setting, count: u64) -> Outcome<Self> {
+    pub(crate) fn start(kind: Kind, setting: &Setting, count: u64) -> Outcome<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -63,7 +63,7 @@ impl Web {
     }
 
     /// The sink's lines in the configuration.
-    pub fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         let (address, ca) = (self.address, &self.ca);
         match self.kind {
             Kind::Https => format!("type = \"http\"\nurl = \"https://{address}/events\"\nca_file = \"{ca}\""),

@@ -20,7 +20,7 @@ const MAX_ANSWER: usize = 16 * 1024;
 
 /// Where to connect, and whom to trust there.
 #[derive(Clone)]
-pub struct Target {
+pub(crate) struct Target {
     address: SocketAddr,
     connector: TlsConnector,
     name: ServerName<'static>,
@@ -28,7 +28,7 @@ pub struct Target {
 
 impl Target {
     /// TLS 1.3 to `address`, every handshake a full one.
-    pub fn new(address: SocketAddr, cert: &Path) -> Outcome<Self> {
+    pub(crate) fn new(address: SocketAddr, cert: &Path) -> Outcome<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(cert)?)?;
         let mut config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
@@ -40,7 +40,7 @@ impl Target {
     }
 
     /// Connects and shakes hands.
-    pub async fn connect(&self) -> Outcome<Connection> {
+    pub(crate) async fn connect(&self) -> Outcome<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let stream = self.connector.connect(self.name.clone(), stream).await?;
@@ -49,7 +49,7 @@ impl Target {
 }
 
 /// One keep-alive connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     buffer: Box<[u8]>,
     closing: bool,
@@ -57,12 +57,12 @@ pub struct Connection {
 
 impl Connection {
     /// Whether the server has said that it takes no more on this connection.
-    pub const fn closing(&self) -> bool {
+    pub(crate) const fn closing(&self) -> bool {
         self.closing
     }
 
     /// Sends one request and checks its answer.
-    pub async fn exchange(&mut self, request: &[u8], expected: Expected) -> Outcome<()> {
+    pub(crate) async fn exchange(&mut self, request: &[u8], expected: Expected) -> Outcome<()> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;
         let mut filled = 0;
@@ -80,7 +80,7 @@ impl Connection {
     }
 
     /// Closes in order and waits until the server has done so too.
-    pub async fn close(mut self) -> Outcome<()> {
+    pub(crate) async fn close(mut self) -> Outcome<()> {
         self.stream.shutdown().await?;
         // However it ends, it has ended.
         while matches!(self.stream.read(&mut self.buffer).await, Ok(read) if read > 0) {}

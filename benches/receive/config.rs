@@ -19,7 +19,7 @@ max_age = "2000h"
 "#;
 
 /// Writes all files; a store that no `--preload` fills begins empty.
-pub fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
+pub(crate) fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench"));
     let store = options.store.clone().ok_or_else(|| match (options.preload, options.backlog) {
         (0, _) => "empty.db".to_owned(),

@@ -10,7 +10,7 @@ use crate::Outcome;
 const TICK_NANOS: u64 = 10_000_000;
 
 /// CPU time of some processes at one moment.
-pub struct CpuTime {
+pub(crate) struct CpuTime {
     /// Nanoseconds on a core by thread; precise, but gone with its thread.
     threads: HashMap<u64, u64>,
     /// User and system ticks of the processes, ended threads included.
@@ -19,7 +19,7 @@ pub struct CpuTime {
 
 impl CpuTime {
     /// Reads it for all of `processes`.
-    pub fn of(processes: &[u32]) -> Outcome<Self> {
+    pub(crate) fn of(processes: &[u32]) -> Outcome<Self> {
         let mut now = Self { threads: HashMap::new(), ticks: 0 };
         for process in processes {
             now.ticks += ticks(*process)?;
@@ -35,7 +35,7 @@ impl CpuTime {
     }
 
     /// Microseconds consumed since `earlier`. Ticks win where threads took their time with them.
-    pub fn micros_since(&self, earlier: &Self) -> f64 {
+    pub(crate) fn micros_since(&self, earlier: &Self) -> f64 {
         let spent = |(thread, nanos): (&u64, &u64)| nanos - earlier.threads.get(thread).unwrap_or(&0).min(nanos);
         let precise: u64 = self.threads.iter().map(spent).sum();
         let coarse = (self.ticks - earlier.ticks.min(self.ticks)) * TICK_NANOS;
@@ -53,7 +53,7 @@ fn ticks(process: u32) -> Outcome<u64> {
 }
 
 /// A process and its children.
-pub fn family(parent: u32) -> Outcome<Vec<u32>> {
+pub(crate) fn family(parent: u32) -> Outcome<Vec<u32>> {
     let mut members = vec![parent];
     for entry in fs::read_dir("/proc")? {
         let Ok(process) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
@@ -67,20 +67,20 @@ pub fn family(parent: u32) -> Outcome<Vec<u32>> {
 }
 
 /// Resident memory in KiB.
-pub fn resident_kib(process: u32) -> Outcome<u64> {
+pub(crate) fn resident_kib(process: u32) -> Outcome<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// Whether server and generator can have a core each.
-pub fn can_pin() -> bool {
+pub(crate) fn can_pin() -> bool {
     let two = std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2);
     two && Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
 /// Puts this process on core 1; threads started later inherit it.
-pub fn pin_self() -> Outcome<()> {
+pub(crate) fn pin_self() -> Outcome<()> {
     let id = std::process::id().to_string();
     let status = Command::new("taskset").args(["-a", "-c", "-p", "1", &id]).stdout(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err("taskset failed".into()) }

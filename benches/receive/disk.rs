@@ -12,7 +12,7 @@ const PROBES: usize = 300;
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 
 /// Prints what a durable write to `dir` takes.
-pub fn report(dir: &Path) -> Outcome<()> {
+pub(crate) fn report(dir: &Path) -> Outcome<()> {
     println!("one 4 KiB write and fdatasync in {}: {}", dir.display(), millis(fsync_time(dir)?));
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::options::Options;
 const ANSWER: &str = r#"{"status":"accepted","id":"0","duplicate":false}"#;
 
 /// Serves until killed; tells its address as the program does.
-pub fn serve(options: &Options) -> Outcome<()> {
+pub(crate) fn serve(options: &Options) -> Outcome<()> {
     let (Some(cert), Some(key)) = (&options.cert, &options.key) else { return Err("no certificate".into()) };
     let acceptor = TlsAcceptor::from(Arc::new(tls(cert, key)?));
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {

@@ -13,10 +13,10 @@ use crate::client::{Connection, Target};
 use crate::request::Expected;
 
 /// Connections opened at once; more only queue at the one core of the server.
-pub const HANDSHAKES_AT_ONCE: usize = 16;
+pub(crate) const HANDSHAKES_AT_ONCE: usize = 16;
 
 /// What a load saw.
-pub struct Seen {
+pub(crate) struct Seen {
     /// From first request to last answer.
     pub took: Duration,
     /// Of single requests, in microseconds.
@@ -26,14 +26,14 @@ pub struct Seen {
 }
 
 /// Open connections to one server.
-pub struct Pool {
+pub(crate) struct Pool {
     target: Target,
     connections: Vec<Connection>,
 }
 
 impl Pool {
     /// Opens `count` connections.
-    pub async fn open(target: &Target, count: usize) -> Outcome<Self> {
+    pub(crate) async fn open(target: &Target, count: usize) -> Outcome<Self> {
         let mut connections = Vec::with_capacity(count);
         while connections.len() < count {
             let batch = HANDSHAKES_AT_ONCE.min(count - connections.len());
@@ -46,7 +46,7 @@ impl Pool {
     }
 
     /// Sends one request on every connection, one after the other.
-    pub async fn touch(&mut self, requests: &[Vec<u8>], expected: Expected) -> Outcome<()> {
+    pub(crate) async fn touch(&mut self, requests: &[Vec<u8>], expected: Expected) -> Outcome<()> {
         for (connection, request) in self.connections.iter_mut().zip(requests) {
             connection.exchange(request, expected).await?;
         }
@@ -54,7 +54,12 @@ impl Pool {
     }
 
     /// Sends all of `requests` over all connections, each as soon as it has its answer (`pace` none) or at its time.
-    pub async fn send(&mut self, requests: Vec<Vec<u8>>, expected: Expected, pace: Option<Pace>) -> Outcome<Seen> {
+    pub(crate) async fn send(
+        &mut self,
+        requests: Vec<Vec<u8>>,
+        expected: Expected,
+        pace: Option<Pace>,
+    ) -> Outcome<Seen> {
         let shared = Rc::new(Shared {
             requests,
             next: Cell::new(0),
@@ -88,7 +93,7 @@ impl Pool {
 
 /// Arrivals at fixed times.
 #[derive(Clone, Copy)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// From one arrival to the next.
     pub interval: Duration,
 }
@@ -147,7 +152,7 @@ async fn work(shared: Rc<Shared>, mut connection: Connection) -> Result<(Connect
 }
 
 /// Full handshakes, each connection closed at once; how long all took.
-pub async fn handshakes(target: &Target, count: usize) -> Outcome<Seen> {
+pub(crate) async fn handshakes(target: &Target, count: usize) -> Outcome<Seen> {
     let left = Cell::new(count);
     let mut seen = Seen { took: Duration::ZERO, latency: histogram()?, reconnects: 0 };
     let start = Instant::now();

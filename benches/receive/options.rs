@@ -7,12 +7,12 @@ use clap::{Parser, ValueEnum};
 use crate::preload::Stored;
 
 /// The sink of a backlog.
-pub const SINK: &str = "refusing";
+pub(crate) const SINK: &str = "refusing";
 
 /// What to measure, how often, against which store.
 #[derive(Parser, Debug)]
 #[command(name = "receive", about = "What receiving costs, against a bare axum + tokio-rustls echo in the same run")]
-pub struct Options {
+pub(crate) struct Options {
     /// What to measure, comma-separated; without it everything quick.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub scenario: Vec<Scenario>,
@@ -81,7 +81,7 @@ pub struct Options {
 
 /// What can be measured.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scenario {
+pub(crate) enum Scenario {
     /// Cognigy events, each new, at several numbers of connections.
     Accepted,
     /// The same with AWS Signature Version 4, 64 connections.
@@ -108,7 +108,7 @@ pub enum Scenario {
 
 /// Where a log goes.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Log {
+pub(crate) enum Log {
     /// A pipe that the bench empties, as a container runtime does.
     Pipe,
     /// A file in the bench's directory.
@@ -119,12 +119,12 @@ pub enum Log {
 
 impl Options {
     /// What was asked for, or everything.
-    pub fn scenarios(&self) -> Vec<Scenario> {
+    pub(crate) fn scenarios(&self) -> Vec<Scenario> {
         if self.scenario.is_empty() { Scenario::value_variants().to_vec() } else { self.scenario.clone() }
     }
 
     /// What the store holds before anything is measured.
-    pub fn stored(&self) -> Stored {
+    pub(crate) fn stored(&self) -> Stored {
         Stored {
             count: self.preload,
             bytes: self.preload_bytes,
@@ -134,7 +134,7 @@ impl Options {
     }
 
     /// Requests in a round at `connections`: with one, waiting for the disk takes all the time.
-    pub fn events_at(&self, connections: usize) -> usize {
+    pub(crate) fn events_at(&self, connections: usize) -> usize {
         if connections < 4 { self.events / 5 } else { self.events }.max(1)
     }
 }

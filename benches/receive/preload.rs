@@ -17,7 +17,7 @@ use crate::setting::Setting;
 const AT_ONCE: usize = 4096;
 
 /// What a store holds before anything is measured.
-pub struct Stored {
+pub(crate) struct Stored {
     /// Events.
     pub count: u64,
     /// Body length of each.
@@ -29,7 +29,7 @@ pub struct Stored {
 }
 
 /// Puts what `options` say into the store; one that was filled before (to the end) is left as it is.
-pub fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
     let stored = options.stored();
     let mark = setting.store_file().map(|file| file.with_extension("filled"));
     if stored.count == 0 || mark.as_ref().is_some_and(|mark| mark.exists()) {

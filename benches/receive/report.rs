@@ -5,7 +5,7 @@ use crate::numbers::{float, median};
 
 /// One round of one server.
 #[derive(Clone, Copy)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Events (or handshakes) a second.
     pub rate: f64,
     /// Median latency, microseconds.
@@ -18,7 +18,7 @@ pub struct Figures {
 
 impl Figures {
     /// From what the load saw and the CPU it cost.
-    pub fn new(seen: &Seen, cpu_micros: f64) -> Self {
+    pub(crate) fn new(seen: &Seen, cpu_micros: f64) -> Self {
         let count = float(seen.latency.len());
         Self {
             rate: count / seen.took.as_secs_f64(),
@@ -29,14 +29,14 @@ impl Figures {
     }
 
     /// Each figure's median over the rounds.
-    pub fn median(rounds: &[Self]) -> Self {
+    pub(crate) fn median(rounds: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure).collect());
         Self { rate: of(|f| f.rate), p50: of(|f| f.p50), p99: of(|f| f.p99), cpu: of(|f| f.cpu) }
     }
 }
 
 /// Titles of [`row`]'s columns.
-pub fn head() {
+pub(crate) fn head() {
     println!(
         "{:<16}{:>6} | {:>8} {:>7} {:>7} {:>7} | {:>8} {:>7} {:>7} {:>7} | {:>7} {:>7} {:>9}",
         "scenario",
@@ -56,7 +56,7 @@ pub fn head() {
 }
 
 /// One scenario: medians of both, and what B is of A.
-pub fn row(scenario: &str, connections: usize, a: &[Figures], b: &[Figures], reconnects: usize) {
+pub(crate) fn row(scenario: &str, connections: usize, a: &[Figures], b: &[Figures], reconnects: usize) {
     let ratios = a.iter().zip(b);
     let cpu = median(ratios.clone().map(|(a, b)| b.cpu / a.cpu).collect());
     let rate = median(ratios.map(|(a, b)| b.rate / a.rate).collect());

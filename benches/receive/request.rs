@@ -13,20 +13,20 @@ use sha2::Sha256;
 use crate::Outcome;
 
 /// Secret of the HMAC sources.
-pub const SECRET: &str = "bench-secret-of-enough-length";
+pub(crate) const SECRET: &str = "bench-secret-of-enough-length";
 /// Key pair of the `SigV4` source.
-pub const ACCESS_KEY: &str = "AKIABENCHBENCHBENCH1";
+pub(crate) const ACCESS_KEY: &str = "AKIABENCHBENCHBENCH1";
 /// See [`ACCESS_KEY`].
-pub const SECRET_KEY: &str = "bench/secret/key/of/forty/characters+++++";
+pub(crate) const SECRET_KEY: &str = "bench/secret/key/of/forty/characters+++++";
 /// Its region.
-pub const REGION: &str = "eu-west-1";
+pub(crate) const REGION: &str = "eu-west-1";
 const HOST: &str = "localhost";
 /// Further in the past than any window.
 const STALE_SECONDS: i64 = 3600;
 
 /// A kind of request, and what it must be answered with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Valid; HMAC of the body.
     Cognigy,
     /// Valid; AWS Signature Version 4.
@@ -45,7 +45,7 @@ pub enum Kind {
 
 /// What an answer must hold.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// The status code.
     pub status: u16,
     /// Text that the body contains.
@@ -54,7 +54,7 @@ pub struct Expected {
 
 impl Kind {
     /// What the program must answer.
-    pub const fn expected(self) -> Expected {
+    pub(crate) const fn expected(self) -> Expected {
         let (status, contains) = match self {
             Self::Cognigy | Self::SigV4 | Self::Nice => (200, r#""duplicate":false"#),
             Self::Duplicate => (200, r#""duplicate":true"#),
@@ -67,7 +67,7 @@ impl Kind {
 }
 
 /// Makes requests, no two alike as long as the process lives.
-pub struct Maker {
+pub(crate) struct Maker {
     next: u64,
     run: u64,
     filler: String,
@@ -76,13 +76,13 @@ pub struct Maker {
 
 impl Maker {
     /// For bodies of `bytes` bytes (a little more where the fixed part alone is longer).
-    pub fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         let word = |_| format!("w{:06x} ", fastrand::u32(..0x0100_0000));
         Self { next: 0, run: fastrand::u64(..), filler: (0..=bytes / 8).map(word).collect(), bytes }
     }
 
     /// `count` new requests of one kind.
-    pub fn make(&mut self, kind: Kind, count: usize) -> Outcome<Vec<Vec<u8>>> {
+    pub(crate) fn make(&mut self, kind: Kind, count: usize) -> Outcome<Vec<Vec<u8>>> {
         (0..count).map(|_| self.one(kind)).collect()
     }
 

@@ -10,14 +10,14 @@ use crate::request::{Expected, Kind, Maker};
 use crate::server::Server;
 
 /// What A always answers; also taken for what B refuses.
-pub const ECHOED: Expected = Expected { status: 200, contains: r#""duplicate":false"# };
+pub(crate) const ECHOED: Expected = Expected { status: 200, contains: r#""duplicate":false"# };
 /// Before each round, so that nothing of the round before (a checkpoint, a flush) is counted with it.
 const SETTLE: Duration = Duration::from_millis(150);
 /// Requests before the first round, for caches and pools.
 const WARM_UP: usize = 2000;
 
 /// Both servers, and the maker of what they are sent.
-pub struct Rounds<'a> {
+pub(crate) struct Rounds<'a> {
     /// The echo.
     pub a: &'a Server,
     /// The program.
@@ -30,13 +30,19 @@ pub struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// One line of the table: `kind` over `connections`; gives B's median events a second.
-    pub async fn run(&mut self, name: &str, kind: Kind, connections: usize) -> Outcome<f64> {
+    pub(crate) async fn run(&mut self, name: &str, kind: Kind, connections: usize) -> Outcome<f64> {
         let count = self.options.events_at(connections);
         self.measure(name, kind, connections, count, None).await
     }
 
     /// The same with arrivals at `per_second`, whatever the answers do.
-    pub async fn run_paced(&mut self, name: &str, kind: Kind, connections: usize, per_second: f64) -> Outcome<f64> {
+    pub(crate) async fn run_paced(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        connections: usize,
+        per_second: f64,
+    ) -> Outcome<f64> {
         let pace = Pace { interval: Duration::from_secs_f64(1.0 / per_second) };
         self.measure(name, kind, connections, self.options.events, Some(pace)).await
     }

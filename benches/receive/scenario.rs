@@ -13,7 +13,7 @@ use crate::{config, cpu, disk, preload, single};
 const CONNECTIONS: usize = 64;
 
 /// Prepares, measures, prints.
-pub fn run(options: &Options) -> Outcome<()> {
+pub(crate) fn run(options: &Options) -> Outcome<()> {
     let pinned = cpu::can_pin();
     let setting = config::prepare(options, pinned)?;
     disk::report(&setting.dir)?;

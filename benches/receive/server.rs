@@ -18,7 +18,7 @@ use crate::setting::Setting;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     drain: Option<JoinHandle<()>>,
     database: Option<u32>,
@@ -38,14 +38,14 @@ struct Listening {
 
 impl Server {
     /// A: this bench as the echo.
-    pub fn echo(setting: &Setting) -> Outcome<Self> {
+    pub(crate) fn echo(setting: &Setting) -> Outcome<Self> {
         let mut command = pinned(setting, std::env::current_exe()?);
         command.arg("--serve-echo").arg("--cert").arg(&setting.cert).arg("--key").arg(&setting.key);
         Self::start(command, setting, None)
     }
 
     /// B: the program.
-    pub fn program(setting: &Setting, options: &Options) -> Outcome<Self> {
+    pub(crate) fn program(setting: &Setting, options: &Options) -> Outcome<Self> {
         let program = options.program.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_gatepost")));
         let mut command = pinned(setting, program);
         command.arg("--config").arg(&setting.config).arg("serve");
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// CPU time of everything that works for this server.
-    pub fn cpu(&self) -> Outcome<CpuTime> {
+    pub(crate) fn cpu(&self) -> Outcome<CpuTime> {
         let mut processes = vec![self.child.id()];
         if let Some(database) = self.database {
             processes.extend(cpu::family(database)?);
@@ -86,12 +86,12 @@ impl Server {
     }
 
     /// Resident memory of the server process in KiB.
-    pub fn resident_kib(&self) -> Outcome<u64> {
+    pub(crate) fn resident_kib(&self) -> Outcome<u64> {
         cpu::resident_kib(self.child.id())
     }
 
     /// Waits until `/readyz` says 200 (A is ready at once); how long that was after the start.
-    pub fn ready(&self) -> Outcome<Duration> {
+    pub(crate) fn ready(&self) -> Outcome<Duration> {
         let Some(admin) = self.admin else { return Ok(self.started.elapsed()) };
         while self.started.elapsed() < PATIENCE {
             let mut stream = TcpStream::connect(admin)?;
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Asks it to stop, as an operator would, and waits.
-    pub fn stop(mut self) -> Outcome<()> {
+    pub(crate) fn stop(mut self) -> Outcome<()> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         self.child.wait()?;
         Ok(())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::Outcome;
 
 /// Files of one run. Stores that cost time to fill stay there; the rest is written anew.
-pub struct Setting {
+pub(crate) struct Setting {
     /// Where everything is.
     pub dir: PathBuf,
     /// Self-signed; served and trusted.
@@ -24,7 +24,7 @@ pub struct Setting {
 
 impl Setting {
     /// Makes `dir` and the certificate; `store` is a URL, or the name of a file in `dir`.
-    pub fn make(dir: PathBuf, store: Result<String, String>, pinned: bool) -> Outcome<Self> {
+    pub(crate) fn make(dir: PathBuf, store: Result<String, String>, pinned: bool) -> Outcome<Self> {
         fs::create_dir_all(&dir)?;
         let (cert, key, config) = (dir.join("cert.pem"), dir.join("key.pem"), dir.join("gatepost.toml"));
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
@@ -35,12 +35,12 @@ impl Setting {
     }
 
     /// The file of an `SQLite` store.
-    pub fn store_file(&self) -> Option<PathBuf> {
+    pub(crate) fn store_file(&self) -> Option<PathBuf> {
         self.store.strip_prefix("sqlite:").map(PathBuf::from)
     }
 
     /// Removes an `SQLite` store, with its journal and the mark that it is filled.
-    pub fn forget_store(&self) -> Outcome<()> {
+    pub(crate) fn forget_store(&self) -> Outcome<()> {
         let Some(file) = self.store_file() else { return Ok(()) };
         let beside = ["db", "db-wal", "db-shm", "db-journal", "filled"];
         for path in beside.map(|extension| file.with_extension(extension)) {

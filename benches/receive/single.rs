@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::setting::Setting;
 
 /// Full TLS 1.3 handshakes, rounds alternating.
-pub async fn handshakes(a: &Server, b: &Server, options: &Options) -> Outcome<()> {
+pub(crate) async fn handshakes(a: &Server, b: &Server, options: &Options) -> Outcome<()> {
     let (mut figures_a, mut figures_b) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds.max(1) {
         for (server, figures) in [(a, &mut figures_a), (b, &mut figures_b)] {
@@ -27,7 +27,7 @@ pub async fn handshakes(a: &Server, b: &Server, options: &Options) -> Outcome<()
 }
 
 /// Memory of idle connections, each of which has had one request; on servers of its own that have been busy before.
-pub async fn idle(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) async fn idle(setting: &Setting, options: &Options) -> Outcome<()> {
     let echo = Server::echo(setting)?;
     let a = idle_at(&echo, ECHOED, options).await?;
     drop(echo);
@@ -50,7 +50,7 @@ async fn idle_at(server: &Server, expected: Expected, options: &Options) -> Outc
 }
 
 /// From spawn to ready with the store as it is, and memory at rest then.
-pub fn start(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) fn start(setting: &Setting, options: &Options) -> Outcome<()> {
     let (mut times, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds.max(1) {
         let program = Server::program(setting, options)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::audit::Target;
 use crate::clock::Clock;
 use crate::config::{Config, Draft, Tls};
+use crate::config_error::{ConfigError, ConfigErrors};
 use crate::event::Name;
-use crate::fault::{Fault, Faults};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
@@ -18,7 +18,7 @@ use super::fingerprint::Fingerprint;
 use super::{Loader, orphans};
 
 /// A sink, not yet connected, and what it was built from.
-pub struct BuiltSink {
+pub(super) struct BuiltSink {
     /// What the operator said of it.
     pub settings: sink::Settings,
     /// Taken before it was built.
@@ -28,7 +28,7 @@ pub struct BuiltSink {
 }
 
 /// What a configuration comes to, before anything runs.
-pub struct Parts {
+pub(super) struct Parts {
     /// What it was built from.
     pub config: Config,
     /// Certificates and keys.
@@ -43,7 +43,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// Every fault of the configuration and of the certificates; where there are none, every fault of the rest.
-pub fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsFault>) -> Result<Parts, Faults> {
+pub(super) fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsFault>) -> Result<Parts, ConfigErrors> {
     let loaded = load_tls(draft.tls());
     let (loaded, found) = match loaded {
         Ok(loaded) => {
@@ -52,12 +52,12 @@ pub fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsFault>) 
         }
         Err(found) => (None, found),
     };
-    let found: Vec<Fault> = found.iter().map(|fault| named(draft.tls(), fault)).collect();
+    let found: Vec<ConfigError> = found.iter().map(|fault| named(draft.tls(), fault)).collect();
     draft.fault(found);
     let mut config = draft.finish()?;
     // Without a fault there are certificates; a draft that names none has one.
     let Some(tls) = loaded else {
-        return Err(Faults(vec![Fault::new(CERT_FILE, tls::TlsError::NoCertificate.to_string())]));
+        return Err(ConfigErrors(vec![ConfigError::new(CERT_FILE, tls::TlsError::NoCertificate.to_string())]));
     };
     for (i, file) in tls.authorities() {
         config.warnings.push(format!(
@@ -70,16 +70,16 @@ pub fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsFault>) 
     let sinks = sinks(&config).map_err(|found| faults.extend(found)).unwrap_or_default();
     let target = target(&config).map_err(|found| faults.extend(found)).unwrap_or_default();
     if let Err(error) = telemetry::check_filter(&config.log.filter) {
-        faults.push(Fault::new("log", error.to_string()));
+        faults.push(ConfigError::new("log", error.to_string()));
     }
-    if faults.is_empty() { Ok(Parts { config, tls, sinks, target }) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(Parts { config, tls, sinks, target }) } else { Err(ConfigErrors(faults)) }
 }
 
 /// The sources, each with its scheme. Makes their series.
 ///
 /// # Errors
 /// Every fault of every scheme.
-pub fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Source>>, Faults> {
+pub(super) fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Source>>, ConfigErrors> {
     let mut faults = Vec::new();
     let mut sources = Vec::new();
     for source in &config.sources {
@@ -88,10 +88,10 @@ pub fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Source>>, F
             Err(found) => faults.extend(found.into_iter().map(|fault| fault.under(&format!("source {}", source.name)))),
         }
     }
-    if faults.is_empty() { Ok(sources) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(sources) } else { Err(ConfigErrors(faults)) }
 }
 
-fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<Fault>> {
+fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let mut sinks = Vec::new();
     for settings in &config.sinks {
@@ -104,7 +104,7 @@ fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<Fault>> {
     if faults.is_empty() { Ok(sinks) } else { Err(faults) }
 }
 
-fn target(config: &Config) -> Result<Option<Arc<Target>>, Vec<Fault>> {
+fn target(config: &Config) -> Result<Option<Arc<Target>>, Vec<ConfigError>> {
     let target = config.siem.as_ref().map(Target::new).transpose();
     let target = target.map_err(|faults| faults.into_iter().map(|fault| fault.under("siem")).collect::<Vec<_>>())?;
     Ok(target.map(Arc::new))
@@ -127,8 +127,8 @@ const CERT_FILE: &str = "tls.cert_file (TLS_CERT_FILE)";
 const KEY_FILE: &str = "tls.key_file (TLS_KEY_FILE)";
 
 /// The fault, under the key and variable that name its file.
-pub fn named(settings: &Tls, fault: &TlsFault) -> Fault {
-    Fault::new(place(settings, fault.place), fault.error.to_string())
+pub(super) fn named(settings: &Tls, fault: &TlsFault) -> ConfigError {
+    ConfigError::new(place(settings, fault.place), fault.error.to_string())
 }
 
 fn place(settings: &Tls, place: Place) -> String {
@@ -148,13 +148,13 @@ fn place(settings: &Tls, place: Place) -> String {
 ///
 /// # Errors
 /// The store's own words.
-pub async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, Fault> {
+pub(super) async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, ConfigError> {
     let open = async {
         let store = store::open(&config.store, Arc::clone(metrics)).await?;
         store.upkeep.probe().await?;
         Ok::<_, store::StoreError>(store)
     };
-    open.await.map_err(|error| Fault::new("store.url", error.to_string()))
+    open.await.map_err(|error| ConfigError::new("store.url", error.to_string()))
 }
 
 /// Everything that `serve` would need, built and let go again. Stricter than a start: a certificate that is not valid
@@ -162,7 +162,7 @@ pub async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, Fau
 ///
 /// # Errors
 /// Every fault there is.
-pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, Faults> {
+pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, ConfigErrors> {
     let metrics = Arc::new(Metrics::new());
     let Parts { mut config, .. } = parts(loader(), |tls| tls.invalid_at(clock.now()))?;
     let mut faults = sources(&config, &metrics).err().map(|found| found.0).unwrap_or_default();
@@ -175,10 +175,10 @@ pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, Faults> {
                 Ok(orphans) => {
                     config.warnings.extend(orphans.iter().map(|(name, backlog)| orphans::warning(name, backlog)));
                 }
-                Err(error) => faults.push(Fault::new("store.url", error.to_string())),
+                Err(error) => faults.push(ConfigError::new("store.url", error.to_string())),
             }
         }
         Err(fault) => faults.push(fault),
     }
-    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(config) } else { Err(ConfigErrors(faults)) }
 }

@@ -12,7 +12,7 @@ const EXPIRY_WARNING: jiff::SignedDuration = jiff::SignedDuration::from_hours(21
 
 /// Tells when the first certificate of `tls` expires, and warns while there is time to do something. One that is not
 /// valid now is served all the same, because a restart must not make it worse; senders that check it will not connect.
-pub fn tell(tls: &LoadedTls, settings: &Tls, clock: &Clock, metrics: &Metrics) {
+pub(super) fn tell(tls: &LoadedTls, settings: &Tls, clock: &Clock, metrics: &Metrics) {
     let (at, now) = (tls.earliest_expiry, clock.now());
     metrics.certificate_expiry.set(at.as_duration().as_secs_f64());
     let invalid = tls.invalid_at(now);

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The dispatchers of this process.
 #[derive(Clone)]
-pub struct Deliveries(Arc<Inner>);
+pub(super) struct Deliveries(Arc<Inner>);
 
 struct Inner {
     outbox: Arc<dyn Outbox>,
@@ -46,13 +46,13 @@ struct Running {
 
 impl Deliveries {
     /// None yet.
-    pub fn new(outbox: Arc<dyn Outbox>, metrics: Arc<Metrics>, background: Lifecycle) -> Self {
+    pub(super) fn new(outbox: Arc<dyn Outbox>, metrics: Arc<Metrics>, background: Lifecycle) -> Self {
         Self(Arc::new(Inner { outbox, metrics, background, running: Mutex::default() }))
     }
 
     /// Makes `sinks` the ones that are delivered to; returns the names of those that began or changed. Waits for
     /// nothing.
-    pub fn exchange(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
+    pub(super) fn exchange(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
         let mut running = self.lock();
         for (name, gone) in &mut *running {
             if !sinks.iter().any(|built| built.settings.name == *name) {
@@ -92,12 +92,12 @@ impl Deliveries {
     }
 
     /// Whether sink `name` has a dispatcher, be it one that is about to end.
-    pub fn has(&self, name: &Name) -> bool {
+    pub(super) fn has(&self, name: &Name) -> bool {
         self.lock().contains_key(name)
     }
 
     /// Does `what` to the series of sink `name`, unless it has a dispatcher, which would lose them; none begins meanwhile.
-    pub fn without(&self, name: &Name, what: impl FnOnce(&Metrics)) {
+    pub(super) fn without(&self, name: &Name, what: impl FnOnce(&Metrics)) {
         let running = self.lock();
         if !running.contains_key(name) {
             what(&self.0.metrics);

@@ -10,7 +10,7 @@ const REST: usize = 64;
 
 /// What a configuration wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Need {
+pub(super) struct Need {
     /// `listener.max_connections`.
     connections: usize,
     /// Everything else.
@@ -19,18 +19,18 @@ pub struct Need {
 
 impl Need {
     /// Reads it off.
-    pub fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config) -> Self {
         let sinks: usize = config.sinks.iter().map(|sink| sink.concurrency).sum();
         Self { connections: config.listener.max_connections, beside: REST + CONNECTIONS_MAX + sinks }
     }
 
     /// How many connections may be open at once, so that the store, sinks and probes have descriptors when all are.
-    pub fn connections(self) -> usize {
+    pub(super) fn connections(self) -> usize {
         allowed().map_or(self.connections, |allowed| self.within(allowed))
     }
 
     /// Warns where that is fewer than configured.
-    pub fn warn(self) {
+    pub(super) fn warn(self) {
         let Some(allowed) = allowed().filter(|allowed| *allowed < self.connections + self.beside) else { return };
         tracing::warn!(
             allowed,

@@ -14,11 +14,11 @@ const MAX_FILE: u64 = 8 * 1024 * 1024;
 
 /// SHA-256 over every key and secret. Never shown, never stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint([u8; 32]);
+pub(super) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// That of `settings`. Blocking: reads the files they name.
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         // Without `..`, so that a key that is added is not forgotten here.
         let Settings {
             name,

@@ -22,7 +22,7 @@ use super::deliveries::Deliveries;
 use super::descriptors::Need;
 
 /// The handles.
-pub struct Live {
+pub(super) struct Live {
     /// Behind every connection.
     pub ingress: Ingress,
     /// For every handshake.
@@ -41,7 +41,7 @@ pub struct Live {
 }
 
 /// What the handles reach into; lives as long as the daemon.
-pub struct Outside {
+pub(super) struct Outside {
     /// What all stacks share.
     pub shared: Shared,
     /// The way to the auditor.
@@ -56,7 +56,7 @@ pub struct Outside {
 
 impl Live {
     /// The first set of handles. Nothing is delivered before [`Live::deliver`].
-    pub fn new(
+    pub(super) fn new(
         parts: &Parts,
         sources: &[Arc<Source>],
         deliveries: Deliveries,
@@ -80,7 +80,7 @@ impl Live {
 
     /// The stores' and requests' bounds, sources, certificates, SIEM and sinks of `parts` take the place of those
     /// before. Waits for nothing. Returns the sinks that began or changed.
-    pub fn exchange(&self, before: &Config, parts: Parts, sources: &[Arc<Source>]) -> Vec<Name> {
+    pub(super) fn exchange(&self, before: &Config, parts: Parts, sources: &[Arc<Source>]) -> Vec<Name> {
         let Parts { config, tls, sinks, target } = parts;
         self.bounds(before, &config);
         let shared = Shared { body_timeout: config.limits.body_timeout, ..self.to.shared.clone() };
@@ -96,12 +96,12 @@ impl Live {
     }
 
     /// The dispatchers.
-    pub fn deliveries(&self) -> &Deliveries {
+    pub(super) fn deliveries(&self) -> &Deliveries {
         &self.deliveries
     }
 
     /// Makes `sinks` the ones that are delivered to; returns those that began or changed.
-    pub fn deliver(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
+    pub(super) fn deliver(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
         self.deliveries.exchange(sinks)
     }
 

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use crate::audit::{Auditor, Target};
 use crate::clock::Clock;
 use crate::config::{Config, Draft};
-use crate::fault::Faults;
+use crate::config_error::ConfigErrors;
 use crate::ingress::{self, BodyBudget, Intake, RequestPermits, Shared, Shelver, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -54,7 +54,7 @@ const AUDIT_QUEUE: usize = 8192;
 pub enum AppError {
     /// The configuration cannot be acted on.
     #[error(transparent)]
-    Faults(#[from] Faults),
+    ConfigErrors(#[from] ConfigErrors),
     /// The machine did not play along: a taken port, a store that is down.
     #[error("{0}")]
     Runtime(String),
@@ -99,7 +99,7 @@ impl App {
     /// certificate that is not valid now is said and served: a restart must not be what takes the daemon down.
     ///
     /// # Errors
-    /// [`AppError::Faults`] for what the operator has to change, [`AppError::Runtime`] for what the machine refuses.
+    /// [`AppError::ConfigErrors`] for what the operator has to change, [`AppError::Runtime`] for what the machine refuses.
     pub async fn start(loader: Loader, clock: Clock) -> Result<Self, AppError> {
         let draft = loader();
         let watched = Arc::new(draft.watched().clone());

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock::Clock;
 use crate::config::{Config, Watched};
-use crate::fault::{Fault, Faults};
+use crate::config_error::{ConfigError, ConfigErrors};
 use crate::ingress::Source;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const REMIND_EVERY: Duration = Duration::from_hours(24);
 
 /// Who reloads. Being the only one, and doing one thing after the other, it needs no lock.
-pub struct Reloader {
+pub(super) struct Reloader {
     /// What is exchanged.
     pub live: Arc<Live>,
     /// Reads everything again.
@@ -45,7 +45,7 @@ pub struct Reloader {
 
 impl Reloader {
     /// Reloads whenever `asked`, and whenever a file changes, until the daemon stops accepting.
-    pub async fn run(mut self, asked: Arc<Notify>, lifecycle: Lifecycle) {
+    pub(super) async fn run(mut self, asked: Arc<Notify>, lifecycle: Lifecycle) {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reminded = Instant::now();
@@ -72,7 +72,7 @@ impl Reloader {
     }
 
     /// Tells how the certificates in use stand.
-    pub fn tell_certificates(&self) {
+    pub(super) fn tell_certificates(&self) {
         certificates::tell(&self.tls, &self.config.tls, &self.clock, &self.metrics);
     }
 
@@ -98,7 +98,7 @@ impl Reloader {
     }
 
     /// What changed, in words. The one await is on what is read; from there on nothing can interrupt.
-    async fn exchange(&mut self) -> Result<Vec<String>, Faults> {
+    async fn exchange(&mut self) -> Result<Vec<String>, ConfigErrors> {
         let (loader, in_use, now) = (Arc::clone(&self.loader), self.tls.clone(), self.clock.now());
         let before = self.config.clone();
         // Files may be slow, and what keys are called takes some hashing: whoever serves meanwhile must not wait for it.
@@ -108,12 +108,13 @@ impl Reloader {
             let parts = assembly::parts(draft, |tls| tls.worse_than(&in_use, now));
             (watched, parts.map(|parts| (before.changes(&parts.config), parts)))
         });
-        let (watched, parts) = read.await.map_err(|error| Faults(vec![Fault::new("reload", error.to_string())]))?;
+        let (watched, parts) =
+            read.await.map_err(|error| ConfigErrors(vec![ConfigError::new("reload", error.to_string())]))?;
         self.watched = Arc::new(watched);
         let (mut changes, parts) = parts?;
         let restart = self.config.takes_a_restart(&parts.config);
         if !restart.is_empty() {
-            return Err(Faults(restart));
+            return Err(ConfigErrors(restart));
         }
         let sources = assembly::sources(&parts.config, &self.metrics)?;
         if parts.tls.differs_from(&self.tls) {

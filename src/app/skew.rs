@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_hours(1);
 
 /// What was told last, while the clocks differ.
 #[derive(Default)]
-pub struct Skew(Option<(SignedDuration, Instant)>);
+pub(super) struct Skew(Option<(SignedDuration, Instant)>);
 
 /// What is to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +28,7 @@ enum Word {
 
 impl Skew {
     /// Measures, sets the gauge, and says when the clocks part or meet.
-    pub async fn watch(&mut self, store: &Store, metrics: &Metrics) {
+    pub(super) async fn watch(&mut self, store: &Store, metrics: &Metrics) {
         let Ok(ahead) = store.upkeep.skew().await else { return };
         metrics.clock_skew.set(ahead.as_secs_f64());
         let ahead_seconds = ahead.as_secs_f64();

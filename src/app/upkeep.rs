@@ -18,7 +18,7 @@ const PRUNE_EVERY: Duration = Duration::from_mins(1);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps readiness in step with the store: a write that fails or stalls takes this replica out of the load balancer.
-pub async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
+pub(super) async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
     let mut healthy = true;
     loop {
         let outcome = tokio::time::timeout(PROBE_TIMEOUT, store.upkeep.probe()).await;
@@ -42,7 +42,7 @@ pub async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
 }
 
 /// Forgets ids and delivered events that are older than the retention.
-pub async fn prune(store: Store, lifecycle: Lifecycle) {
+pub(super) async fn prune(store: Store, lifecycle: Lifecycle) {
     while rest(PRUNE_EVERY, &lifecycle).await.is_continue() {
         // Broken off, it goes on at the next start; what is forgotten later does no harm, an exit that is late does.
         let pruned = tokio::select! {
@@ -58,7 +58,7 @@ pub async fn prune(store: Store, lifecycle: Lifecycle) {
 }
 
 /// Refreshes the gauges that nobody else keeps.
-pub async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
+pub(super) async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
     let mut skew = Skew::default();
     loop {
         skew.watch(&store, &metrics).await;

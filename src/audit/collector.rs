@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(250);
 type Push = Pin<Box<dyn Future<Output = Result<u64, (StoreError, Vec<String>)>> + Send>>;
 
 /// Fills the queue.
-pub struct Collector {
+pub(super) struct Collector {
     records: mpsc::Receiver<Verdict>,
     queue: Arc<dyn AuditQueue>,
     metrics: Arc<Metrics>,
@@ -42,7 +42,7 @@ pub struct Collector {
 
 impl Collector {
     /// Takes from `records`; tells `pushed` after each write.
-    pub fn new(
+    pub(super) fn new(
         records: mpsc::Receiver<Verdict>,
         queue: Arc<dyn AuditQueue>,
         metrics: Arc<Metrics>,
@@ -54,7 +54,7 @@ impl Collector {
     }
 
     /// Runs until `lifecycle` stops accepting or every sender is gone, and writes what it holds before it returns.
-    pub async fn run(mut self, lifecycle: &Lifecycle) {
+    pub(super) async fn run(mut self, lifecycle: &Lifecycle) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut push, mut open, mut batch) = (None::<Push>, true, Vec::new());

@@ -36,11 +36,11 @@ struct Summary<'a> {
 
 /// Counts refusals by source and reason, of which both come from fixed sets, so it does not grow.
 #[derive(Default)]
-pub struct Flood(HashMap<(Name, &'static str), Window>);
+pub(super) struct Flood(HashMap<(Name, &'static str), Window>);
 
 impl Flood {
     /// The records that `verdict` leads to, if any: its own, or the summary of the second that it ends.
-    pub fn admit(&mut self, verdict: Verdict) -> impl Iterator<Item = String> {
+    pub(super) fn admit(&mut self, verdict: Verdict) -> impl Iterator<Item = String> {
         let mut ended = None;
         let mut own = None;
         match verdict.reason {
@@ -64,7 +64,7 @@ impl Flood {
     }
 
     /// The summaries of all seconds before `second`.
-    pub fn close(&mut self, second: i64) -> Vec<String> {
+    pub(super) fn close(&mut self, second: i64) -> Vec<String> {
         let summaries = self.0.values().filter(|window| window.second < second).filter_map(Window::summary).collect();
         self.0.retain(|_, window| window.second >= second);
         summaries

@@ -13,7 +13,7 @@ const ECS_VERSION: &str = "8.17.0";
 /// The body of one request. `Json` and `Ecs` are JSON arrays; `SplunkHec` is event objects one after the other, which
 /// is how its collector takes batches. A record that cannot be read any more is left out.
 #[must_use]
-pub fn body(format: SiemFormat, records: &[QueuedAudit]) -> String {
+pub(super) fn body(format: SiemFormat, records: &[QueuedAudit]) -> String {
     let records = records.iter().map(|queued| queued.record.as_str());
     match format {
         SiemFormat::Json => format!("[{}]", records.collect::<Vec<_>>().join(",")),

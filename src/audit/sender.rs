@@ -13,7 +13,7 @@ use super::format;
 use crate::backoff;
 use crate::clock::Clock;
 use crate::config::{Siem, SiemFormat};
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::sink::http_client::{self, HttpClient};
@@ -47,8 +47,8 @@ impl Target {
     /// What `siem` describes. Does not connect.
     ///
     /// # Errors
-    /// [`Fault`]s at `url`, `token` and `ca_file`, relative to `[siem]`.
-    pub fn new(siem: &Siem) -> Result<Self, Vec<Fault>> {
+    /// [`ConfigError`]s at `url`, `token` and `ca_file`, relative to `[siem]`.
+    pub fn new(siem: &Siem) -> Result<Self, Vec<ConfigError>> {
         let scheme = if siem.format == SiemFormat::SplunkHec { "Splunk" } else { "Bearer" };
         let mut faults = Vec::new();
         let authorization = siem
@@ -73,7 +73,7 @@ impl Target {
 pub type Targets = watch::Receiver<Option<Arc<Target>>>;
 
 /// Empties the queue.
-pub struct Sender {
+pub(super) struct Sender {
     targets: Targets,
     queue: Arc<dyn AuditQueue>,
     metrics: Arc<Metrics>,
@@ -87,7 +87,7 @@ pub struct Sender {
 
 impl Sender {
     /// Sends what `queue` holds to the target of the moment; looks whenever `pushed` is told.
-    pub const fn new(
+    pub(super) const fn new(
         targets: Targets,
         queue: Arc<dyn AuditQueue>,
         metrics: Arc<Metrics>,
@@ -99,7 +99,7 @@ impl Sender {
 
     /// Runs until `lifecycle` stops accepting and the batch under way is done, at the latest until the cut-off. What is
     /// not sent stays in the queue.
-    pub async fn run(mut self, lifecycle: &Lifecycle) {
+    pub(super) async fn run(mut self, lifecycle: &Lifecycle) {
         let stop = lifecycle.stop_accepting();
         while !stop.is_cancelled() {
             let pause = tokio::select! {

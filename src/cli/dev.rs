@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::OnHangup;
 use crate::config::Config;
-use crate::fault::{Fault, Faults};
+use crate::config_error::{ConfigError, ConfigErrors};
 
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
@@ -55,17 +55,17 @@ fn development_file() -> Result<PathBuf, Failure> {
 /// Its secrets are public: nobody else may reach it.
 fn only_loopback(config: &Config) -> Result<(), Failure> {
     let addresses = [("listener.address", config.listener.address), ("admin.address", config.admin.address)];
-    let faults: Vec<Fault> = addresses
+    let faults: Vec<ConfigError> = addresses
         .into_iter()
         .filter(|(_, address)| !address.ip().to_canonical().is_loopback())
         .map(|(at, address)| {
-            Fault::new(
+            ConfigError::new(
                 at,
                 format!("dev binds loopback only, and {address} is not: use 127.0.0.1 or [::1], or run serve"),
             )
         })
         .collect();
-    if faults.is_empty() { Ok(()) } else { Err(Faults(faults).into()) }
+    if faults.is_empty() { Ok(()) } else { Err(ConfigErrors(faults).into()) }
 }
 
 fn make_store_directory(url: &str) -> Result<(), Failure> {

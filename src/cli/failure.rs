@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::fault::{Fault, Faults};
+use crate::config_error::{ConfigError, ConfigErrors};
 use crate::store::StoreError;
 
 /// The exit status of the program.
@@ -30,7 +30,7 @@ impl From<Status> for ExitCode {
 pub(super) enum Failure {
     /// The configuration is wrong; every fault on a line of its own.
     #[error("{0}")]
-    Configuration(#[from] Faults),
+    Configuration(#[from] ConfigErrors),
     /// The arguments do not fit the configuration, or each other.
     #[error("{0}")]
     Usage(String),
@@ -42,7 +42,7 @@ pub(super) enum Failure {
 impl Failure {
     /// A single fault of the configuration.
     pub(super) fn fault(at: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Configuration(Faults(vec![Fault::new(at, problem)]))
+        Self::Configuration(ConfigErrors(vec![ConfigError::new(at, problem)]))
     }
 
     /// `what` did not work, and why.
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn faults_are_told_one_a_line() {
-        let faults = Faults(vec![Fault::new("a", "first"), Fault::new("b", "second")]);
+        let faults = ConfigErrors(vec![ConfigError::new("a", "first"), ConfigError::new("b", "second")]);
         assert_eq!(Failure::from(faults).to_string(), "a: first\nb: second");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::app::Loader;
 use crate::clock::Clock;
 use crate::config::{self, Config, Source};
-use crate::fault::{Fault, Faults};
+use crate::config_error::{ConfigError, ConfigErrors};
 use crate::metrics::Metrics;
 use crate::store::{self, Store};
 
@@ -74,12 +74,12 @@ fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Resu
                 vars.insert(name, value);
             }
             Err(_) if OURS.iter().any(|prefix| name.starts_with(prefix)) => {
-                faults.push(Fault::new(name, "the value is not UTF-8"));
+                faults.push(ConfigError::new(name, "the value is not UTF-8"));
             }
             Err(_) => {}
         }
     }
-    if faults.is_empty() { Ok(vars) } else { Err(Faults(faults).into()) }
+    if faults.is_empty() { Ok(vars) } else { Err(ConfigErrors(faults).into()) }
 }
 
 #[cfg(test)]

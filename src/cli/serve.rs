@@ -16,7 +16,7 @@ pub(super) async fn start(invocation: &Invocation, hangup: OnHangup) -> Result<(
     // Before all else: a SIGTERM during a long start must drain, not kill.
     let signals = Signals::of_process(hangup).map_err(|error| Failure::runtime("cannot listen for signals", &error))?;
     let app = App::start(invocation.loader(), invocation.clock.clone()).await.map_err(|error| match error {
-        AppError::Faults(faults) => Failure::Configuration(faults),
+        AppError::ConfigErrors(faults) => Failure::Configuration(faults),
         other @ AppError::Runtime(_) => Failure::Runtime(other.to_string()),
     })?;
     Ok((app, signals))

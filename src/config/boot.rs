@@ -1,15 +1,15 @@
 //! What a reload cannot change: sockets that are bound, the store that is open, the form of the log.
 
 use super::Config;
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 
 impl Config {
     /// What `next` would change that only a restart can: a fault for each key, with its variable. Values are not told:
     /// a store's URL may hold a password.
     #[must_use]
-    pub fn takes_a_restart(&self, next: &Self) -> Vec<Fault> {
+    pub fn takes_a_restart(&self, next: &Self) -> Vec<ConfigError> {
         let told = |key: &str, variable: &str| {
-            Fault::new(
+            ConfigError::new(
                 key,
                 format!(
                     "changed (it may also be set by {variable}), and that takes a restart: restart to use the new value, or set the old one again"

@@ -8,7 +8,7 @@ use crate::scheme::{AccessKey, Preset, preset};
 use crate::secret::Secret;
 
 /// A source that the environment enables, or whose key material it replaces.
-pub struct Enabled {
+pub(super) struct Enabled {
     /// Its preset, which is also its name.
     pub preset: &'static Preset,
     /// The variable to name in faults about it.
@@ -19,7 +19,7 @@ pub struct Enabled {
 
 /// What the environment gives a source to verify with. What was faulty is missing.
 #[derive(Clone)]
-pub enum Material {
+pub(super) enum Material {
     /// HMAC secrets, primary first, each with where it came from.
     Secrets(Vec<(Secret, String)>),
     /// An AWS access key with its scope.
@@ -34,7 +34,7 @@ const VENDORS: [(&str, &str, &[&str]); 3] = [
 ];
 
 /// Every source that the environment enables, in the order of the documentation.
-pub fn sources(cxone: &Cxone, findings: &mut Findings) -> Vec<Enabled> {
+pub(super) fn sources(cxone: &Cxone, findings: &mut Findings) -> Vec<Enabled> {
     let mut enabled: Vec<Enabled> = aws(cxone, findings).into_iter().collect();
     for (many, one, names) in VENDORS {
         if let Some((variable, secrets)) = secrets(many, one, findings) {

@@ -15,7 +15,7 @@ macro_rules! variables {
     ($(#[$doc:meta])* $name:ident: $($field:ident),+ $(,)?) => {
         $(#[$doc])*
         #[derive(Default, serde::Deserialize)]
-        pub struct $name { $(pub $field: Option<String>),+ }
+        pub(crate) struct $name { $(pub(crate) $field: Option<String>),+ }
 
         impl $name {
             const NAMES: &'static [&'static str] = &[$(stringify!($field)),+];
@@ -52,7 +52,7 @@ variables! {
 }
 
 /// Variables that hold a secret; each exists with `_FILE` appended too.
-pub const SECRETS: [&str; 11] = [
+pub(super) const SECRETS: [&str; 11] = [
     "CXONE_AWS_SECRET_KEY",
     "COGNIGY_WEBHOOK_SECRETS",
     "COGNIGY_WEBHOOK_SECRET",
@@ -74,7 +74,7 @@ const VENDORS: [&str; 4] = ["CXONE_AWS_", "COGNIGY_WEBHOOK_", "NICE_WEBHOOK_", "
 
 /// The raw environment, by section.
 #[derive(Default)]
-pub struct Environment {
+pub(super) struct Environment {
     /// `[listener]`, `[admin]`, `[log]`
     pub process: Process,
     /// `[tls]`
@@ -91,7 +91,7 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the variables in `vars`. A variable that is set to nothing is a fault, and read as if it were not set.
-    pub fn read(vars: &BTreeMap<String, String>, findings: &mut Findings) -> Self {
+    pub(super) fn read(vars: &BTreeMap<String, String>, findings: &mut Findings) -> Self {
         Self {
             process: section(vars, Process::NAMES, findings),
             tls: section(vars, Tls::NAMES, findings),
@@ -125,7 +125,7 @@ fn section<T: Default + DeserializeOwned>(
 }
 
 /// Every variable with a meaning, without the `_FILE` forms.
-pub fn names() -> Vec<String> {
+pub(super) fn names() -> Vec<String> {
     let lists =
         [Process::NAMES, Tls::NAMES, Bounds::NAMES, SourceDefaults::NAMES, Cxone::NAMES, Outlets::NAMES, &SECRETS];
     let mut names: Vec<String> = lists.concat().into_iter().map(str::to_ascii_uppercase).collect();
@@ -133,8 +133,8 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// Faults for variables that begin with `GATEPOST_` and mean nothing, warnings for those that look like a vendor's.
-pub fn report_unknown(vars: &BTreeMap<String, String>, findings: &mut Findings) {
+/// `ConfigErrors` for variables that begin with `GATEPOST_` and mean nothing, warnings for those that look like a vendor's.
+pub(super) fn report_unknown(vars: &BTreeMap<String, String>, findings: &mut Findings) {
     let mut known = names();
     known.extend(SECRETS.iter().map(|name| format!("{name}_FILE")));
     let referenced = findings.referenced.clone();

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::secret_ref::{SecretRef, THE_FILE};
 use super::watched::Watched;
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::file::read_regular;
 use crate::secret::{MIN_BYTES, Secret, WeakSecret};
 
@@ -16,10 +16,10 @@ use crate::secret::{MIN_BYTES, Secret, WeakSecret};
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
 /// Collects, while everything is read, what is to be told at the end.
-pub struct Findings<'a> {
+pub(super) struct Findings<'a> {
     vars: &'a BTreeMap<String, String>,
     /// Everything that is wrong.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<ConfigError>,
     /// Everything that is allowed but worth a word.
     pub warnings: Vec<String>,
     /// Every file that was read or will be, noted before it is.
@@ -33,7 +33,7 @@ pub struct Findings<'a> {
 }
 
 /// The bytes of a secret before they are judged, and where they came from.
-pub struct Raw {
+pub(super) struct Raw {
     /// As found, one trailing newline of a file removed.
     pub bytes: Zeroizing<Vec<u8>>,
     /// In words, without the value.
@@ -41,7 +41,7 @@ pub struct Raw {
 }
 
 /// What became of looking something up.
-pub enum Lookup {
+pub(super) enum Lookup {
     /// It is not set.
     Unset,
     /// It is set and wrong; the fault is recorded.
@@ -52,7 +52,7 @@ pub enum Lookup {
 
 impl<'a> Findings<'a> {
     /// Nothing found yet; variables are read from `vars`.
-    pub fn new(vars: &'a BTreeMap<String, String>) -> Self {
+    pub(super) fn new(vars: &'a BTreeMap<String, String>) -> Self {
         Self {
             vars,
             faults: Vec::new(),
@@ -65,34 +65,34 @@ impl<'a> Findings<'a> {
     }
 
     /// Records a fault.
-    pub fn fault(&mut self, at: impl Into<String>, problem: impl Into<String>) {
-        self.faults.push(Fault::new(at, problem));
+    pub(super) fn fault(&mut self, at: impl Into<String>, problem: impl Into<String>) {
+        self.faults.push(ConfigError::new(at, problem));
     }
 
     /// Records a fault that follows from others, unless one about the same key is recorded already.
-    pub fn consequence(&mut self, at: String, problem: String) {
+    pub(super) fn consequence(&mut self, at: String, problem: String) {
         if !self.faults.iter().any(|fault| fault.at.starts_with(&at) || at.starts_with(&fault.at)) {
-            self.faults.push(Fault::new(at, problem));
+            self.faults.push(ConfigError::new(at, problem));
         }
     }
 
     /// Whether one of the first `among` faults is about `at` or something within it.
-    pub fn told(&self, at: &str, among: usize) -> bool {
+    pub(super) fn told(&self, at: &str, among: usize) -> bool {
         self.faults.iter().take(among).any(|fault| fault.at.starts_with(at))
     }
 
     /// Records a warning.
-    pub fn warn(&mut self, warning: impl Into<String>) {
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
     }
 
     /// The value of variable `name`, which is not ours and has no `_FILE` form.
-    pub fn plain(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn plain(&self, name: &str) -> Option<&'a str> {
         self.vars.get(name).map(String::as_str)
     }
 
     /// The value of variable `name`, or of the file that `name` with `_FILE` appended names.
-    pub fn variable(&mut self, name: &str) -> Lookup {
+    pub(super) fn variable(&mut self, name: &str) -> Lookup {
         let file_name = format!("{name}_FILE");
         match (self.vars.get(name), self.vars.get(&file_name)) {
             (None, None) => Lookup::Unset,
@@ -113,7 +113,7 @@ impl<'a> Findings<'a> {
     }
 
     /// What `reference`, which stands at `at`, refers to.
-    pub fn resolve(&mut self, at: &str, reference: SecretRef) -> Option<Raw> {
+    pub(super) fn resolve(&mut self, at: &str, reference: SecretRef) -> Option<Raw> {
         match reference {
             SecretRef::Env(name) => {
                 let looked_up = self.variable(&name);
@@ -141,19 +141,19 @@ impl<'a> Findings<'a> {
     }
 
     /// Takes `raw` as a secret that keys a MAC, leaving its origin; faults are told at `at`.
-    pub fn key(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+    pub(super) fn key(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let secret = Secret::new(std::mem::take(&mut *raw.bytes));
         self.judged(at, &raw.origin, secret)
     }
 
     /// Takes `raw` as a credential that is sent or compared as it stands; faults are told at `at`.
-    pub fn token(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+    pub(super) fn token(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let secret = Secret::token(std::mem::take(&mut *raw.bytes));
         self.judged(at, &raw.origin, secret)
     }
 
     /// A token that stands in an HTTP header, so that it must fit into one.
-    pub fn bearer(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+    pub(super) fn bearer(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let token = self.token(at, raw)?;
         if !token.expose().iter().all(u8::is_ascii_graphic) {
             self.fault(at, "the token holds blanks, line breaks or other bytes that cannot stand in a header");
@@ -163,14 +163,14 @@ impl<'a> Findings<'a> {
     }
 
     /// Warns about a token that is ours to choose and too short to withstand guessing.
-    pub fn warn_if_short(&mut self, at: &str, token: &Secret) {
+    pub(super) fn warn_if_short(&mut self, at: &str, token: &Secret) {
         if token.expose().len() < MIN_BYTES {
             self.warn(format!("{at}: the token is shorter than {MIN_BYTES} bytes and may be guessed"));
         }
     }
 
     /// Turns what was gathered on the way into warnings.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if !self.inline.is_empty() {
             let keys = self.inline.join(", ");
             self.warn(format!(

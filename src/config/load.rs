@@ -11,7 +11,7 @@ use super::section::Section;
 use super::sections::{self, within};
 use super::watched::Watched;
 use super::{Config, Tls, outlets, sources};
-use crate::fault::{Fault, Faults};
+use crate::config_error::{ConfigError, ConfigErrors};
 use crate::file::read_regular;
 
 /// The largest configuration that is taken.
@@ -20,7 +20,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// A configuration as it was read, whatever is wrong with it: what else is wrong can be told with it.
 pub struct Draft {
     config: Config,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigError>,
     watched: Watched,
 }
 
@@ -38,7 +38,7 @@ impl Draft {
     }
 
     /// Records what somebody else found wrong.
-    pub fn fault(&mut self, faults: impl IntoIterator<Item = Fault>) {
+    pub fn fault(&mut self, faults: impl IntoIterator<Item = ConfigError>) {
         self.faults.extend(faults);
     }
 
@@ -46,9 +46,9 @@ impl Draft {
     ///
     /// # Errors
     /// Every fault there is, each with its key, variable or file.
-    pub fn finish(self) -> Result<Config, Faults> {
+    pub fn finish(self) -> Result<Config, ConfigErrors> {
         let faults = unique(self.faults);
-        if faults.is_empty() { Ok(self.config) } else { Err(Faults(faults)) }
+        if faults.is_empty() { Ok(self.config) } else { Err(ConfigErrors(faults)) }
     }
 }
 
@@ -58,7 +58,7 @@ impl Draft {
 ///
 /// # Errors
 /// Every fault there is, each with its key, variable or file. A file that is not TOML is one fault.
-pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Config, Faults> {
+pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
     draft(file, vars).finish()
 }
 
@@ -126,20 +126,21 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findin
 }
 
 /// Reads the file as TOML. The text is never repeated in a fault: a secret may stand on the faulty line.
-fn read(path: &Path) -> Result<Table, Fault> {
+fn read(path: &Path) -> Result<Table, ConfigError> {
     let place = path.display().to_string();
-    let bytes = read_regular(path, MAX_FILE).map_err(|error| Fault::new(&place, format!("cannot read it: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| Fault::new(&place, "expected TOML in UTF-8"))?;
+    let bytes =
+        read_regular(path, MAX_FILE).map_err(|error| ConfigError::new(&place, format!("cannot read it: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| ConfigError::new(&place, "expected TOML in UTF-8"))?;
     text.parse::<Table>().map_err(|error| {
         let line = error.span().map(|span| text[..span.start].lines().count().max(1));
         let at = line.map_or(place.clone(), |line| format!("{place}:{line}"));
-        Fault::new(at, format!("expected TOML: {}", error.message()))
+        ConfigError::new(at, format!("expected TOML: {}", error.message()))
     })
 }
 
 /// The faults in their order, none twice.
-fn unique(faults: Vec<Fault>) -> Vec<Fault> {
-    let mut kept: Vec<Fault> = Vec::with_capacity(faults.len());
+fn unique(faults: Vec<ConfigError>) -> Vec<ConfigError> {
+    let mut kept: Vec<ConfigError> = Vec::with_capacity(faults.len());
     for fault in faults {
         if !kept.contains(&fault) {
             kept.push(fault);

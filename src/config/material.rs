@@ -26,7 +26,7 @@ const HMAC: [&str; 9] = [
 const SIGV4: [&str; 4] = ["region", "service", "keys", "unsigned_headers"];
 
 /// What the scheme of source `name` is built from; `over` replaces its key material.
-pub fn settings(
+pub(super) fn settings(
     section: &mut Section,
     preset: &Preset,
     name: &Name,

@@ -15,7 +15,7 @@ use crate::sink::http_client::HttpClient;
 use crate::sink::{self, Proxies};
 
 /// The sink that `GATEPOST_FORWARD_URL` adds.
-pub const FORWARD: &str = "forward";
+pub(super) const FORWARD: &str = "forward";
 
 const CONCURRENCY: RangeInclusive<u64> = 1..=1024;
 const ATTEMPTS: RangeInclusive<u64> = 1..=1000;
@@ -23,7 +23,7 @@ const ATTEMPTS: RangeInclusive<u64> = 1..=1000;
 const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(8760);
 
 /// `[[sink]]` and `GATEPOST_FORWARD_URL`, faulty ones included: their faults are recorded, and sources may name them.
-pub fn sinks(root: &mut Section, env: &Outlets, findings: &mut Findings) -> Vec<sink::Settings> {
+pub(super) fn sinks(root: &mut Section, env: &Outlets, findings: &mut Findings) -> Vec<sink::Settings> {
     let mut forward = forward(env, findings);
     let mut sinks = Vec::<sink::Settings>::new();
     for mut section in root.tables("sink") {
@@ -212,7 +212,7 @@ fn variable_of(key: &str) -> &'static str {
 }
 
 /// `[siem]`, `GATEPOST_SIEM_URL` and `GATEPOST_SIEM_TOKEN`.
-pub fn siem(file: &mut Section, env: &Outlets, findings: &mut Findings) -> Option<Siem> {
+pub(super) fn siem(file: &mut Section, env: &Outlets, findings: &mut Findings) -> Option<Siem> {
     let asked = ["token", "ca_file", "format", "proxy"].iter().any(|key| file.holds(key));
     let url_given = file.holds("url") || env.gatepost_siem_url.is_some();
     let from_file = file.parse("url", syntax::web_url);

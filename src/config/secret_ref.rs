@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::syntax;
 
 /// Where a secret is to be had from. No `Debug`: it may hold the secret itself.
-pub enum SecretRef {
+pub(super) enum SecretRef {
     /// The environment variable of this name, or the file that the variable with `_FILE` appended names.
     Env(String),
     /// This file.
@@ -20,7 +20,7 @@ pub enum SecretRef {
 }
 
 /// A reference in a list of secrets, where each may have a name.
-pub struct Labelled {
+pub(super) struct Labelled {
     /// Where it stands.
     pub at: String,
     /// Where the secret is to be had from.
@@ -30,13 +30,13 @@ pub struct Labelled {
 }
 
 /// The origin of what stands in the file as a plain string.
-pub const THE_FILE: &str = "the file";
+pub(super) const THE_FILE: &str = "the file";
 
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
 
 impl SecretRef {
     /// A plain string where one is allowed.
-    pub fn literal(text: String) -> Self {
+    pub(super) fn literal(text: String) -> Self {
         Self::Plain(Zeroizing::new(text))
     }
 
@@ -44,7 +44,7 @@ impl SecretRef {
     ///
     /// # Errors
     /// What to write instead; never the value.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
         let table = match value {
             Value::Table(table) => table,
             Value::String(_) => {
@@ -67,7 +67,7 @@ impl SecretRef {
     ///
     /// # Errors
     /// As [`SecretRef::read`], or what a label is.
-    pub fn read_labelled(value: &Value) -> Result<(Self, Option<String>), String> {
+    pub(super) fn read_labelled(value: &Value) -> Result<(Self, Option<String>), String> {
         let Value::Table(table) = value else { return Self::read(value).map(|reference| (reference, None)) };
         let mut table = table.clone();
         let label = match table.remove("label") {

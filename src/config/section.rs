@@ -9,20 +9,20 @@ use toml::{Table, Value};
 use super::duration;
 use super::nearest::suggestion;
 use super::secret_ref::{Labelled, SecretRef};
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 
 /// A table of the file and the faults found in it so far.
-pub struct Section {
+pub(super) struct Section {
     /// Where it stands, `source[1]`; empty for the whole file.
     at: String,
     table: Table,
     known: Vec<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigError>,
 }
 
 /// What stands where a list or one word may stand.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Strings {
+pub(super) enum Strings {
     /// The word.
     Word,
     /// A list, maybe empty.
@@ -31,45 +31,45 @@ pub enum Strings {
 
 impl Section {
     /// The table `table` at `at`.
-    pub fn new(at: impl Into<String>, table: Table) -> Self {
+    pub(super) fn new(at: impl Into<String>, table: Table) -> Self {
         Self { at: at.into(), table, known: Vec::new(), faults: Vec::new() }
     }
 
     /// The full name of `key` in this table.
-    pub fn at(&self, key: &str) -> String {
+    pub(super) fn at(&self, key: &str) -> String {
         if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
     }
 
     /// Whether `key` is there and nobody took it yet.
-    pub fn holds(&self, key: &str) -> bool {
+    pub(super) fn holds(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// Whether a fault about `key` is recorded here.
-    pub fn faulted(&self, key: &str) -> bool {
+    pub(super) fn faulted(&self, key: &str) -> bool {
         let at = self.at(key);
         self.faults.iter().any(|fault| fault.at.starts_with(&at))
     }
 
     /// Records a fault where `key` is not there.
-    pub fn require(&mut self, key: &'static str, problem: &str) {
+    pub(super) fn require(&mut self, key: &'static str, problem: &str) {
         if !self.holds(key) {
             self.fault(key, problem);
         }
     }
 
     /// Drops what nobody took: it cannot be judged, and calling it unknown would be wrong.
-    pub fn forgive(&mut self) {
+    pub(super) fn forgive(&mut self) {
         self.table.clear();
     }
 
     /// Records a fault at `key`.
-    pub fn fault(&mut self, key: &str, problem: impl Into<String>) {
-        self.faults.push(Fault::new(self.at(key), problem));
+    pub(super) fn fault(&mut self, key: &str, problem: impl Into<String>) {
+        self.faults.push(ConfigError::new(self.at(key), problem));
     }
 
     /// Takes `key` away because it has no meaning here.
-    pub fn misplaced(&mut self, keys: &[&'static str], why: &str) {
+    pub(super) fn misplaced(&mut self, keys: &[&'static str], why: &str) {
         for key in keys {
             self.known.push(key);
             if self.table.remove(*key).is_some() {
@@ -79,7 +79,7 @@ impl Section {
     }
 
     /// Takes a string.
-    pub fn string(&mut self, key: &'static str) -> Option<String> {
+    pub(super) fn string(&mut self, key: &'static str) -> Option<String> {
         match self.take(key)? {
             Value::String(text) => Some(text),
             other => self.expected(key, "a string", &other),
@@ -87,13 +87,13 @@ impl Section {
     }
 
     /// Takes a string and reads it with `read`, whose error says what was expected.
-    pub fn parse<T>(&mut self, key: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn parse<T>(&mut self, key: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.string(key)?;
         read(&text).map_err(|problem| self.fault(key, problem)).ok()
     }
 
     /// Takes a duration within `range`.
-    pub fn duration(&mut self, key: &'static str, range: &RangeInclusive<Duration>) -> Option<Duration> {
+    pub(super) fn duration(&mut self, key: &'static str, range: &RangeInclusive<Duration>) -> Option<Duration> {
         match self.take(key)? {
             Value::String(text) => {
                 duration::parse_within(&text, range).map_err(|problem| self.fault(key, problem)).ok()
@@ -103,7 +103,7 @@ impl Section {
     }
 
     /// Takes a whole number within `range`.
-    pub fn number(&mut self, key: &'static str, range: &RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(&mut self, key: &'static str, range: &RangeInclusive<u64>) -> Option<u64> {
         match self.take(key)? {
             Value::Integer(number) => {
                 let fitting = u64::try_from(number).ok().filter(|number| range.contains(number));
@@ -118,23 +118,27 @@ impl Section {
     }
 
     /// Takes a whole number within `range` that counts things in memory.
-    pub fn size(&mut self, key: &'static str, range: &RangeInclusive<u64>) -> Option<usize> {
+    pub(super) fn size(&mut self, key: &'static str, range: &RangeInclusive<u64>) -> Option<usize> {
         self.number(key, range).and_then(|number| usize::try_from(number).ok())
     }
 
     /// Takes the path of a file.
-    pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         self.parse(key, super::syntax::file)
     }
 
     /// Takes a list of strings. `None` where it is absent or not such a list.
-    pub fn strings(&mut self, key: &'static str) -> Option<Vec<String>> {
+    pub(super) fn strings(&mut self, key: &'static str) -> Option<Vec<String>> {
         let value = self.take(key)?;
         self.strings_in(key, value)
     }
 
     /// Takes a list of strings and reads each with `read`. `None` where it is absent or any entry is faulty.
-    pub fn parse_list<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+    pub(super) fn parse_list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
         let texts = self.strings(key)?;
         let mut values = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
@@ -147,7 +151,7 @@ impl Section {
     }
 
     /// Takes a list of strings, or the one word `word` standing alone.
-    pub fn strings_or_word(&mut self, key: &'static str, word: &str) -> Option<Strings> {
+    pub(super) fn strings_or_word(&mut self, key: &'static str, word: &str) -> Option<Strings> {
         match self.take(key)? {
             Value::String(text) if text == word => Some(Strings::Word),
             Value::String(_) => {
@@ -159,7 +163,7 @@ impl Section {
     }
 
     /// Takes one string standing alone, or a list of them.
-    pub fn string_or_strings(&mut self, key: &'static str) -> Option<Vec<String>> {
+    pub(super) fn string_or_strings(&mut self, key: &'static str) -> Option<Vec<String>> {
         match self.take(key)? {
             Value::String(text) => Some(vec![text]),
             Value::Array(list) => self.strings_in(key, Value::Array(list)),
@@ -168,13 +172,13 @@ impl Section {
     }
 
     /// Takes a reference to a secret.
-    pub fn secret(&mut self, key: &'static str) -> Option<SecretRef> {
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<SecretRef> {
         let value = self.take(key)?;
         self.secret_in(key, &value)
     }
 
     /// Takes a string, or a reference to a secret, that holds a URL which may hold a password.
-    pub fn secret_or_string(&mut self, key: &'static str) -> Option<SecretRef> {
+    pub(super) fn secret_or_string(&mut self, key: &'static str) -> Option<SecretRef> {
         match self.take(key)? {
             Value::String(text) => Some(SecretRef::literal(text)),
             other => self.secret_in(key, &other),
@@ -182,13 +186,13 @@ impl Section {
     }
 
     /// Takes a reference to a secret that may have a label.
-    pub fn labelled_secret(&mut self, key: &'static str) -> Option<Labelled> {
+    pub(super) fn labelled_secret(&mut self, key: &'static str) -> Option<Labelled> {
         let value = self.take(key)?;
         self.labelled_in(key, &value)
     }
 
     /// Takes a list of references to secrets; those with a fault are missing from it.
-    pub fn secrets(&mut self, key: &'static str) -> Option<Vec<Labelled>> {
+    pub(super) fn secrets(&mut self, key: &'static str) -> Option<Vec<Labelled>> {
         let list = self.list(key, "a list of secrets such as [{ file = \"/run/secrets/name\" }]")?;
         if list.is_empty() {
             self.fault(key, "is empty: name at least one secret, [{ file = \"/run/secrets/name\" }]");
@@ -202,7 +206,7 @@ impl Section {
     }
 
     /// Takes a sub-table; an empty one where it is absent or not a table.
-    pub fn table(&mut self, key: &'static str) -> Self {
+    pub(super) fn table(&mut self, key: &'static str) -> Self {
         let at = self.at(key);
         match self.take(key) {
             None => Self::new(at, Table::new()),
@@ -215,7 +219,7 @@ impl Section {
     }
 
     /// Takes an array of tables, `[[key]]` or `[{…}, {…}]`.
-    pub fn tables(&mut self, key: &'static str) -> Vec<Self> {
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Self> {
         let wanted = format!("a list of tables, [[{}]]", self.at(key));
         let mut found = Vec::new();
         for (index, value) in self.list(key, &wanted).unwrap_or_default().into_iter().enumerate() {
@@ -229,10 +233,10 @@ impl Section {
     }
 
     /// Hands over the faults, those about keys that nobody took included.
-    pub fn finish(mut self, faults: &mut Vec<Fault>) {
+    pub(super) fn finish(mut self, faults: &mut Vec<ConfigError>) {
         for key in self.table.keys() {
             let problem = format!("unknown key{}", suggestion(key, self.known.iter().copied()));
-            self.faults.push(Fault::new(self.at(key), problem));
+            self.faults.push(ConfigError::new(self.at(key), problem));
         }
         faults.append(&mut self.faults);
     }

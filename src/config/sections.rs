@@ -18,9 +18,9 @@ use crate::server::networks::Networks;
 use crate::store;
 
 /// What deadlines may be; shorter than this no network keeps, longer than this they protect nobody.
-pub const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
+pub(super) const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 /// Bodies: at least one byte, at most 1 GiB.
-pub const BODY_BYTES: RangeInclusive<u64> = 1..=1 << 30;
+pub(super) const BODY_BYTES: RangeInclusive<u64> = 1..=1 << 30;
 
 const MEMORY_BYTES: RangeInclusive<u64> = 1..=1 << 40;
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000;
@@ -29,7 +29,7 @@ const WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1)
 const RETENTION: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(87600);
 
 /// Reads `value`, which stands in variable `name`, with `read`.
-pub fn from_env<T>(
+pub(super) fn from_env<T>(
     findings: &mut Findings,
     name: &str,
     value: Option<&String>,
@@ -39,7 +39,7 @@ pub fn from_env<T>(
 }
 
 /// Takes the section away from the file; `use_it` reads it.
-pub fn within<T>(
+pub(super) fn within<T>(
     root: &mut Section,
     key: &'static str,
     findings: &mut Findings,
@@ -52,7 +52,7 @@ pub fn within<T>(
 }
 
 /// `[listener]`
-pub fn listener(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Listener {
+pub(super) fn listener(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Listener {
     let address = from_env(findings, "GATEPOST_LISTEN", env.gatepost_listen.as_ref(), syntax::address)
         .or(file.parse("address", syntax::address))
         .unwrap_or(SocketAddr::from(([0u16; 8], 8443)));
@@ -115,7 +115,7 @@ fn trusted<'a>(list: impl Iterator<Item = &'a str> + Clone) -> Result<Networks, 
 }
 
 /// `[tls]`
-pub fn tls(file: &mut Section, env: &env::Tls, findings: &mut Findings) -> Tls {
+pub(super) fn tls(file: &mut Section, env: &env::Tls, findings: &mut Findings) -> Tls {
     let cert_file =
         from_env(findings, "TLS_CERT_FILE", env.tls_cert_file.as_ref(), syntax::file).or(file.path("cert_file"));
     let key_file =
@@ -168,7 +168,7 @@ fn min_version(text: &str) -> Result<bool, String> {
 }
 
 /// `[limits]`
-pub fn limits(file: &mut Section, env: &env::Bounds, findings: &mut Findings) -> Limits {
+pub(super) fn limits(file: &mut Section, env: &env::Bounds, findings: &mut Findings) -> Limits {
     let seconds = Duration::from_secs;
     let body_bytes =
         from_env(findings, "WEBHOOK_MAX_BYTES", env.webhook_max_bytes.as_ref(), |text| plain(text, &BODY_BYTES));
@@ -187,14 +187,14 @@ pub fn limits(file: &mut Section, env: &env::Bounds, findings: &mut Findings) ->
 }
 
 /// Reads a plain number, as variables hold it: ASCII digits.
-pub fn plain(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
+pub(super) fn plain(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| digits && range.contains(number));
     number.ok_or_else(|| format!("expected a plain number from {} to {}, found {text:?}", range.start(), range.end()))
 }
 
 /// `[shutdown]`
-pub fn shutdown(file: &mut Section) -> Shutdown {
+pub(super) fn shutdown(file: &mut Section) -> Shutdown {
     Shutdown {
         drain_delay: file.duration("drain_delay", &WAITS).unwrap_or(Duration::from_secs(5)),
         drain_timeout: file.duration("drain_timeout", &DEADLINES).unwrap_or(Duration::from_secs(25)),
@@ -202,7 +202,7 @@ pub fn shutdown(file: &mut Section) -> Shutdown {
 }
 
 /// `[store]`, with `quarantine` for its share.
-pub fn store(
+pub(super) fn store(
     file: &mut Section,
     env: &Environment,
     quarantine: store::QuarantineBounds,
@@ -234,7 +234,7 @@ pub fn store(
 }
 
 /// `[quarantine]`
-pub fn quarantine(file: &mut Section) -> store::QuarantineBounds {
+pub(super) fn quarantine(file: &mut Section) -> store::QuarantineBounds {
     store::QuarantineBounds {
         max_entries: file.number("max_entries", &(1..=100_000_000)).unwrap_or(10_000),
         max_bytes: file.number("max_bytes", &MEMORY_BYTES).unwrap_or(64 << 20),
@@ -242,7 +242,7 @@ pub fn quarantine(file: &mut Section) -> store::QuarantineBounds {
 }
 
 /// `[admin]`
-pub fn admin(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Admin {
+pub(super) fn admin(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Admin {
     let address = from_env(findings, "GATEPOST_ADMIN_LISTEN", env.gatepost_admin_listen.as_ref(), syntax::address)
         .or(file.parse("address", syntax::address))
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9090)));
@@ -261,7 +261,7 @@ pub fn admin(file: &mut Section, env: &env::Process, findings: &mut Findings) ->
 }
 
 /// Whether a bearer token was given, in either way.
-pub enum Given {
+pub(super) enum Given {
     /// No.
     No,
     /// Wrongly; the fault is recorded.
@@ -272,7 +272,7 @@ pub enum Given {
 
 impl Given {
     /// The token, if there is a good one.
-    pub fn token(self) -> Option<Secret> {
+    pub(super) fn token(self) -> Option<Secret> {
         match self {
             Self::Token(token) => Some(token),
             Self::No | Self::Faulty => None,
@@ -281,7 +281,7 @@ impl Given {
 }
 
 /// The bearer token in `variable`, else what stands at `place` in the file.
-pub fn token(place: &str, variable: &str, reference: Option<SecretRef>, findings: &mut Findings) -> Given {
+pub(super) fn token(place: &str, variable: &str, reference: Option<SecretRef>, findings: &mut Findings) -> Given {
     let (at, raw) = match (findings.variable(variable), reference) {
         (Lookup::Found(raw), _) => (variable, Some(raw)),
         (Lookup::Faulty, _) => return Given::Faulty,
@@ -295,7 +295,7 @@ pub fn token(place: &str, variable: &str, reference: Option<SecretRef>, findings
 }
 
 /// `[log]`
-pub fn log(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Log {
+pub(super) fn log(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Log {
     let json = from_env(findings, "GATEPOST_LOG_FORMAT", env.gatepost_log_format.as_ref(), log_format);
     let filter = from_env(findings, "GATEPOST_LOG", env.gatepost_log.as_ref(), log_filter);
     Log {

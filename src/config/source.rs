@@ -15,10 +15,10 @@ use crate::server::networks::Networks;
 use crate::sink;
 
 /// The window: whole seconds, both directions.
-pub const DRIFT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(15);
+pub(super) const DRIFT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(15);
 
 /// What a source has that does not say otherwise.
-pub struct Defaults<'a> {
+pub(super) struct Defaults<'a> {
     /// `GATEPOST_ALLOWED_IPS`
     pub allowed_ips: AllowedIps,
     /// `GATEPOST_MAX_DRIFT_SECONDS`, or 300 s.
@@ -33,7 +33,7 @@ pub struct Defaults<'a> {
 
 /// What `GATEPOST_ALLOWED_IPS` says.
 #[derive(Clone)]
-pub enum AllowedIps {
+pub(super) enum AllowedIps {
     /// Nothing.
     Unset,
     /// Nothing that can be read; the fault is recorded.
@@ -43,7 +43,7 @@ pub enum AllowedIps {
 }
 
 /// How faults about a source are named: by its place in the file, by its variables, or by either.
-pub struct Place {
+pub(super) struct Place {
     /// `source[1].`, where it stands in the file.
     pub file: Option<String>,
     /// The variable that enables it or replaces its secrets.
@@ -52,7 +52,7 @@ pub struct Place {
 
 impl Place {
     /// What to call `key` in a fault.
-    pub fn at(&self, key: &str) -> String {
+    pub(super) fn at(&self, key: &str) -> String {
         let root = key.split(['[', '.']).next().unwrap_or(key);
         match (self.variable, &self.file) {
             (Some(variable), _) if ["secrets", "keys", "region"].contains(&root) => match root {
@@ -76,7 +76,7 @@ impl Place {
 }
 
 /// Reads the source called `name` from `section`, over `preset`, with `over` replacing its key material.
-pub fn overlay(
+pub(super) fn overlay(
     section: &mut Section,
     (name, preset): (Name, &'static Preset),
     over: Option<Material>,
@@ -127,7 +127,7 @@ pub fn overlay(
 }
 
 /// Asks the family whether such a scheme can be built, and whether it vouches for the header that ids come from.
-pub fn judge(source: &Source, place: &Place, findings: &mut Findings) {
+pub(super) fn judge(source: &Source, place: &Place, findings: &mut Findings) {
     match scheme::build(&source.scheme) {
         Err(faults) => {
             let told = findings.faults.len();
@@ -157,7 +157,7 @@ pub fn judge(source: &Source, place: &Place, findings: &mut Findings) {
 }
 
 /// What is missing from a source whose preset has no default.
-pub fn spelled_out(preset: &Preset) -> String {
+pub(super) fn spelled_out(preset: &Preset) -> String {
     format!("is missing: preset {} has no default for it", preset.name)
 }
 
@@ -188,7 +188,7 @@ fn allowed_ips(section: &mut Section, defaults: &Defaults, findings: &mut Findin
 }
 
 /// Reads an allowlist that must let somebody in.
-pub fn networks<'a>(list: impl Iterator<Item = &'a str> + Clone) -> Result<Networks, Vec<String>> {
+pub(super) fn networks<'a>(list: impl Iterator<Item = &'a str> + Clone) -> Result<Networks, Vec<String>> {
     if list.clone().next().is_none() {
         return Err(vec![
             "is empty, which lets nobody in: name addresses and CIDRs, or use the single word `any`".to_owned(),

@@ -17,7 +17,7 @@ use crate::server::networks::Networks;
 use crate::sink;
 
 /// Every source, in the order of the file and then of the documentation.
-pub fn sources(
+pub(super) fn sources(
     root: &mut Section,
     env: &Environment,
     limits: &Limits,

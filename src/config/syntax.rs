@@ -21,7 +21,7 @@ const MAX_LABEL: usize = 64;
 const MAX_TYPE: usize = 256;
 
 /// The name of a source or sink. `none` is what records call requests that no source took.
-pub fn name(text: &str) -> Result<Name, String> {
+pub(super) fn name(text: &str) -> Result<Name, String> {
     let fits = (1..=MAX_NAME).contains(&text.len());
     if !fits || !text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
         return Err(format!("expected 1 to {MAX_NAME} of a-z, 0-9 and -, found {text:?}"));
@@ -33,7 +33,7 @@ pub fn name(text: &str) -> Result<Name, String> {
 }
 
 /// What logs and metrics call a key. No colon: `released:` stands before the name of an operator there.
-pub fn label(text: &str) -> Result<String, String> {
+pub(super) fn label(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if (1..=MAX_LABEL).contains(&text.len()) && text.bytes().all(fits) {
         return Ok(text.to_owned());
@@ -42,7 +42,7 @@ pub fn label(text: &str) -> Result<String, String> {
 }
 
 /// The name of an environment variable.
-pub fn variable(text: &str) -> Result<String, String> {
+pub(super) fn variable(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(['=', '\0']) || text.contains(char::is_whitespace) {
         return Err("expected the name of an environment variable".to_owned());
     }
@@ -50,18 +50,18 @@ pub fn variable(text: &str) -> Result<String, String> {
 }
 
 /// The path of a file.
-pub fn file(text: &str) -> Result<PathBuf, String> {
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') { Err("expected the path of a file".to_owned()) } else { Ok(text.into()) }
 }
 
 /// An address and a port.
-pub fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let wanted = "expected ADDRESS:PORT such as \"[::]:8443\" or \"127.0.0.1:9090\" (no host names)";
     text.parse().map_err(|_| format!("{wanted}, found {text:?}"))
 }
 
 /// The path of a source: absolute, in the characters RFC 3986 allows in a path, without wildcards and query.
-pub fn path(text: &str) -> Result<String, String> {
+pub(super) fn path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         return Err(format!("expected a path that starts with /, found {text:?}"));
     }
@@ -102,7 +102,7 @@ fn wrong_in_path(text: &str) -> Option<String> {
 }
 
 /// An RFC 6901 pointer that points into the document, not at all of it.
-pub fn pointer(text: &str) -> Result<String, String> {
+pub(super) fn pointer(text: &str) -> Result<String, String> {
     let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     if text.starts_with('/') && text.len() > 1 && escapes {
         return Ok(text.to_owned());
@@ -111,7 +111,7 @@ pub fn pointer(text: &str) -> Result<String, String> {
 }
 
 /// `header:NAME`, a pointer, or `digest`.
-pub fn id_rule(text: &str) -> Result<IdRule, String> {
+pub(super) fn id_rule(text: &str) -> Result<IdRule, String> {
     match text {
         "digest" => Ok(IdRule::Digest),
         _ if text.starts_with('/') => pointer(text).map(IdRule::Pointer),
@@ -125,7 +125,7 @@ pub fn id_rule(text: &str) -> Result<IdRule, String> {
 }
 
 /// `header:NAME`, a pointer, or the type itself.
-pub fn type_rule(text: &str) -> Result<TypeRule, String> {
+pub(super) fn type_rule(text: &str) -> Result<TypeRule, String> {
     if text.starts_with('/') {
         return pointer(text).map(TypeRule::Pointer);
     }
@@ -141,13 +141,13 @@ pub fn type_rule(text: &str) -> Result<TypeRule, String> {
 }
 
 /// A header's name, in lower case.
-pub fn header_name(text: &str) -> Result<String, String> {
+pub(super) fn header_name(text: &str) -> Result<String, String> {
     let name = HeaderName::from_bytes(text.as_bytes());
     name.map(|name| name.as_str().to_owned()).map_err(|_| format!("expected the name of a header, found {text:?}"))
 }
 
 /// A media type without parameters, in lower case.
-pub fn media_type(text: &str) -> Result<String, String> {
+pub(super) fn media_type(text: &str) -> Result<String, String> {
     // A header's name and the halves of a media type are the same `token` (RFC 9110 section 5.6.2).
     let token = |part: &str| HeaderName::from_bytes(part.as_bytes()).is_ok() && part != "*";
     match text.split_once('/') {
@@ -157,12 +157,12 @@ pub fn media_type(text: &str) -> Result<String, String> {
 }
 
 /// An `http` or `https` URL that can be sent to. The text is never repeated: it may hold a password.
-pub fn web_url(text: &str) -> Result<String, String> {
+pub(super) fn web_url(text: &str) -> Result<String, String> {
     address::web(text).map(|_| text.to_owned())
 }
 
 /// Whether `url` goes over an open wire: `http://` to anywhere but this machine.
-pub fn is_open_wire(url: &str) -> bool {
+pub(super) fn is_open_wire(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     uri.scheme_str() == Some("http") && !uri.host().is_some_and(is_loopback_host)
 }
@@ -173,12 +173,12 @@ fn is_loopback_host(host: &str) -> bool {
 }
 
 /// Whether `address` is this machine, `::ffff:127.0.0.1` included.
-pub fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
 /// A store's URL.
-pub fn store_url(text: &str) -> Result<String, String> {
+pub(super) fn store_url(text: &str) -> Result<String, String> {
     let postgres =
         ["postgres://", "postgresql://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
     match text.strip_prefix("sqlite:") {

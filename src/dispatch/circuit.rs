@@ -10,11 +10,11 @@ use tokio::time::Instant;
 /// Failures in a row, of any deliveries, that open it.
 const FAILURES: u32 = 20;
 /// Deliveries that may be under way as probes.
-pub const PROBES: usize = 8;
+pub(super) const PROBES: usize = 8;
 /// How long it stays open the first time; doubles each time no probe gets through.
 const FIRST: Duration = Duration::from_millis(500);
 /// It never stays open for longer: a sink that is back is noticed within this.
-pub const LONGEST: Duration = Duration::from_secs(10);
+pub(super) const LONGEST: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -25,7 +25,7 @@ enum State {
 
 /// What a delivery begins as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pass {
+pub(super) enum Pass {
     /// One of many.
     Free,
     /// One of the few that find out whether the sink is back.
@@ -34,7 +34,7 @@ pub enum Pass {
 
 /// Whether a sink is worth trying. Holds no lock and reads no clock.
 #[derive(Debug)]
-pub struct Circuit {
+pub(super) struct Circuit {
     state: State,
     /// How often it opened since something last got through.
     openings: u32,
@@ -48,7 +48,7 @@ impl Default for Circuit {
 
 impl Circuit {
     /// How many deliveries may begin at `now`, with so many `probes` under way.
-    pub fn allowance(&mut self, now: Instant, probes: usize) -> usize {
+    pub(super) fn allowance(&mut self, now: Instant, probes: usize) -> usize {
         if let State::Open { until } = self.state
             && now >= until
         {
@@ -62,13 +62,13 @@ impl Circuit {
     }
 
     /// Lets a delivery begin at `now`, with so many `probes` under way; `None` when it may not.
-    pub fn begin(&mut self, now: Instant, probes: usize) -> Option<Pass> {
+    pub(super) fn begin(&mut self, now: Instant, probes: usize) -> Option<Pass> {
         let allowed = self.allowance(now, probes) > 0;
         allowed.then_some(if self.state == State::Probing { Pass::Probe } else { Pass::Free })
     }
 
     /// The sink answered, be it a refusal: it lives. Says whether that closed the circuit.
-    pub fn answered(&mut self) -> bool {
+    pub(super) fn answered(&mut self) -> bool {
         let was_closed = matches!(self.state, State::Closed { .. });
         *self = Self::default();
         !was_closed
@@ -76,7 +76,7 @@ impl Circuit {
 
     /// A delivery that began with `pass` failed in a way that may pass. Says whether that opened the circuit. Failures
     /// of deliveries that began before it opened do not count again.
-    pub fn failed(&mut self, now: Instant, pass: Pass) -> bool {
+    pub(super) fn failed(&mut self, now: Instant, pass: Pass) -> bool {
         match &mut self.state {
             State::Open { .. } => return false,
             State::Probing if pass == Pass::Free => return false,
@@ -94,7 +94,7 @@ impl Circuit {
 
     /// When it lets something through again, while open.
     #[must_use]
-    pub const fn open_until(&self) -> Option<Instant> {
+    pub(super) const fn open_until(&self) -> Option<Instant> {
         match self.state {
             State::Open { until } => Some(until),
             State::Closed { .. } | State::Probing => None,
@@ -103,7 +103,7 @@ impl Circuit {
 
     /// What `gatepost_sink_circuit` calls it now.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub(super) const fn name(&self) -> &'static str {
         match self.state {
             State::Closed { .. } => "closed",
             State::Open { .. } => "open",

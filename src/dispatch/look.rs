@@ -7,20 +7,20 @@ use tokio::time::Instant;
 use super::{Claimed, Dispatcher, StoreError};
 
 /// The longest time without a look: other processes queue deliveries too, and not every store can say so.
-pub const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 /// Between two looks, when the last one found less than it wanted: commits that come in quick succession share a look.
-pub const GAP: Duration = Duration::from_millis(5);
+pub(super) const GAP: Duration = Duration::from_millis(5);
 /// Before the store is tried again after a fault, and before a look that was promised something and found nothing.
-pub const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
 /// A fault of the store that lasted longer may have outlasted leases whose deliveries were made.
-pub const LONG: Duration = Duration::from_secs(5);
+pub(super) const LONG: Duration = Duration::from_secs(5);
 /// After such a fault, before anything is claimed: other processes are to settle first what they delivered, and may be
 /// waiting for a call that will fail (a store gives up after eight seconds).
-pub const OTHERS_FIRST: Duration = Duration::from_secs(9);
+pub(super) const OTHERS_FIRST: Duration = Duration::from_secs(9);
 
 /// Why to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(super) enum Kind {
     /// It may be time; whether anything is due is asked first, which costs less than a claim.
     Asking,
     /// Something was queued.
@@ -32,7 +32,7 @@ pub enum Kind {
 }
 
 /// What a look found.
-pub struct Look {
+pub(super) struct Look {
     /// What is ours now.
     pub claims: Vec<Claimed>,
     /// When it was asked for.
@@ -44,7 +44,7 @@ pub struct Look {
 }
 
 /// Claims up to `limit` due deliveries, if there are any.
-pub async fn look(dispatcher: &Dispatcher, limit: usize, kind: Kind) -> Result<Look, StoreError> {
+pub(super) async fn look(dispatcher: &Dispatcher, limit: usize, kind: Kind) -> Result<Look, StoreError> {
     let (outbox, name) = (&dispatcher.outbox, &dispatcher.settings.name);
     let nothing = |next| Look { claims: Vec::new(), asked: Instant::now(), next, kind };
     if matches!(kind, Kind::Asking | Kind::AfterFault) {
@@ -69,6 +69,6 @@ pub async fn look(dispatcher: &Dispatcher, limit: usize, kind: Kind) -> Result<L
 
 /// The instant after `wait`, at most the next poll. In whole milliseconds, rounded up: a timer that ends too early looks
 /// in vain.
-pub fn after(wait: Duration) -> Instant {
+pub(super) fn after(wait: Duration) -> Instant {
     Instant::now() + Duration::from_millis(u64::try_from(wait.as_millis() + 1).unwrap_or(u64::MAX)).min(POLL)
 }

@@ -13,7 +13,7 @@ const ERROR_BYTES: usize = 512;
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Attempts before a delivery is dead.
     pub attempts: u32,
     /// Age at which a failed delivery is dead.
@@ -22,7 +22,7 @@ pub struct Limits {
 
 /// What is known of a delivery besides its event.
 #[derive(Clone, Copy, Debug)]
-pub struct Ticket {
+pub(super) struct Ticket {
     /// Which delivery.
     pub id: DeliveryId,
     /// The claim.
@@ -40,7 +40,7 @@ pub struct Ticket {
 impl Ticket {
     /// The ticket of `claimed`, for which the store was asked at `asked`.
     #[must_use]
-    pub const fn of(claimed: &Claimed, asked: Instant) -> Self {
+    pub(super) const fn of(claimed: &Claimed, asked: Instant) -> Self {
         Self {
             id: claimed.id,
             lease: claimed.lease,
@@ -53,25 +53,25 @@ impl Ticket {
 
     /// The attempt that it is about to get.
     #[must_use]
-    pub const fn attempt(&self) -> Attempt {
+    pub(super) const fn attempt(&self) -> Attempt {
         Attempt { number: self.attempts.saturating_add(1), replay: self.replay }
     }
 
     /// How old the delivery is at `now`.
     #[must_use]
-    pub fn age(&self, now: Instant) -> Duration {
+    pub(super) fn age(&self, now: Instant) -> Duration {
         self.age.saturating_add(now.saturating_duration_since(self.asked))
     }
 
     /// That `outcome` became of it.
     #[must_use]
-    pub const fn settle(&self, outcome: Settled) -> Settlement {
+    pub(super) const fn settle(&self, outcome: Settled) -> Settlement {
         Settlement { id: self.id, lease: self.lease, outcome }
     }
 
     /// That it is handed back as if it had never been taken, and may be taken again after `after`.
     #[must_use]
-    pub const fn release(&self, after: Duration) -> Settlement {
+    pub(super) const fn release(&self, after: Duration) -> Settlement {
         self.settle(Settled::Released { after })
     }
 }
@@ -82,7 +82,7 @@ impl Ticket {
 /// each gets at least one attempt, however long the daemon was away. The last wait is cut short at the age limit.
 /// `unit` is a random number in `0.0..1.0`.
 #[must_use]
-pub fn outcome(
+pub(super) fn outcome(
     result: Result<Delivered, SinkError>,
     ticket: &Ticket,
     age: Duration,
@@ -110,7 +110,7 @@ pub fn outcome(
 
 /// A text of at most [`ERROR_BYTES`] bytes.
 #[must_use]
-pub fn cut(mut text: String) -> String {
+pub(super) fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(ERROR_BYTES));
     text
 }

@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_millis(200);
 
 /// Measures how fast a sink takes deliveries.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     since: Instant,
     ended: u32,
     ahead: usize,
@@ -25,12 +25,12 @@ pub struct Pace {
 
 impl Pace {
     /// A sink of which nothing is known is taken for slow.
-    pub const fn new(now: Instant) -> Self {
+    pub(super) const fn new(now: Instant) -> Self {
         Self { since: now, ended: 0, ahead: 0, largest: 0 }
     }
 
     /// A delivery ended.
-    pub fn ended(&mut self, now: Instant) {
+    pub(super) fn ended(&mut self, now: Instant) {
         self.ended = self.ended.saturating_add(1);
         let elapsed = now.duration_since(self.since);
         if elapsed >= WINDOW {
@@ -41,12 +41,12 @@ impl Pace {
     }
 
     /// Bodies of these lengths were claimed.
-    pub fn claimed(&mut self, lengths: impl Iterator<Item = usize>) {
+    pub(super) fn claimed(&mut self, lengths: impl Iterator<Item = usize>) {
         self.largest = lengths.max().unwrap_or(self.largest);
     }
 
     /// How many to have waiting.
-    pub const fn ahead(&self) -> usize {
+    pub(super) const fn ahead(&self) -> usize {
         let fit = BYTES / if self.largest == 0 { 1 } else { self.largest };
         if self.ahead < fit { self.ahead } else { fit }
     }

@@ -63,7 +63,7 @@ struct Pipeline<'a> {
 }
 
 /// Runs until `lifecycle` stops, see [`Dispatcher::run`].
-pub async fn run(dispatcher: &Dispatcher, lifecycle: &Lifecycle) {
+pub(super) async fn run(dispatcher: &Dispatcher, lifecycle: &Lifecycle) {
     let mut pipeline = Pipeline::new(dispatcher);
     let queued = dispatcher.outbox.queued();
     // Armed before each look, so that what is queued meanwhile is not missed.

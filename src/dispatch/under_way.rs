@@ -11,14 +11,14 @@ use super::{Delivered, Retry, SinkError};
 
 /// Attempts, each a task.
 #[derive(Default)]
-pub struct UnderWay {
+pub(super) struct UnderWay {
     tasks: JoinSet<Result<Delivered, SinkError>>,
     begun: HashMap<Id, (Ticket, Pass)>,
     probes: usize,
 }
 
 /// An attempt that ended.
-pub struct Ended {
+pub(super) struct Ended {
     /// What it was for.
     pub ticket: Ticket,
     /// What it began as.
@@ -29,17 +29,17 @@ pub struct Ended {
 
 impl UnderWay {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.begun.len()
     }
 
     /// How many of them are probes.
-    pub const fn probes(&self) -> usize {
+    pub(super) const fn probes(&self) -> usize {
         self.probes
     }
 
     /// Begins `attempt`.
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         ticket: Ticket,
         pass: Pass,
@@ -51,7 +51,7 @@ impl UnderWay {
     }
 
     /// The next that ends; never, where none is under way.
-    pub async fn next(&mut self) -> Ended {
+    pub(super) async fn next(&mut self) -> Ended {
         loop {
             let Some(ended) = self.tasks.join_next_with_id().await else { return std::future::pending().await };
             if let Some(ended) = self.end(ended) {
@@ -61,7 +61,7 @@ impl UnderWay {
     }
 
     /// One that has ended already.
-    pub fn try_next(&mut self) -> Option<Ended> {
+    pub(super) fn try_next(&mut self) -> Option<Ended> {
         loop {
             let ended = self.tasks.try_join_next_with_id()?;
             if let Some(ended) = self.end(ended) {
@@ -81,12 +81,12 @@ impl UnderWay {
     }
 
     /// What they are for.
-    pub fn tickets(&mut self) -> impl Iterator<Item = &mut Ticket> {
+    pub(super) fn tickets(&mut self) -> impl Iterator<Item = &mut Ticket> {
         self.begun.values_mut().map(|(ticket, _)| ticket)
     }
 
     /// Stops them all.
-    pub fn abort(&mut self) {
+    pub(super) fn abort(&mut self) {
         self.tasks.abort_all();
     }
 }

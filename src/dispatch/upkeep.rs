@@ -9,7 +9,7 @@ use super::{Dispatcher, StoreError};
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Refreshes for as long as it is polled; store faults are told by the deliveries' own loop.
-pub async fn run(dispatcher: &Dispatcher) {
+pub(super) async fn run(dispatcher: &Dispatcher) {
     loop {
         if let Ok(too_old) = refresh(dispatcher).await {
             dispatcher.too_old.store(too_old, Ordering::Release);

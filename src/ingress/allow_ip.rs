@@ -12,7 +12,7 @@ use super::source::Source;
 
 /// Refuses clients that are not on the source's list, and those whose address cannot be told.
 #[derive(Clone)]
-pub struct AllowIp(pub Arc<Source>);
+pub(super) struct AllowIp(pub Arc<Source>);
 
 impl<B> ValidateRequest<B> for AllowIp {
     type ResponseBody = Body;

@@ -12,7 +12,7 @@ use super::source::Source;
 
 /// Refuses other media types with 415, before anything about the sender is looked at.
 #[derive(Clone)]
-pub struct Content(pub Arc<Source>);
+pub(super) struct Content(pub Arc<Source>);
 
 impl<B> ValidateRequest<B> for Content {
     type ResponseBody = Body;

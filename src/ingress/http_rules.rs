@@ -12,7 +12,7 @@ use crate::server::Unreadable;
 
 /// Says why, where the HTTP library refused the request by itself: the same words as for what is refused here.
 #[derive(Clone, Copy)]
-pub struct Readable;
+pub(super) struct Readable;
 
 impl<B> ValidateRequest<B> for Readable {
     type ResponseBody = Body;
@@ -31,7 +31,7 @@ impl<B> ValidateRequest<B> for Readable {
 
 /// Refuses what RFC 9112 3.2 and 6.1 and RFC 9113 8.3.1 tell a server to refuse.
 #[derive(Clone, Copy)]
-pub struct WellFormed;
+pub(super) struct WellFormed;
 
 impl<B> ValidateRequest<B> for WellFormed {
     type ResponseBody = Body;
@@ -105,7 +105,7 @@ fn transfer_coding<B>(request: &Request<B>) -> Result<(), Reject> {
 
 /// A webhook is POSTed.
 #[derive(Clone, Copy)]
-pub struct OnlyPost;
+pub(super) struct OnlyPost;
 
 impl<B> ValidateRequest<B> for OnlyPost {
     type ResponseBody = Body;

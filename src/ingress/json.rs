@@ -6,25 +6,25 @@
 use std::borrow::Cow;
 
 /// Objects and arrays within each other, the outermost counted.
-pub const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
 /// How many pointers one pass can follow: they travel as bits of a word.
 const AT_ONCE: usize = 64;
 
 /// RFC 6901 pointer, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pointer(Vec<String>);
+pub(super) struct Pointer(Vec<String>);
 
 impl Pointer {
     /// Takes `/a/b~1c` apart.
     #[must_use]
-    pub fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         Self(text.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
     }
 }
 
 /// What stands at a pointer, as spelled in the body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Value<'a> {
+pub(super) enum Value<'a> {
     /// With its quotes and escapes.
     String(&'a str),
     /// As spelled.
@@ -38,7 +38,7 @@ pub enum Value<'a> {
 impl Value<'_> {
     /// The text of a string, unescaped.
     #[must_use]
-    pub fn text(&self) -> Option<String> {
+    pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::String(raw) => serde_json::from_str(raw).ok(),
             _ => None,
@@ -48,7 +48,7 @@ impl Value<'_> {
 
 /// What a scan found at one pointer.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Found<'a> {
+pub(super) struct Found<'a> {
     /// The first value there.
     pub value: Option<Value<'a>>,
     /// Whether some name on the way stands twice in its object, so that parsers may disagree about the value.
@@ -72,7 +72,7 @@ impl From<NotJson> for Cow<'static, str> {
 ///
 /// # Errors
 /// [`NotJson`] at the first byte that breaks a rule.
-pub fn scan<'a>(body: &'a [u8], pointers: &[Pointer]) -> Result<Vec<Found<'a>>, NotJson> {
+pub(super) fn scan<'a>(body: &'a [u8], pointers: &[Pointer]) -> Result<Vec<Found<'a>>, NotJson> {
     let text = std::str::from_utf8(body).map_err(|error| NotJson { what: "not UTF-8", at: error.valid_up_to() })?;
     let (first, rest) = pointers.split_at(pointers.len().min(AT_ONCE));
     let mut found = pass(text, first)?;

@@ -54,7 +54,7 @@ impl Drop for RequestPermit {
 
 /// Turns requests away while `concurrent_requests` others are in flight; never queues them.
 #[derive(Clone)]
-pub struct LoadLayer(pub Arc<RequestPermits>);
+pub(super) struct LoadLayer(pub Arc<RequestPermits>);
 
 impl<S> Layer<S> for LoadLayer {
     type Service = Load<S>;
@@ -66,7 +66,7 @@ impl<S> Layer<S> for LoadLayer {
 
 /// See [`LoadLayer`].
 #[derive(Clone)]
-pub struct Load<S> {
+pub(super) struct Load<S> {
     permits: Arc<RequestPermits>,
     inner: S,
 }

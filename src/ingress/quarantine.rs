@@ -150,7 +150,13 @@ impl Shelver {
 
 /// The entry for a request to a source (its name, what is kept of its requests) that is set aside for `reason`.
 #[must_use]
-pub fn entry((source, kept): (&Name, &Kept), head: &Parts, body: Bytes, reason: &str, now: Timestamp) -> Quarantined {
+pub(super) fn entry(
+    (source, kept): (&Name, &Kept),
+    head: &Parts,
+    body: Bytes,
+    reason: &str,
+    now: Timestamp,
+) -> Quarantined {
     let arrival = head.extensions.get::<Arrival>();
     Quarantined {
         id: 0,

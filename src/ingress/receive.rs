@@ -28,7 +28,7 @@ use super::verify::Verified;
 
 /// Takes what is verified. The only user of [`Verified`].
 #[derive(Clone)]
-pub struct Receive {
+pub(super) struct Receive {
     /// Whose events.
     pub source: Arc<Source>,
     /// Where they are stored.

@@ -34,7 +34,7 @@ use super::text;
 
 /// What the stack knows of a request from the start; in its extensions.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub(super) struct Arrival {
     /// Unique name of the request: 32 hex digits.
     pub request_id: Arc<str>,
     /// Where it came from, as far as that can be told.
@@ -43,7 +43,7 @@ pub struct Arrival {
 
 /// How a request ended; in the extensions of every answer that the stack makes.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub(super) struct Ended {
     /// The outcome.
     pub outcome: Outcome,
     /// Why, unless accepted.
@@ -61,7 +61,7 @@ pub struct Ended {
 
 /// What is known of an event once it is verified. Texts are the sender's: to be cut before they are logged.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// The event's id, once it has one.
     pub event_id: Option<String>,
     /// The event's type.
@@ -77,7 +77,7 @@ pub struct Known {
 impl Ended {
     /// Ended by a refusal.
     #[must_use]
-    pub fn refused(reject: &Reject) -> Self {
+    pub(super) fn refused(reject: &Reject) -> Self {
         let unasked = matches!(reject, Reject::Overloaded | Reject::NotFound | Reject::IncompleteBody);
         Self { validated: (!unasked).then_some(false), ..Self::failed(reject.outcome(), Some(reject.reason())) }
     }
@@ -133,7 +133,7 @@ pub struct Recorder {
 
 /// Makes [`Record`]; `source` is `None` on the stack of unknown paths.
 #[derive(Clone)]
-pub struct RecordLayer {
+pub(super) struct RecordLayer {
     /// Shared by all stacks.
     pub recorder: Arc<Recorder>,
     /// Whose stack it is on.
@@ -150,7 +150,7 @@ impl<S> Layer<S> for RecordLayer {
 
 /// See [`RecordLayer`].
 #[derive(Clone)]
-pub struct Record<S> {
+pub(super) struct Record<S> {
     layer: RecordLayer,
     inner: S,
 }

@@ -62,7 +62,7 @@ pub enum Reject {
 }
 
 /// Every `reason` there is, for metrics that are present from the start.
-pub const REASONS: [&str; 20] = [
+pub(super) const REASONS: [&str; 20] = [
     "bad_request",
     "uri_too_long",
     "header_fields_too_large",

@@ -29,11 +29,11 @@ const REASONS: [&str; 10] = [
 
 /// The rates of all sources. Made once; survives reloads.
 #[derive(Clone, Default)]
-pub struct Sampler(Arc<Mutex<HashMap<Name, Arc<Rates>>>>);
+pub(super) struct Sampler(Arc<Mutex<HashMap<Name, Arc<Rates>>>>);
 
 /// The rates of one source.
 #[derive(Default)]
-pub struct Rates {
+pub(super) struct Rates {
     of_reason: [Bucket; REASONS.len()],
     /// Of reasons that are not named above.
     other: Bucket,
@@ -42,7 +42,7 @@ pub struct Rates {
 impl Sampler {
     /// The rates of `source`; whoever asks again for the same name shares them.
     #[must_use]
-    pub fn rates(&self, source: &Name) -> Arc<Rates> {
+    pub(super) fn rates(&self, source: &Name) -> Arc<Rates> {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(sources.entry(source.clone()).or_default())
     }
@@ -50,7 +50,7 @@ impl Sampler {
 
 impl Rates {
     /// Whether one more request may be kept for `reason`, at `now` in milliseconds since 1970. One atomic operation.
-    pub fn take(&self, reason: &str, now: i64) -> bool {
+    pub(super) fn take(&self, reason: &str, now: i64) -> bool {
         let of_reason = REASONS.iter().zip(&self.of_reason).find(|(name, _)| **name == reason);
         of_reason.map_or(&self.other, |(_, bucket)| bucket).take(now)
     }

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use crate::escape::is_hidden;
 
 /// The longest text of a sender's in a record, in bytes.
-pub const MAX_BYTES: usize = 256;
+pub(super) const MAX_BYTES: usize = 256;
 
 /// `text` with what acts or hides ([`is_hidden`]) spelled out (`\\n`, `\\u{1b}`, `\\u{202e}`), cut at [`MAX_BYTES`] between
 /// characters.
 ///
 /// JSON would escape them too, but whoever reads the record unescapes that, and a terminal obeys what is left.
 #[must_use]
-pub fn shown(text: &str) -> Cow<'_, str> {
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     // Nearly all of it is short and plain.
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hidden);
     if text.len() <= MAX_BYTES && plain {

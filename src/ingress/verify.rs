@@ -34,7 +34,7 @@ const INLINE_BYTES: usize = 256 * 1024;
 const GLIMPSE: Duration = Duration::from_millis(50);
 
 /// A request that proved who sent it. Its fields are private to this file on the way in: nobody else can make one.
-pub struct Verified {
+pub(super) struct Verified {
     head: Parts,
     payload: Payload,
     key: KeyIndex,
@@ -43,32 +43,32 @@ pub struct Verified {
 impl Verified {
     /// The head, every header of it as received.
     #[must_use]
-    pub const fn head(&self) -> &Parts {
+    pub(super) const fn head(&self) -> &Parts {
         &self.head
     }
 
     /// The body as received.
     #[must_use]
-    pub const fn payload(&self) -> &Payload {
+    pub(super) const fn payload(&self) -> &Payload {
         &self.payload
     }
 
     /// The key that verified it.
     #[must_use]
-    pub const fn key(&self) -> KeyIndex {
+    pub(super) const fn key(&self) -> KeyIndex {
         self.key
     }
 
     /// What is left of it once it turned out to be no event.
     #[must_use]
-    pub fn into_parts(self) -> (Parts, Bytes) {
+    pub(super) fn into_parts(self) -> (Parts, Bytes) {
         (self.head, self.payload.bytes().clone())
     }
 }
 
 /// Turns a [`Claimed`] request into a [`Verified`] one.
 #[derive(Clone)]
-pub struct VerifyLayer {
+pub(super) struct VerifyLayer {
     /// Whose scheme.
     pub source: Arc<Source>,
     /// What all bodies share.
@@ -91,7 +91,7 @@ impl<S> Layer<S> for VerifyLayer {
 
 /// See [`VerifyLayer`].
 #[derive(Clone)]
-pub struct Verify<S> {
+pub(super) struct Verify<S> {
     layer: VerifyLayer,
     inner: S,
 }

@@ -24,7 +24,7 @@ use super::source::Source;
 use super::verify::glimpse;
 
 /// A request whose head says who signed it and when; nothing of that is proven yet.
-pub struct Claimed<B> {
+pub(super) struct Claimed<B> {
     /// The head.
     pub head: Parts,
     /// What it claims.
@@ -35,7 +35,7 @@ pub struct Claimed<B> {
 
 /// Turns a request into a [`Claimed`] one.
 #[derive(Clone)]
-pub struct WindowLayer {
+pub(super) struct WindowLayer {
     /// Whose window and scheme.
     pub source: Arc<Source>,
     /// The time.
@@ -56,7 +56,7 @@ impl<S> Layer<S> for WindowLayer {
 
 /// See [`WindowLayer`].
 #[derive(Clone)]
-pub struct Window<S> {
+pub(super) struct Window<S> {
     layer: WindowLayer,
     inner: S,
 }

@@ -5,7 +5,7 @@ use http::header::AsHeaderName;
 
 /// What a request says in one header. Trailers are no part of the map, so a value there does not count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Occurrence<'a> {
+pub(super) enum Occurrence<'a> {
     /// It does not stand at all.
     Absent,
     /// It stands once, with this value, byte for byte.
@@ -16,7 +16,7 @@ pub enum Occurrence<'a> {
 
 impl<'a> Occurrence<'a> {
     /// Looks `name` up in `headers`.
-    pub fn of(headers: &'a HeaderMap, name: impl AsHeaderName) -> Self {
+    pub(super) fn of(headers: &'a HeaderMap, name: impl AsHeaderName) -> Self {
         let mut values = headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (None, _) => Self::Absent,
@@ -26,7 +26,7 @@ impl<'a> Occurrence<'a> {
     }
 
     /// The value, where there is exactly one.
-    pub const fn once(self) -> Option<&'a [u8]> {
+    pub(super) const fn once(self) -> Option<&'a [u8]> {
         match self {
             Self::Once(value) => Some(value),
             Self::Absent | Self::Repeated => None,

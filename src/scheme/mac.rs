@@ -21,14 +21,14 @@ const fn base64(alphabet: &Alphabet) -> GeneralPurpose {
 }
 
 /// RFC 4648, section 4.
-pub const BASE64: GeneralPurpose = base64(&STANDARD);
+pub(super) const BASE64: GeneralPurpose = base64(&STANDARD);
 
 /// RFC 4648, section 5.
-pub const BASE64_URL: GeneralPurpose = base64(&URL_SAFE);
+pub(super) const BASE64_URL: GeneralPurpose = base64(&URL_SAFE);
 
 /// The hash below an HMAC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Algorithm {
+pub(super) enum Algorithm {
     /// For senders that know nothing else; warned about.
     Sha1,
     /// What nearly everybody uses.
@@ -41,7 +41,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Reads the value of `algorithm`.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
             "sha1" => Some(Self::Sha1),
             "sha256" => Some(Self::Sha256),
@@ -52,10 +52,10 @@ impl Algorithm {
     }
 
     /// Every one, the usual one first.
-    pub const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Sha512, Self::Sha384];
+    pub(super) const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Sha512, Self::Sha384];
 
     /// Its name, as [`Algorithm::parse`] reads it.
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
@@ -79,19 +79,19 @@ impl Algorithm {
 ///
 /// No `PartialEq`, `Debug` or `Serialize`: [`Mac::matches`] is the one way to compare, so that no `==` and no log line
 /// can reach it; wiped when dropped, for an expected MAC lets its request in.
-pub struct Mac(Zeroizing<Vec<u8>>);
+pub(super) struct Mac(Zeroizing<Vec<u8>>);
 
 impl Mac {
     /// Reads as many hex digits of any case as a MAC of `algorithm` has; `None` for anything else (a prefix, a doubled
     /// MAC, trailing junk).
-    pub fn from_hex(text: &[u8], algorithm: Algorithm) -> Option<Self> {
+    pub(super) fn from_hex(text: &[u8], algorithm: Algorithm) -> Option<Self> {
         let mut bytes = Zeroizing::new(vec![0; algorithm.len()]);
         hex::decode_to_slice(text, &mut bytes).ok()?;
         Some(Self(bytes))
     }
 
     /// Reads 64 lower-case hex digits, the only form of a `SigV4` signature.
-    pub fn from_lower_hex(text: &[u8]) -> Option<Self> {
+    pub(super) fn from_lower_hex(text: &[u8]) -> Option<Self> {
         if text.iter().any(u8::is_ascii_uppercase) {
             return None;
         }
@@ -100,7 +100,7 @@ impl Mac {
 
     /// Reads base64 in either alphabet (not in a mixture), padded or not, canonical to the last bit, of exactly a MAC of
     /// `algorithm`.
-    pub fn from_base64(text: &[u8], algorithm: Algorithm) -> Option<Self> {
+    pub(super) fn from_base64(text: &[u8], algorithm: Algorithm) -> Option<Self> {
         // Four characters more than a MAC has: whatever is longer is not even decoded.
         if text.len() > MAX_LEN.div_ceil(3) * 4 {
             return None;
@@ -110,34 +110,34 @@ impl Mac {
     }
 
     /// Whether both are the same, in time that does not tell where they differ.
-    pub fn matches(&self, other: &Self) -> Choice {
+    pub(super) fn matches(&self, other: &Self) -> Choice {
         self.0.as_slice().ct_eq(other.0.as_slice())
     }
 
     /// The MAC in lower-case hex, for signing what we send ourselves.
-    pub fn to_hex(&self) -> String {
+    pub(super) fn to_hex(&self) -> String {
         hex::encode(&*self.0)
     }
 
     /// The MAC in padded base64, for signing what we send ourselves.
-    pub fn to_base64(&self) -> String {
+    pub(super) fn to_base64(&self) -> String {
         BASE64.encode(&*self.0)
     }
 
     /// The MAC in the URL alphabet without padding, for signing what we send ourselves.
-    pub fn to_base64url(&self) -> String {
+    pub(super) fn to_base64url(&self) -> String {
         BASE64_URL.encode(&*self.0).trim_end_matches('=').to_owned()
     }
 
     /// What two keys have in common that make this MAC of one text, without being a MAC of it.
-    pub fn mark(&self) -> [u8; 32] {
+    pub(super) fn mark(&self) -> [u8; 32] {
         Sha256::new().chain_update("gatepost mark").chain_update(&*self.0).finalize().into()
     }
 }
 
 /// A secret made ready for HMAC (RFC 2104): the padded key is hashed once, each request clones the state.
 #[derive(Clone)]
-pub struct Key(State);
+pub(super) struct Key(State);
 
 #[derive(Clone)]
 enum State {
@@ -149,7 +149,7 @@ enum State {
 
 impl Key {
     /// The key of `secret`, of any length.
-    pub fn new(secret: &[u8], algorithm: Algorithm) -> Self {
+    pub(super) fn new(secret: &[u8], algorithm: Algorithm) -> Self {
         // Padded here, because the slice constructor's error cannot happen and would have to be unwrapped.
         Self(match algorithm {
             Algorithm::Sha1 => {
@@ -172,12 +172,12 @@ impl Key {
     }
 
     /// The HMAC-SHA256 key that a MAC itself is, in a chain of derivations.
-    pub fn from_mac(mac: &Mac) -> Self {
+    pub(super) fn from_mac(mac: &Mac) -> Self {
         Self::new(&mac.0, Algorithm::Sha256)
     }
 
     /// The MAC of `parts`, one after the other.
-    pub fn mac<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Mac {
+    pub(super) fn mac<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Mac {
         Mac(Zeroizing::new(match &self.0 {
             State::Sha1(state) => finish(state.clone(), parts),
             State::Sha256(state) => finish(state.clone(), parts),

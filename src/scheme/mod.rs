@@ -13,8 +13,8 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use crate::clock::UnixSeconds;
+use crate::config_error::ConfigError;
 use crate::event::Payload;
-use crate::fault::Fault;
 use crate::secret::Secret;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, changes, diagnose, restore};
@@ -197,7 +197,7 @@ pub fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// Every fault, each with its key relative to the source (`signature_format`, `secrets`, `region` …).
-pub fn build(settings: &Settings) -> Result<Arc<dyn Scheme>, Vec<Fault>> {
+pub fn build(settings: &Settings) -> Result<Arc<dyn Scheme>, Vec<ConfigError>> {
     match settings.family {
         Family::Hmac => Ok(Arc::new(hmac::Hmac::new(settings)?)),
         Family::SigV4 => Ok(Arc::new(sigv4::SigV4::new(settings)?)),

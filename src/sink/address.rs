@@ -8,7 +8,7 @@ use http::Uri;
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 
 /// What ports there are, for whoever wrote another.
 pub const PORTS: &str = "the port must be a number from 1 to 65535";
@@ -16,10 +16,10 @@ pub const PORTS: &str = "the port must be a number from 1 to 65535";
 /// Reads an `http://` or `https://` URL to send to.
 ///
 /// # Errors
-/// [`Fault`] at `url` where it is none, cannot be reached by anybody, or holds credentials (it is logged, they must
+/// [`ConfigError`] at `url` where it is none, cannot be reached by anybody, or holds credentials (it is logged, they must
 /// not be).
-pub fn endpoint(url: &str) -> Result<Uri, Fault> {
-    web(url).map_err(|problem| Fault::new("url", problem))
+pub fn endpoint(url: &str) -> Result<Uri, ConfigError> {
+    web(url).map_err(|problem| ConfigError::new("url", problem))
 }
 
 /// As [`endpoint`], with the problem alone.

@@ -6,7 +6,7 @@ use crate::event::Event;
 
 /// `id`: `<source>:<event id>`, unique over all sources.
 #[must_use]
-pub fn id(event: &Event) -> String {
+pub(super) fn id(event: &Event) -> String {
     format!("{}:{}", event.source, event.id)
 }
 
@@ -14,7 +14,7 @@ pub fn id(event: &Event) -> String {
 ///
 /// An id that ends like that itself gets `#0` at first, so that no event is taken for the replay of another.
 #[must_use]
-pub fn dedupe_id(event: &Event, replay: u32) -> String {
+pub(super) fn dedupe_id(event: &Event, replay: u32) -> String {
     let id = id(event);
     let looks_replayed =
         id.rsplit_once('#').is_some_and(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
@@ -23,7 +23,7 @@ pub fn dedupe_id(event: &Event, replay: u32) -> String {
 
 /// The required attributes and `time`, named without prefix, values in header form ([`header_value`]).
 #[must_use]
-pub fn attributes(event: &Event) -> [(&'static str, String); 5] {
+pub(super) fn attributes(event: &Event) -> [(&'static str, String); 5] {
     [
         ("specversion", "1.0".to_owned()),
         ("id", header_value(&id(event))),
@@ -36,7 +36,7 @@ pub fn attributes(event: &Event) -> [(&'static str, String); 5] {
 /// A value as a header carries it (HTTP binding 3.1.3.2): blank, `"`, `%` and all that is not printable ASCII become
 /// `%XX` of its UTF-8 bytes, so that two different values never look the same.
 #[must_use]
-pub fn header_value(value: &str) -> String {
+pub(super) fn header_value(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
         if matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'%') {
@@ -51,7 +51,7 @@ pub fn header_value(value: &str) -> String {
 
 /// `source`: `/gatepost/<source>`.
 #[must_use]
-pub fn source(event: &Event) -> String {
+pub(super) fn source(event: &Event) -> String {
     format!("/gatepost/{}", event.source)
 }
 

@@ -15,8 +15,8 @@ use sha2::Sha256;
 use super::http_client::{self, HttpClient};
 use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, answer, cloudevent};
 use crate::clock::Clock;
+use crate::config_error::ConfigError;
 use crate::event::Event;
-use crate::fault::Fault;
 use crate::secret::{MIN_BYTES, Secret};
 
 /// Secrets are written with and without padding; both are the same bytes.
@@ -26,7 +26,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Delivers by POST.
-pub struct Http {
+pub(super) struct Http {
     client: HttpClient,
     url: Uri,
     signer: Option<Signer>,
@@ -38,8 +38,8 @@ impl Http {
     /// A sink from `settings` that signs with the time of `clock`.
     ///
     /// # Errors
-    /// [`Fault`]s at `url`, `secret`, `token` and `ca_file`.
-    pub fn new(settings: &Settings, clock: Clock) -> Result<Self, Vec<Fault>> {
+    /// [`ConfigError`]s at `url`, `secret`, `token` and `ca_file`.
+    pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, Vec<ConfigError>> {
         let url = address::endpoint(&settings.url);
         let signer = settings.secret.as_ref().map(Signer::new).transpose();
         let authorization =
@@ -112,8 +112,8 @@ impl Sink for Http {
 struct Signer(Hmac<Sha256>);
 
 impl Signer {
-    fn new(secret: &Secret) -> Result<Self, Fault> {
-        let fault = |problem: String| Fault::new("secret", problem);
+    fn new(secret: &Secret) -> Result<Self, ConfigError> {
+        let fault = |problem: String| ConfigError::new("secret", problem);
         let form = || fault("expected a Standard Webhooks secret: whsec_ and base64".into());
         let text = std::str::from_utf8(secret.expose()).map_err(|_| form())?;
         let bytes = BASE64.decode(text.strip_prefix("whsec_").ok_or_else(form)?).map_err(|_| form())?;

@@ -24,7 +24,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::proxy::{Proxies, Proxy};
 use super::route::{AUTHORIZATION, Route};
 use super::{Retry, SinkError};
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::secret::Secret;
 
 /// What we call ourselves.
@@ -59,14 +59,14 @@ impl HttpClient {
     /// A proxy on the way is trusted as `url`'s own server is.
     ///
     /// # Errors
-    /// [`Fault`] at `ca_file`, see [`tls_config`].
+    /// [`ConfigError`] at `ca_file`, see [`tls_config`].
     pub fn new(
         url: &Uri,
         ca_file: Option<&Path>,
         proxies: &Proxies,
         timeout: Duration,
         idle: usize,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, ConfigError> {
         let encrypted = |uri: &Uri| uri.scheme_str() == Some("https");
         let needed = encrypted(url) || proxies.to(url).is_some_and(|proxy| encrypted(&proxy.uri));
         let tls = if needed { tls_config(ca_file)? } else { trusting(RootCertStore::empty())? };
@@ -146,11 +146,11 @@ pub fn with_causes(error: &dyn Error) -> String {
 /// An `Authorization` header: `scheme` and the token.
 ///
 /// # Errors
-/// [`Fault`] at `token` where it holds bytes that no header can carry.
-pub fn authorization(scheme: &str, token: &Secret) -> Result<HeaderValue, Fault> {
+/// [`ConfigError`] at `token` where it holds bytes that no header can carry.
+pub fn authorization(scheme: &str, token: &Secret) -> Result<HeaderValue, ConfigError> {
     let value = [scheme.as_bytes(), b" ", token.expose()].concat();
-    let mut value =
-        HeaderValue::from_bytes(&value).map_err(|_| Fault::new("token", "holds bytes that no header can carry"))?;
+    let mut value = HeaderValue::from_bytes(&value)
+        .map_err(|_| ConfigError::new("token", "holds bytes that no header can carry"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -158,9 +158,9 @@ pub fn authorization(scheme: &str, token: &Secret) -> Result<HeaderValue, Fault>
 /// How to trust a server: by the authorities in `ca_file` alone, or by the system's.
 ///
 /// # Errors
-/// [`Fault`] at `ca_file` where the file cannot be read or holds no certificate, or the system has none.
-pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Fault> {
-    let fault = |problem: String| Fault::new("ca_file", problem);
+/// [`ConfigError`] at `ca_file` where the file cannot be read or holds no certificate, or the system has none.
+pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, ConfigError> {
+    let fault = |problem: String| ConfigError::new("ca_file", problem);
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca_file {
         let unreadable = |error: &dyn Error| fault(format!("{}: {error}", path.display()));
@@ -181,10 +181,10 @@ pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Fault> {
 }
 
 /// The provider is named because a dependency may bring a second one, and rustls then refuses to choose.
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, Fault> {
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, ConfigError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Fault::new("ca_file", error.to_string()))?;
+        .map_err(|error| ConfigError::new("ca_file", error.to_string()))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
+use crate::config_error::ConfigError;
 use crate::event::{Event, Name};
-use crate::fault::Fault;
 use crate::secret::Secret;
 
 pub use self::proxy::{Proxies, Proxy};
@@ -133,7 +133,7 @@ impl Settings {
 ///
 /// # Errors
 /// Every fault, each with its key relative to the sink (`url`, `secret` …).
-pub fn build(settings: &Settings) -> Result<Arc<dyn Sink>, Vec<Fault>> {
+pub fn build(settings: &Settings) -> Result<Arc<dyn Sink>, Vec<ConfigError>> {
     match settings.kind.as_str() {
         "http" => Ok(Arc::new(http::Http::new(settings, Clock::system())?)),
         #[cfg(feature = "nats")]
@@ -141,10 +141,12 @@ pub fn build(settings: &Settings) -> Result<Arc<dyn Sink>, Vec<Fault>> {
         #[cfg(feature = "sqs")]
         "sqs" => Ok(Arc::new(sqs::Sqs::new(settings, &|name| std::env::var(name).ok(), Clock::system())?)),
         #[cfg(not(feature = "nats"))]
-        "nats" => Err(vec![Fault::new("type", "this gatepost was built without the feature `nats`")]),
+        "nats" => Err(vec![ConfigError::new("type", "this gatepost was built without the feature `nats`")]),
         #[cfg(not(feature = "sqs"))]
-        "sqs" => Err(vec![Fault::new("type", "this gatepost was built without the feature `sqs`")]),
-        other => Err(vec![Fault::new("type", format!("unknown sink type {other:?}: expected http, nats or sqs"))]),
+        "sqs" => Err(vec![ConfigError::new("type", "this gatepost was built without the feature `sqs`")]),
+        other => {
+            Err(vec![ConfigError::new("type", format!("unknown sink type {other:?}: expected http, nats or sqs"))])
+        }
     }
 }
 

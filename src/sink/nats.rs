@@ -14,12 +14,12 @@ use tokio::sync::OnceCell;
 
 use self::servers::{Servers, User};
 use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, cloudevent, http_client};
+use crate::config_error::ConfigError;
 use crate::event::Event;
-use crate::fault::Fault;
 use crate::secret::Secret;
 
 /// Delivers through `JetStream`.
-pub struct Nats {
+pub(super) struct Nats {
     servers: Vec<ServerAddr>,
     subject: Option<String>,
     options: ConnectOptions,
@@ -36,16 +36,16 @@ impl Nats {
     /// (`SU…`) or the text of a credentials file.
     ///
     /// # Errors
-    /// [`Fault`]s at `url`, `subject`, `token`, `ca_file` and `proxy`.
-    pub fn new(settings: &Settings) -> Result<Self, Vec<Fault>> {
+    /// [`ConfigError`]s at `url`, `subject`, `token`, `ca_file` and `proxy`.
+    pub(super) fn new(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
         let mut faults = Vec::new();
         let servers = Servers::read(&settings.url).map_err(|fault| faults.push(fault));
         if let Some(subject) = settings.subject.as_deref().filter(|subject| !is_subject(subject)) {
             let problem = format!("{subject:?} is no subject to publish to: no blanks, wildcards or empty parts");
-            faults.push(Fault::new("subject", problem));
+            faults.push(ConfigError::new("subject", problem));
         }
         if settings.proxies.is_fixed() {
-            faults.push(Fault::new("proxy", "NATS does not go through an HTTP proxy: remove it"));
+            faults.push(ConfigError::new("proxy", "NATS does not go through an HTTP proxy: remove it"));
         }
         let options = options(settings, servers.as_ref().ok()).map_err(|fault| faults.push(fault)).unwrap_or_default();
         let Some(servers) = servers.ok().filter(|_| faults.is_empty()) else { return Err(faults) };
@@ -125,7 +125,7 @@ fn is_subject(subject: &str) -> bool {
         && !subject.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-fn options(settings: &Settings, servers: Option<&Servers>) -> Result<ConnectOptions, Fault> {
+fn options(settings: &Settings, servers: Option<&Servers>) -> Result<ConnectOptions, ConfigError> {
     let name = format!("gatepost {}", settings.name);
     let mut options = ConnectOptions::new().name(name).connection_timeout(settings.timeout);
     if servers.is_some_and(|servers| servers.addresses.iter().any(ServerAddr::tls_required))
@@ -135,7 +135,7 @@ fn options(settings: &Settings, servers: Option<&Servers>) -> Result<ConnectOpti
     }
     match (&settings.token, servers.and_then(|servers| servers.user.as_ref())) {
         (Some(_), Some(_)) => {
-            Err(Fault::new("token", "is set, and `url` holds a user or token too: keep one of the two"))
+            Err(ConfigError::new("token", "is set, and `url` holds a user or token too: keep one of the two"))
         }
         (Some(token), None) => authenticated(options, token),
         (None, Some(user)) => identified(options, user),
@@ -143,10 +143,10 @@ fn options(settings: &Settings, servers: Option<&Servers>) -> Result<ConnectOpti
     }
 }
 
-fn identified(options: ConnectOptions, user: &User) -> Result<ConnectOptions, Fault> {
+fn identified(options: ConnectOptions, user: &User) -> Result<ConnectOptions, ConfigError> {
     let text = |secret: &Secret| {
         let text = String::from_utf8(secret.expose().to_vec());
-        text.map_err(|_| Fault::new("url", "a user or password is not UTF-8"))
+        text.map_err(|_| ConfigError::new("url", "a user or password is not UTF-8"))
     };
     match user {
         User::Token(token) => Ok(options.token(text(token)?)),
@@ -154,8 +154,8 @@ fn identified(options: ConnectOptions, user: &User) -> Result<ConnectOptions, Fa
     }
 }
 
-fn authenticated(options: ConnectOptions, token: &Secret) -> Result<ConnectOptions, Fault> {
-    let fault = |problem: &str| Fault::new("token", problem);
+fn authenticated(options: ConnectOptions, token: &Secret) -> Result<ConnectOptions, ConfigError> {
+    let fault = |problem: &str| ConfigError::new("token", problem);
     let text = std::str::from_utf8(token.expose()).map_err(|_| fault("is not text"))?.trim();
     if text.contains("-----BEGIN NATS USER JWT-----") {
         return options.credentials(text).map_err(|_| fault("is not a usable NATS credentials file"));

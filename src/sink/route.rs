@@ -23,7 +23,7 @@ type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Connects to where `proxies` say.
 #[derive(Clone)]
-pub struct Route {
+pub(super) struct Route {
     /// Straight.
     pub direct: HttpConnector,
     /// To a proxy, over TLS where its URL says so.
@@ -84,10 +84,10 @@ fn at(proxy: &Proxy, source: BoxError) -> BoxError {
 }
 
 /// What to do about a 407.
-pub const AUTHORIZATION: &str = " wants another user and password (407): set user:password@ in its URL";
+pub(super) const AUTHORIZATION: &str = " wants another user and password (407): set user:password@ in its URL";
 
 /// A connection, and whether it ends at a proxy that is to forward what is sent.
-pub struct Way {
+pub(super) struct Way {
     wire: Wire,
     ends_at_proxy: bool,
 }

@@ -26,14 +26,14 @@ use self::credentials::Signer;
 use super::http_client::{self, HttpClient};
 use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, cloudevent, structured};
 use crate::clock::Clock;
+use crate::config_error::ConfigError;
 use crate::event::Event;
-use crate::fault::Fault;
 
 /// Names the call in SQS's JSON protocol.
 const TARGET: &str = "AmazonSQS.SendMessage";
 const JSON: &str = "application/x-amz-json-1.0";
 /// Delivers to a queue.
-pub struct Sqs {
+pub(super) struct Sqs {
     client: HttpClient,
     endpoint: Uri,
     queue_url: String,
@@ -62,24 +62,27 @@ impl Sqs {
     /// does not name it.
     ///
     /// # Errors
-    /// [`Fault`]s at `url`, `subject`, `token` and `ca_file`.
-    pub fn new(
+    /// [`ConfigError`]s at `url`, `subject`, `token` and `ca_file`.
+    pub(super) fn new(
         settings: &Settings,
         variable: &dyn Fn(&str) -> Option<String>,
         clock: Clock,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Result<Self, Vec<ConfigError>> {
         let mut faults = Vec::new();
         let url = queue(&settings.url).map_err(|fault| faults.push(fault)).ok();
         let region = url.as_ref().and_then(|(endpoint, _)| {
             let region = region(endpoint.host().unwrap_or_default(), variable);
             if region.is_none() {
-                faults.push(Fault::new("url", "does not name the AWS region; set AWS_REGION"));
+                faults.push(ConfigError::new("url", "does not name the AWS region; set AWS_REGION"));
             }
             region
         });
         let group = settings.subject.clone();
         if group.as_deref().is_some_and(|group| !is_group(group)) {
-            faults.push(Fault::new("subject", "a message group has 1 to 128 letters, digits and punctuation marks"));
+            faults.push(ConfigError::new(
+                "subject",
+                "a message group has 1 to 128 letters, digits and punctuation marks",
+            ));
         }
         // Whatever the region is: faults of the credentials are told along with its absence.
         let signer = Signer::new(settings, region.clone().unwrap_or_default(), variable, clock.clone());
@@ -162,14 +165,14 @@ impl Sink for Sqs {
 }
 
 /// The endpoint and the queue's URL as SQS wants to hear it.
-fn queue(url: &str) -> Result<(Uri, String), Fault> {
+fn queue(url: &str) -> Result<(Uri, String), ConfigError> {
     let uri = address::endpoint(url)?;
     if uri.path().len() < 2 || uri.query().is_some() {
-        return Err(Fault::new("url", "expected a queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"));
+        return Err(ConfigError::new("url", "expected a queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"));
     }
     let mut parts = uri.into_parts();
     parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
-    let endpoint = Uri::from_parts(parts).map_err(|error| Fault::new("url", error.to_string()))?;
+    let endpoint = Uri::from_parts(parts).map_err(|error| ConfigError::new("url", error.to_string()))?;
     Ok((endpoint, url.to_owned()))
 }
 
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn sqs(url: &str) -> Result<Sqs, Vec<Fault>> {
+    fn sqs(url: &str) -> Result<Sqs, Vec<ConfigError>> {
         let mut settings = settings("sqs", url);
         settings.token = Secret::token("AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY").ok();
         Sqs::new(&settings, &|_| None, Clock::manual("2026-01-02T03:05:00Z".parse().unwrap()))

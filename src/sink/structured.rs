@@ -12,7 +12,7 @@ use crate::event::Event;
 ///
 /// # Errors
 /// None that is known; serialising texts and bytes does not fail.
-pub fn structured(event: &Event) -> Result<String, serde_json::Error> {
+pub(super) fn structured(event: &Event) -> Result<String, serde_json::Error> {
     let body = event.payload.bytes();
     let data = if is_json(&event.content_type) { raw_json(body) } else { None };
     serde_json::to_string(&Structured {

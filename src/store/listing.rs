@@ -24,7 +24,7 @@ pub struct Page<T> {
 pub struct Cursor(pub i64, pub i64);
 
 /// How many rows the next page of `filter` has at most.
-pub fn rows(filter: &Filter) -> u64 {
+pub(super) fn rows(filter: &Filter) -> u64 {
     let most = if filter.state.is_some() { ROWS_BY_STATE } else { ROWS };
     filter.limit.unwrap_or(u64::MAX).min(most)
 }

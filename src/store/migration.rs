@@ -10,9 +10,9 @@ use crate::store::sqlite::export::Export;
 use crate::store::{Quarantined, Settings, StoreError};
 
 /// Rows copied in one transaction.
-pub const STEP: i64 = 256;
+pub(super) const STEP: i64 = 256;
 /// Bytes of bodies copied in one transaction: no more rows once they have so many.
-pub const STEP_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const STEP_BYTES: usize = 8 * 1024 * 1024;
 
 /// What was copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Report {
 }
 
 /// An event on its way, with its deliveries.
-pub struct Moved {
+pub(super) struct Moved {
     /// The event.
     pub event: Event,
     /// What has become of it.
@@ -36,7 +36,7 @@ pub struct Moved {
 }
 
 /// A delivery on its way.
-pub struct MovedDelivery {
+pub(super) struct MovedDelivery {
     /// To which sink.
     pub sink: Name,
     /// 0 pending, 1 delivered, 2 dead.
@@ -56,7 +56,7 @@ pub struct MovedDelivery {
 }
 
 /// An audit record on its way, with its place in the queue it comes from.
-pub struct MovedAudit {
+pub(super) struct MovedAudit {
     /// Its place.
     pub id: i64,
     /// The record.

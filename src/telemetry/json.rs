@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// One JSON object for each event.
-pub struct OneObject;
+pub(super) struct OneObject;
 
 impl<S, N> FormatEvent<S, N> for OneObject
 where

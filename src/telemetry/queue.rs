@@ -26,7 +26,7 @@ struct State {
 
 /// Where lines are put; cheap to clone.
 #[derive(Clone, Default)]
-pub struct Queue(Arc<(Mutex<State>, Condvar)>);
+pub(super) struct Queue(Arc<(Mutex<State>, Condvar)>);
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -35,7 +35,7 @@ impl Queue {
     }
 
     /// Lines dropped so far.
-    pub fn dropped(&self) -> u64 {
+    pub(super) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
 
@@ -94,7 +94,7 @@ impl MakeWriter<'_> for Queue {
 }
 
 /// The thread that writes; when dropped, it writes what is left and is waited for.
-pub struct Drain {
+pub(super) struct Drain {
     queue: Queue,
     thread: Option<JoinHandle<()>>,
 }
@@ -105,7 +105,7 @@ impl Drain {
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn start(
+    pub(super) fn start(
         queue: &Queue,
         out: impl Write + Send + 'static,
         complain: impl FnOnce(&io::Error) + Send + 'static,

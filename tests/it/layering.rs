@@ -12,7 +12,7 @@ const STRATA: [(&str, u8); 24] = [
     ("clock", 0),
     ("backoff", 0),
     ("escape", 0),
-    ("fault", 0),
+    ("config_error", 0),
     ("verdict", 0),
     ("telemetry", 1),
     ("metrics", 1),

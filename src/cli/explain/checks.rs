@@ -25,7 +25,8 @@ pub(super) struct Patient<'a> {
 /// What every check says, and what could explain the signature or the timestamp where they do not hold.
 pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
     let Patient { source, specimen, .. } = patient;
-    let scheme = scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::fault::Faults(faults)))?;
+    let scheme =
+        scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::config_error::ConfigErrors(faults)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::{IdRule, Source, TypeRule};
-use crate::fault::{Fault, Faults};
+use crate::config_error::{ConfigError, ConfigErrors};
 use crate::scheme::{self, Family, Scheme};
 use crate::secret::Secret;
 
@@ -70,9 +70,9 @@ impl Composer {
         fault: Option<Kind>,
         clock: Clock,
     ) -> Result<Self, Failure> {
-        let under = |faults: Vec<Fault>| {
+        let under = |faults: Vec<ConfigError>| {
             let parent = format!("source {:?}", source.name.as_str());
-            Failure::from(Faults(faults.into_iter().map(|fault| fault.under(&parent)).collect()))
+            Failure::from(ConfigErrors(faults.into_iter().map(|fault| fault.under(&parent)).collect()))
         };
         let scheme = scheme::build(&source.scheme).map_err(under)?;
         let stranger = scheme::build(&strangers(&source.scheme)?).map_err(under)?;

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 /// Whether `text` is a host, perhaps with a port; without user information, and not empty.
-pub fn is_host(text: &[u8]) -> bool {
+pub(super) fn is_host(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     if let Some(rest) = text.strip_prefix('[') {
         let Some((literal, port)) = rest.split_once(']') else { return false };

@@ -13,10 +13,10 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 
 /// A body, why it may be the signed one, and what it is in words.
-pub type Variant<'a> = (Cow<'a, [u8]>, Cause, &'static str);
+pub(crate) type Variant<'a> = (Cow<'a, [u8]>, Cause, &'static str);
 
 /// The bodies that may have been signed instead of `body`, the likely ones first; never `body` itself, none twice.
-pub fn variants(body: &[u8]) -> Vec<Variant<'_>> {
+pub(crate) fn variants(body: &[u8]) -> Vec<Variant<'_>> {
     let mut found: Vec<Variant<'_>> = Vec::new();
     let mut add = |bytes: Cow<'static, [u8]>, cause, words| {
         if bytes.as_ref() != body && found.iter().all(|(known, ..)| known.as_ref() != bytes.as_ref()) {
@@ -143,7 +143,7 @@ fn escaped(json: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether a body begins as gzip, zlib or Zstandard begin (RFC 1952, RFC 1950, RFC 8878).
-pub fn is_compressed(body: &[u8]) -> bool {
+pub(crate) fn is_compressed(body: &[u8]) -> bool {
     matches!(body, [0x1f, 0x8b, ..] | [0x78, 0x01 | 0x9c | 0xda, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..])
 }
 

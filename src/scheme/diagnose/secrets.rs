@@ -3,10 +3,10 @@
 use zeroize::Zeroizing;
 
 /// Secret bytes on their way through the doctor; wiped when dropped.
-pub type Bytes = Zeroizing<Vec<u8>>;
+pub(crate) type Bytes = Zeroizing<Vec<u8>>;
 
 /// `secret` as it may be elsewhere, never as it is, with what is the matter in words.
-pub fn ends(secret: &[u8]) -> Vec<(Bytes, &'static str)> {
+pub(crate) fn ends(secret: &[u8]) -> Vec<(Bytes, &'static str)> {
     let mark: &[u8] = b"\xef\xbb\xbf";
     let bare = secret.strip_prefix(mark).unwrap_or(secret);
     let variants = [

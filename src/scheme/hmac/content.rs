@@ -3,7 +3,7 @@
 use super::template::{self, Piece};
 
 /// What a MAC covers, in order.
-pub struct Content(Vec<Part>);
+pub(super) struct Content(Vec<Part>);
 
 /// One part of what a MAC covers.
 #[derive(PartialEq, Eq, Debug)]
@@ -16,7 +16,7 @@ enum Part {
 
 /// The texts of one request that placeholders stand for, as they were sent.
 #[derive(Clone, Copy)]
-pub struct Texts<'a> {
+pub(super) struct Texts<'a> {
     /// The body as received.
     pub body: &'a [u8],
     /// The timestamp, digit for digit.
@@ -30,7 +30,7 @@ impl Content {
     ///
     /// # Errors
     /// What is wrong, for the operator.
-    pub fn parse(template: &str) -> Result<Self, String> {
+    pub(super) fn parse(template: &str) -> Result<Self, String> {
         let parts = template::pieces(template)?.into_iter().map(Part::of).collect::<Result<Vec<_>, _>>()?;
         if neighbours(&parts).any(|(one, text, other)| {
             (*one == Part::Id || *other == Part::Id) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -45,29 +45,29 @@ impl Content {
     }
 
     /// Whether the MAC covers the timestamp's text.
-    pub fn has_timestamp(&self) -> bool {
+    pub(super) fn has_timestamp(&self) -> bool {
         self.0.contains(&Part::Timestamp)
     }
 
     /// Whether the MAC covers nothing but the body (and text that is always the same).
-    pub fn is_body_only(&self) -> bool {
+    pub(super) fn is_body_only(&self) -> bool {
         !self.has_timestamp() && !self.has_id()
     }
 
     /// Whether bytes may pass between two placeholders without changing what is hashed.
-    pub fn has_open_border(&self) -> bool {
+    pub(super) fn has_open_border(&self) -> bool {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let behind_body = self.0.iter().skip_while(|part| **part != Part::Body).any(|part| *part == Part::Id);
         behind_body || neighbours(&self.0).any(|(_, text, _)| digits(text))
     }
 
     /// Whether the MAC covers the id header.
-    pub fn has_id(&self) -> bool {
+    pub(super) fn has_id(&self) -> bool {
         self.0.contains(&Part::Id)
     }
 
     /// The bytes to be hashed, piece by piece.
-    pub fn bytes<'a>(&'a self, texts: Texts<'a>) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn bytes<'a>(&'a self, texts: Texts<'a>) -> impl Iterator<Item = &'a [u8]> {
         self.0.iter().map(move |part| match part {
             Part::Text(text) => text.as_bytes(),
             Part::Body => texts.body,

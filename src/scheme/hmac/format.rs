@@ -7,7 +7,7 @@ use crate::scheme::Refusal;
 use crate::scheme::mac::{Algorithm, Mac};
 
 /// How the signature header is written; read from `signature_format`.
-pub enum Format {
+pub(super) enum Format {
     /// `sha256={hex}`: one MAC between fixed texts.
     Whole { prefix: Box<str>, encoding: Encoding, suffix: Box<str> },
     /// `v1={hex},t={timestamp}`: items `name=value` at commas (or semicolons), in any order. That of the MAC may be
@@ -19,7 +19,7 @@ pub enum Format {
 
 /// One item that a parameter list must hold.
 #[derive(PartialEq, Eq)]
-pub struct Parameter {
+pub(super) struct Parameter {
     name: Box<str>,
     value: Value,
 }
@@ -33,7 +33,7 @@ enum Value {
 
 /// How a MAC is written as text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Encoding {
+pub(super) enum Encoding {
     /// Hex digits, any case.
     Hex,
     /// Base64: either alphabet is read, with padding or without; the standard one is written, padded.
@@ -50,7 +50,7 @@ impl Format {
     ///
     /// # Errors
     /// What is wrong, for the operator.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         for piece in template::pieces(text)? {
             if let Piece::Placeholder(name) = piece
                 && Encoding::named(name).is_none()
@@ -133,7 +133,7 @@ impl Format {
     ///
     /// # Errors
     /// [`Refusal::MissingTimestamp`] without one, [`Refusal::InvalidTimestamp`] with two.
-    pub fn timestamp<'a>(&self, value: &'a [u8]) -> Result<&'a [u8], Refusal> {
+    pub(super) fn timestamp<'a>(&self, value: &'a [u8]) -> Result<&'a [u8], Refusal> {
         let wanted = self.timestamp_name().ok_or(Refusal::MissingTimestamp)?;
         let mut texts =
             items(value, self.separator()).filter_map(name_and_value).filter(|(name, _)| *name == wanted.as_bytes());
@@ -152,7 +152,7 @@ impl Format {
     ///
     /// # Errors
     /// [`Refusal::MissingSignature`] where there is none of the version looked for.
-    pub fn macs(&self, value: &[u8], algorithm: Algorithm) -> Result<Vec<Mac>, Refusal> {
+    pub(super) fn macs(&self, value: &[u8], algorithm: Algorithm) -> Result<Vec<Mac>, Refusal> {
         match self {
             Self::Whole { prefix, encoding, suffix } => {
                 let text = value.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_suffix(suffix.as_bytes()));
@@ -175,7 +175,7 @@ impl Format {
     }
 
     /// The header's value for `mac`, as the vendor writes it.
-    pub fn write(&self, mac: &Mac, timestamp: &str) -> String {
+    pub(super) fn write(&self, mac: &Mac, timestamp: &str) -> String {
         match self {
             Self::Whole { prefix, encoding, suffix } => format!("{prefix}{}{suffix}", encoding.encode(mac)),
             Self::Versions { version, encoding } => format!("{version},{}", encoding.encode(mac)),

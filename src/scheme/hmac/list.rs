@@ -7,7 +7,7 @@ use crate::scheme::mac::Mac;
 const MAX_MACS: usize = 8;
 
 /// What a list of versions offers, gathered in one pass that stops at the ninth MAC.
-pub struct Offers {
+pub(super) struct Offers {
     macs: Vec<Mac>,
     /// How many items bear the name looked for, well-formed or not.
     found: usize,
@@ -19,7 +19,7 @@ pub struct Offers {
 
 impl Offers {
     /// Looks for MACs named `wanted` among `items`; `None` stands for an item that cannot be split.
-    pub fn collect<'a>(
+    pub(super) fn collect<'a>(
         wanted: &str,
         decode: impl Fn(&[u8]) -> Option<Mac>,
         items: impl Iterator<Item = Option<(&'a [u8], &'a [u8])>>,
@@ -48,7 +48,7 @@ impl Offers {
     }
 
     /// Whether no item at all bears the name looked for.
-    pub const fn is_without(&self) -> bool {
+    pub(super) const fn is_without(&self) -> bool {
         self.found == 0
     }
 
@@ -56,7 +56,7 @@ impl Offers {
     ///
     /// # Errors
     /// [`Refusal::MissingSignature`] where there is none of the version looked for.
-    pub fn finish(self) -> Result<Vec<Mac>, Refusal> {
+    pub(super) fn finish(self) -> Result<Vec<Mac>, Refusal> {
         // Contract, section 7: no usable MAC of the version looked for among other versions is a missing signature.
         if self.macs.is_empty() && self.other_version {
             return Err(Refusal::MissingSignature);
@@ -66,28 +66,28 @@ impl Offers {
 }
 
 /// The items of a parameter list, without the blanks around them.
-pub fn items(value: &[u8], separator: char) -> impl Iterator<Item = &[u8]> {
+pub(super) fn items(value: &[u8], separator: char) -> impl Iterator<Item = &[u8]> {
     value.split(move |byte| char::from(*byte) == separator).map(<[u8]>::trim_ascii)
 }
 
 /// An item `name=value`, split at its first `=`.
-pub fn name_and_value(item: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn name_and_value(item: &[u8]) -> Option<(&[u8], &[u8])> {
     split_at_first(item, b'=')
 }
 
 /// What stands before and after the first `separator`; `None` without one.
-pub fn split_at_first(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_at_first(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|byte| *byte == separator)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Whether `name` can name an item: a token of RFC 9110, section 5.6.2.
-pub fn is_token(name: &[u8]) -> bool {
+pub(super) fn is_token(name: &[u8]) -> bool {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !name.is_empty() && name.iter().all(fits)
 }
 
 /// Whether `name` looks like the name of a signature version: `v1`, `V1`, `v2`, `v1a`.
-pub fn is_version(name: &[u8]) -> bool {
+pub(super) fn is_version(name: &[u8]) -> bool {
     matches!(name, [b'v' | b'V', digit, ..] if digit.is_ascii_digit())
 }

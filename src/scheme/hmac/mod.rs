@@ -22,8 +22,8 @@ use super::mac::{Algorithm, Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::event::Digest;
 
-pub use self::diagnose::diagnose;
-pub use self::settings::{has_timestamp, warnings};
+pub(super) use self::diagnose::diagnose;
+pub(super) use self::settings::{has_timestamp, warnings};
 
 /// The most headers a signature may be looked for in.
 const MAX_HEADERS: usize = 8;
@@ -35,7 +35,7 @@ pub struct Claims {
 }
 
 /// One vendor's way to sign, made from [`super::Settings`].
-pub struct Hmac {
+pub(super) struct Hmac {
     /// At least one; any of them may carry a signature, what we sign goes into the first.
     signature_headers: Vec<HeaderName>,
     algorithm: Algorithm,
@@ -53,7 +53,7 @@ pub struct Hmac {
 impl Hmac {
     /// One mark for each key, where the MAC covers nothing but the body: two sources that have one in common believe
     /// the same signatures of the same bodies.
-    pub fn body_marks(&self) -> Vec<[u8; 32]> {
+    pub(super) fn body_marks(&self) -> Vec<[u8; 32]> {
         if !self.content.is_body_only() {
             return Vec::new();
         }

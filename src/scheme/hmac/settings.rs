@@ -8,7 +8,7 @@ use super::content::Content;
 use super::format::{Encoding, Format};
 use super::time::Unit;
 use super::{Hmac, MAX_HEADERS};
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::scheme::Settings;
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 use crate::scheme::preset::preset;
@@ -40,7 +40,7 @@ impl SecretEncoding {
 }
 
 /// Whether requests that `settings` describe carry a timestamp: in a header of its own or in the signature's.
-pub fn has_timestamp(settings: &Settings) -> bool {
+pub(crate) fn has_timestamp(settings: &Settings) -> bool {
     let in_format = settings.signature_format.as_ref().is_some_and(|format| format.contains("{timestamp}"));
     settings.timestamp_header.is_some() || in_format
 }
@@ -50,7 +50,7 @@ impl Hmac {
     ///
     /// # Errors
     /// Every fault, each with its key relative to the source.
-    pub fn new(settings: &Settings) -> Result<Self, Vec<Fault>> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
         let mut faults = Vec::new();
         let signature_headers = signature_headers(&mut faults, settings);
         let timestamp_header = header(&mut faults, "timestamp_header", settings.timestamp_header.as_deref());
@@ -72,7 +72,7 @@ impl Hmac {
 }
 
 /// What is allowed in `settings` and worth a word at start, in words that follow the source's name.
-pub fn warnings(settings: &Settings) -> Vec<String> {
+pub(crate) fn warnings(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
     if settings.algorithm.as_deref() == Some("sha1") {
         warnings.push("algorithm is sha1, which is out of date: use sha256 as soon as the sender can".to_owned());
@@ -88,22 +88,22 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
 }
 
 /// The headers that may carry the signature.
-fn signature_headers(faults: &mut Vec<Fault>, settings: &Settings) -> Vec<HeaderName> {
+fn signature_headers(faults: &mut Vec<ConfigError>, settings: &Settings) -> Vec<HeaderName> {
     const KEY: &str = "signature_header";
     let mut names: Vec<HeaderName> = Vec::new();
     for name in &settings.signature_headers {
         match header(faults, KEY, Some(name)) {
-            Some(name) if names.contains(&name) => faults.push(Fault::new(KEY, format!("{name} stands twice"))),
+            Some(name) if names.contains(&name) => faults.push(ConfigError::new(KEY, format!("{name} stands twice"))),
             name => names.extend(name),
         }
     }
     if names.len() > MAX_HEADERS {
-        faults.push(Fault::new(KEY, format!("names more than {MAX_HEADERS} headers")));
+        faults.push(ConfigError::new(KEY, format!("names more than {MAX_HEADERS} headers")));
     }
     names
 }
 
-fn algorithm(faults: &mut Vec<Fault>, settings: &Settings) -> Algorithm {
+fn algorithm(faults: &mut Vec<ConfigError>, settings: &Settings) -> Algorithm {
     let parse = |name: &str| {
         Algorithm::parse(name).ok_or_else(|| format!("`{name}` is not `sha1`, `sha256`, `sha384` or `sha512`"))
     };
@@ -112,25 +112,25 @@ fn algorithm(faults: &mut Vec<Fault>, settings: &Settings) -> Algorithm {
 
 /// Parses `text` where it is given, and notes what is wrong with it.
 fn parsed<T>(
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigError>,
     key: &str,
     text: Option<&str>,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Option<T> {
-    parse(text?).map_err(|problem| faults.push(Fault::new(key, problem))).ok()
+    parse(text?).map_err(|problem| faults.push(ConfigError::new(key, problem))).ok()
 }
 
-fn header(faults: &mut Vec<Fault>, key: &str, name: Option<&str>) -> Option<HeaderName> {
+fn header(faults: &mut Vec<ConfigError>, key: &str, name: Option<&str>) -> Option<HeaderName> {
     let parse = |name: &str| name.parse().map_err(|_| format!("`{name}` is not a header name"));
     parsed(faults, key, name, parse)
 }
 
-fn unit(faults: &mut Vec<Fault>, settings: &Settings) -> Option<Unit> {
+fn unit(faults: &mut Vec<ConfigError>, settings: &Settings) -> Option<Unit> {
     let parse = |name: &str| Unit::parse(name).ok_or_else(|| format!("`{name}` is not `s`, `ms` or `rfc3339`"));
     let unit = parsed(faults, "timestamp_unit", settings.timestamp_unit.as_deref(), parse);
     match (has_timestamp(settings), &settings.timestamp_unit) {
-        (true, None) => faults.push(Fault::new("timestamp_unit", "is missing: give `s`, `ms` or `rfc3339`")),
-        (false, Some(_)) => faults.push(Fault::new(
+        (true, None) => faults.push(ConfigError::new("timestamp_unit", "is missing: give `s`, `ms` or `rfc3339`")),
+        (false, Some(_)) => faults.push(ConfigError::new(
             "timestamp_unit",
             "there is no timestamp to read: give timestamp_header, or {timestamp} in signature_format",
         )),
@@ -140,43 +140,48 @@ fn unit(faults: &mut Vec<Fault>, settings: &Settings) -> Option<Unit> {
 }
 
 /// What a source cannot do without.
-fn require(faults: &mut Vec<Fault>, settings: &Settings) {
+fn require(faults: &mut Vec<ConfigError>, settings: &Settings) {
     if settings.signature_headers.is_empty() {
-        faults.push(Fault::new("signature_header", "is missing: name the header that carries the signature"));
+        faults.push(ConfigError::new("signature_header", "is missing: name the header that carries the signature"));
     }
     if settings.signature_format.is_none() {
-        faults
-            .push(Fault::new("signature_format", "is missing: say how the signature is written, as in `sha256={hex}`"));
+        faults.push(ConfigError::new(
+            "signature_format",
+            "is missing: say how the signature is written, as in `sha256={hex}`",
+        ));
     }
     if settings.signed_content.is_none() {
-        faults.push(Fault::new("signed_content", "is missing: say what is signed, as in `{timestamp}.{body}`"));
+        faults.push(ConfigError::new("signed_content", "is missing: say what is signed, as in `{timestamp}.{body}`"));
     }
 }
 
 /// What one key promises and another must keep.
-fn cross_check(faults: &mut Vec<Fault>, settings: &Settings, content: &Content) {
+fn cross_check(faults: &mut Vec<ConfigError>, settings: &Settings, content: &Content) {
     let in_format = settings.signature_format.as_ref().is_some_and(|format| format.contains("{timestamp}"));
     if in_format && settings.timestamp_header.is_some() {
         let problem = "the timestamp comes from signature_format already; only one of the two can be believed";
-        faults.push(Fault::new("timestamp_header", problem));
+        faults.push(ConfigError::new("timestamp_header", problem));
     }
     if in_format && settings.signature_headers.len() > 1 {
         let problem =
             "names several headers, while signature_format takes the timestamp from it: only one can be believed";
-        faults.push(Fault::new("signature_header", problem));
+        faults.push(ConfigError::new("signature_header", problem));
     }
     if content.has_timestamp() && !has_timestamp(settings) {
         let problem =
             "holds {timestamp}, which has no source: give timestamp_header, or {timestamp} in signature_format";
-        faults.push(Fault::new("signed_content", problem));
+        faults.push(ConfigError::new("signed_content", problem));
     }
     if content.has_id() && settings.id_header.is_none() {
-        faults.push(Fault::new("id_header", "is missing: signed_content holds {id}; name the header that carries it"));
+        faults.push(ConfigError::new(
+            "id_header",
+            "is missing: signed_content holds {id}; name the header that carries it",
+        ));
     }
 }
 
 /// Keys of the other family can do nothing here, so they are faults rather than ignored.
-fn foreign(faults: &mut Vec<Fault>, settings: &Settings) {
+fn foreign(faults: &mut Vec<ConfigError>, settings: &Settings) {
     let given = [
         ("region", settings.region.is_some()),
         ("service", settings.service.is_some()),
@@ -184,24 +189,27 @@ fn foreign(faults: &mut Vec<Fault>, settings: &Settings) {
         ("unsigned_headers", !settings.unsigned_headers.is_empty()),
     ];
     for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-        faults.push(Fault::new(key, "belongs to AWS Signature Version 4; this source is verified by its `secrets`"));
+        faults.push(ConfigError::new(
+            key,
+            "belongs to AWS Signature Version 4; this source is verified by its `secrets`",
+        ));
     }
 }
 
 /// One key for each secret, in order.
-fn keys(faults: &mut Vec<Fault>, settings: &Settings, format: Option<&Format>, algorithm: Algorithm) -> Vec<Key> {
+fn keys(faults: &mut Vec<ConfigError>, settings: &Settings, format: Option<&Format>, algorithm: Algorithm) -> Vec<Key> {
     let parse =
         |name: &str| SecretEncoding::parse(name).ok_or_else(|| format!("`{name}` is not `text`, `hex` or `base64`"));
     let given = settings.secret_encoding.as_deref();
     let encoding = parsed(faults, "secret_encoding", given, parse).unwrap_or(SecretEncoding::Text);
     if settings.secrets.is_empty() {
-        faults.push(Fault::new("secrets", "is empty: without a secret nothing can be verified"));
+        faults.push(ConfigError::new("secrets", "is empty: without a secret nothing can be verified"));
     }
     let mut keys = Vec::with_capacity(settings.secrets.len());
     for (position, secret) in settings.secrets.iter().enumerate() {
         match key_bytes(secret, encoding, settings, format) {
             Ok(bytes) => keys.push(Key::new(&bytes, algorithm)),
-            Err(problem) => faults.push(Fault::new(format!("secrets[{position}]"), problem)),
+            Err(problem) => faults.push(ConfigError::new(format!("secrets[{position}]"), problem)),
         }
     }
     keys

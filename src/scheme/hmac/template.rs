@@ -3,7 +3,7 @@
 
 /// One piece of a template, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Piece<'a> {
+pub(super) enum Piece<'a> {
     /// Stands for itself.
     Text(&'a str),
     /// `{name}`, without the braces.
@@ -14,7 +14,7 @@ pub enum Piece<'a> {
 ///
 /// # Errors
 /// What is wrong, for the operator: a brace without its partner.
-pub fn pieces(template: &str) -> Result<Vec<Piece<'_>>, String> {
+pub(super) fn pieces(template: &str) -> Result<Vec<Piece<'_>>, String> {
     let mut pieces = Vec::new();
     let mut rest = template;
     while let Some((text, after)) = rest.split_once('{') {

@@ -1,7 +1,7 @@
 //! The HMAC scheme's settings and their faults; what it accepts on the wire is in `tests/it/contract/hmac.rs`.
 
 use super::*;
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::scheme::preset::{PRESETS, preset};
 use crate::scheme::{AccessKey, Family, Settings};
 use crate::secret::Secret;
@@ -13,7 +13,7 @@ fn settings(name: &str, secret: &str) -> Settings {
 /// The keys at fault, sorted.
 fn faults(settings: &Settings) -> Vec<String> {
     let faults = Hmac::new(settings).err().unwrap_or_default();
-    let mut keys: Vec<_> = faults.into_iter().map(|Fault { at, .. }| at).collect();
+    let mut keys: Vec<_> = faults.into_iter().map(|ConfigError { at, .. }| at).collect();
     keys.sort_unstable();
     keys
 }

@@ -6,7 +6,7 @@ use crate::clock::UnixSeconds;
 
 /// How a timestamp is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unit {
+pub(super) enum Unit {
     /// Seconds since 1970.
     Seconds,
     /// Milliseconds since 1970.
@@ -23,7 +23,7 @@ const MAX_FRACTION: usize = 9;
 
 impl Unit {
     /// Reads the value of `timestamp_unit`.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
             "s" => Some(Self::Seconds),
             "ms" => Some(Self::Millis),
@@ -33,7 +33,7 @@ impl Unit {
     }
 
     /// Reads a timestamp; `None` where the text is not one. What fits no `i64` is the latest one: out of any window.
-    pub fn read(self, text: &[u8]) -> Option<UnixSeconds> {
+    pub(super) fn read(self, text: &[u8]) -> Option<UnixSeconds> {
         match self {
             Self::Seconds => Some(UnixSeconds(i64::try_from(digits(text)?).unwrap_or(i64::MAX))),
             Self::Millis => Some(UnixSeconds(i64::try_from(digits(text)? / 1000).unwrap_or(i64::MAX))),
@@ -42,7 +42,7 @@ impl Unit {
     }
 
     /// Writes `at` as a sender would.
-    pub fn write(self, at: Timestamp) -> String {
+    pub(super) fn write(self, at: Timestamp) -> String {
         match self {
             Self::Seconds => at.as_second().to_string(),
             Self::Millis => at.as_millisecond().to_string(),

@@ -4,7 +4,7 @@
 use super::query::{self, Plus};
 
 /// The one algorithm taken: no other version, no other hash.
-pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The most names a `SignedHeaders` list may hold: as many headers as a request may have at all.
 const MAX_SIGNED_HEADERS: usize = 128;
@@ -15,7 +15,7 @@ const QUERY_AUTHENTICATION: [&[u8]; 4] =
 
 /// The parts of an `Authorization` header.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Authorization<'a> {
+pub(super) struct Authorization<'a> {
     /// The access key and its scope.
     pub credential: Credential<'a>,
     /// Lower-case names, sorted, unique, joined with `;`.
@@ -26,7 +26,7 @@ pub struct Authorization<'a> {
 
 /// `AKIA…/20260102/eu-west-1/execute-api/aws4_request`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Credential<'a> {
+pub(super) struct Credential<'a> {
     /// The access key id.
     pub access_key_id: &'a str,
     /// The scope's date.
@@ -43,7 +43,7 @@ pub struct Credential<'a> {
 ///
 /// # Errors
 /// What is wrong with it, in fixed words that echo nothing.
-pub fn parse(value: &[u8]) -> Result<Authorization<'_>, &'static str> {
+pub(super) fn parse(value: &[u8]) -> Result<Authorization<'_>, &'static str> {
     let text = std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).ok_or("Authorization is not ASCII")?;
     let (token, rest) = text.split_once([' ', '\t']).ok_or("Authorization has no parameters")?;
     if token != ALGORITHM {
@@ -115,7 +115,7 @@ fn is_header_byte(byte: u8) -> bool {
 
 /// Whether the query authenticates the request, alone or beside the header: such requests are refused
 /// (CVE-2026-41145 is a verifier that looked at one and hashed for the other).
-pub fn in_query(query: &str) -> bool {
+pub(super) fn in_query(query: &str) -> bool {
     query::items(query.as_bytes()).any(|(name, _)| {
         QUERY_AUTHENTICATION
             .iter()

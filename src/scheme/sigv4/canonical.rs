@@ -10,13 +10,13 @@ use super::query::{self, Plus};
 use crate::scheme::header::Occurrence;
 
 /// Length of a SHA-256 digest in hex.
-pub const HASH_LEN: usize = 64;
+pub(super) const HASH_LEN: usize = 64;
 
 /// Room for a usual canonical request, so that the buffer seldom grows.
 const USUAL_LEN: usize = 512;
 
 /// A canonical request, and whether all it promises is there.
-pub struct Canonical {
+pub(super) struct Canonical {
     /// The text to be hashed. Header values need not be UTF-8.
     pub text: Vec<u8>,
     /// Whether every signed header stands in the request, and its host is beyond doubt.
@@ -25,7 +25,7 @@ pub struct Canonical {
 
 /// The canonical request of `head`: the headers in `signed_headers` (sorted, joined with `;`), the query with a raw `+`
 /// read as `plus` says, and `payload_hash`.
-pub fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN], plus: Plus) -> Canonical {
+pub(super) fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN], plus: Plus) -> Canonical {
     let mut text = Vec::with_capacity(USUAL_LEN);
     text.extend_from_slice(head.method.as_str().as_bytes());
     text.push(b'\n');
@@ -42,12 +42,12 @@ pub fn request(head: &Parts, signed_headers: &str, payload_hash: &[u8; HASH_LEN]
 }
 
 /// The path as on the wire, normalised, then encoded once more: the rule of every service but S3.
-pub fn put_uri(out: &mut Vec<u8>, path: &[u8]) {
+pub(super) fn put_uri(out: &mut Vec<u8>, path: &[u8]) {
     query::put_encoded(out, normalised(path).iter().copied(), true);
 }
 
 /// `path` without empty, `.` and `..` segments (RFC 3986, section 5.2.4, and slashes merged).
-pub fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
     let plain = !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
     if plain && path.starts_with(b"/") {
         return Cow::Borrowed(path);
@@ -77,7 +77,7 @@ pub fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Appends one line for each name; whether all of them stand in the request.
-pub fn put_headers(out: &mut Vec<u8>, head: &Parts, names: &str) -> bool {
+pub(super) fn put_headers(out: &mut Vec<u8>, head: &Parts, names: &str) -> bool {
     let mut complete = true;
     for name in names.split(';') {
         out.extend_from_slice(name.as_bytes());
@@ -119,7 +119,7 @@ fn put_value(out: &mut Vec<u8>, value: &[u8]) {
 /// An HTTP/2 `:authority` and an absolute-form target both arrive as the URI's authority and win over a Host header
 /// (RFC 9113, section 8.3.1; RFC 9112, section 3.2.2). HTTP/1.1 needs its one Host header all the same, and HTTP/2
 /// may repeat what `:authority` says; hyper holds nobody to either.
-pub fn host(head: &Parts) -> Option<&[u8]> {
+pub(super) fn host(head: &Parts) -> Option<&[u8]> {
     let header = Occurrence::of(&head.headers, HOST);
     let Some(authority) = head.uri.authority() else { return header.once().filter(|host| !host.is_empty()) };
     let authority = authority.as_str().as_bytes();

@@ -10,7 +10,7 @@ use crate::scheme::Refusal;
 use crate::scheme::header::Occurrence;
 
 /// The header that carries it; `Date` is no substitute.
-pub const HEADER: &str = "x-amz-date";
+pub(super) const HEADER: &str = "x-amz-date";
 
 /// Length of `YYYYMMDDTHHMMSSZ`.
 const LEN: usize = 16;
@@ -19,11 +19,11 @@ const LEN: usize = 16;
 const DAY_LEN: usize = 8;
 
 /// `YYYYMMDD`, as in a scope.
-pub type Day = [u8; DAY_LEN];
+pub(super) type Day = [u8; DAY_LEN];
 
 /// A date as sent, known to have the right shape and to name a real moment.
 #[derive(Clone, Copy)]
-pub struct AmzDate<'a> {
+pub(super) struct AmzDate<'a> {
     text: &'a [u8; LEN],
     at: UnixSeconds,
 }
@@ -33,7 +33,7 @@ impl<'a> AmzDate<'a> {
     ///
     /// # Errors
     /// [`Refusal::MissingTimestamp`] without the header; [`Refusal::InvalidTimestamp`] for two or for one that is wrong.
-    pub fn of(head: &'a Parts) -> Result<Self, Refusal> {
+    pub(super) fn of(head: &'a Parts) -> Result<Self, Refusal> {
         match Occurrence::of(&head.headers, HEADER) {
             Occurrence::Absent => Err(Refusal::MissingTimestamp),
             Occurrence::Once(text) => Self::parse(text).ok_or(Refusal::InvalidTimestamp),
@@ -52,17 +52,17 @@ impl<'a> AmzDate<'a> {
     }
 
     /// When that was.
-    pub const fn at(self) -> UnixSeconds {
+    pub(super) const fn at(self) -> UnixSeconds {
         self.at
     }
 
     /// The date as sent.
-    pub const fn text(self) -> &'a [u8] {
+    pub(super) const fn text(self) -> &'a [u8] {
         self.text
     }
 
     /// The day alone.
-    pub fn day(self) -> Day {
+    pub(super) fn day(self) -> Day {
         let mut day = [0; DAY_LEN];
         day.copy_from_slice(&self.text[..DAY_LEN]);
         day
@@ -77,7 +77,7 @@ fn two(tens: u8, ones: u8) -> Option<i8> {
 }
 
 /// `at` as the header's value.
-pub fn write(at: Timestamp) -> String {
+pub(super) fn write(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 

@@ -26,7 +26,7 @@ use super::mac::{Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::secret::Secret;
 
-pub use self::diagnose::{diagnose, restore_token};
+pub(super) use self::diagnose::{diagnose, restore_token};
 
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -48,7 +48,7 @@ pub struct Claims {
 }
 
 /// A source whose sender signs with AWS keys.
-pub struct SigV4 {
+pub(super) struct SigV4 {
     scope: Scope,
     keys: Vec<SignerKey>,
     /// What logs call the keys; mostly their ids.
@@ -269,7 +269,7 @@ fn headers_to_sign(headers: &HeaderMap) -> String {
 }
 
 /// The canonical request as the verifier sees it; `None` without exactly one `Authorization` that can be parsed.
-pub fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
+pub(super) fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
     let authorization = authorization::parse(Occurrence::of(&head.headers, AUTHORIZATION).once()?).ok()?;
     // A raw `+` as AWS itself reads it; which reading a sender used, only its signature tells.
     Some(canonical::request(head, authorization.signed_headers, &hex_of(&body.digest().0), Plus::Blank).text)

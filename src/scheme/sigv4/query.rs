@@ -1,7 +1,7 @@
 //! Query strings as AWS Signature Version 4 reads them: items, percent-decoding and encoding, canonical order.
 
 /// The items of `query`: split at `&`, empty ones skipped, each split at its first `=` (none: an empty value).
-pub fn items(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn items(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     query.split(|byte| *byte == b'&').filter(|item| !item.is_empty()).map(|item| {
         let at = item.iter().position(|byte| *byte == b'=');
         at.map_or((item, &[][..]), |at| (&item[..at], &item[at + 1..]))
@@ -10,7 +10,7 @@ pub fn items(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// What a raw `+` in a query stands for. Clients disagree when they sign, so a verifier tries both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Plus {
+pub(super) enum Plus {
     /// A blank, as in forms: libcurl, aws4fetch, the AWS SDK for Rust, and what AWS itself reads.
     Blank,
     /// Itself: aws-c-auth.
@@ -19,7 +19,7 @@ pub enum Plus {
 
 impl Plus {
     /// The readings of `query` that differ from each other: one, unless a raw `+` stands in it.
-    pub fn readings(query: &[u8]) -> &'static [Self] {
+    pub(super) fn readings(query: &[u8]) -> &'static [Self] {
         if query.contains(&b'+') { &[Self::Blank, Self::Sign] } else { &[Self::Sign] }
     }
 
@@ -32,7 +32,7 @@ impl Plus {
 }
 
 /// The bytes that `text` stands for. A `%` without two hex digits stands for itself; a raw `+` is what `plus` says.
-pub fn decoded(text: &[u8], plus: Plus) -> impl Iterator<Item = u8> {
+pub(super) fn decoded(text: &[u8], plus: Plus) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (byte, after) = match rest {
@@ -59,7 +59,7 @@ const fn nibble(digit: u8) -> Option<u8> {
 }
 
 /// Appends `bytes`, each but `A-Za-z0-9-._~` (and `/`, where `slash` says so) as `%XX` in upper-case hex.
-pub fn put_encoded(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>, slash: bool) {
+pub(super) fn put_encoded(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>, slash: bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in bytes {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') || (slash && byte == b'/') {
@@ -71,7 +71,7 @@ pub fn put_encoded(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>, slash
 }
 
 /// Appends the canonical query: decoded and encoded again, sorted by encoded name, then by encoded value.
-pub fn put_canonical(out: &mut Vec<u8>, query: &[u8], plus: Plus) {
+pub(super) fn put_canonical(out: &mut Vec<u8>, query: &[u8], plus: Plus) {
     // Encoded once into one buffer; pairs of ranges are sorted, never the joined strings: `a=` comes before `a-b=`.
     let mut encoded = Vec::with_capacity(query.len() + 16);
     let mut pairs = Vec::new();

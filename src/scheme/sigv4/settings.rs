@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::signing_key::{Scope, SigningKeys};
 use super::{SECURITY_TOKEN, SigV4, SignerKey, date};
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::scheme::{AccessKey, Settings};
 
 /// Keys the secret that stands in for those of unknown access keys; it need not be secret, for it verifies nothing.
@@ -16,12 +16,12 @@ impl SigV4 {
     ///
     /// # Errors
     /// Every fault, each with its key relative to the source.
-    pub fn new(settings: &Settings) -> Result<Self, Vec<Fault>> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
         let mut faults = Vec::new();
         let region = scope_part(&mut faults, "region", settings.region.as_deref());
         let service = scope_part(&mut faults, "service", settings.service.as_deref());
         if settings.keys.is_empty() {
-            faults.push(Fault::new("keys", "is empty: without an access key nothing can be verified"));
+            faults.push(ConfigError::new("keys", "is empty: without an access key nothing can be verified"));
         }
         for (position, key) in settings.keys.iter().enumerate() {
             let earlier = settings.keys.iter().take(position).any(|other| other.access_key_id == key.access_key_id);
@@ -50,32 +50,32 @@ fn fits_credential(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b','))
 }
 
-fn scope_part(faults: &mut Vec<Fault>, key: &str, value: Option<&str>) -> Option<String> {
+fn scope_part(faults: &mut Vec<ConfigError>, key: &str, value: Option<&str>) -> Option<String> {
     let problem = match value {
         None => "is missing: it is part of every signature's scope".to_owned(),
         Some(value) if fits_credential(value) => return Some(value.to_owned()),
         Some(value) => format!("`{value}` cannot stand in a scope: no blanks, slashes or commas, and not empty"),
     };
-    faults.push(Fault::new(key, problem));
+    faults.push(ConfigError::new(key, problem));
     None
 }
 
-fn check_key(faults: &mut Vec<Fault>, at: &str, key: &AccessKey, earlier: bool) {
+fn check_key(faults: &mut Vec<ConfigError>, at: &str, key: &AccessKey, earlier: bool) {
     let id = format!("{at}.access_key_id");
     if !fits_credential(&key.access_key_id) {
-        faults.push(Fault::new(id, "is not an access key id: no blanks, slashes or commas, and not empty"));
+        faults.push(ConfigError::new(id, "is not an access key id: no blanks, slashes or commas, and not empty"));
     } else if earlier {
-        faults.push(Fault::new(id, "stands twice: an access key id has one secret"));
+        faults.push(ConfigError::new(id, "stands twice: an access key id has one secret"));
     }
     let unsendable = |token: &[u8]| HeaderValue::from_bytes(token).is_err() || token.trim_ascii() != token;
     if key.session_token.as_ref().is_some_and(|token| unsendable(token.expose())) {
         let problem = "cannot be sent in a header: it holds line breaks or control characters, or blanks around it";
-        faults.push(Fault::new(format!("{at}.session_token"), problem));
+        faults.push(ConfigError::new(format!("{at}.session_token"), problem));
     }
 }
 
 /// What an operator lets arrive unsigned: no header that the signature rests on, and none that may anyway.
-fn check_unsigned(faults: &mut Vec<Fault>, names: &[String]) {
+fn check_unsigned(faults: &mut Vec<ConfigError>, names: &[String]) {
     for (index, name) in names.iter().enumerate() {
         let problem = if [HOST.as_str(), AUTHORIZATION.as_str(), date::HEADER, SECURITY_TOKEN].contains(&name.as_str())
         {
@@ -87,12 +87,12 @@ fn check_unsigned(faults: &mut Vec<Fault>, names: &[String]) {
         } else {
             continue;
         };
-        faults.push(Fault::new(format!("unsigned_headers[{index}]"), problem));
+        faults.push(ConfigError::new(format!("unsigned_headers[{index}]"), problem));
     }
 }
 
 /// Keys of the other family can do nothing here, so they are faults rather than ignored.
-fn foreign(faults: &mut Vec<Fault>, settings: &Settings) {
+fn foreign(faults: &mut Vec<ConfigError>, settings: &Settings) {
     let given = [
         ("secrets", !settings.secrets.is_empty()),
         ("secret_encoding", settings.secret_encoding.is_some()),
@@ -105,7 +105,9 @@ fn foreign(faults: &mut Vec<Fault>, settings: &Settings) {
         ("id_header", settings.id_header.is_some()),
     ];
     for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-        faults
-            .push(Fault::new(key, "does not belong to AWS Signature Version 4; this source is verified by its `keys`"));
+        faults.push(ConfigError::new(
+            key,
+            "does not belong to AWS Signature Version 4; this source is verified by its `keys`",
+        ));
     }
 }

@@ -9,10 +9,10 @@ use super::date::Day;
 use crate::scheme::mac::{Algorithm, Key};
 
 /// The last part of every scope and of every derivation.
-pub const TERMINATOR: &str = "aws4_request";
+pub(super) const TERMINATOR: &str = "aws4_request";
 
 /// Where signatures count: part of the scope and of the derived key.
-pub struct Scope {
+pub(super) struct Scope {
     /// AWS region.
     pub region: String,
     /// AWS service.
@@ -23,20 +23,20 @@ pub struct Scope {
 ///
 /// Days come from requests inside the window, so there are two of them at most (around midnight); the cache cannot be
 /// flushed by anyone who fails that check.
-pub struct SigningKeys {
+pub(super) struct SigningKeys {
     secret: Key,
     recent: Mutex<[Option<(Day, Key)>; 2]>,
 }
 
 impl SigningKeys {
     /// Keys derived from `secret`.
-    pub fn new(secret: &[u8]) -> Self {
+    pub(super) fn new(secret: &[u8]) -> Self {
         let prefixed = Zeroizing::new([b"AWS4", secret].concat());
         Self { secret: Key::new(&prefixed, Algorithm::Sha256), recent: Mutex::new([None, None]) }
     }
 
     /// The signing key of `day` in `scope`, which must be the same at each call.
-    pub fn of(&self, day: Day, scope: &Scope) -> Key {
+    pub(super) fn of(&self, day: Day, scope: &Scope) -> Key {
         // Held for a look or a swap, never while deriving.
         let known = |recent: &[Option<(Day, Key)>; 2]| {
             recent.iter().flatten().find(|(known, _)| *known == day).map(|(_, key)| key.clone())

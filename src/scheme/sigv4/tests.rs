@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderName, Request, Version};
 
 use super::*;
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::scheme::{AccessKey, Settings, preset};
 
 mod suite;
@@ -358,7 +358,7 @@ fn the_canonical_request_is_there_for_the_doctor() {
 #[test]
 fn every_fault_of_the_settings_is_said_at_once() {
     let faults = |settings: &Settings| -> Vec<String> {
-        SigV4::new(settings).err().unwrap_or_default().into_iter().map(|Fault { at, .. }| at).collect()
+        SigV4::new(settings).err().unwrap_or_default().into_iter().map(|ConfigError { at, .. }| at).collect()
     };
     let mut wrong = settings(vec![]);
     wrong.region = None;

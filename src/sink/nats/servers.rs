@@ -6,12 +6,12 @@ use async_nats::ServerAddr;
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::secret::Secret;
 use crate::sink::address;
 
 /// What is connected to, and as whom.
-pub struct Servers {
+pub(super) struct Servers {
     /// At least one, without user and password.
     pub addresses: Vec<ServerAddr>,
     /// The one that every address which names any names.
@@ -19,7 +19,7 @@ pub struct Servers {
 }
 
 /// Who we are, percent-decoded.
-pub enum User {
+pub(super) enum User {
     /// `nats://token@host`
     Token(Secret),
     /// `nats://user:password@host`
@@ -42,9 +42,9 @@ impl Servers {
     /// Reads `nats://` or `tls://` addresses separated by commas.
     ///
     /// # Errors
-    /// [`Fault`] at `url`; its text repeats nothing of the URL.
-    pub fn read(url: &str) -> Result<Self, Fault> {
-        let fault = |problem: String| Fault::new("url", problem);
+    /// [`ConfigError`] at `url`; its text repeats nothing of the URL.
+    pub(super) fn read(url: &str) -> Result<Self, ConfigError> {
+        let fault = |problem: String| ConfigError::new("url", problem);
         let mut servers = Self { addresses: Vec::new(), user: None };
         for text in url.split(',') {
             let (address, user) = server(text.trim_matches(' ')).map_err(fault)?;

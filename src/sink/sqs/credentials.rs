@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::source::Source;
 use crate::clock::Clock;
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::secret::Secret;
 use crate::sink::{Retry, Settings, SinkError};
 
@@ -22,7 +22,7 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 const PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
 /// Where the identity comes from that signs a call.
-pub enum Signer {
+pub(super) enum Signer {
     /// From the configuration, for good.
     Fixed(Identity),
     /// From a role, for a while.
@@ -33,13 +33,13 @@ impl Signer {
     /// By `token`, else the variables for a key, else a role ([`Source::choose`]).
     ///
     /// # Errors
-    /// [`Fault`] at `token`.
-    pub fn new(
+    /// [`ConfigError`] at `token`.
+    pub(super) fn new(
         settings: &Settings,
         region: String,
         variable: &dyn Fn(&str) -> Option<String>,
         clock: Clock,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, ConfigError> {
         if let Some(credentials) = fixed(settings.token.as_ref(), variable)? {
             return Ok(Self::Fixed(credentials.into()));
         }
@@ -51,7 +51,7 @@ impl Signer {
     ///
     /// # Errors
     /// [`SinkError`] with [`Retry::Backoff`] where a role gives no credentials: it may yet.
-    pub async fn identity(&self) -> Result<Identity, SinkError> {
+    pub(super) async fn identity(&self) -> Result<Identity, SinkError> {
         match self {
             Self::Fixed(identity) => Ok(identity.clone()),
             Self::Role(role) => role.identity().await.map_err(|message| SinkError { message, retry: Retry::Backoff }),
@@ -59,8 +59,11 @@ impl Signer {
     }
 }
 
-fn fixed(token: Option<&Secret>, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Credentials>, Fault> {
-    let fault = |problem: &str| Fault::new("token", problem);
+fn fixed(
+    token: Option<&Secret>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Credentials>, ConfigError> {
+    let fault = |problem: &str| ConfigError::new("token", problem);
     let (key, secret, session) = if let Some(token) = token {
         let form = || fault("expected ACCESS_KEY_ID:SECRET_ACCESS_KEY, perhaps with :SESSION_TOKEN");
         let mut parts = std::str::from_utf8(token.expose()).map_err(|_| form())?.splitn(3, ':');
@@ -79,7 +82,7 @@ fn fixed(token: Option<&Secret>, variable: &dyn Fn(&str) -> Option<String>) -> R
 }
 
 /// The credentials of a role. One request for new ones at a time; deliveries wait for it only when there are none.
-pub struct Role {
+pub(super) struct Role {
     source: Arc<Source>,
     /// The most that asking may take.
     limit: Duration,

@@ -58,7 +58,7 @@ enum Kind {
 ///
 /// # Errors
 /// [`SinkError`] for everything but 2xx.
-pub fn judge(answer: &Answer, clock: &Clock) -> Result<(), SinkError> {
+pub(super) fn judge(answer: &Answer, clock: &Clock) -> Result<(), SinkError> {
     let now = clock.now();
     let Err(mut error) = answer::judge(answer.status, &answer.headers, now) else { return Ok(()) };
     let Named { name, message } = named(answer);

@@ -20,7 +20,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::transport::{self, ByClock};
 use crate::clock::Clock;
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::sink::http_client::{self, HttpClient};
 use crate::sink::{Proxies, Settings, address};
 
@@ -38,7 +38,7 @@ const CONTAINER: [IpAddr; 3] = [
 ];
 
 /// Whom to ask, and how to reach them.
-pub struct Source {
+pub(super) struct Source {
     kind: Kind,
     config: ProviderConfig,
 }
@@ -57,14 +57,14 @@ impl Source {
     /// own chain. Connects to nothing.
     ///
     /// # Errors
-    /// [`Fault`] at `token` where what is configured cannot work or the instance, the last resort, must not be
+    /// [`ConfigError`] at `token` where what is configured cannot work or the instance, the last resort, must not be
     /// asked; at `ca_file` see [`HttpClient::new`].
-    pub fn choose(
+    pub(super) fn choose(
         settings: &Settings,
         region: String,
         variable: &dyn Fn(&str) -> Option<String>,
         clock: Clock,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, ConfigError> {
         let config = |to: &Uri, proxies: &Proxies| {
             let client = HttpClient::new(to, settings.ca_file.as_deref(), proxies, settings.timeout, 1)?;
             Ok(ProviderConfig::empty()
@@ -104,7 +104,7 @@ impl Source {
     ///
     /// # Errors
     /// Says who was asked, what happened and what to set.
-    pub async fn ask(&self, limit: Duration) -> Result<Credentials, String> {
+    pub(super) async fn ask(&self, limit: Duration) -> Result<Credentials, String> {
         let asked = async {
             match &self.kind {
                 Kind::Container(_) => {
@@ -132,7 +132,7 @@ impl Source {
     }
 
     /// Who is asked, in words.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.kind {
             Kind::Container(from) => format!("the container's endpoint ({from})"),
             Kind::Instance(_) => "the instance's metadata service (IMDSv2)".to_owned(),
@@ -150,11 +150,11 @@ impl Source {
     }
 }
 
-fn fault(problem: String) -> Fault {
-    Fault::new("token", problem)
+fn fault(problem: String) -> ConfigError {
+    ConfigError::new("token", problem)
 }
 
-fn web_identity(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<StaticConfiguration>, Fault> {
+fn web_identity(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<StaticConfiguration>, ConfigError> {
     let named = |name: &str| variable(name).filter(|value| !value.is_empty());
     match (named(IDENTITY_FILE), named(ROLE)) {
         (Some(file), Some(role_arn)) => Ok(Some(StaticConfiguration {
@@ -170,7 +170,7 @@ fn web_identity(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Stat
 
 /// The variable that names the container's endpoint, and where that is. An empty one is a fault and not absent: the
 /// library takes it for set.
-fn container(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<(&'static str, Uri)>, Fault> {
+fn container(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<(&'static str, Uri)>, ConfigError> {
     if let Some(path) = variable(RELATIVE) {
         // The value is not repeated: on ECS whoever knows it gets the credentials.
         if !path.starts_with('/') || path.parse::<Uri>().is_err() {
@@ -199,7 +199,7 @@ mod tests {
     use super::super::super::tests::settings;
     use super::*;
 
-    fn choose(set: &[(&str, &str)]) -> Result<String, Fault> {
+    fn choose(set: &[(&str, &str)]) -> Result<String, ConfigError> {
         let settings = settings("sqs", "https://sqs.eu-west-1.amazonaws.com/1/q");
         let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Source::choose(&settings, "eu-west-1".to_owned(), &variable, Clock::system()).map(|source| source.name())

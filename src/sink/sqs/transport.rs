@@ -18,7 +18,7 @@ use crate::sink::http_client::HttpClient;
 
 /// Our clock as the library wants one.
 #[derive(Debug)]
-pub struct ByClock(pub Clock);
+pub(super) struct ByClock(pub Clock);
 
 impl TimeSource for ByClock {
     fn now(&self) -> SystemTime {
@@ -27,7 +27,7 @@ impl TimeSource for ByClock {
 }
 
 /// `client` as the library wants one. Each call keeps to the library's own limits, which are those of the service.
-pub fn over(client: HttpClient) -> SharedHttpClient {
+pub(super) fn over(client: HttpClient) -> SharedHttpClient {
     let client = Arc::new(client);
     http_client_fn(move |settings, _| {
         let limits = settings.connect_timeout().into_iter().chain(settings.read_timeout());

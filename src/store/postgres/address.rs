@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(4);
 
 /// Where the server is and how to speak to it. Holds the password: no `Debug`.
 #[derive(Clone)]
-pub struct Address {
+pub(super) struct Address {
     /// Everything but the verification of certificates.
     pub config: Config,
     /// Makes TLS connections, or refuses to where it is disabled.
@@ -29,7 +29,7 @@ pub struct Address {
 }
 
 /// Reads `url`. Errors never repeat any of it: it may hold a password.
-pub fn parse(url: &str) -> Result<Address, StoreError> {
+pub(super) fn parse(url: &str) -> Result<Address, StoreError> {
     let (plain, mode, roots) = split(url)?;
     // The error's own text names keys and never values.
     let mut config = Config::from_str(&plain).map_err(|error| StoreError::Url(format!("postgres URL: {error}")))?;
@@ -43,7 +43,7 @@ pub fn parse(url: &str) -> Result<Address, StoreError> {
 }
 
 /// What is worth a warning about how `url` protects the way to the server; nothing where that is this machine.
-pub fn warning(url: &str) -> Option<&'static str> {
+pub(crate) fn warning(url: &str) -> Option<&'static str> {
     let (plain, mode, roots) = split(url).ok()?;
     let config = Config::from_str(&plain).ok()?;
     let near = |host: &Host| match host {

@@ -66,7 +66,7 @@ SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state =
 );
 
 /// The accepted events of a PostgreSQL store.
-pub struct PostgresArchive {
+pub(super) struct PostgresArchive {
     /// For all of it.
     pub pool: Pool,
     /// What times are shown as.

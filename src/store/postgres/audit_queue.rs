@@ -34,7 +34,7 @@ const RELEASE: &str = concat!(
 );
 
 /// The audit queue of a PostgreSQL store.
-pub struct PostgresAuditQueue {
+pub(super) struct PostgresAuditQueue {
     /// For all of it.
     pub pool: Pool,
 }

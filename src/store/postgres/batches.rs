@@ -22,7 +22,7 @@ const ALONE: Duration = Duration::from_millis(20);
 
 /// Hands out what waits until the queue is closed and empty, then waits for what is in flight. `bytes` says how large
 /// one is, `worker` makes those that `send` inserts with.
-pub async fn hand_out<T, W, F>(
+pub(super) async fn hand_out<T, W, F>(
     mut waiting: mpsc::Receiver<T>,
     bytes: impl Fn(&T) -> usize,
     worker: impl Fn() -> W,

@@ -28,7 +28,7 @@ pub(in crate::store::postgres) use {clock, longest};
 const NOW: &str = concat!(clock!(), "one AS (SELECT 1) SELECT t FROM clock, one");
 
 /// The server's time now, and how far `wall` is ahead of it, in microseconds. The way to the server and back is halved.
-pub async fn now(pool: &Pool, wall: &Clock) -> Result<(Timestamp, i64), StoreError> {
+pub(super) async fn now(pool: &Pool, wall: &Clock) -> Result<(Timestamp, i64), StoreError> {
     let asked = Instant::now();
     let rows = pool.query(NOW, &[]).await?;
     let way_back = i64::try_from(asked.elapsed().as_micros() / 2).unwrap_or(i64::MAX);

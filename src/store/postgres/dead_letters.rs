@@ -79,7 +79,7 @@ SELECT 1 FROM gone"
 );
 
 /// The dead letters of a PostgreSQL store.
-pub struct PostgresDeadLetters {
+pub(super) struct PostgresDeadLetters {
     /// For all of it.
     pub pool: Pool,
     /// What times are shown as.

@@ -99,7 +99,7 @@ DELETE FROM gatepost_events WHERE gen = 0 AND seq = ANY (ARRAY(SELECT seq FROM o
 /// Opens and drops generations as the server's time asks for, `retention` in microseconds; returns how many events were
 /// forgotten. One replica at a time: to the others there is nothing to do. Nobody who inserts waits for it for longer
 /// than [`partitions::WAIT`].
-pub async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError> {
+pub(super) async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError> {
     // Not lent again: with its session ends the lock, whatever happens.
     let lent = within(pool.lend()).await?;
     let session = &lent.session;

@@ -40,7 +40,7 @@ INSERT INTO gatepost_imports VALUES ($1, $2, $3)
 ON CONFLICT (store, what) DO UPDATE SET last = greatest(gatepost_imports.last, $3)";
 
 /// A store being filled.
-pub struct Import {
+pub(crate) struct Import {
     events: Session,
     other: Session,
     from: i64,
@@ -49,7 +49,7 @@ pub struct Import {
 
 impl Import {
     /// Opens the store at `url`, migrating its schema, for what comes from store `from`.
-    pub async fn open(url: &str, from: i64) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &str, from: i64) -> Result<Self, StoreError> {
         let address = address::parse(url)?;
         within(async {
             let other = Session::connect(&address, "", || ()).await?;
@@ -62,7 +62,7 @@ impl Import {
     }
 
     /// The last of `what` that was taken from that store.
-    pub async fn last(&self, what: &str) -> Result<i64, StoreError> {
+    pub(crate) async fn last(&self, what: &str) -> Result<i64, StoreError> {
         let sql = "SELECT last FROM gatepost_imports WHERE store = $1 AND what = $2";
         let rows = within(self.other.query(sql, &[&self.from, &what])).await?;
         Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
@@ -71,7 +71,7 @@ impl Import {
     /// Takes events with their deliveries; returns how many were new.
     ///
     /// Deliveries follow in a second commit: broken off between the two, a repetition adds them.
-    pub async fn events(&mut self, moved: &[Moved]) -> Result<u64, StoreError> {
+    pub(crate) async fn events(&mut self, moved: &[Moved]) -> Result<u64, StoreError> {
         for one in moved {
             if self.sources.insert(one.event.source.clone()) {
                 within(intake::note_source(&self.events, &one.event.source)).await?;
@@ -113,7 +113,7 @@ impl Import {
     }
 
     /// Takes quarantine entries, with the mark up to which they were taken; returns how many.
-    pub async fn quarantine(&self, entries: &[Quarantined]) -> Result<u64, StoreError> {
+    pub(crate) async fn quarantine(&self, entries: &[Quarantined]) -> Result<u64, StoreError> {
         within(async {
             self.other.batch("BEGIN").await?;
             for entry in entries {
@@ -127,7 +127,7 @@ impl Import {
     }
 
     /// Takes audit records, with the mark up to which they were taken; returns how many.
-    pub async fn audit(&self, records: &[MovedAudit]) -> Result<u64, StoreError> {
+    pub(crate) async fn audit(&self, records: &[MovedAudit]) -> Result<u64, StoreError> {
         let texts: Vec<_> = records.iter().map(|audit| text(&audit.record)).collect();
         within(async {
             self.other.batch("BEGIN").await?;

@@ -28,7 +28,7 @@ use crate::store::{Inbox, Insertion, StoreError};
 const QUEUE: usize = 8192;
 
 /// Plans made once and not by statistics: each row is found through its index, the batch is joined by hashing.
-pub const SETUP: &str =
+pub(super) const SETUP: &str =
     "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET enable_nestloop = off;
     SET enable_bitmapscan = off;";
 
@@ -100,7 +100,7 @@ SELECT (SELECT (SELECT e.body = g.body FROM gatepost_events e WHERE e.gen = i.ge
 FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS g (key, body, n) ORDER BY g.n";
 
 /// An event to be inserted, with its key and sinks.
-pub struct Offer {
+pub(super) struct Offer {
     /// What uniqueness is decided by.
     pub key: EventKey,
     /// Keys under which the same body makes it no new event.
@@ -125,14 +125,14 @@ struct Waiting {
 }
 
 /// The receiving side of a PostgreSQL store.
-pub struct PostgresInbox {
+pub(super) struct PostgresInbox {
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
     task: AsyncMutex<JoinSet<()>>,
 }
 
 impl PostgresInbox {
     /// Starts the tasks that insert.
-    pub fn start(address: &Address, metrics: &Arc<Metrics>, queued: &Arc<Notify>) -> Self {
+    pub(super) fn start(address: &Address, metrics: &Arc<Metrics>, queued: &Arc<Notify>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (address, metrics, queued) = (address.clone(), Arc::clone(metrics), Arc::clone(queued));
         let worker = move || Worker {
@@ -149,7 +149,7 @@ impl PostgresInbox {
     }
 
     /// Finishes what waits; later inserts fail.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         while self.task.lock().await.join_next().await.is_some() {}
     }
@@ -273,7 +273,7 @@ impl Worker {
 }
 
 /// Writes down that `source` has ids here.
-pub async fn note_source(session: &Session, source: &Name) -> Result<(), StoreError> {
+pub(super) async fn note_source(session: &Session, source: &Name) -> Result<(), StoreError> {
     let sql = "INSERT INTO gatepost_sources VALUES ($1) ON CONFLICT DO NOTHING";
     session.execute(sql, &[&source.as_str()]).await?;
     Ok(())
@@ -285,7 +285,7 @@ fn unavailable(error: &StoreError) -> StoreError {
 }
 
 /// One transaction, sent in one go: lock, insert, wake-up, commit. Returns the keys that are new.
-pub async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<EventKey>, StoreError> {
+pub(super) async fn insert(session: &Session, batch: &[&Offer]) -> Result<HashSet<EventKey>, StoreError> {
     let twins: Vec<Vec<u8>> = batch.iter().map(|one| one.twins.iter().flat_map(|key| key.0).collect()).collect();
     let column = |read: fn(&Event) -> &str| batch.iter().map(|one| text(read(&one.event))).collect::<Vec<_>>();
     let keys: Vec<&[u8]> = batch.iter().map(|one| &one.key.0[..]).collect();

@@ -11,7 +11,7 @@ mod batches;
 mod clock;
 mod dead_letters;
 mod generations;
-pub mod import;
+pub(super) mod import;
 mod intake;
 mod outbox;
 mod partitions;
@@ -35,13 +35,13 @@ use crate::store::postgres::session::{Pool, Session, within};
 use crate::store::postgres::upkeep::Listener;
 use crate::store::{Settings, Store, StoreError};
 
-pub use self::address::warning as url_warning;
+pub(super) use self::address::warning as url_warning;
 
 /// Opens the store at `postgres://…`, migrating it.
 ///
 /// # Errors
 /// [`StoreError`] where the URL is faulty, or the server cannot be reached, refuses us or cannot be migrated.
-pub async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
+pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
     let address = address::parse(&settings.url)?;
     within(async {
         let session = Session::connect(&address, "", || ()).await?;

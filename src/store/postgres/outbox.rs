@@ -95,7 +95,7 @@ WITH gone AS (
 INSERT INTO gatepost_sink_counts SELECT $1, sum(pending), sum(dead) FROM gone HAVING count(*) > 0";
 
 /// The delivering side of a PostgreSQL store.
-pub struct PostgresOutbox {
+pub(super) struct PostgresOutbox {
     /// For all of it.
     pub pool: Pool,
     /// Notified after this process's commits and by the server about those of others.

@@ -13,13 +13,13 @@ use crate::store::postgres::session::Session;
 const TABLES: [&str; 2] = ["gatepost_ids", "gatepost_events"];
 
 /// How long a turn waits for a lock, as a setting of its session: others wait behind it for as long.
-pub const WAIT: &str = "SET lock_timeout = '200ms'";
+pub(super) const WAIT: &str = "SET lock_timeout = '200ms'";
 /// Holds up nobody: what is waited for is the end of those who may still read the old partition.
 const WAIT_FOR_READERS: &str = "SET lock_timeout = '2s'";
 
 /// What has become of a generation that was to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// Its tables are gone.
     Done,
     /// Somebody still reads them: again the next time.
@@ -27,7 +27,7 @@ pub enum Outcome {
 }
 
 /// Makes and attaches the partitions of generation `number` where they are not.
-pub async fn prepare(session: &Session, number: i32) -> Result<(), StoreError> {
+pub(super) async fn prepare(session: &Session, number: i32) -> Result<(), StoreError> {
     if attached(session, TABLES[1], number).await?.is_some() {
         return Ok(());
     }
@@ -45,7 +45,7 @@ pub async fn prepare(session: &Session, number: i32) -> Result<(), StoreError> {
 }
 
 /// Detaches and drops the partitions of generation `number`, as far as that can be done now.
-pub async fn discard(session: &Session, number: i32) -> Result<Outcome, StoreError> {
+pub(super) async fn discard(session: &Session, number: i32) -> Result<Outcome, StoreError> {
     session.batch(WAIT_FOR_READERS).await?;
     let mut outcome = Outcome::Done;
     for table in TABLES {

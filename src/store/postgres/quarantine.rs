@@ -36,7 +36,7 @@ DELETE FROM gatepost_quarantine WHERE id IN (
     ) AS kind WHERE entries <= greatest($4::bigint, 1) OR before < $5::bigint)";
 
 /// The quarantine of a PostgreSQL store.
-pub struct PostgresQuarantine {
+pub(super) struct PostgresQuarantine {
     /// For all of it.
     pub pool: Pool,
     /// How large it may grow.
@@ -154,7 +154,7 @@ async fn make_room(session: &Session, id: i64, most: (u64, u64)) -> Result<(), S
 }
 
 /// Adds `entry`, bounds or not; returns its id.
-pub async fn add(session: &Session, entry: &Quarantined) -> Result<i64, StoreError> {
+pub(super) async fn add(session: &Session, entry: &Quarantined) -> Result<i64, StoreError> {
     let bytes = i64::try_from(entry.body.len() + entry.headers.len()).unwrap_or(i64::MAX);
     let values: Values<'_> = &[
         &entry.source.as_str(),

@@ -11,59 +11,59 @@ use crate::event::{Event, EventId, Name, Payload};
 use crate::store::{DeliveryStatus, LONGEST_WAIT, State, StoreError};
 
 /// The columns of `gatepost_events e` that [`event`] reads, from the first on.
-pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
+pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
                          e.traceparent";
 /// How many columns [`EVENT`] has; a body column follows.
-pub const EVENT_COLUMNS: usize = 9;
+pub(super) const EVENT_COLUMNS: usize = 9;
 
 /// `text` as PostgreSQL takes it: without NUL, which it cannot store and which only a hostile sender sends.
-pub fn text(text: &str) -> Cow<'_, str> {
+pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text.into() }
 }
 
 /// Microseconds since 1970, as stored.
-pub fn micros(at: Timestamp) -> i64 {
+pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
 /// A stored time.
-pub fn time(micros: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
 }
 
 /// How long a wait or a lease is, in microseconds: within what counts as put off.
-pub fn wait(duration: Duration) -> i64 {
+pub(super) fn wait(duration: Duration) -> i64 {
     i64::try_from(duration.min(LONGEST_WAIT).as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A duration of so many microseconds; none where it is negative.
-pub fn duration(micros: i64) -> Duration {
+pub(super) fn duration(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 /// The wall-clock time so many microseconds after `now`; the last there is where it does not fit.
-pub fn shown(now: Timestamp, after: i64) -> Timestamp {
+pub(super) fn shown(now: Timestamp, after: i64) -> Timestamp {
     let furthest = if after < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_microsecond(micros(now).saturating_add(after)).unwrap_or(furthest)
 }
 
 /// A count, which is never negative.
-pub fn unsigned(count: i64) -> u64 {
+pub(super) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
 /// A limit for `LIMIT`; NULL means all.
-pub fn limit(rows: Option<u64>) -> Option<i64> {
+pub(super) fn limit(rows: Option<u64>) -> Option<i64> {
     rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
 /// A stored event id.
-pub fn event_id(id: &str) -> Result<EventId, StoreError> {
+pub(super) fn event_id(id: &str) -> Result<EventId, StoreError> {
     EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
 }
 
 /// The event in the columns [`EVENT`] from `first` on, and the body after them.
-pub fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
+pub(super) fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
     let ip: Option<String> = row.try_get(first + 7)?;
     let body: Option<Vec<u8>> = row.try_get(first + EVENT_COLUMNS)?;
     Ok(Event {
@@ -82,7 +82,7 @@ pub fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
 
 /// The event in the columns [`EVENT`] from `first` on and the body after them, for a listing, which must show even what
 /// cannot be read as a whole or is gone: whatever there is.
-pub fn shown_event(row: &Row, first: usize) -> Event {
+pub(super) fn shown_event(row: &Row, first: usize) -> Event {
     let text = |column: usize| row.try_get::<_, Option<String>>(first + column).ok().flatten();
     let body: Option<Vec<u8>> = row.try_get(first + EVENT_COLUMNS).ok().flatten();
     let received_at = row.try_get::<_, Option<i64>>(first + 3).ok().flatten();
@@ -101,7 +101,7 @@ pub fn shown_event(row: &Row, first: usize) -> Event {
 }
 
 /// A stored delivery state.
-pub const fn state(stored: i16) -> State {
+pub(super) const fn state(stored: i16) -> State {
     match stored {
         1 => State::Delivered,
         2 => State::Dead,
@@ -110,7 +110,7 @@ pub const fn state(stored: i16) -> State {
 }
 
 /// A delivery in the columns sink, state, attempts, how soon it is due, error, replays, duplicate from `first` on, at wall time `now`.
-pub fn delivery(row: &Row, first: usize, now: Timestamp) -> Result<DeliveryStatus, StoreError> {
+pub(super) fn delivery(row: &Row, first: usize, now: Timestamp) -> Result<DeliveryStatus, StoreError> {
     let state = state(row.try_get(first + 1)?);
     Ok(DeliveryStatus {
         sink: row.try_get::<_, &str>(first)?.into(),

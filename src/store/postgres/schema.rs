@@ -8,15 +8,15 @@ use crate::store::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 3;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
-pub const GENERATIONS: i64 = 0x6761_7465_0002;
+pub(super) const GENERATIONS: i64 = 0x6761_7465_0002;
 /// Held by the one replica that opens and drops generations.
-pub const TURNING: i64 = 0x6761_7465_0004;
+pub(super) const TURNING: i64 = 0x6761_7465_0004;
 /// Held while the quarantine or the audit queue is measured and added to.
-pub const BOUNDS: i64 = 0x6761_7465_0003;
+pub(super) const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
 const STEPS: [&str; 3] = [
@@ -82,7 +82,7 @@ fn generation(number: i32) -> String {
 ///
 /// # Errors
 /// [`StoreError::TooNew`] where a newer program has written it.
-pub async fn migrate(session: &Session) -> Result<(), StoreError> {
+pub(super) async fn migrate(session: &Session) -> Result<(), StoreError> {
     session.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({MIGRATING})")).await?;
     session.batch("CREATE TABLE IF NOT EXISTS gatepost_schema (version bigint NOT NULL)").await?;
     let found = session.client().query_opt("SELECT max(version) FROM gatepost_schema", &[]).await?;

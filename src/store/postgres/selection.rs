@@ -6,7 +6,7 @@ use crate::store::postgres::rows::micros;
 use crate::store::{DeliveryId, Filter, State};
 
 /// Conditions joined by AND, and the values of their parameters in order.
-pub struct Conditions {
+pub(super) struct Conditions {
     parts: Vec<String>,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
@@ -17,30 +17,30 @@ impl Conditions {
     }
 
     /// Adds `part`, in which `?` stands for `value`.
-    pub fn add(&mut self, part: &str, value: impl ToSql + Sync + Send + 'static) {
+    pub(super) fn add(&mut self, part: &str, value: impl ToSql + Sync + Send + 'static) {
         let parameter = self.parameter(value);
         self.parts.push(part.replace('?', &parameter));
     }
 
     /// Only rows that come after (`first`, `second`) in an order that goes down by these two columns.
-    pub fn after(&mut self, first_column: &str, first: i64, second_column: &str, second: i64) {
+    pub(super) fn after(&mut self, first_column: &str, first: i64, second_column: &str, second: i64) {
         let (first, second) = (self.parameter(first), self.parameter(second));
         self.parts.push(format!("({first_column}, {second_column}) < ({first}, {second})"));
     }
 
     /// Adds `value` and returns the parameter it becomes.
-    pub fn parameter(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+    pub(super) fn parameter(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
         self.values.push(Box::new(value));
         format!("${}", self.values.len())
     }
 
     /// The SQL after `WHERE`.
-    pub fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         self.parts.join(" AND ")
     }
 
     /// One for each parameter.
-    pub fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
+    pub(super) fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
     }
 
@@ -66,7 +66,7 @@ impl Conditions {
     }
 
     /// `filter` for a listing of events.
-    pub fn events(filter: &Filter) -> Self {
+    pub(super) fn events(filter: &Filter) -> Self {
         let mut conditions = Self::of_event(filter);
         if filter.sink.is_some() || filter.error.is_some() {
             let mut of = vec!["d.seq = e.seq".to_owned()];
@@ -91,7 +91,7 @@ impl Conditions {
     }
 
     /// `ids` and `filter` for dead letters; the time stands in `clock`.
-    pub fn dead(ids: &[DeliveryId], filter: &Filter) -> Self {
+    pub(super) fn dead(ids: &[DeliveryId], filter: &Filter) -> Self {
         let mut conditions = Self::of_event(filter);
         // What somebody has claimed is being delivered, by whoever knows the sink.
         let gone: Vec<String> = filter.gone.iter().map(|sink| sink.as_str().to_owned()).collect();
@@ -110,7 +110,7 @@ impl Conditions {
     }
 
     /// `filter` for the quarantine, where `error` is the reason.
-    pub fn quarantine(filter: &Filter) -> Self {
+    pub(super) fn quarantine(filter: &Filter) -> Self {
         let mut conditions = Self::none();
         if let Some(source) = &filter.source {
             conditions.add("source = ?", source.as_str().to_owned());

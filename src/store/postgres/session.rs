@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::postgres::address::Address;
 
 /// How long any call may take in all. Requests are to be answered within 10 s even when the server is gone.
-pub const PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// Connections beside those of the inserts.
 const POOL: usize = 8;
 
@@ -36,10 +36,10 @@ const SETUP: &str = "
 const OLDEST: i32 = 14;
 
 /// Parameters of a statement.
-pub type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// One connection. Dropping it ends whatever it was doing.
-pub struct Session {
+pub(super) struct Session {
     client: Client,
     statements: Mutex<HashMap<&'static str, Statement>>,
     /// The task that moves its bytes.
@@ -48,7 +48,7 @@ pub struct Session {
 
 impl Session {
     /// Connects; `notified` is called for each notification from the server.
-    pub async fn connect(
+    pub(super) async fn connect(
         address: &Address,
         setup: &str,
         notified: impl Fn() + Send + 'static,
@@ -71,7 +71,7 @@ impl Session {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with what to change.
-    pub async fn check_server(&self) -> Result<(), StoreError> {
+    pub(super) async fn check_server(&self) -> Result<(), StoreError> {
         let sql = "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),
                    current_schema() IS NULL";
         let row = self.client.query_one(sql, &[]).await?;
@@ -90,17 +90,17 @@ impl Session {
     }
 
     /// Whether the server has gone away.
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 
     /// Resolves when the connection has ended.
-    pub async fn ended(&mut self) {
+    pub(super) async fn ended(&mut self) {
         self.connection.join_next().await;
     }
 
     /// The statement `sql`, prepared once per connection.
-    pub async fn prepared(&self, sql: &'static str) -> Result<Statement, StoreError> {
+    pub(super) async fn prepared(&self, sql: &'static str) -> Result<Statement, StoreError> {
         let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
         if let Some(statement) = known {
             return Ok(statement);
@@ -111,31 +111,31 @@ impl Session {
     }
 
     /// Rows of the prepared `sql`.
-    pub async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepared(sql).await?;
         Ok(self.client.query(&statement, values).await?)
     }
 
     /// How many rows the prepared `sql` changed.
-    pub async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, StoreError> {
+    pub(super) async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, StoreError> {
         let statement = self.prepared(sql).await?;
         Ok(self.client.execute(&statement, values).await?)
     }
 
     /// The connection itself, for what is built as it is needed.
-    pub const fn client(&self) -> &Client {
+    pub(super) const fn client(&self) -> &Client {
         &self.client
     }
 
     /// Several commands without parameters.
-    pub async fn batch(&self, sql: &str) -> Result<(), StoreError> {
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), StoreError> {
         Ok(self.client.batch_execute(sql).await?)
     }
 }
 
 /// A few sessions, shared; cheap to clone.
 #[derive(Clone)]
-pub struct Pool(Arc<Inner>);
+pub(super) struct Pool(Arc<Inner>);
 
 struct Inner {
     address: Address,
@@ -145,7 +145,7 @@ struct Inner {
 }
 
 /// A session for one piece of work; kept for the next only after [`Lent::done`].
-pub struct Lent<'p> {
+pub(super) struct Lent<'p> {
     /// The session.
     pub session: Session,
     pool: &'p Inner,
@@ -154,12 +154,12 @@ pub struct Lent<'p> {
 
 impl Pool {
     /// Connects to `address` when first used.
-    pub fn new(address: Address) -> Self {
+    pub(super) fn new(address: Address) -> Self {
         Self(Arc::new(Inner { address, idle: Mutex::new(Some(Vec::new())), permits: Semaphore::new(POOL) }))
     }
 
     /// Lends a session that was not seen to end.
-    pub async fn lend(&self) -> Result<Lent<'_>, StoreError> {
+    pub(super) async fn lend(&self) -> Result<Lent<'_>, StoreError> {
         let closed = || StoreError::Unavailable("the store is closed".into());
         let permit = self.0.permits.acquire().await.map_err(|_| closed())?;
         let idle = {
@@ -176,7 +176,7 @@ impl Pool {
     }
 
     /// Rows of the prepared `sql`.
-    pub async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
         within(async {
             let lent = self.lend().await?;
             let rows = lent.session.query(sql, values).await?;
@@ -187,7 +187,7 @@ impl Pool {
     }
 
     /// How many rows the prepared `sql` changed.
-    pub async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, StoreError> {
+    pub(super) async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, StoreError> {
         within(async {
             let lent = self.lend().await?;
             let changed = lent.session.execute(sql, values).await?;
@@ -198,7 +198,7 @@ impl Pool {
     }
 
     /// Closes what is idle; later calls fail.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.0.permits.close();
         drop(self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -206,7 +206,7 @@ impl Pool {
 
 impl Lent<'_> {
     /// The work is done and no transaction open: the session may be used again.
-    pub fn done(self) {
+    pub(super) fn done(self) {
         if let Some(idle) = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             idle.push(self.session);
         }
@@ -214,7 +214,7 @@ impl Lent<'_> {
 }
 
 /// `work`, given up after [`PATIENCE`].
-pub async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unavailable(format!("the database did not answer within {PATIENCE:?}")));
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(late)
 }

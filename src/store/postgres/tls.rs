@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::store::StoreError;
 
 /// Whose certificates are believed.
-pub enum Roots {
+pub(super) enum Roots {
     /// The operating system's.
     System,
     /// Those in a PEM file.
@@ -22,7 +22,7 @@ pub enum Roots {
 }
 
 /// What is checked.
-pub enum Trust {
+pub(super) enum Trust {
     /// Nothing: encrypted, but anybody may be at the other end.
     Anything,
     /// That the chain ends in a root.
@@ -32,7 +32,7 @@ pub enum Trust {
 }
 
 /// Makes TLS connections that demand `trust`.
-pub fn connector(trust: Trust) -> Result<MakeRustlsConnect, StoreError> {
+pub(super) fn connector(trust: Trust) -> Result<MakeRustlsConnect, StoreError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
         Trust::Anything => Arc::new(Lenient { chain: None, provider: Arc::clone(&provider) }),

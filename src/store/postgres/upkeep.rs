@@ -20,7 +20,7 @@ use crate::store::{StoreError, Upkeep};
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The upkeep of a PostgreSQL store.
-pub struct PostgresUpkeep {
+pub(super) struct PostgresUpkeep {
     /// For all of it.
     pub pool: Pool,
     /// Closed with the store.
@@ -60,11 +60,11 @@ impl Upkeep for PostgresUpkeep {
 }
 
 /// Waits for the server's word that deliveries were queued.
-pub struct Listener(Mutex<JoinSet<()>>);
+pub(super) struct Listener(Mutex<JoinSet<()>>);
 
 impl Listener {
     /// Starts the task; it connects again whenever the connection ends.
-    pub fn start(address: &Address, queued: &Arc<Notify>) -> Self {
+    pub(super) fn start(address: &Address, queued: &Arc<Notify>) -> Self {
         let (address, queued) = (address.clone(), Arc::clone(queued));
         let mut task = JoinSet::new();
         task.spawn(async move {

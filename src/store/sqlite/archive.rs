@@ -21,7 +21,7 @@ use crate::store::{Archive, Archived, Cursor, EventRef, Filter, Page, StoreError
 const STEP: usize = 200;
 
 /// The accepted events of a SQLite store.
-pub struct SqliteArchive {
+pub(super) struct SqliteArchive {
     /// For replays.
     pub writer: Arc<Writer>,
     /// For listings.

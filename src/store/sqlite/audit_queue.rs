@@ -15,7 +15,7 @@ use crate::store::{AuditQueue, QueuedAudit, StoreError};
 const COUNT: &str = "audit_entries";
 
 /// The audit queue of a SQLite store.
-pub struct SqliteAuditQueue {
+pub(super) struct SqliteAuditQueue {
     /// For changes.
     pub writer: Arc<Writer>,
     /// For the count.

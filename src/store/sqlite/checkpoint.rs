@@ -24,7 +24,7 @@ const REST: i64 = 64;
 const ROUNDS: u32 = 5;
 
 /// The writer's hold on the checkpointing thread; dropping it ends the thread.
-pub struct Checkpointer {
+pub(super) struct Checkpointer {
     begin: SyncSender<()>,
     pages: Arc<AtomicU32>,
     nearly_done: Arc<AtomicBool>,
@@ -32,7 +32,7 @@ pub struct Checkpointer {
 
 impl Checkpointer {
     /// Starts the thread for the database at `place`.
-    pub fn start(place: Arc<Place>) -> Result<Self, StoreError> {
+    pub(super) fn start(place: Arc<Place>) -> Result<Self, StoreError> {
         let (begin, told) = sync_channel(1);
         let nearly_done = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&nearly_done);
@@ -44,7 +44,7 @@ impl Checkpointer {
     }
 
     /// Follows how long the log is after each commit of `conn`.
-    pub fn watch(&self, conn: &mut Connection) {
+    pub(super) fn watch(&self, conn: &mut Connection) {
         let pages = Arc::clone(&self.pages);
         let hook = move |_: &'_ mut rusqlite::hooks::Wal, length: std::ffi::c_int| {
             pages.store(u32::try_from(length).unwrap_or(0), Ordering::Relaxed);
@@ -57,7 +57,7 @@ impl Checkpointer {
     }
 
     /// Called between transactions: wakes the thread when the log is long, and copies the rest it left.
-    pub fn relieve(&self, conn: &Connection) {
+    pub(super) fn relieve(&self, conn: &Connection) {
         if self.pages.load(Ordering::Relaxed) < START {
             return;
         }

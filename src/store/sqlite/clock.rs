@@ -12,7 +12,7 @@ use crate::store::{Clocks, StoreError};
 
 /// Tells the time of one store, in microseconds; cheap to clone.
 #[derive(Clone)]
-pub struct StoreClock {
+pub(super) struct StoreClock {
     clocks: Clocks,
     /// Store time when the machine started.
     offset: i64,
@@ -30,7 +30,7 @@ struct Held {
 
 impl StoreClock {
     /// Reads the clock of the store behind `conn`, or starts it: a store that never had one begins at wall time.
-    pub fn open(conn: &mut Connection, clocks: &Clocks) -> Result<Self, StoreError> {
+    pub(super) fn open(conn: &mut Connection, clocks: &Clocks) -> Result<Self, StoreError> {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Held { boot: row.get(0)?, offset: row.get(1)?, mark: row.get(2)?, base: row.get(3)? })
@@ -57,12 +57,12 @@ impl StoreClock {
     }
 
     /// Store time.
-    pub fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.offset.saturating_add(micros_of(self.clocks.boot.now()))
     }
 
     /// A store time as the wall clock of this machine has it.
-    pub fn shown(&self, at: i64) -> Timestamp {
+    pub(super) fn shown(&self, at: i64) -> Timestamp {
         let wall = self.clocks.wall.now().as_microsecond();
         let shown = wall.saturating_add(at.saturating_sub(self.now()));
         let furthest = if shown < 0 { Timestamp::MIN } else { Timestamp::MAX };
@@ -70,14 +70,14 @@ impl StoreClock {
     }
 
     /// How far the wall clock went ahead of the store's time since the machine started.
-    pub fn skew(&self) -> SignedDuration {
+    pub(super) fn skew(&self) -> SignedDuration {
         let ahead = self.clocks.wall.now().as_microsecond().saturating_sub(self.now());
         SignedDuration::from_micros(ahead.saturating_sub(self.base))
     }
 }
 
 /// Raises the mark from which store time goes on after another boot; part of every probe.
-pub fn raise_mark(conn: &Connection, now: i64) -> Result<(), StoreError> {
+pub(super) fn raise_mark(conn: &Connection, now: i64) -> Result<(), StoreError> {
     conn.prepare_cached("UPDATE clock SET mark = max(mark, ?1)")?.execute([now])?;
     Ok(())
 }

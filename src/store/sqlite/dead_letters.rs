@@ -20,7 +20,7 @@ use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, St
 const STEP: usize = 500;
 
 /// The dead letters of a SQLite store.
-pub struct SqliteDeadLetters {
+pub(super) struct SqliteDeadLetters {
     /// For changes.
     pub writer: Arc<Writer>,
     /// For listings.

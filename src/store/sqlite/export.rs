@@ -16,11 +16,11 @@ use crate::store::sqlite::{foreign, quarantine, transaction};
 use crate::store::{Clocks, Quarantined, StoreError};
 
 /// A store being read.
-pub struct Export(Readers, StoreClock);
+pub(crate) struct Export(Readers, StoreClock);
 
 impl Export {
     /// Opens the existing store at `sqlite:PATH`.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         let path = file::path(url)?;
         let opened = tokio::task::spawn_blocking(move || open(path)).await;
         let (place, clock) =
@@ -29,23 +29,23 @@ impl Export {
     }
 
     /// Which store this is: a number given when it was made.
-    pub async fn identity(&self) -> Result<i64, StoreError> {
+    pub(crate) async fn identity(&self) -> Result<i64, StoreError> {
         self.0.read(|conn| transaction::counter(conn, "store")).await
     }
 
     /// The next events after `after`, and what to ask with next.
-    pub async fn events(&self, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+    pub(crate) async fn events(&self, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
         let now = self.1.now();
         self.0.read(move |conn| events(conn, now, after)).await
     }
 
     /// The next quarantine entries after `after`.
-    pub async fn quarantine(&self, after: i64) -> Result<Vec<Quarantined>, StoreError> {
+    pub(crate) async fn quarantine(&self, after: i64) -> Result<Vec<Quarantined>, StoreError> {
         self.0.read(move |conn| quarantine::after(conn, after, STEP, STEP_BYTES)).await
     }
 
     /// The next audit records after `after`.
-    pub async fn audit(&self, after: i64) -> Result<Vec<MovedAudit>, StoreError> {
+    pub(crate) async fn audit(&self, after: i64) -> Result<Vec<MovedAudit>, StoreError> {
         self.0
             .read(move |conn| {
                 let mut sql = conn.prepare_cached("SELECT id, record FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2")?;

@@ -20,7 +20,7 @@ const PAGE_BYTES: i64 = 8192;
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// The one that writes.
     Writer,
     /// Reads only.
@@ -32,7 +32,7 @@ pub enum Role {
 }
 
 /// The path that `url` (`sqlite:PATH`) names.
-pub fn path(url: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn path(url: &str) -> Result<PathBuf, StoreError> {
     match url.strip_prefix("sqlite:") {
         Some(path) if path.starts_with("//") => Err(StoreError::Url("write sqlite:PATH, without //".into())),
         Some("" | ":memory:") | None => Err(StoreError::Url("expected sqlite:PATH, the path of a file".into())),
@@ -42,7 +42,7 @@ pub fn path(url: &str) -> Result<PathBuf, StoreError> {
 
 /// Makes the file and its directories when missing; nobody but the owner may read what is made, or the file. Returns
 /// whether it was missing. What is made is there after a power cut: `sync` is called for each directory that changed.
-pub fn create(path: &Path, sync: &mut dyn FnMut(&Path) -> io::Result<()>) -> Result<bool, StoreError> {
+pub(super) fn create(path: &Path, sync: &mut dyn FnMut(&Path) -> io::Result<()>) -> Result<bool, StoreError> {
     let failed = |what: &Path, error: io::Error| StoreError::Unavailable(format!("{}: {error}", what.display()));
     let directory = holding(path);
     let missing: Vec<&Path> =
@@ -77,7 +77,7 @@ fn holding(path: &Path) -> &Path {
 }
 
 /// Has the disk know what a directory holds.
-pub fn sync(directory: &Path) -> io::Result<()> {
+pub(super) fn sync(directory: &Path) -> io::Result<()> {
     match fs::File::open(directory)?.sync_all() {
         // Some network file systems know no such thing.
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
@@ -86,7 +86,7 @@ pub fn sync(directory: &Path) -> io::Result<()> {
 }
 
 /// Opens a connection to the existing file. A file that has vanished is an error, never a new empty store.
-pub fn connect(path: &Path, role: Role) -> Result<Connection, StoreError> {
+pub(super) fn connect(path: &Path, role: Role) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY)?;

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::StoreError;
 
 /// `gate` in ASCII, in the header of every store that this program made.
-pub const OURS: i64 = 0x6761_7465;
+pub(super) const OURS: i64 = 0x6761_7465;
 
 /// Tables that every version has had.
 const TABLES: [&str; 7] = ["audit", "counters", "deliveries", "events", "ids", "quarantine", "sinks"];
@@ -19,7 +19,7 @@ const TABLES: [&str; 7] = ["audit", "counters", "deliveries", "events", "ids", "
 ///
 /// # Errors
 /// [`StoreError::Foreign`] with what was found, [`StoreError::Corrupt`] where it is no database at all.
-pub fn refuse(path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse(path: &Path) -> Result<(), StoreError> {
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) || !path.exists() {
         return Ok(());
     }

@@ -25,7 +25,7 @@ const DELETED_AT_ONCE: i64 = 4_096;
 const EPOCH: &str = "recent_epoch";
 
 /// The copy of `recent`, and a move under way. Dropped whenever a transaction is rolled back.
-pub struct Recent {
+pub(super) struct Recent {
     enough: usize,
     keys: HashMap<EventKey, i64>,
     /// The last row copied.
@@ -56,7 +56,7 @@ impl Recent {
     }
 
     /// Makes the copy equal to the table; first thing in a transaction that asks for keys.
-    pub fn refresh(&mut self, conn: &Connection) -> Result<(), StoreError> {
+    pub(super) fn refresh(&mut self, conn: &Connection) -> Result<(), StoreError> {
         let mark: i64 = conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.copied.is_some_and(|(copied, _)| copied == mark) {
             return Ok(());
@@ -76,7 +76,7 @@ impl Recent {
     }
 
     /// The event that `key` belongs to. After [`Recent::refresh`].
-    pub fn find(&self, conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+    pub(super) fn find(&self, conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
         match self.keys.get(key) {
             Some(seq) => Ok(Some(*seq)),
             None => in_index(conn, key),
@@ -84,7 +84,7 @@ impl Recent {
     }
 
     /// Gives `key`, which [`Recent::find`] did not find, to the new event `seq`.
-    pub fn add(&mut self, conn: &Connection, key: EventKey, seq: i64) -> Result<(), StoreError> {
+    pub(super) fn add(&mut self, conn: &Connection, key: EventKey, seq: i64) -> Result<(), StoreError> {
         conn.prepare_cached("INSERT INTO recent VALUES (?1, ?2)")?.execute(params![seq, key.0])?;
         self.keys.insert(key, seq);
         self.last = seq;
@@ -93,7 +93,7 @@ impl Recent {
     }
 
     /// Forgets `key` of the event `seq`.
-    pub fn forget(&mut self, conn: &Connection, key: &EventKey, seq: i64) -> Result<(), StoreError> {
+    pub(super) fn forget(&mut self, conn: &Connection, key: &EventKey, seq: i64) -> Result<(), StoreError> {
         conn.prepare_cached("DELETE FROM ids WHERE key = ?1 AND seq = ?2")?.execute(params![key.0, seq])?;
         if conn.prepare_cached("DELETE FROM recent WHERE seq = ?1")?.execute([seq])? > 0 {
             self.turn(conn)?;
@@ -105,7 +105,7 @@ impl Recent {
     }
 
     /// Moves some keys on, as many as this transaction added and some more; last thing before its commit.
-    pub fn move_on(&mut self, conn: &Connection) -> Result<(), StoreError> {
+    pub(super) fn move_on(&mut self, conn: &Connection) -> Result<(), StoreError> {
         let pace = std::mem::take(&mut self.added) * PACE;
         if self.moving.is_none() && pace > 0 && self.keys.len() >= self.enough {
             let mut left: Vec<(EventKey, i64)> = self.keys.iter().map(|(key, seq)| (*key, *seq)).collect();
@@ -153,7 +153,7 @@ impl Recent {
 }
 
 /// The event that `key` belongs to, for those who have no copy of `recent`: some milliseconds.
-pub fn find(conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+pub(super) fn find(conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
     if let Some(seq) = in_index(conn, key)? {
         return Ok(Some(seq));
     }

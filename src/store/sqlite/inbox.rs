@@ -13,7 +13,7 @@ use crate::store::sqlite::writer::Writer;
 use crate::store::{Inbox, Insertion, StoreError};
 
 /// The receiving side of a SQLite store.
-pub struct SqliteInbox(pub Arc<Writer>);
+pub(super) struct SqliteInbox(pub Arc<Writer>);
 
 #[async_trait]
 impl Inbox for SqliteInbox {

@@ -9,7 +9,7 @@ mod audit_queue;
 mod checkpoint;
 mod clock;
 mod dead_letters;
-pub mod export;
+pub(super) mod export;
 mod file;
 mod foreign;
 mod ids;
@@ -44,7 +44,7 @@ use crate::store::{Clocks, Settings, Store, StoreError};
 ///
 /// # Errors
 /// [`StoreError`] where the URL names no file, or the file cannot be opened, written or migrated.
-pub async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
+pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
     let notify = Arc::clone(&queued);

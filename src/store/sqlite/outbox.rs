@@ -20,7 +20,7 @@ use crate::store::{Backlog, Claimed, DeliveryId, LONGEST_WAIT, Outbox, Settled, 
 ///
 /// [`Outbox::queued`] tells of this process's commits; what other processes queue (a replay on the command line)
 /// is found by polling [`Outbox::next_due`].
-pub struct SqliteOutbox {
+pub(super) struct SqliteOutbox {
     /// For claims and settlements.
     pub writer: Arc<Writer>,
     /// For everything else.
@@ -95,7 +95,7 @@ impl Outbox for SqliteOutbox {
 }
 
 /// What is due later than this counts as due.
-pub fn furthest(now: i64) -> i64 {
+pub(super) fn furthest(now: i64) -> i64 {
     now.saturating_add(wait(LONGEST_WAIT))
 }
 
@@ -209,7 +209,7 @@ fn update(tx: &Tx<'_>, set: &str, held: &str, values: impl rusqlite::Params) -> 
 }
 
 /// A delivery of event `seq` is over: when retention has passed the event before, it is to be looked at again.
-pub fn loosen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
+pub(super) fn loosen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
     if seq <= tx.pruned_to()? {
         tx.conn.prepare_cached("INSERT INTO loose (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
     }

@@ -18,7 +18,7 @@ use crate::store::sqlite::schema;
 ///
 /// A connection of its own is held as long as the store is open: while there is one, SQLite neither deletes the log and
 /// the index nor makes new ones, so all three are known for good.
-pub struct Place {
+pub(super) struct Place {
     /// As configured; may be a symbolic link.
     path: PathBuf,
     database: Identity,
@@ -46,7 +46,7 @@ impl Identity {
 }
 
 /// What is the matter with the files.
-enum Fault {
+enum Defect {
     /// Another or no database file.
     Database(Option<io::Error>),
     /// Another or no log, or index of it.
@@ -56,7 +56,7 @@ enum Fault {
 
 impl Place {
     /// Opens the existing database at `path`, migrating it, and remembers which files belong to it.
-    pub fn open(path: PathBuf) -> Result<Self, StoreError> {
+    pub(super) fn open(path: PathBuf) -> Result<Self, StoreError> {
         let failed = |what: &Path, error: &io::Error| StoreError::Unavailable(format!("{}: {error}", what.display()));
         let look = |path: &Path| fs::metadata(path).map_err(|error| failed(path, &error));
         let before = Identity::of(&look(&path)?);
@@ -86,7 +86,7 @@ impl Place {
     }
 
     /// Another connection to these very files, never to others of the same names.
-    pub fn connect(&self, role: Role) -> Result<Connection, StoreError> {
+    pub(super) fn connect(&self, role: Role) -> Result<Connection, StoreError> {
         self.check()?;
         let conn = file::connect(&self.path, role)?;
         self.check()?;
@@ -97,13 +97,13 @@ impl Place {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with what is wrong and what to do about it.
-    pub fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         self.look().map(drop).map_err(|fault| self.words(&fault))
     }
 
     /// [`Place::check`] after a commit of `conn` and before anybody is told of it: whether the file became shorter, too.
     /// Where the log was taken away, all that it holds is copied into the database while it can still be read.
-    pub fn check_commit(&self, conn: &Connection) -> Result<(), StoreError> {
+    pub(super) fn check_commit(&self, conn: &Connection) -> Result<(), StoreError> {
         let fault = match self.look() {
             Ok(length) if length >= self.largest.fetch_max(length, Ordering::Relaxed) => return Ok(()),
             Ok(length) => match version(conn) {
@@ -113,12 +113,12 @@ impl Place {
                 }
                 _ => {
                     self.cut_short.store(true, Ordering::Relaxed);
-                    Fault::CutShort
+                    Defect::CutShort
                 }
             },
             Err(fault) => fault,
         };
-        if matches!(fault, Fault::Companion(_, Some(_))) {
+        if matches!(fault, Defect::Companion(_, Some(_))) {
             // Nobody else has made a new one yet, so nobody else writes.
             let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
@@ -126,47 +126,47 @@ impl Place {
     }
 
     /// Lets go of the files: the last thing when the store is closed.
-    pub fn release(&self) {
+    pub(super) fn release(&self) {
         drop(self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// The length of the database file, where all is well.
-    fn look(&self) -> Result<u64, Fault> {
-        let database = fs::metadata(&self.path).map_err(|error| Fault::Database(Some(error)))?;
+    fn look(&self) -> Result<u64, Defect> {
+        let database = fs::metadata(&self.path).map_err(|error| Defect::Database(Some(error)))?;
         if Identity::of(&database) != self.database {
-            return Err(Fault::Database(None));
+            return Err(Defect::Database(None));
         }
         for (path, identity) in &self.companions {
-            let found = fs::metadata(path).map_err(|error| Fault::Companion(path.clone(), Some(error)))?;
+            let found = fs::metadata(path).map_err(|error| Defect::Companion(path.clone(), Some(error)))?;
             if Identity::of(&found) != *identity {
-                return Err(Fault::Companion(path.clone(), None));
+                return Err(Defect::Companion(path.clone(), None));
             }
         }
         if self.cut_short.load(Ordering::Relaxed) {
-            return Err(Fault::CutShort);
+            return Err(Defect::CutShort);
         }
         Ok(database.len())
     }
 
-    fn words(&self, fault: &Fault) -> StoreError {
+    fn words(&self, fault: &Defect) -> StoreError {
         let path = self.path.display();
         let why = |error: &Option<io::Error>| match error {
             Some(error) => format!("is gone ({error})"),
             None => "was replaced by another file".to_owned(),
         };
         StoreError::Unavailable(match fault {
-            Fault::Database(error) => format!(
+            Defect::Database(error) => format!(
                 "{path} {} while gatepost has it open, and what is written to it would be lost: put the same file back \
                  under its name, or restart gatepost to go on with what is there then",
                 why(error)
             ),
-            Fault::Companion(of, error) => format!(
+            Defect::Companion(of, error) => format!(
                 "{} {} while gatepost has it open, and what is written to it would be lost: stop gatepost with SIGTERM, \
                  which saves what it holds, and start it again",
                 of.display(),
                 why(error)
             ),
-            Fault::CutShort => format!(
+            Defect::CutShort => format!(
                 "{path} became shorter while gatepost has it open, so events in it are lost: stop gatepost, put a good \
                  copy in its place, and start it again"
             ),

@@ -22,7 +22,7 @@ const SHARES: &str = "SELECT count(*) AS entries, sum(bytes), min(id) FROM quara
 const STEP: usize = 32;
 
 /// The quarantine of a SQLite store.
-pub struct SqliteQuarantine {
+pub(super) struct SqliteQuarantine {
     /// For changes.
     pub writer: Arc<Writer>,
     /// For listings.
@@ -186,7 +186,7 @@ fn grow(tx: &Tx<'_>, entries: i64, bytes: i64) -> Result<(), StoreError> {
 }
 
 /// The next entries after `id`, oldest first, with bodies: at most `count`, and no more once they have `bytes`.
-pub fn after(conn: &Connection, id: i64, count: i64, bytes: usize) -> Result<Vec<Quarantined>, StoreError> {
+pub(super) fn after(conn: &Connection, id: i64, count: i64, bytes: usize) -> Result<Vec<Quarantined>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, body FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([id, count])?;

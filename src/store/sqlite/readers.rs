@@ -13,7 +13,7 @@ const KEPT: usize = 2;
 
 /// Opens, lends and keeps read connections.
 #[derive(Clone)]
-pub struct Readers(Arc<Pool>);
+pub(super) struct Readers(Arc<Pool>);
 
 struct Pool {
     place: Arc<Place>,
@@ -23,12 +23,12 @@ struct Pool {
 
 impl Readers {
     /// Reads the database at `place`; connects when first used.
-    pub fn new(place: Arc<Place>) -> Self {
+    pub(super) fn new(place: Arc<Place>) -> Self {
         Self(Arc::new(Pool { place, idle: Mutex::new(Some(Vec::new())) }))
     }
 
     /// Runs `read` on one snapshot of the store, off the runtime's threads.
-    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -39,7 +39,7 @@ impl Readers {
     }
 
     /// Closes what is idle; later reads fail.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         drop(self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -12,14 +12,14 @@ use crate::store::sqlite::transaction::Tx;
 const FREE: &str = "(state = 2 OR state = 0 AND (claimed_at IS NULL OR due_at <= ?2))";
 
 /// Whether delivery `id` is dead, or pending and claimed by nobody.
-pub fn is_over(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+pub(super) fn is_over(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
     let sql = format!("SELECT 1 FROM deliveries WHERE id = ?1 AND {FREE}");
     Ok(tx.conn.prepare_cached(&sql)?.exists([id, tx.now])?)
 }
 
 /// Queues delivery `id` again from attempt 0, replayed once more; one that there was none of yet, replayed `replays`
 /// times. One that is under way, or waits for its first attempt, is left alone.
-pub fn requeue(tx: &mut Tx<'_>, id: i64, replays: i64) -> Result<bool, StoreError> {
+pub(super) fn requeue(tx: &mut Tx<'_>, id: i64, replays: i64) -> Result<bool, StoreError> {
     let (sink, now) = (id % SINKS, tx.now);
     let sql = "SELECT state, claimed_at IS NOT NULL OR (attempts = 0 AND due_at <= ?2) FROM deliveries WHERE id = ?1";
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
@@ -42,7 +42,7 @@ pub fn requeue(tx: &mut Tx<'_>, id: i64, replays: i64) -> Result<bool, StoreErro
 
 /// Queues delivery `id` for sink `to` instead. It counts as replayed once more, so that it arrives even where the two
 /// sinks lead to one place. Where it waits already, or is under way, it is not queued again.
-pub fn move_to(tx: &mut Tx<'_>, id: i64, to: &Name) -> Result<bool, StoreError> {
+pub(super) fn move_to(tx: &mut Tx<'_>, id: i64, to: &Name) -> Result<bool, StoreError> {
     let target = id / SINKS * SINKS + tx.sink(to)?;
     if target == id {
         return requeue(tx, id, 1);
@@ -59,7 +59,7 @@ pub fn move_to(tx: &mut Tx<'_>, id: i64, to: &Name) -> Result<bool, StoreError> 
 }
 
 /// Takes delivery `id` away, where it is dead, or pending and claimed by nobody. Says whether it did.
-pub fn discard(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+pub(super) fn discard(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
     let sql = format!("DELETE FROM deliveries WHERE id = ?1 AND {FREE} RETURNING state");
     let state = tx.conn.prepare_cached(&sql)?.query_row([id, tx.now], |row| row.get(0)).optional()?;
     match state {

@@ -38,7 +38,7 @@ struct Step {
 }
 
 /// Forgets all that is older than `retention`, in small steps; returns how many events went.
-pub async fn prune(writer: &Writer, retention: Duration) -> Result<u64, StoreError> {
+pub(super) async fn prune(writer: &Writer, retention: Duration) -> Result<u64, StoreError> {
     let retention = micros_of(retention);
     let horizon = writer.call(move |tx| horizon(tx, retention)).await?;
     let mut gone = 0;

@@ -13,60 +13,60 @@ use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
 use crate::store::{DeliveryStatus, LONGEST_WAIT, State, StoreError};
 
 /// The columns of `events e` that an event is read from; a body column follows them.
-pub const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
+pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
                          e.traceparent";
 /// How many columns [`EVENT`] has.
-pub const EVENT_COLUMNS: usize = 9;
+pub(super) const EVENT_COLUMNS: usize = 9;
 
 /// The name, in listings, of what cannot be read.
 const UNREADABLE: &str = "unreadable";
 
 /// Microseconds since 1970, as stored.
-pub fn micros(at: Timestamp) -> i64 {
+pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
 /// A duration in microseconds.
-pub fn micros_of(duration: Duration) -> i64 {
+pub(super) fn micros_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// How long a wait or a lease is, in microseconds: within what counts as put off.
-pub fn wait(duration: Duration) -> i64 {
+pub(super) fn wait(duration: Duration) -> i64 {
     micros_of(duration.min(LONGEST_WAIT))
 }
 
 /// How much has passed at `now` since `at`; none where that is yet to come.
-pub fn since(at: i64, now: i64) -> Duration {
+pub(super) fn since(at: i64, now: i64) -> Duration {
     Duration::from_micros(u64::try_from(now.saturating_sub(at)).unwrap_or(0))
 }
 
 /// A stored time.
-pub fn time(micros: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
 }
 
 /// A count, which is never negative.
-pub fn unsigned(count: i64) -> u64 {
+pub(super) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
 /// A limit for `LIMIT`.
-pub fn limit(rows: Option<u64>) -> i64 {
+pub(super) fn limit(rows: Option<u64>) -> i64 {
     rows.map_or(-1, |rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
 /// Names by their numbers.
-pub struct Names(HashMap<i64, Name>);
+pub(super) struct Names(HashMap<i64, Name>);
 
 impl Names {
     /// All sources.
-    pub fn sources(conn: &Connection) -> Result<Self, StoreError> {
+    pub(super) fn sources(conn: &Connection) -> Result<Self, StoreError> {
         Self::load(conn, "SELECT id, name FROM sources")
     }
 
     /// All sinks.
-    pub fn sinks(conn: &Connection) -> Result<Self, StoreError> {
+    pub(super) fn sinks(conn: &Connection) -> Result<Self, StoreError> {
         Self::load(conn, "SELECT id, name FROM sinks")
     }
 
@@ -77,28 +77,28 @@ impl Names {
     }
 
     /// The name with number `id`.
-    pub fn get(&self, id: i64) -> Result<Name, StoreError> {
+    pub(super) fn get(&self, id: i64) -> Result<Name, StoreError> {
         self.0.get(&id).cloned().ok_or_else(|| StoreError::Corrupt(format!("no name {id}")))
     }
 
     /// The name whose number is in `column`, for a listing.
-    pub fn name(&self, row: &Row<'_>, column: usize) -> Name {
+    pub(super) fn name(&self, row: &Row<'_>, column: usize) -> Name {
         let name = row.get(column).ok().and_then(|id| self.get(id).ok());
         name.unwrap_or_else(|| UNREADABLE.into())
     }
 
     /// The number of `name`, when it was ever used.
-    pub fn id(&self, name: &Name) -> Option<i64> {
+    pub(super) fn id(&self, name: &Name) -> Option<i64> {
         self.0.iter().find(|(_, known)| *known == name).map(|(id, _)| *id)
     }
 
     /// All names with their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = (i64, &Name)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &Name)> {
         self.0.iter().map(|(id, name)| (*id, name))
     }
 
     /// The event in the columns [`EVENT`] from `first` on, whose source is named here, with `body`.
-    pub fn event(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Result<Event, StoreError> {
+    pub(super) fn event(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Result<Event, StoreError> {
         let id: String = row.get(first + 1)?;
         let ip: Option<String> = row.get(first + 7)?;
         Ok(Event {
@@ -117,7 +117,7 @@ impl Names {
 
     /// The event in the columns [`EVENT`] from `first` on, for a listing, which must show even what cannot be read as a
     /// whole: whatever of it can be.
-    pub fn shown(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Event {
+    pub(super) fn shown(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Event {
         let text = |column: usize| row.get::<_, String>(first + column).ok();
         let id = text(1).and_then(|id| EventId::new(&id));
         Event {
@@ -136,12 +136,12 @@ impl Names {
 }
 
 /// A stored event id.
-pub fn event_id(id: &str) -> Result<EventId, StoreError> {
+pub(super) fn event_id(id: &str) -> Result<EventId, StoreError> {
     EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
 }
 
 /// The deliveries of event `seq`, in the order of their sinks' names.
-pub fn deliveries(
+pub(super) fn deliveries(
     conn: &Connection,
     sinks: &Names,
     clock: &StoreClock,
@@ -169,7 +169,7 @@ pub fn deliveries(
 }
 
 /// A stored delivery state.
-pub const fn state(stored: i64) -> State {
+pub(super) const fn state(stored: i64) -> State {
     match stored {
         DONE => State::Delivered,
         DEAD => State::Dead,
@@ -178,7 +178,7 @@ pub const fn state(stored: i64) -> State {
 }
 
 /// The state of an event with these deliveries: the worst of theirs.
-pub fn worst(deliveries: &[DeliveryStatus]) -> State {
+pub(super) fn worst(deliveries: &[DeliveryStatus]) -> State {
     let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
     if any(State::Pending) {
         State::Pending

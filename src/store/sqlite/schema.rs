@@ -10,16 +10,16 @@ use crate::store::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 4;
 /// How many sink names one store may ever see.
-pub const SINKS: i64 = 4096;
+pub(super) const SINKS: i64 = 4096;
 
 /// Delivery states as stored.
-pub const PENDING: i64 = 0;
+pub(super) const PENDING: i64 = 0;
 /// Delivered.
-pub const DONE: i64 = 1;
+pub(super) const DONE: i64 = 1;
 /// Ran out of attempts.
-pub const DEAD: i64 = 2;
+pub(super) const DEAD: i64 = 2;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
 const STEPS: [&str; 4] = [
@@ -87,7 +87,7 @@ ALTER TABLE deliveries ADD COLUMN duplicate INTEGER NOT NULL DEFAULT 0;
 ///
 /// # Errors
 /// [`StoreError::TooNew`] where a newer program has written it.
-pub fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     if version(conn)? == VERSION {
         return Ok(());
     }

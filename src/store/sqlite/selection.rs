@@ -7,7 +7,7 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::{Filter, State};
 
 /// Conditions joined by AND, and the values of their parameters in order.
-pub struct Conditions {
+pub(super) struct Conditions {
     parts: Vec<String>,
     /// One for each `?`.
     pub values: Vec<Value>,
@@ -15,13 +15,13 @@ pub struct Conditions {
 
 impl Conditions {
     /// Adds `part`, whose `?` stand for `values`.
-    pub fn add(&mut self, part: impl Into<String>, values: impl IntoIterator<Item = Value>) {
+    pub(super) fn add(&mut self, part: impl Into<String>, values: impl IntoIterator<Item = Value>) {
         self.parts.push(part.into());
         self.values.extend(values);
     }
 
     /// The SQL after `WHERE`.
-    pub fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         self.parts.join(" AND ")
     }
 }
@@ -45,7 +45,7 @@ fn of_event(filter: &Filter, sources: &Names) -> Option<Conditions> {
 }
 
 /// `filter` for a listing of events; `None` when nothing can match.
-pub fn events(filter: &Filter, sources: &Names, sinks: &Names) -> Option<Conditions> {
+pub(super) fn events(filter: &Filter, sources: &Names, sinks: &Names) -> Option<Conditions> {
     let mut conditions = of_event(filter, sources)?;
     let all = format!("d.id BETWEEN e.seq * {SINKS} AND e.seq * {SINKS} + {}", SINKS - 1);
     let of_sink = match &filter.sink {
@@ -72,7 +72,7 @@ pub fn events(filter: &Filter, sources: &Names, sinks: &Names) -> Option<Conditi
 }
 
 /// `ids` and `filter` for dead letters at store time `now`; `None` when nothing can match.
-pub fn dead(ids: &[i64], filter: &Filter, (sources, sinks): (&Names, &Names), now: i64) -> Option<Conditions> {
+pub(super) fn dead(ids: &[i64], filter: &Filter, (sources, sinks): (&Names, &Names), now: i64) -> Option<Conditions> {
     let mut conditions = of_event(filter, sources)?;
     // What somebody has claimed is being delivered, by whoever knows the sink.
     let gone: Vec<String> = filter.gone.iter().filter_map(|sink| sinks.id(sink)).map(|id| id.to_string()).collect();

@@ -11,7 +11,7 @@ use crate::store::sqlite::schema::SINKS;
 
 /// What the writer remembers between transactions; forgotten whenever one is rolled back.
 #[derive(Default)]
-pub struct Remembered {
+pub(super) struct Remembered {
     sources: HashMap<Name, i64>,
     sinks: HashMap<Name, i64>,
     recent: Recent,
@@ -19,7 +19,7 @@ pub struct Remembered {
 
 /// What one transaction has done so far.
 #[derive(Clone, Default)]
-pub struct Done {
+pub(super) struct Done {
     /// Events accepted.
     pub events: u32,
     /// Whether deliveries were queued.
@@ -39,7 +39,7 @@ struct Marks {
 }
 
 /// A write transaction under way.
-pub struct Tx<'c> {
+pub(super) struct Tx<'c> {
     /// The connection, inside `BEGIN IMMEDIATE`.
     pub conn: &'c Connection,
     /// Store time, in microseconds.
@@ -51,12 +51,12 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     /// A transaction just begun on `conn`, at store time `now`.
-    pub fn new(conn: &'c Connection, remembered: &'c mut Remembered, now: i64) -> Self {
+    pub(super) fn new(conn: &'c Connection, remembered: &'c mut Remembered, now: i64) -> Self {
         Self { conn, now, done: Done::default(), remembered }
     }
 
     /// The number the next accepted event gets: above all that ever were, so that none is used twice.
-    pub fn next_seq(&mut self) -> Result<i64, StoreError> {
+    pub(super) fn next_seq(&mut self) -> Result<i64, StoreError> {
         let mut marks = self.marks()?;
         let seq = marks.next_seq;
         marks.next_seq += 1;
@@ -65,35 +65,35 @@ impl<'c> Tx<'c> {
     }
 
     /// The number the next accepted event would get; all that are there have lower ones.
-    pub fn upcoming_seq(&mut self) -> Result<i64, StoreError> {
+    pub(super) fn upcoming_seq(&mut self) -> Result<i64, StoreError> {
         Ok(self.marks()?.next_seq)
     }
 
     /// Retention has passed all events up to this one; those left below it are kept for their deliveries.
-    pub fn pruned_to(&mut self) -> Result<i64, StoreError> {
+    pub(super) fn pruned_to(&mut self) -> Result<i64, StoreError> {
         Ok(self.marks()?.pruned_to)
     }
 
     /// The event that `key` belongs to.
-    pub fn find(&mut self, key: &EventKey) -> Result<Option<i64>, StoreError> {
+    pub(super) fn find(&mut self, key: &EventKey) -> Result<Option<i64>, StoreError> {
         let conn = self.conn;
         self.recent()?.find(conn, key)
     }
 
     /// Gives `key`, which [`Tx::find`] did not find, to the new event `seq`.
-    pub fn add_key(&mut self, key: EventKey, seq: i64) -> Result<(), StoreError> {
+    pub(super) fn add_key(&mut self, key: EventKey, seq: i64) -> Result<(), StoreError> {
         let conn = self.conn;
         self.recent()?.add(conn, key, seq)
     }
 
     /// Forgets `key` of the event `seq`.
-    pub fn forget_key(&mut self, key: &EventKey, seq: i64) -> Result<(), StoreError> {
+    pub(super) fn forget_key(&mut self, key: &EventKey, seq: i64) -> Result<(), StoreError> {
         let conn = self.conn;
         self.recent()?.forget(conn, key, seq)
     }
 
     /// Forgets the key of the event `seq`, of which nobody can say any more what it was: reads all keys.
-    pub fn forget_key_of(&mut self, seq: i64) -> Result<(), StoreError> {
+    pub(super) fn forget_key_of(&mut self, seq: i64) -> Result<(), StoreError> {
         let conn = self.conn;
         let sql = "SELECT key FROM ids WHERE seq = ?1 UNION SELECT key FROM recent WHERE seq = ?1";
         let keys = conn.prepare_cached(sql)?.query_map([seq], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
@@ -109,7 +109,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Moves the mark of retention on.
-    pub fn set_pruned_to(&mut self, seq: i64) -> Result<(), StoreError> {
+    pub(super) fn set_pruned_to(&mut self, seq: i64) -> Result<(), StoreError> {
         self.set_counter("pruned_to", seq)?;
         self.done.marks = None;
         Ok(())
@@ -128,7 +128,7 @@ impl<'c> Tx<'c> {
     }
 
     /// The number of `source`, given on first sight.
-    pub fn source(&mut self, source: &Name) -> Result<i64, StoreError> {
+    pub(super) fn source(&mut self, source: &Name) -> Result<i64, StoreError> {
         if let Some(id) = self.remembered.sources.get(source) {
             return Ok(*id);
         }
@@ -138,7 +138,7 @@ impl<'c> Tx<'c> {
     }
 
     /// The number of `sink`, given on first sight.
-    pub fn sink(&mut self, sink: &Name) -> Result<i64, StoreError> {
+    pub(super) fn sink(&mut self, sink: &Name) -> Result<i64, StoreError> {
         if let Some(id) = self.remembered.sinks.get(sink) {
             return Ok(*id);
         }
@@ -151,7 +151,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Counts a change of how many deliveries to `sink` are pending and dead.
-    pub fn count(&mut self, sink: i64, pending: i64, dead: i64) {
+    pub(super) fn count(&mut self, sink: i64, pending: i64, dead: i64) {
         if let Some(row) = self.done.counts.iter_mut().find(|row| row.0 == sink) {
             row.1 += pending;
             row.2 += dead;
@@ -162,24 +162,24 @@ impl<'c> Tx<'c> {
     }
 
     /// A counter kept in the store.
-    pub fn counter(&self, name: &str) -> Result<i64, StoreError> {
+    pub(super) fn counter(&self, name: &str) -> Result<i64, StoreError> {
         counter(self.conn, name)
     }
 
     /// Sets a counter kept in the store.
-    pub fn set_counter(&self, name: &str, value: i64) -> Result<(), StoreError> {
+    pub(super) fn set_counter(&self, name: &str, value: i64) -> Result<(), StoreError> {
         self.conn.prepare_cached("UPDATE counters SET value = ?2 WHERE name = ?1")?.execute(params![name, value])?;
         Ok(())
     }
 
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
-    pub fn undo(&mut self, before: Done) {
+    pub(super) fn undo(&mut self, before: Done) {
         self.done = Done { fresh: false, ..before };
         *self.remembered = Remembered::default();
     }
 
     /// Writes what was counted; the last thing before the commit.
-    pub fn flush(&mut self) -> Result<(), StoreError> {
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         let sql = "UPDATE sinks SET pending = pending + ?2, dead = dead + ?3 WHERE id = ?1";
         if self.done.fresh {
             self.remembered.recent.move_on(self.conn)?;
@@ -192,7 +192,7 @@ impl<'c> Tx<'c> {
 }
 
 /// A counter kept in the store.
-pub fn counter(conn: &Connection, name: &str) -> Result<i64, StoreError> {
+pub(super) fn counter(conn: &Connection, name: &str) -> Result<i64, StoreError> {
     let mut sql = conn.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
     Ok(sql.query_row([name], |row| row.get(0))?)
 }

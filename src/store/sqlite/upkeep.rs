@@ -13,7 +13,7 @@ use crate::store::sqlite::writer::Writer;
 use crate::store::{StoreError, Upkeep};
 
 /// The upkeep of a SQLite store.
-pub struct SqliteUpkeep {
+pub(super) struct SqliteUpkeep {
     /// For all that writes.
     pub writer: Arc<Writer>,
     /// Closed with the store.

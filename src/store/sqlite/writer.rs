@@ -129,14 +129,14 @@ impl Drop for Serving {
 }
 
 /// The way to the writing thread; when it is dropped the thread finishes what waits and ends.
-pub struct Writer {
+pub(super) struct Writer {
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     /// Starts the thread on `conn`, a connection to `place`; `queued` is notified after commits that queued deliveries.
-    pub fn start(
+    pub(super) fn start(
         place: Arc<Place>,
         conn: Connection,
         metrics: Arc<Metrics>,
@@ -161,7 +161,7 @@ impl Writer {
     }
 
     /// Does `run` in the next transaction; resolves after its commit. `run` may be called again after a rollback.
-    pub async fn call<T, F>(&self, run: F) -> Result<T, StoreError>
+    pub(super) async fn call<T, F>(&self, run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -176,7 +176,7 @@ impl Writer {
     }
 
     /// Takes no more tasks; the returned thread ends when what waits is done.
-    pub fn close(&self) -> Option<JoinHandle<()>> {
+    pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.queue.close();
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -30,7 +30,7 @@ secrets = [{ value = "another-secret-of-this-test" }]
 "#;
 
 /// The program in `directory`, with no variables but PATH.
-pub fn gatepost(directory: &Path) -> Command {
+pub(super) fn gatepost(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
     command.current_dir(directory).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.stdin(Stdio::null());
@@ -38,17 +38,17 @@ pub fn gatepost(directory: &Path) -> Command {
 }
 
 /// Runs the program to its end.
-pub fn run(directory: &Path, arguments: &[&str]) -> Output {
+pub(super) fn run(directory: &Path, arguments: &[&str]) -> Output {
     gatepost(directory).args(arguments).output().expect("the program starts")
 }
 
 /// stdout as text.
-pub fn stdout(output: &Output) -> String {
+pub(super) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("stdout is text")
 }
 
 /// stderr as text.
-pub fn stderr(output: &Output) -> String {
+pub(super) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -17,10 +17,10 @@ use proptest::prelude::*;
 use sha2::Sha256;
 use std::sync::Arc;
 
-pub const OLD: &str = "the secret before the rotation";
-pub const NEW: &str = "the secret after the rotation";
-pub const BODY: &[u8] = br#"{"eventId":"evt-1","sessionId":"s","userId":"u"}"#;
-pub const NOW: &str = "1700000000";
+pub(super) const OLD: &str = "the secret before the rotation";
+pub(super) const NEW: &str = "the secret after the rotation";
+pub(super) const BODY: &[u8] = br#"{"eventId":"evt-1","sessionId":"s","userId":"u"}"#;
+pub(super) const NOW: &str = "1700000000";
 const AT: i64 = 1_700_000_000;
 
 /// `NEW` and `OLD` as Standard Webhooks writes them.
@@ -49,7 +49,7 @@ fn mac(secret: &str, parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-pub fn hex_mac(secret: &str, parts: &[&[u8]]) -> String {
+pub(super) fn hex_mac(secret: &str, parts: &[&[u8]]) -> String {
     hex::encode(mac(secret, parts))
 }
 
@@ -69,12 +69,12 @@ fn judge(scheme: &dyn Scheme, head: &Parts, body: &[u8]) -> Result<(Option<UnixS
     Ok((at, key))
 }
 
-pub fn verdict(preset: &str, headers: &[(&str, &str)]) -> Result<usize, Refusal> {
+pub(super) fn verdict(preset: &str, headers: &[(&str, &str)]) -> Result<usize, Refusal> {
     judge(&*build(preset), &head(headers), BODY).map(|(_, key)| key.0)
 }
 
 /// The headers of a valid request signed with `secret`, the signature last.
-pub fn valid(preset: &str, secret: &str) -> Vec<(&'static str, String)> {
+pub(super) fn valid(preset: &str, secret: &str) -> Vec<(&'static str, String)> {
     let now = || NOW.to_owned();
     match preset {
         "cognigy" => vec![("x-cognigy-timestamp", now()), ("x-cognigy-signature", hex_mac(secret, &[BODY]))],
@@ -101,7 +101,7 @@ fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)
 }
 
 const ROWS: [&str; 5] = ["cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks"];
-pub const MISMATCH: Result<usize, Refusal> = Err(Refusal::SignatureMismatch);
+pub(super) const MISMATCH: Result<usize, Refusal> = Err(Refusal::SignatureMismatch);
 
 #[test]
 fn each_row_takes_what_its_vendor_sends_with_either_secret() {

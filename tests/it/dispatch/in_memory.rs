@@ -20,7 +20,7 @@ use crate::support::sink_upstream::{Reply, Upstream, settings};
 type Answer = dyn Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync;
 
 /// A sink that does what it is told and remembers what it was given.
-pub struct Scripted {
+pub(super) struct Scripted {
     answer: Box<Answer>,
     pub attempts: Mutex<Vec<(String, u32)>>,
     /// Deliveries wait for one of these, where there is a gate.
@@ -41,21 +41,21 @@ impl Sink for Scripted {
 }
 
 impl Scripted {
-    pub fn new(answer: impl Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync + 'static) -> Arc<Self> {
+    pub(super) fn new(answer: impl Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { answer: Box::new(answer), attempts: Mutex::default(), gate: None, begun: AtomicUsize::new(0) })
     }
 
-    pub fn gated(permits: usize) -> Arc<Self> {
+    pub(super) fn gated(permits: usize) -> Arc<Self> {
         let gate = Some(Semaphore::new(permits));
         Arc::new(Self { answer: Box::new(|_, _| Ok(())), attempts: Mutex::default(), gate, begun: AtomicUsize::new(0) })
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.attempts.lock().unwrap().len()
     }
 
     /// How often each event was attempted.
-    pub fn by_event(&self) -> HashMap<String, usize> {
+    pub(super) fn by_event(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for (id, _) in self.attempts.lock().unwrap().iter() {
             *counts.entry(id.clone()).or_default() += 1;
@@ -64,12 +64,12 @@ impl Scripted {
     }
 }
 
-pub fn fails(retry: Retry) -> Result<(), SinkError> {
+pub(super) fn fails(retry: Retry) -> Result<(), SinkError> {
     Err(SinkError { message: "no".into(), retry })
 }
 
 /// A store with `count` events queued.
-pub fn stored(count: usize) -> (Arc<Memory>, Metrics) {
+pub(super) fn stored(count: usize) -> (Arc<Memory>, Metrics) {
     let store = Arc::new(Memory::default());
     store.queue("orders", (0..count).map(|n| event(&format!("e{n}"), b"{}")));
     (store, Metrics::new())
@@ -190,7 +190,7 @@ fn circuit(metrics: &Metrics) -> [u64; 3] {
 }
 
 /// Runs a dispatcher.
-pub fn run(settings: &Settings, sink: Arc<dyn Sink>, store: &Arc<Memory>, metrics: &Metrics) -> Lifecycle {
+pub(super) fn run(settings: &Settings, sink: Arc<dyn Sink>, store: &Arc<Memory>, metrics: &Metrics) -> Lifecycle {
     let lifecycle = Lifecycle::default();
     let outbox = Arc::clone(store);
     let dispatcher = Dispatcher::new(settings.clone(), sink, outbox, metrics.sink(&settings.name));
@@ -198,7 +198,7 @@ pub fn run(settings: &Settings, sink: Arc<dyn Sink>, store: &Arc<Memory>, metric
     lifecycle
 }
 
-pub async fn stop(lifecycle: Lifecycle) {
+pub(super) async fn stop(lifecycle: Lifecycle) {
     lifecycle.stop_accepting().cancel();
     lifecycle.tasks_done().await;
 }

@@ -4,5 +4,5 @@ mod deploy;
 mod files;
 mod haproxy;
 mod heads;
-pub mod memory;
+pub(crate) mod memory;
 mod slow;

@@ -15,7 +15,7 @@ use crate::support::sink_upstream::Upstream;
 use crate::support::{Conn, Request, Setup, Signer, event, unique};
 
 /// A server and the URL of an empty database on it.
-pub fn database() -> (Server, String) {
+pub(super) fn database() -> (Server, String) {
     let server = Server::start();
     let mut url = String::new();
     store::run(async { url = server.database("replicas").await });
@@ -23,12 +23,12 @@ pub fn database() -> (Server, String) {
 }
 
 /// A setup on that database with the source `nice`.
-pub fn setup(url: &str) -> Setup {
+pub(super) fn setup(url: &str) -> Setup {
     Setup::new().set("store", "url", &format!("\"{url}\"")).preset("nice")
 }
 
 /// An `http` sink, written as TOML.
-pub fn sink(upstream: &Upstream) -> String {
+pub(super) fn sink(upstream: &Upstream) -> String {
     format!(
         "[[sink]]\nname = \"orders\"\ntype = \"http\"\nurl = \"{}\"\ntimeout = \"5s\"\nconcurrency = 8\n",
         upstream.url()
@@ -36,7 +36,7 @@ pub fn sink(upstream: &Upstream) -> String {
 }
 
 /// `count` signed events by their ids.
-pub fn events(count: usize) -> Arc<Vec<(String, Request)>> {
+pub(super) fn events(count: usize) -> Arc<Vec<(String, Request)>> {
     let signer = Signer::of("nice");
     let one = |_| {
         let id = unique();
@@ -48,7 +48,7 @@ pub fn events(count: usize) -> Arc<Vec<(String, Request)>> {
 
 /// What senders were told.
 #[derive(Default)]
-pub struct Told {
+pub(super) struct Told {
     /// For every acknowledged id, how often it was new and how often it was known.
     pub acknowledged: Mutex<BTreeMap<String, (usize, usize)>>,
     /// How many 200 there were.
@@ -57,7 +57,7 @@ pub struct Told {
 
 impl Told {
     /// Notes a 200.
-    pub fn note(&self, id: &str, answer: &Value) {
+    pub(super) fn note(&self, id: &str, answer: &Value) {
         assert_eq!(answer["id"], *id, "{answer}");
         let mut told = self.acknowledged.lock().unwrap();
         let (new, known) = told.entry(id.to_owned()).or_default();
@@ -67,12 +67,12 @@ impl Told {
     }
 
     /// How many ids have been told `new` and `known` times.
-    pub fn count_of(&self, new: usize, known: usize) -> usize {
+    pub(super) fn count_of(&self, new: usize, known: usize) -> usize {
         self.acknowledged.lock().unwrap().values().filter(|told| **told == (new, known)).count()
     }
 
     /// That no id was told to be new twice.
-    pub fn assert_none_twice(&self) {
+    pub(super) fn assert_none_twice(&self) {
         let told = self.acknowledged.lock().unwrap();
         let twice: Vec<_> = told.iter().filter(|(_, (new, _))| *new > 1).collect();
         assert!(twice.is_empty(), "accepted more than once: {twice:?}");
@@ -80,7 +80,7 @@ impl Told {
 }
 
 /// Sends every `of`th event from the `first` on, over one connection, until all are sent or the connection breaks.
-pub fn sender(
+pub(super) fn sender(
     to: SocketAddr,
     config: Arc<ClientConfig>,
     events: &Arc<Vec<(String, Request)>>,
@@ -102,7 +102,7 @@ pub fn sender(
 }
 
 /// The ids in `events list`, each of which must stand there once.
-pub fn listed(setup: &Setup) -> BTreeSet<String> {
+pub(super) fn listed(setup: &Setup) -> BTreeSet<String> {
     let output = setup.run(&["events", "list", "--json", "--limit", "1000000"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("one JSON array");
@@ -115,7 +115,7 @@ pub fn listed(setup: &Setup) -> BTreeSet<String> {
 }
 
 /// How often each id arrived at the sink.
-pub fn arrivals(upstream: &Upstream) -> BTreeMap<String, usize> {
+pub(super) fn arrivals(upstream: &Upstream) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for request in upstream.seen() {
         let id = request.header("ce-id").expect("ce-id").to_owned();

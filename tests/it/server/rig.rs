@@ -29,24 +29,24 @@ use tokio_rustls::client::TlsStream;
 /// No test waits longer for anything; it is for hangs, not for measuring.
 const HANG: Duration = Duration::from_secs(30);
 /// A deadline that is not to pass in the test.
-pub const LONG: Duration = Duration::from_mins(10);
+pub(super) const LONG: Duration = Duration::from_mins(10);
 /// A deadline that is to pass.
-pub const SHORT: Duration = Duration::from_millis(300);
+pub(super) const SHORT: Duration = Duration::from_millis(300);
 
 /// A deadline for what must happen.
-pub async fn soon<F: Future>(what: F) -> F::Output {
+pub(super) async fn soon<F: Future>(what: F) -> F::Output {
     tokio::time::timeout(HANG, what).await.expect("hangs")
 }
 
 /// A certificate authority of the test's own.
-pub struct Ca {
+pub(super) struct Ca {
     pub certificate: CertificateDer<'static>,
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Ca {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -55,7 +55,7 @@ impl Ca {
     }
 
     /// PEM of a certificate for `names` and its key.
-    pub fn issue(&self, names: &[&str], not_after: Option<i32>) -> (String, String) {
+    pub(super) fn issue(&self, names: &[&str], not_after: Option<i32>) -> (String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         if let Some(year) = not_after {
@@ -66,7 +66,7 @@ impl Ca {
     }
 
     /// Writes a pair into `dir` as `stem.crt` and `stem.key`.
-    pub fn write(&self, dir: &Path, stem: &str, names: &[&str], not_after: Option<i32>) -> CertificatePaths {
+    pub(super) fn write(&self, dir: &Path, stem: &str, names: &[&str], not_after: Option<i32>) -> CertificatePaths {
         let (cert, key) = self.issue(names, not_after);
         let paths = CertificatePaths { cert_file: file(dir, stem, "crt"), key_file: file(dir, stem, "key") };
         std::fs::write(&paths.cert_file, cert).unwrap();
@@ -75,20 +75,20 @@ impl Ca {
     }
 
     /// A client that trusts this CA and offers `alpn`.
-    pub fn client(&self, alpn: &[&[u8]]) -> ClientConfig {
+    pub(super) fn client(&self, alpn: &[&[u8]]) -> ClientConfig {
         let mut config = builder().with_root_certificates(self.roots()).with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config
     }
 
-    pub fn roots(&self) -> RootCertStore {
+    pub(super) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         roots
     }
 }
 
-pub fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+pub(super) fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
 }
@@ -98,7 +98,7 @@ fn file(dir: &Path, stem: &str, extension: &str) -> PathBuf {
 }
 
 /// What a test wants of its server.
-pub struct Wish {
+pub(super) struct Wish {
     pub limits: Limits,
     pub proxy: Proxy,
     pub client_ca: bool,
@@ -120,7 +120,7 @@ impl Default for Wish {
 }
 
 /// A running server.
-pub struct Rig {
+pub(super) struct Rig {
     pub ca: Ca,
     pub server: Server,
     pub address: SocketAddr,
@@ -133,7 +133,7 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub async fn start(wish: Wish) -> Self {
+    pub(super) async fn start(wish: Wish) -> Self {
         let (ca, dir) = (Ca::new(), tempfile::tempdir().unwrap());
         let paths = [
             ca.write(dir.path(), "a", &["localhost", "a.test"], None),
@@ -159,33 +159,33 @@ impl Rig {
         Self { ca, server, address, gate, arrived, dir, task }
     }
 
-    pub async fn tcp(&self) -> TcpStream {
+    pub(super) async fn tcp(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// A TLS connection that asks for `name`.
-    pub async fn tls(&self, config: ClientConfig, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn tls(&self, config: ClientConfig, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         soon(TlsConnector::from(Arc::new(config)).connect(name, self.tcp().await)).await
     }
 
     /// An HTTP/1.1 connection.
-    pub async fn h1(&self) -> TlsStream<TcpStream> {
+    pub(super) async fn h1(&self) -> TlsStream<TcpStream> {
         self.tls(self.ca.client(&[b"http/1.1"]), "localhost").await.unwrap()
     }
 
     /// A TLS connection on which HTTP/2 was agreed and nothing sent.
-    pub async fn h2_raw(&self) -> TlsStream<TcpStream> {
+    pub(super) async fn h2_raw(&self) -> TlsStream<TcpStream> {
         self.tls(self.ca.client(&[b"h2"]), "localhost").await.unwrap()
     }
 
     /// Waits until a `/wait` request is in the service's hands.
-    pub async fn in_flight(&self) {
+    pub(super) async fn in_flight(&self) {
         soon(self.arrived.acquire()).await.unwrap().forget();
     }
 
     /// Waits until `serve` has returned.
-    pub async fn ended(self) {
+    pub(super) async fn ended(self) {
         soon(self.task).await.unwrap();
     }
 }
@@ -231,7 +231,7 @@ fn status(status: StatusCode) -> Response<Body> {
 }
 
 /// Everything until the server closes; a reset or a missing `close_notify` is a close, too.
-pub async fn until_closed<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
+pub(super) async fn until_closed<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -243,7 +243,7 @@ pub async fn until_closed<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> St
 }
 
 /// One HTTP/1.1 answer whose body is as long as it says.
-pub async fn one_answer<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
+pub(super) async fn one_answer<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut bytes = Vec::new();
     loop {
         let mut byte = [0];
@@ -264,7 +264,7 @@ pub async fn one_answer<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> Stri
 }
 
 /// Sends `request` and gives everything until the server closes.
-pub async fn exchange<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+pub(super) async fn exchange<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     stream: &mut S,
     request: &str,
 ) -> String {

@@ -9,7 +9,7 @@ use super::{Subject, accept, event};
 const LEASE: Duration = Duration::from_secs(40);
 const FAR: &str = "864000000000";
 
-pub async fn what_is_due_later_than_anything_is_put_off_counts_as_due(s: Subject) {
+pub(super) async fn what_is_due_later_than_anything_is_put_off_counts_as_due(s: Subject) {
     for id in ["1", "2", "3"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
     }
@@ -30,7 +30,7 @@ pub async fn what_is_due_later_than_anything_is_put_off_counts_as_due(s: Subject
     assert!(s.store.audit_queue.claim(9, LEASE).await.unwrap().is_empty());
 }
 
-pub async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead(s: Subject) {
+pub(super) async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead(s: Subject) {
     for id in ["1", "2", "3", "4"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
     }

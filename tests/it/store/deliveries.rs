@@ -9,7 +9,7 @@ use super::{Subject, accept, assert_seconds, event};
 
 const LEASE: Duration = Duration::from_secs(40);
 
-pub async fn claim(store: &Store, sink: &str) -> Vec<Claimed> {
+pub(super) async fn claim(store: &Store, sink: &str) -> Vec<Claimed> {
     store.outbox.claim(&sink.into(), 100, LEASE).await.unwrap()
 }
 
@@ -17,7 +17,7 @@ async fn next_due(store: &Store, sink: &str) -> Option<Duration> {
     store.outbox.next_due(&sink.into()).await.unwrap()
 }
 
-pub fn retry(seconds: u64) -> Settled {
+pub(super) fn retry(seconds: u64) -> Settled {
     Settled::Retry { after: Duration::from_secs(seconds), error: "503".into() }
 }
 
@@ -29,23 +29,23 @@ fn body_of(claimed: &Claimed) -> &[u8] {
     claimed.event.as_ref().unwrap().payload.bytes()
 }
 
-pub async fn settle(store: &Store, claimed: &Claimed, outcome: Settled) {
+pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Settled) {
     store.outbox.settle(vec![Settlement { id: claimed.id, lease: claimed.lease, outcome }]).await.unwrap();
 }
 
-pub async fn backlog(store: &Store, sink: &str) -> Backlog {
+pub(super) async fn backlog(store: &Store, sink: &str) -> Backlog {
     store.outbox.backlog(&sink.into()).await.unwrap()
 }
 
-pub fn dead(error: &str) -> Settled {
+pub(super) fn dead(error: &str) -> Settled {
     Settled::Dead { error: error.into() }
 }
 
-pub fn named(id: &str) -> EventRef {
+pub(super) fn named(id: &str) -> EventRef {
     EventRef { source: Some("a".into()), id: EventId::new(id).unwrap() }
 }
 
-pub async fn a_claim_is_exclusive_until_its_lease_ends(s: Subject) {
+pub(super) async fn a_claim_is_exclusive_until_its_lease_ends(s: Subject) {
     assert_eq!(next_due(&s.store, "x").await, None);
     for id in ["1", "2", "3"] {
         accept(&s.store, event("a", id, &format!("body of {id}")), &["x"]).await;
@@ -64,7 +64,7 @@ pub async fn a_claim_is_exclusive_until_its_lease_ends(s: Subject) {
     assert_eq!(claim(&s.store, "x").await.len(), 3);
 }
 
-pub async fn a_settlement_after_the_lease_passed_on_does_nothing(s: Subject) {
+pub(super) async fn a_settlement_after_the_lease_passed_on_does_nothing(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let late = claim(&s.store, "x").await.remove(0);
     s.pass(100).await;
@@ -80,7 +80,7 @@ pub async fn a_settlement_after_the_lease_passed_on_does_nothing(s: Subject) {
     assert_eq!(backlog(&s.store, "x").await, Backlog::default());
 }
 
-pub async fn a_settlement_counts_after_its_lease_when_nobody_else_took_it(s: Subject) {
+pub(super) async fn a_settlement_counts_after_its_lease_when_nobody_else_took_it(s: Subject) {
     for id in ["1", "2"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
     }
@@ -93,7 +93,7 @@ pub async fn a_settlement_counts_after_its_lease_when_nobody_else_took_it(s: Sub
     assert_eq!(backlog(&s.store, "x").await.pending, 1);
 }
 
-pub async fn each_sink_has_its_own_queue(s: Subject) {
+pub(super) async fn each_sink_has_its_own_queue(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x", "y"]).await;
     let x = claim(&s.store, "x").await.remove(0);
     settle(&s.store, &x, Settled::Done { duplicate: false }).await;
@@ -108,7 +108,7 @@ pub async fn each_sink_has_its_own_queue(s: Subject) {
     assert_eq!(s.store.archive.get(&named("1")).await.unwrap()[0].state, State::Delivered);
 }
 
-pub async fn a_retry_waits_and_counts_an_attempt(s: Subject) {
+pub(super) async fn a_retry_waits_and_counts_an_attempt(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let claimed = claim(&s.store, "x").await.remove(0);
     settle(&s.store, &claimed, retry(60)).await;
@@ -123,7 +123,7 @@ pub async fn a_retry_waits_and_counts_an_attempt(s: Subject) {
     assert_seconds(again.age, 60);
 }
 
-pub async fn a_release_counts_nothing(s: Subject) {
+pub(super) async fn a_release_counts_nothing(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let claimed = claim(&s.store, "x").await.remove(0);
     settle(&s.store, &claimed, Settled::Released { after: Duration::from_mins(1) }).await;
@@ -132,7 +132,7 @@ pub async fn a_release_counts_nothing(s: Subject) {
     assert_eq!(claim(&s.store, "x").await[0].attempts, 0);
 }
 
-pub async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subject) {
+pub(super) async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subject) {
     for id in ["1", "2"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
     }
@@ -168,7 +168,7 @@ pub async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subject) {
     assert_eq!(backlog(&s.store, "x").await, Backlog::default());
 }
 
-pub async fn an_event_replays_to_its_sinks_or_to_others(s: Subject) {
+pub(super) async fn an_event_replays_to_its_sinks_or_to_others(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     settle(&s.store, &claim(&s.store, "x").await[0], Settled::Done { duplicate: false }).await;
     s.pass(600).await;
@@ -184,7 +184,7 @@ pub async fn an_event_replays_to_its_sinks_or_to_others(s: Subject) {
     assert_eq!(counts.map(|backlog| backlog.pending), [0, 1, 1]);
 }
 
-pub async fn a_replay_leaves_alone_what_is_under_way(s: Subject) {
+pub(super) async fn a_replay_leaves_alone_what_is_under_way(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let under_way = claim(&s.store, "x").await.remove(0);
     assert_eq!(s.store.archive.replay(&[named("1")], None, &[]).await.unwrap(), 0);
@@ -196,7 +196,7 @@ pub async fn a_replay_leaves_alone_what_is_under_way(s: Subject) {
     assert_eq!(backlog(&s.store, "x").await.pending, 1, "the old claim settles nothing");
 }
 
-pub async fn backlog_counts_and_dates_what_waits(s: Subject) {
+pub(super) async fn backlog_counts_and_dates_what_waits(s: Subject) {
     assert_eq!(backlog(&s.store, "x").await, Backlog::default());
     for id in ["1", "2", "3"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
@@ -213,7 +213,7 @@ pub async fn backlog_counts_and_dates_what_waits(s: Subject) {
     assert_seconds(held.oldest_age.unwrap(), 100);
 }
 
-pub async fn queued_is_notified_after_the_commit(s: Subject) {
+pub(super) async fn queued_is_notified_after_the_commit(s: Subject) {
     let queued = s.store.outbox.queued();
     // Every sink's dispatcher waits, armed before it looked: all of them are woken.
     let mut waiting = [Box::pin(queued.notified()), Box::pin(queued.notified())];

@@ -13,7 +13,7 @@ fn ids(found: &[Archived]) -> Vec<&str> {
     found.iter().map(|archived| archived.event.id.as_str()).collect()
 }
 
-pub async fn an_event_is_accepted_once_and_read_back_whole(s: Subject) {
+pub(super) async fn an_event_is_accepted_once_and_read_back_whole(s: Subject) {
     let body = "{\"eventId\":\"1\"}\u{0}\u{7f}";
     let sent = event("a", "1", body);
     accept(&s.store, sent.clone(), &["x", "y"]).await;
@@ -31,7 +31,7 @@ pub async fn an_event_is_accepted_once_and_read_back_whole(s: Subject) {
     assert_eq!(to, ["x", "y"]);
 }
 
-pub async fn the_same_id_with_another_body_is_a_conflict(s: Subject) {
+pub(super) async fn the_same_id_with_another_body_is_a_conflict(s: Subject) {
     accept(&s.store, event("a", "1", "first"), &[]).await;
     assert_eq!(s.store.inbox.insert(event("a", "1", "second"), sinks(&["x"])).await.unwrap(), Insertion::Conflict);
     assert_eq!(s.store.inbox.insert(event("a", "1", ""), sinks(&[])).await.unwrap(), Insertion::Conflict);
@@ -41,7 +41,7 @@ pub async fn the_same_id_with_another_body_is_a_conflict(s: Subject) {
     assert_eq!(s.store.inbox.insert(event("a", "1", "first"), sinks(&[])).await.unwrap(), Insertion::Duplicate);
 }
 
-pub async fn two_sources_never_share_an_id(s: Subject) {
+pub(super) async fn two_sources_never_share_an_id(s: Subject) {
     accept(&s.store, event("a", "1", "same"), &[]).await;
     accept(&s.store, event("b", "1", "same"), &[]).await;
     // Source and id are two things, not one string.
@@ -50,7 +50,7 @@ pub async fn two_sources_never_share_an_id(s: Subject) {
     assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 4);
 }
 
-pub async fn one_body_counts_once_among_twins(s: Subject) {
+pub(super) async fn one_body_counts_once_among_twins(s: Subject) {
     let key = |event: &Event| [event.unique_key()];
     let (a, b) = (event("a", "1", "same"), event("b", "other-id", "same"));
     let beside =
@@ -71,7 +71,7 @@ pub async fn one_body_counts_once_among_twins(s: Subject) {
     assert_eq!(s.store.inbox.insert(event("c", "1", "same"), sinks(&[])).await.unwrap(), Insertion::Accepted);
 }
 
-pub async fn of_twins_at_once_exactly_one_is_accepted(s: Subject) {
+pub(super) async fn of_twins_at_once_exactly_one_is_accepted(s: Subject) {
     for round in 0..5 {
         let body = format!("body of round {round}");
         let event_of = |name: &str| event(name, &format!("{name}-{round}"), &body);
@@ -95,7 +95,7 @@ pub async fn of_twins_at_once_exactly_one_is_accepted(s: Subject) {
     }
 }
 
-pub async fn of_two_hundred_at_once_exactly_one_is_accepted(s: Subject) {
+pub(super) async fn of_two_hundred_at_once_exactly_one_is_accepted(s: Subject) {
     let tasks: tokio::task::JoinSet<Insertion> = (0..200)
         .map(|n| {
             let inbox = s.store.inbox.clone();
@@ -110,7 +110,7 @@ pub async fn of_two_hundred_at_once_exactly_one_is_accepted(s: Subject) {
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1);
 }
 
-pub async fn many_events_at_once_are_all_kept(s: Subject) {
+pub(super) async fn many_events_at_once_are_all_kept(s: Subject) {
     let tasks: tokio::task::JoinSet<Insertion> = (0..1500)
         .map(|n: u32| {
             let inbox = s.store.inbox.clone();
@@ -122,7 +122,7 @@ pub async fn many_events_at_once_are_all_kept(s: Subject) {
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1500);
 }
 
-pub async fn everything_is_there_after_reopening(mut s: Subject) {
+pub(super) async fn everything_is_there_after_reopening(mut s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     s.reopen().await;
     assert_eq!(s.store.inbox.insert(event("a", "1", "body"), sinks(&["x"])).await.unwrap(), Insertion::Duplicate);
@@ -130,7 +130,7 @@ pub async fn everything_is_there_after_reopening(mut s: Subject) {
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 2);
 }
 
-pub async fn listings_filter_and_go_newest_first(s: Subject) {
+pub(super) async fn listings_filter_and_go_newest_first(s: Subject) {
     accept(&s.store, event_at("a", "1", 1), &["x"]).await;
     accept(&s.store, event_at("b", "2", 2), &[]).await;
     let mut other = event_at("a", "3", 3);
@@ -158,7 +158,7 @@ pub async fn listings_filter_and_go_newest_first(s: Subject) {
     assert_eq!(list(Filter { state: Some(State::Pending), source: Some("b".into()), ..none() }).await, "");
 }
 
-pub async fn an_id_alone_finds_every_source(s: Subject) {
+pub(super) async fn an_id_alone_finds_every_source(s: Subject) {
     accept(&s.store, event("a", "1", "of a"), &[]).await;
     accept(&s.store, event("b", "1", "of b"), &[]).await;
     assert_eq!(s.store.archive.get(&named(None, "1")).await.unwrap().len(), 2);

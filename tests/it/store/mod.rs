@@ -9,7 +9,7 @@ mod intake;
 mod lost_files;
 mod postgres;
 mod postgres_generations;
-pub mod postgres_server;
+pub(crate) mod postgres_server;
 mod replays;
 mod sqlite;
 mod sqlite_files;
@@ -27,7 +27,7 @@ use gatepost::store::{self, Clocks, Insertion, QuarantineBounds, Settings, Store
 use jiff::Timestamp;
 
 /// A store that can be closed and opened again, and whose time a test can let pass.
-pub struct Subject {
+pub(crate) struct Subject {
     pub settings: Settings,
     pub store: Store,
     pub clocks: Clocks,
@@ -36,7 +36,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub async fn new(settings: Settings, keep: impl Send + 'static) -> Self {
+    pub(crate) async fn new(settings: Settings, keep: impl Send + 'static) -> Self {
         // PostgreSQL has a clock of its own; what it shows goes by the wall clock.
         let embedded = settings.url.starts_with("sqlite:");
         let clocks = if embedded { standing() } else { Clocks::default() };
@@ -44,13 +44,13 @@ impl Subject {
         Self { settings, store, clocks, _keep: Box::new(keep) }
     }
 
-    pub async fn reopen(&mut self) {
+    pub(crate) async fn reopen(&mut self) {
         self.store.upkeep.close().await.unwrap();
         self.store = open_by(&self.settings, &self.clocks).await.unwrap();
     }
 
     /// Lets so many seconds pass, at once. A server's clock cannot be moved: all that it was said to be goes back instead.
-    pub async fn pass(&self, seconds: u64) {
+    pub(crate) async fn pass(&self, seconds: u64) {
         self.clocks.wall.advance(Duration::from_secs(seconds));
         self.clocks.boot.advance(Duration::from_secs(seconds));
         if self.settings.url.starts_with("postgres") {
@@ -61,7 +61,7 @@ impl Subject {
 
 impl Subject {
     /// Runs SQL beside the store, on tables by their names without prefix.
-    pub async fn sql(&self, statement: &str) {
+    pub(crate) async fn sql(&self, statement: &str) {
         if let Some(path) = self.settings.url.strip_prefix("sqlite:") {
             let conn = rusqlite::Connection::open(path).unwrap();
             conn.execute_batch(statement).unwrap();
@@ -78,42 +78,42 @@ impl Subject {
 }
 
 /// Clocks that stand still until they are moved.
-pub fn standing() -> Clocks {
+pub(crate) fn standing() -> Clocks {
     Clocks { wall: Clock::manual(at(0)), boot: BootClock::manual(Some("boot"), Duration::from_secs(100)) }
 }
 
-pub async fn open_by(settings: &Settings, clocks: &Clocks) -> Result<Store, StoreError> {
+pub(crate) async fn open_by(settings: &Settings, clocks: &Clocks) -> Result<Store, StoreError> {
     store::open_by(settings, Arc::new(Metrics::new()), clocks.clone()).await
 }
 
 /// That `found` is `seconds`, give or take what passes by itself while a test runs against a server's clock.
 #[track_caller]
-pub fn assert_seconds(found: Duration, seconds: u64) {
+pub(crate) fn assert_seconds(found: Duration, seconds: u64) {
     let wanted = Duration::from_secs(seconds);
     assert!(found.abs_diff(wanted) < Duration::from_secs(20), "{found:?} is not about {wanted:?}");
 }
 
-pub async fn open(settings: &Settings) -> Result<Store, StoreError> {
+pub(crate) async fn open(settings: &Settings) -> Result<Store, StoreError> {
     store::open(settings, Arc::new(Metrics::new())).await
 }
 
-pub fn settings(url: String) -> Settings {
+pub(crate) fn settings(url: String) -> Settings {
     let quarantine = QuarantineBounds { max_entries: 3, max_bytes: 1000 };
     Settings { url, retention: Duration::from_hours(96), quarantine }
 }
 
 /// Runs `test` on a multi-threaded runtime, as the daemon does.
-pub fn run<T: Future<Output = ()>>(test: T) {
+pub(crate) fn run<T: Future<Output = ()>>(test: T) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(test);
 }
 
 /// `seconds` after an arbitrary beginning of time.
-pub fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
-pub fn event(source: &str, id: &str, body: &str) -> Event {
+pub(crate) fn event(source: &str, id: &str, body: &str) -> Event {
     Event {
         source: source.into(),
         id: EventId::new(id).unwrap(),
@@ -128,15 +128,15 @@ pub fn event(source: &str, id: &str, body: &str) -> Event {
     }
 }
 
-pub fn event_at(source: &str, id: &str, seconds: i64) -> Event {
+pub(crate) fn event_at(source: &str, id: &str, seconds: i64) -> Event {
     Event { received_at: at(seconds), ..event(source, id, &format!("body of {id}")) }
 }
 
-pub fn sinks(names: &[&str]) -> Arc<[Name]> {
+pub(crate) fn sinks(names: &[&str]) -> Arc<[Name]> {
     names.iter().map(Name::from).collect()
 }
 
-pub async fn accept(store: &Store, event: Event, names: &[&str]) {
+pub(crate) async fn accept(store: &Store, event: Event, names: &[&str]) {
     assert_eq!(store.inbox.insert(event, sinks(names)).await.unwrap(), Insertion::Accepted);
 }
 

@@ -13,7 +13,7 @@ use super::postgres_server::Server;
 use super::{Subject, accept, assert_seconds, event, open, open_by, run, settings, sinks};
 
 /// Makes all that the server was told to be so much longer ago.
-pub async fn go_back(url: &str, seconds: u64) {
+pub(super) async fn go_back(url: &str, seconds: u64) {
     let by = seconds * 1_000_000;
     let statement = format!(
         "UPDATE gatepost_deliveries SET due_at = due_at - {by}, queued_at = queued_at - {by}, claimed_at = claimed_at - {by};
@@ -24,7 +24,7 @@ pub async fn go_back(url: &str, seconds: u64) {
 }
 
 /// Runs SQL beside the store.
-pub async fn sql(url: &str, statement: &str) {
+pub(super) async fn sql(url: &str, statement: &str) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::select! {
         _ = connection => panic!("the server hung up"),

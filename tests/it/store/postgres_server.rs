@@ -15,7 +15,7 @@ const MISSING: &str = "PostgreSQL is not installed: these tests need initdb and 
                        postgresql-15 (or newer), on PATH or under /usr/lib/postgresql";
 
 /// A running server; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     dir: TempDir,
     port: u16,
     child: Option<Child>,
@@ -23,7 +23,7 @@ pub struct Server {
 
 impl Server {
     /// Makes and starts one.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::Builder::new().prefix("gatepost-pg").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let data = dir.path().join("data");
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// Starts it (again) on the same data and port; returns when it takes connections.
-    pub fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         let mut child = as_somebody("postgres")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "unix_socket_directories="])
             // Processes crash here, not machines: without fsync the tests take seconds instead of a minute.
@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Kills it with all its connections, as a crash does.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         // SIGQUIT: at once, without a shutdown checkpoint; the children end with it and let go of the port.
         let pid = child.id().to_string();
@@ -79,22 +79,22 @@ impl Server {
     }
 
     /// The URL of a database.
-    pub fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://gatepost@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
     /// Where the certificate of its CA is.
-    pub fn ca_file(&self) -> String {
+    pub(crate) fn ca_file(&self) -> String {
         self.dir.path().join("ca.pem").display().to_string()
     }
 
     /// Its port.
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// Makes an empty database and returns its URL.
-    pub async fn database(&self, name: &str) -> String {
+    pub(crate) async fn database(&self, name: &str) -> String {
         let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await.unwrap();
         let statement = format!("CREATE DATABASE {name}");
         tokio::select! {

@@ -32,7 +32,7 @@ async fn counts(store: &Store, sink: &str) -> (u64, u64) {
     (pending, dead)
 }
 
-pub async fn each_replay_counts_and_a_duplicate_is_remembered_until_then(s: Subject) {
+pub(super) async fn each_replay_counts_and_a_duplicate_is_remembered_until_then(s: Subject) {
     let (store, archive) = (&s.store, &s.store.archive);
     accept(store, event("a", "1", "body"), &["x", "y"]).await;
     for sink in ["x", "y"] {
@@ -64,7 +64,7 @@ pub async fn each_replay_counts_and_a_duplicate_is_remembered_until_then(s: Subj
     assert_eq!(claim_one(store, "z").await.replay, 3);
 }
 
-pub async fn every_sink_with_something_left_is_known(s: Subject) {
+pub(super) async fn every_sink_with_something_left_is_known(s: Subject) {
     let store = &s.store;
     assert_eq!(store.outbox.sinks().await.unwrap(), []);
     accept(store, event("a", "1", "body"), &["x", "y", "z"]).await;
@@ -77,7 +77,7 @@ pub async fn every_sink_with_something_left_is_known(s: Subject) {
     assert!(sinks[0].1.oldest_age.is_some() && sinks[1].1.oldest_age.is_none());
 }
 
-pub async fn what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_asked(s: Subject) {
+pub(super) async fn what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_asked(s: Subject) {
     let (store, letters) = (&s.store, &s.store.dead_letters);
     for id in ["1", "2", "3"] {
         accept(store, event("a", id, "body"), &["old", "x"]).await;
@@ -98,7 +98,7 @@ pub async fn what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_
     assert_eq!(counts(store, "old").await, pending(0, 0));
 }
 
-pub async fn dead_letters_and_what_waits_move_to_another_sink(s: Subject) {
+pub(super) async fn dead_letters_and_what_waits_move_to_another_sink(s: Subject) {
     let (store, letters) = (&s.store, &s.store.dead_letters);
     for id in ["1", "2", "3", "4"] {
         accept(store, event("a", id, "body"), &["old", "x"]).await;
@@ -130,7 +130,7 @@ pub async fn dead_letters_and_what_waits_move_to_another_sink(s: Subject) {
     assert_eq!((claim_one(store, "x").await.replay, counts(store, "x").await), (2, pending(4, 0)));
 }
 
-pub async fn an_event_replayed_to_a_sink_leaves_those_that_are_gone(s: Subject) {
+pub(super) async fn an_event_replayed_to_a_sink_leaves_those_that_are_gone(s: Subject) {
     let (store, archive) = (&s.store, &s.store.archive);
     for id in ["1", "2"] {
         accept(store, event("a", id, "body"), &["old", "older", "x"]).await;

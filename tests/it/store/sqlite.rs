@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{Subject, accept, at, event, event_at, open, run, settings, sinks};
 
-pub async fn subject() -> Subject {
+pub(super) async fn subject() -> Subject {
     let dir = tempfile::tempdir().unwrap();
     Subject::new(settings(url(&dir)), dir).await
 }

@@ -7,7 +7,7 @@ use gatepost::store::{Filter, Insertion, Settled, Settlement, StoreError};
 use super::{Subject, accept, event, sinks};
 
 /// Lets so many hours pass and prunes every six of them, as the daemon does, if more often; returns how many events went.
-pub async fn age(s: &Subject, hours: u64) -> u64 {
+pub(super) async fn age(s: &Subject, hours: u64) -> u64 {
     let mut gone = 0;
     for _ in (0..hours).step_by(6) {
         s.pass(6 * 3600).await;
@@ -21,7 +21,7 @@ async fn repeat(s: &Subject, id: &str) -> Insertion {
 }
 
 /// Nothing is forgotten before the retention (96 h) is over, everything after a quarter more and two prunes.
-pub async fn pruning_forgets_what_is_old_and_done(s: Subject) {
+pub(super) async fn pruning_forgets_what_is_old_and_done(s: Subject) {
     assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
     accept(&s.store, event("a", "old", "body"), &[]).await;
     assert_eq!(age(&s, 60).await, 0);
@@ -40,7 +40,7 @@ pub async fn pruning_forgets_what_is_old_and_done(s: Subject) {
     assert_eq!(age(&s, 300).await, 1, "numbers are never used twice");
 }
 
-pub async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subject) {
+pub(super) async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subject) {
     for id in ["pending", "dead", "done"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
     }
@@ -64,7 +64,7 @@ pub async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subject) {
     accept(&s.store, event("a", "dead", "body"), &[]).await;
 }
 
-pub async fn a_probe_writes_and_a_closed_store_answers_unavailable(s: Subject) {
+pub(super) async fn a_probe_writes_and_a_closed_store_answers_unavailable(s: Subject) {
     s.store.upkeep.probe().await.unwrap();
     s.store.upkeep.probe().await.unwrap();
     s.store.upkeep.close().await.unwrap();

@@ -7,7 +7,7 @@ use gatepost::store::{Filter, Quarantined};
 
 use super::{Subject, at};
 
-pub fn refused(source: &str, seconds: i64, bytes: usize) -> Quarantined {
+pub(super) fn refused(source: &str, seconds: i64, bytes: usize) -> Quarantined {
     Quarantined {
         id: 0,
         source: source.into(),
@@ -22,7 +22,7 @@ pub fn refused(source: &str, seconds: i64, bytes: usize) -> Quarantined {
     }
 }
 
-pub async fn quarantine_keeps_within_its_entries(mut s: Subject) {
+pub(super) async fn quarantine_keeps_within_its_entries(mut s: Subject) {
     let mut ids = Vec::new();
     for n in 1..=5 {
         ids.push(s.store.quarantine.put(refused("a", n, 10)).await.unwrap());
@@ -40,7 +40,7 @@ pub async fn quarantine_keeps_within_its_entries(mut s: Subject) {
     assert!(s.store.quarantine.get(ids[0]).await.unwrap().is_none());
 }
 
-pub async fn quarantine_keeps_within_its_bytes(s: Subject) {
+pub(super) async fn quarantine_keeps_within_its_bytes(s: Subject) {
     let first = s.store.quarantine.put(refused("a", 1, 400)).await.unwrap();
     let second = s.store.quarantine.put(refused("a", 2, 400)).await.unwrap();
     assert!(s.store.quarantine.get(first).await.unwrap().is_some());
@@ -55,7 +55,7 @@ pub async fn quarantine_keeps_within_its_bytes(s: Subject) {
 }
 
 /// One kind, however much of it comes, does not push out all others: who holds most gives way.
-pub async fn quarantine_takes_from_who_holds_most(s: Subject) {
+pub(super) async fn quarantine_takes_from_who_holds_most(s: Subject) {
     let of = |source: &str, reason: &str, n: i64, bytes: usize| {
         let mut entry = refused(source, n, bytes);
         entry.reason = reason.into();
@@ -81,7 +81,7 @@ pub async fn quarantine_takes_from_who_holds_most(s: Subject) {
     assert_eq!(held().await, [whole], "what is just put stays");
 }
 
-pub async fn quarantine_knows_what_it_has(s: Subject) {
+pub(super) async fn quarantine_knows_what_it_has(s: Subject) {
     let entry = refused("a", 1, 10);
     let same = async |entry: &Quarantined| s.store.quarantine.same(entry).await.unwrap();
     assert_eq!(same(&entry).await, None);
@@ -94,7 +94,7 @@ pub async fn quarantine_knows_what_it_has(s: Subject) {
     assert_eq!(same(&Quarantined { event_id: EventId::new("2"), ..entry }).await, None);
 }
 
-pub async fn quarantine_filters_and_removes(s: Subject) {
+pub(super) async fn quarantine_filters_and_removes(s: Subject) {
     let mut other = refused("b", 2, 1);
     other.reason = "id_conflict".into();
     let first = s.store.quarantine.put(refused("a", 1, 1)).await.unwrap();
@@ -112,7 +112,7 @@ pub async fn quarantine_filters_and_removes(s: Subject) {
     assert_eq!(s.store.quarantine.count().await.unwrap(), 1);
 }
 
-pub async fn the_audit_queue_has_a_capacity(mut s: Subject) {
+pub(super) async fn the_audit_queue_has_a_capacity(mut s: Subject) {
     let records = |range: std::ops::Range<u32>| range.map(|n| format!("{{\"n\":{n}}}")).collect::<Vec<_>>();
     assert_eq!(s.store.audit_queue.push(records(0..3), 5).await.unwrap(), 0);
     assert_eq!(s.store.audit_queue.push(records(3..7), 5).await.unwrap(), 2);
@@ -127,7 +127,7 @@ pub async fn the_audit_queue_has_a_capacity(mut s: Subject) {
     assert_eq!(s.store.audit_queue.push(records(7..10), 2).await.unwrap(), 3, "a capacity made smaller");
 }
 
-pub async fn audit_records_are_leased_and_released(s: Subject) {
+pub(super) async fn audit_records_are_leased_and_released(s: Subject) {
     let queue = &s.store.audit_queue;
     queue.push(vec!["1".into(), "2".into(), "3".into()], 10).await.unwrap();
     let lease = Duration::from_secs(30);

@@ -8,20 +8,20 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A CA made for one test.
-pub struct Ca {
+pub(crate) struct Ca {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 /// A certificate and its key, PEM.
-pub struct Leaf {
+pub(crate) struct Leaf {
     pub chain: String,
     pub key: String,
 }
 
 impl Ca {
     /// A fresh one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "gatepost tests");
@@ -31,17 +31,17 @@ impl Ca {
     }
 
     /// The certificate of the authority itself.
-    pub fn pem(&self) -> &str {
+    pub(crate) fn pem(&self) -> &str {
         &self.pem
     }
 
     /// A certificate for `localhost` and a public name with `serial`, by which a test tells certificates apart.
-    pub fn leaf(&self, serial: u64) -> Leaf {
+    pub(crate) fn leaf(&self, serial: u64) -> Leaf {
         self.leaf_of_years(serial, 1975, 4096)
     }
 
     /// The same, valid from one New Year's Day to another.
-    pub fn leaf_of_years(&self, serial: u64, from: i32, to: i32) -> Leaf {
+    pub(crate) fn leaf_of_years(&self, serial: u64, from: i32, to: i32) -> Leaf {
         let mut params =
             CertificateParams::new(["localhost", "127.0.0.1", "hooks.example.com"].map(str::to_owned)).unwrap();
         params.serial_number = Some(serial.into());
@@ -53,7 +53,7 @@ impl Ca {
     }
 
     /// What a client trusts.
-    pub fn roots(&self) -> Arc<rustls::RootCertStore> {
+    pub(crate) fn roots(&self) -> Arc<rustls::RootCertStore> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         Arc::new(roots)
@@ -62,7 +62,7 @@ impl Ca {
 
 impl Leaf {
     /// Writes both files into `dir`, replacing each whole, and gives their paths.
-    pub fn write(&self, dir: &Path) -> (PathBuf, PathBuf) {
+    pub(crate) fn write(&self, dir: &Path) -> (PathBuf, PathBuf) {
         let (cert, key) = (dir.join("tls.crt"), dir.join("tls.key"));
         std::fs::write(&key, &self.key).unwrap();
         std::fs::write(&cert, &self.chain).unwrap();
@@ -70,7 +70,7 @@ impl Leaf {
     }
 
     /// The same as a client presents them.
-    pub fn der(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    pub(crate) fn der(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(Result::unwrap).collect();
         (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
     }

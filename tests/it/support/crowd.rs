@@ -17,7 +17,7 @@ const HALF_HELLO: [u8; 9] = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xf
 
 /// How a peer dawdles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Slow {
+pub(crate) enum Slow {
     /// Connects and says nothing.
     NoHello,
     /// Stops within its `ClientHello`.
@@ -29,10 +29,10 @@ pub enum Slow {
 }
 
 /// Every way.
-pub const EVERY: [Slow; 4] = [Slow::NoHello, Slow::HalfHello, Slow::Head, Slow::Body];
+pub(crate) const EVERY: [Slow; 4] = [Slow::NoHello, Slow::HalfHello, Slow::Head, Slow::Body];
 
 /// Raises this process's own limit of descriptors to what it may be; children inherit it.
-pub fn many_descriptors(needed: u64) {
+pub(crate) fn many_descriptors(needed: u64) {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
     assert!(most >= needed, "needs {needed} descriptors, may have {most}: raise the hard limit (ulimit -Hn)");
@@ -89,7 +89,7 @@ impl Peer {
 
 /// Opens `number` peers of a kind, one after the other, and dawdles until all are closed. Gives how many were not when
 /// patience ended.
-pub fn crowd<'scope>(
+pub(crate) fn crowd<'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
     daemon: &'scope Daemon,
     how: Slow,

@@ -17,14 +17,14 @@ use super::wire::{self, Conn, Request, Response};
 use super::{MARKER, sign};
 
 /// How long a test waits for what must come before it gives up: generous, because test machines are busy.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const RELOADED: &str = "reloaded configuration, secrets and certificates";
 const REFUSED: &str = "reload refused";
 
 /// Looks again and again until `look` finds something; panics with `what` when it never does.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -36,7 +36,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The running program.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     /// Where webhooks go.
     pub webhook: SocketAddr,
@@ -53,14 +53,14 @@ pub struct Daemon {
 
 impl Daemon {
     /// Runs `serve` on `setup` and waits until `/readyz` says 200.
-    pub fn start(setup: &Setup) -> Self {
+    pub(crate) fn start(setup: &Setup) -> Self {
         let daemon = Self::start_unready(setup);
         eventually("/readyz", || (daemon.get("/readyz").status == 200).then_some(()));
         daemon
     }
 
     /// Runs `serve` on `setup` and waits only until it says where it listens.
-    pub fn start_unready(setup: &Setup) -> Self {
+    pub(crate) fn start_unready(setup: &Setup) -> Self {
         let mut command = setup.command();
         let mut child = command.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (Arc::default(), Arc::default());
@@ -91,30 +91,30 @@ impl Daemon {
     }
 
     /// A new TLS connection speaking HTTP/1.1.
-    pub fn connect(&self) -> Conn {
+    pub(crate) fn connect(&self) -> Conn {
         Conn::open(self.webhook, wire::client_config(&self.ca, &["http/1.1"])).expect("a TLS connection")
     }
 
     /// One request on a connection of its own.
     #[track_caller]
-    pub fn send(&self, request: &Request) -> Response {
+    pub(crate) fn send(&self, request: &Request) -> Response {
         self.connect().ask(request)
     }
 
     /// Raw bytes on a connection of their own; the answers until it closes or nothing more comes for a while.
-    pub fn send_raw(&self, bytes: &[u8]) -> Vec<Response> {
+    pub(crate) fn send_raw(&self, bytes: &[u8]) -> Vec<Response> {
         let mut conn = self.connect();
         conn.send(bytes);
         conn.all_responses()
     }
 
     /// A GET of the admin listener.
-    pub fn get(&self, path: &str) -> Response {
+    pub(crate) fn get(&self, path: &str) -> Response {
         self.get_with(path, "")
     }
 
     /// A GET of the admin listener with further header lines, each ending in CRLF.
-    pub fn get_with(&self, path: &str, headers: &str) -> Response {
+    pub(crate) fn get_with(&self, path: &str, headers: &str) -> Response {
         let Ok(mut stream) = TcpStream::connect(self.admin) else { return Response::closed() };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n");
@@ -125,53 +125,53 @@ impl Daemon {
     }
 
     /// The metrics now.
-    pub fn scrape(&self) -> Scrape {
+    pub(crate) fn scrape(&self) -> Scrape {
         let response = self.get("/metrics");
         assert_eq!(response.status, 200, "{response:?}");
         Scrape::parse(&response.text())
     }
 
     /// Every complete line on stdout so far that is JSON.
-    pub fn logs(&self) -> Vec<Value> {
+    pub(crate) fn logs(&self) -> Vec<Value> {
         self.out().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The access records so far.
-    pub fn access(&self) -> Vec<Value> {
+    pub(crate) fn access(&self) -> Vec<Value> {
         self.logs().into_iter().filter(|record| record["target"] == "gatepost::access").collect()
     }
 
     /// The audit records so far.
-    pub fn audit(&self) -> Vec<Value> {
+    pub(crate) fn audit(&self) -> Vec<Value> {
         self.logs().into_iter().filter(|record| record["target"] == "gatepost::audit").collect()
     }
 
     /// Waits for an access record that `fits`.
     #[track_caller]
-    pub fn access_where(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn access_where(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("access record: {what}"), || self.access().into_iter().find(&fits))
     }
 
     /// What stands on stdout, whole lines only: the end of a killed program's output may be cut.
-    pub fn out(&self) -> String {
+    pub(crate) fn out(&self) -> String {
         let bytes = self.stdout.lock().unwrap();
         let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         String::from_utf8(bytes[..end].to_vec()).expect("stdout is UTF-8")
     }
 
     /// What stands on stderr.
-    pub fn err(&self) -> String {
+    pub(crate) fn err(&self) -> String {
         String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
     }
 
     /// Sends `signal` to it.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     /// How many records so far say `message`.
-    pub fn told(&self, message: &str) -> usize {
+    pub(crate) fn told(&self, message: &str) -> usize {
         self.logs()
             .iter()
             .filter(|record| record["message"].as_str().is_some_and(|said| said.contains(message)))
@@ -180,7 +180,7 @@ impl Daemon {
 
     /// Saves `setup` and has it read; waits until that is done and gives the words about what changed.
     #[track_caller]
-    pub fn reload(&self, setup: &Setup) -> String {
+    pub(crate) fn reload(&self, setup: &Setup) -> String {
         let before = self.told(RELOADED);
         setup.save();
         self.signal(Signal::HUP);
@@ -191,7 +191,7 @@ impl Daemon {
 
     /// Saves `setup` and has it read; waits until that is refused and gives the faults.
     #[track_caller]
-    pub fn refused_reload(&self, setup: &Setup) -> String {
+    pub(crate) fn refused_reload(&self, setup: &Setup) -> String {
         let before = self.told(REFUSED);
         setup.save();
         self.signal(Signal::HUP);
@@ -202,18 +202,18 @@ impl Daemon {
 
     /// Waits until it has ended by itself.
     #[track_caller]
-    pub fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         eventually("the program ends", || child.try_wait().unwrap())
     }
 
     /// Whether it still runs.
-    pub fn runs(&mut self) -> bool {
+    pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         for reader in self.readers.drain(..) {

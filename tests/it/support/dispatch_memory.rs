@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// One delivery.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     pub sink: Name,
     pub event: Event,
     pub attempts: u32,
@@ -45,7 +45,7 @@ impl Inner {
 }
 
 #[derive(Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     inner: Mutex<Inner>,
     queued: Arc<Notify>,
     pub broken: AtomicBool,
@@ -55,7 +55,7 @@ pub struct Memory {
     pub settles: AtomicUsize,
 }
 
-pub fn event(id: &str, body: &[u8]) -> Event {
+pub(crate) fn event(id: &str, body: &[u8]) -> Event {
     Event {
         source: "bot-a".into(),
         id: EventId::new(id).unwrap(),
@@ -71,7 +71,7 @@ pub fn event(id: &str, body: &[u8]) -> Event {
 }
 
 impl Memory {
-    pub fn queue(&self, sink: &str, events: impl IntoIterator<Item = Event>) {
+    pub(crate) fn queue(&self, sink: &str, events: impl IntoIterator<Item = Event>) {
         let (mut inner, now) = (self.lock(), Instant::now());
         for event in events {
             let id = i64::try_from(inner.rows.len()).unwrap() + 1;
@@ -95,21 +95,21 @@ impl Memory {
         self.queued.notify_waiters();
     }
 
-    pub fn row(&self, id: i64) -> Row {
+    pub(crate) fn row(&self, id: i64) -> Row {
         self.lock().rows[&id].clone()
     }
 
-    pub fn count(&self, sink: &str, which: impl Fn(&Row) -> bool) -> usize {
+    pub(crate) fn count(&self, sink: &str, which: impl Fn(&Row) -> bool) -> usize {
         self.lock().rows.values().filter(|row| row.sink.as_str() == sink && which(row)).count()
     }
 
     /// From now on the event of `id` cannot be read.
-    pub fn damage(&self, id: i64, why: &str) {
+    pub(crate) fn damage(&self, id: i64, why: &str) {
         self.lock().rows.get_mut(&id).unwrap().unreadable = Some(why.to_owned());
     }
 
     /// Ends every lease, as a machine that slept finds them.
-    pub fn end_leases(&self) {
+    pub(crate) fn end_leases(&self) {
         let (mut inner, now) = (self.lock(), Instant::now());
         let leased: Vec<_> =
             inner.rows.iter().filter(|(_, row)| row.leased).map(|(id, row)| (*id, row.clone())).collect();
@@ -130,7 +130,7 @@ impl Memory {
         fate
     }
 
-    pub fn most_leased(&self) -> usize {
+    pub(crate) fn most_leased(&self) -> usize {
         self.lock().most_leased
     }
 
@@ -251,20 +251,20 @@ impl Outbox for Memory {
 
 /// One queued audit record.
 #[derive(Clone, Debug)]
-pub struct Audit {
+pub(crate) struct Audit {
     pub queued: QueuedAudit,
     pub due: Instant,
 }
 
 #[derive(Default)]
-pub struct AuditMemory {
+pub(crate) struct AuditMemory {
     pub rows: Mutex<BTreeMap<i64, Audit>>,
     next: AtomicUsize,
     pub broken: AtomicBool,
 }
 
 impl AuditMemory {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.lock().unwrap().len()
     }
 
@@ -326,7 +326,7 @@ impl AuditQueue for AuditMemory {
 }
 
 /// Waits for a condition that must come, however slow the machine.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(Duration::from_mins(1), async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;

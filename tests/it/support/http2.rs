@@ -15,14 +15,14 @@ use super::daemon::{Daemon, PATIENCE};
 use super::wire::{self, Request, Response};
 
 /// An open HTTP/2 connection.
-pub struct Http2 {
+pub(crate) struct Http2 {
     runtime: Runtime,
     send: SendRequest<Bytes>,
 }
 
 impl Http2 {
     /// Connects to the webhook listener of `daemon`.
-    pub fn open(daemon: &Daemon) -> Self {
+    pub(crate) fn open(daemon: &Daemon) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let config = wire::client_config(&daemon.ca, &["h2"]);
         let send = runtime.block_on(connect(daemon.webhook, config, &runtime));
@@ -30,12 +30,12 @@ impl Http2 {
     }
 
     /// Sends `request` with `:authority` taken from its `Host` and reads its answer, or why there is none.
-    pub fn ask(&mut self, request: &Request) -> Result<Response, h2::Error> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Response, h2::Error> {
         self.ask_with(to_http(request), &request.body, None)
     }
 
     /// Sends a head, a body and maybe trailers.
-    pub fn ask_with(
+    pub(crate) fn ask_with(
         &mut self,
         head: http::Request<()>,
         body: &[u8],
@@ -55,7 +55,7 @@ impl Http2 {
     }
 
     /// Sends a head and, once a 100 has come, the body: the statuses before the answer, and the answer.
-    pub fn ask_when_told(&mut self, request: &Request) -> Result<(Vec<u16>, Response), h2::Error> {
+    pub(crate) fn ask_when_told(&mut self, request: &Request) -> Result<(Vec<u16>, Response), h2::Error> {
         let (send, body) = (self.send.clone(), Bytes::copy_from_slice(&request.body));
         self.runtime.block_on(async {
             let (mut response, mut stream) = send.ready().await?.send_request(to_http(request), false)?;
@@ -71,7 +71,7 @@ impl Http2 {
     }
 
     /// Sends the heads of `requests` and no body; they are held as long as what this gives.
-    pub fn heads(&mut self, requests: &[Request]) -> Vec<(ResponseFuture, SendStream<Bytes>)> {
+    pub(crate) fn heads(&mut self, requests: &[Request]) -> Vec<(ResponseFuture, SendStream<Bytes>)> {
         let send = self.send.clone();
         self.runtime.block_on(async {
             let mut open = Vec::new();
@@ -84,7 +84,7 @@ impl Http2 {
     }
 
     /// Sends the heads of `requests` at once, then all bodies, and reads every answer.
-    pub fn ask_all(&mut self, requests: &[Request]) -> Vec<Result<Response, h2::Error>> {
+    pub(crate) fn ask_all(&mut self, requests: &[Request]) -> Vec<Result<Response, h2::Error>> {
         let send = self.send.clone();
         self.runtime.block_on(async {
             let mut open = Vec::new();
@@ -105,7 +105,7 @@ impl Http2 {
     }
 
     /// How many requests at once the server allows.
-    pub fn max_streams(&mut self) -> usize {
+    pub(crate) fn max_streams(&mut self) -> usize {
         self.send.current_max_send_streams()
     }
 }
@@ -137,7 +137,7 @@ async fn read(response: h2::client::ResponseFuture) -> Result<Response, h2::Erro
 }
 
 /// The head of `request` as HTTP/2 has it.
-pub fn to_http(request: &Request) -> http::Request<()> {
+pub(crate) fn to_http(request: &Request) -> http::Request<()> {
     let host = Some(request.get("host")).filter(|host| !host.is_empty()).unwrap_or(super::sign::HOST);
     let uri = format!("https://{host}{}", request.target);
     let builder = http::Request::builder().method(request.method.as_str()).uri(uri).version(http::Version::HTTP_2);

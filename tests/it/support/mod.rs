@@ -1,52 +1,52 @@
 //! What tests share: a running program, raw clients and independent signers, which know only the contract, and what the
 //! tests of sinks and dispatch stand on, a scripted upstream and a store in memory.
 
-pub mod certs;
-pub mod crowd;
-pub mod daemon;
-pub mod dispatch_memory;
-pub mod http2;
-pub mod proxy;
-pub mod scrape;
-pub mod setup;
-pub mod sign;
-pub mod sink_upstream;
-pub mod wire;
+pub(crate) mod certs;
+pub(crate) mod crowd;
+pub(crate) mod daemon;
+pub(crate) mod dispatch_memory;
+pub(crate) mod http2;
+pub(crate) mod proxy;
+pub(crate) mod scrape;
+pub(crate) mod setup;
+pub(crate) mod sign;
+pub(crate) mod sink_upstream;
+pub(crate) mod wire;
 
-pub use daemon::{Daemon, eventually};
-pub use setup::Setup;
-pub use sign::{Signer, now, unique};
-pub use wire::{Conn, Request, Response};
+pub(crate) use daemon::{Daemon, eventually};
+pub(crate) use setup::Setup;
+pub(crate) use sign::{Signer, now, unique};
+pub(crate) use wire::{Conn, Request, Response};
 
 use serde_json::{Value, json};
 
 /// Stands in every body that tests send; a log line that holds it has leaked a body.
-pub const MARKER: &str = "b0dy-marker-that-no-log-line-may-hold";
+pub(crate) const MARKER: &str = "b0dy-marker-that-no-log-line-may-hold";
 
 /// The body of an event with `id` at `/eventId`.
-pub fn event(id: &str) -> Vec<u8> {
+pub(crate) fn event(id: &str) -> Vec<u8> {
     json!({ "eventId": id, "eventType": "case.created", "intent": "book", "note": MARKER }).to_string().into_bytes()
 }
 
 /// The body of an event that differs from every other one, with no id of its own.
-pub fn nameless() -> Vec<u8> {
+pub(crate) fn nameless() -> Vec<u8> {
     json!({ "nonce": unique(), "intent": "book", "note": MARKER }).to_string().into_bytes()
 }
 
 /// The body of a valid `cognigy-callback`.
-pub fn callback() -> Vec<u8> {
+pub(crate) fn callback() -> Vec<u8> {
     json!({ "sessionId": unique(), "userId": "u-1", "note": MARKER }).to_string().into_bytes()
 }
 
 /// The id an event has when it brings none.
-pub fn digest_id(body: &[u8]) -> String {
+pub(crate) fn digest_id(body: &[u8]) -> String {
     use sha2::Digest as _;
     format!("sha256:{}", hex::encode(sha2::Sha256::digest(body)))
 }
 
 /// Checks a 200 and gives its JSON.
 #[track_caller]
-pub fn accepted(response: &Response) -> Value {
+pub(crate) fn accepted(response: &Response) -> Value {
     assert_eq!(response.status, 200, "{response:?}");
     assert_answer_headers(response);
     response.json()
@@ -54,7 +54,7 @@ pub fn accepted(response: &Response) -> Value {
 
 /// Checks everything contract 4 says of one refusal.
 #[track_caller]
-pub fn assert_refusal(response: &Response, status: u16, reason: &str) {
+pub(crate) fn assert_refusal(response: &Response, status: u16, reason: &str) {
     let body = response.text();
     assert!(body.contains(reason) && response.status == status, "wanted {status} {reason}, got {response:?}");
     assert_answer_headers(response);

@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What it makes of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
+pub(crate) enum Policy {
     /// Everybody may.
     Open,
     /// Whoever shows this in `Proxy-Authorization`; the others get a 407.
@@ -20,18 +20,18 @@ pub enum Policy {
 }
 
 /// A running proxy; ends with the test program.
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    pub fn start(policy: Policy) -> Self {
+    pub(crate) fn start(policy: Policy) -> Self {
         Self::serve(policy, None)
     }
 
     /// Speaks TLS to its clients.
-    pub fn start_tls(policy: Policy, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn start_tls(policy: Policy, config: Arc<ServerConfig>) -> Self {
         Self::serve(policy, Some(TlsAcceptor::from(config)))
     }
 
@@ -65,12 +65,12 @@ impl Proxy {
     }
 
     /// The heads of the requests so far, one for each connection.
-    pub fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 
     /// The first lines of them.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.heads().iter().map(|head| head.lines().next().unwrap().to_owned()).collect()
     }
 }

@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 /// Series as `name{label="value",…}` with labels sorted, and their values.
-pub struct Scrape(BTreeMap<String, String>);
+pub(crate) struct Scrape(BTreeMap<String, String>);
 
 impl Scrape {
     /// Reads the text; panics on a line that is none.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         Self(lines.map(series).collect())
     }
 
     /// The value of the series `name` with exactly these labels, which must be there.
     #[track_caller]
-    pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.text(name, labels).parse().unwrap()
     }
 
     /// The value of a series that counts whole things.
     #[track_caller]
-    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
+    pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
         let text = self.text(name, labels);
         text.trim_end_matches(".0").parse().unwrap_or_else(|_| panic!("{name}{labels:?} is no whole number: {text}"))
     }
@@ -33,14 +33,14 @@ impl Scrape {
     }
 
     /// Every series of the metric `name`.
-    pub fn of(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn of(&self, name: &str) -> Vec<&str> {
         let ours =
             |series: &&String| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
         self.0.keys().filter(ours).map(String::as_str).collect()
     }
 
     /// The names of all series with their labels.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }

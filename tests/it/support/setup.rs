@@ -16,7 +16,7 @@ use super::sign;
 const OTHER_BUILD: &str = "IT_GATEPOST_BINARY";
 
 /// A configuration in the making; [`Setup::start`] runs the program on it, as often as wanted.
-pub struct Setup {
+pub(crate) struct Setup {
     dir: Arc<tempfile::TempDir>,
     /// The authority of the certificate in `tls.crt`.
     pub ca: Arc<Ca>,
@@ -29,7 +29,7 @@ pub struct Setup {
 
 impl Setup {
     /// A TOML file with listeners on port 0 of loopback, a fresh certificate and store, and no source.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("gatepost-it-").tempdir().unwrap();
         let ca = Ca::new();
         let (cert, key) = ca.leaf(1).write(dir.path());
@@ -54,12 +54,12 @@ impl Setup {
     }
 
     /// One source of every preset, each at its default path, with the secrets that [`sign::Signer::of`] uses.
-    pub fn every_preset() -> Self {
+    pub(crate) fn every_preset() -> Self {
         sign::PRESETS.iter().fold(Self::new(), |setup, preset| setup.preset(preset))
     }
 
     /// No file at all: listeners, certificate, store and allowlist by environment. Sources are the test's to add.
-    pub fn env_only() -> Self {
+    pub(crate) fn env_only() -> Self {
         let setup = Self { file: false, ..Self::new() };
         let path = |name: &str| setup.path(name).display().to_string();
         let pairs = [
@@ -74,50 +74,50 @@ impl Setup {
     }
 
     /// Sets `key` of `[section]` to `value`, written as TOML.
-    pub fn set(mut self, section: &'static str, key: &'static str, value: &str) -> Self {
+    pub(crate) fn set(mut self, section: &'static str, key: &'static str, value: &str) -> Self {
         self.sections.entry(section).or_default().insert(key, value.to_owned());
         self
     }
 
     /// Takes `[section]` away.
-    pub fn without_section(mut self, section: &str) -> Self {
+    pub(crate) fn without_section(mut self, section: &str) -> Self {
         self.sections.remove(section);
         self
     }
 
     /// Adds text at the end of the file: a `[[source]]`, a `[[sink]]`.
-    pub fn block(mut self, toml: &str) -> Self {
+    pub(crate) fn block(mut self, toml: &str) -> Self {
         self.blocks.push(toml.to_owned());
         self
     }
 
     /// Replaces text in what [`Setup::block`] and its like added, where it must stand.
-    pub fn replace(mut self, from: &str, to: &str) -> Self {
+    pub(crate) fn replace(mut self, from: &str, to: &str) -> Self {
         assert!(self.blocks.iter().any(|block| block.contains(from)), "{from} stands nowhere");
         self.blocks.iter_mut().for_each(|block| *block = block.replace(from, to));
         self
     }
 
     /// Takes away every block that holds `text`.
-    pub fn without_block(mut self, text: &str) -> Self {
+    pub(crate) fn without_block(mut self, text: &str) -> Self {
         self.blocks.retain(|block| !block.contains(text));
         self
     }
 
     /// Adds the source `name` of `preset`; `rest` holds its further keys, `allowed_ips` loopback unless it stands there.
-    pub fn source(self, name: &str, preset: &str, rest: &str) -> Self {
+    pub(crate) fn source(self, name: &str, preset: &str, rest: &str) -> Self {
         let ips = if rest.contains("allowed_ips") { "" } else { "allowed_ips = [\"127.0.0.0/8\"]\n" };
         self.block(&format!("[[source]]\nname = \"{name}\"\npreset = \"{preset}\"\n{ips}{rest}\n"))
     }
 
     /// Adds the source `preset`, named like it, at its default path, verified by its test secret.
-    pub fn preset(self, preset: &str) -> Self {
+    pub(crate) fn preset(self, preset: &str) -> Self {
         let verifier = self.verifier(preset);
         self.source(preset, preset, &verifier.1).env(&verifier.0, &sign::secret_of(preset))
     }
 
     /// Adds a source `name` of `preset` at `path`, verified by the preset's test secret.
-    pub fn preset_at(self, name: &str, preset: &str, path: &str, rest: &str) -> Self {
+    pub(crate) fn preset_at(self, name: &str, preset: &str, path: &str, rest: &str) -> Self {
         let (variable, keys) = self.verifier(preset);
         self.source(name, preset, &format!("path = \"{path}\"\n{keys}\n{rest}"))
             .env(&variable, &sign::secret_of(preset))
@@ -139,40 +139,40 @@ impl Setup {
     }
 
     /// Sets an environment variable of the program; what was set before under that name is replaced.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Takes an environment variable away.
-    pub fn without_env(mut self, name: &str) -> Self {
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.env.remove(name);
         self
     }
 
     /// Lets the program have at most `most` descriptors.
-    pub fn open_files(self, most: u32) -> Self {
+    pub(crate) fn open_files(self, most: u32) -> Self {
         Self { ulimit: Some(format!("-n {most}")), ..self }
     }
 
     /// Lets the program begin with at most `most` descriptors, and ask for more.
-    pub fn open_files_at_first(self, most: u32) -> Self {
+    pub(crate) fn open_files_at_first(self, most: u32) -> Self {
         Self { ulimit: Some(format!("-S -n {most}")), ..self }
     }
 
     /// A path in the directory of this setup.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a file into the directory and gives its path as TOML text.
-    pub fn write(&self, name: &str, content: &str) -> String {
+    pub(crate) fn write(&self, name: &str, content: &str) -> String {
         std::fs::write(self.path(name), content).unwrap();
         quoted(&self.path(name))
     }
 
     /// Writes the configuration file as it now stands, whole: a rename, as editors and Kubernetes do.
-    pub fn save(&self) -> PathBuf {
+    pub(crate) fn save(&self) -> PathBuf {
         let mut text = String::new();
         for (section, keys) in &self.sections {
             let _ = writeln!(text, "[{section}]");
@@ -190,7 +190,7 @@ impl Setup {
     }
 
     /// The program with this configuration and nothing else in its environment, ready for arguments.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let program = std::env::var_os(OTHER_BUILD).unwrap_or_else(|| env!("CARGO_BIN_EXE_gatepost").into());
         let mut command = Command::new("/bin/sh");
         if let Some(limit) = &self.ulimit {
@@ -207,13 +207,13 @@ impl Setup {
 
     /// Runs a subcommand to its end, which must come within a test's patience.
     #[track_caller]
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(&[], arguments)
     }
 
     /// The same with further variables.
     #[track_caller]
-    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = self.command();
         command.envs(variables.iter().copied());
         let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -234,19 +234,19 @@ impl Setup {
     }
 
     /// Runs `serve` and waits until it is ready.
-    pub fn start(&self) -> Daemon {
+    pub(crate) fn start(&self) -> Daemon {
         Daemon::start(self)
     }
 
     /// Every secret the program was given by environment.
-    pub fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let secret = |name: &str| name.contains("SECRET") || name.contains("TOKEN") || name.starts_with("IT_");
         let values = self.env.iter().filter(|(name, _)| secret(name) && !name.ends_with("_FILE"));
         values.flat_map(|(_, value)| value.split(',')).filter(|value| value.len() >= 12).map(str::to_owned).collect()
     }
 
     /// Keeps the directory alive.
-    pub fn directory(&self) -> Arc<tempfile::TempDir> {
+    pub(crate) fn directory(&self) -> Arc<tempfile::TempDir> {
         Arc::clone(&self.dir)
     }
 }

@@ -14,18 +14,19 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use super::wire::Request;
 
 /// Every preset with a default path.
-pub const PRESETS: [&str; 6] = ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks"];
+pub(crate) const PRESETS: [&str; 6] =
+    ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks"];
 /// The access key id of the test source `cxone`.
-pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
+pub(crate) const ACCESS_KEY: &str = "AKIDEXAMPLE";
 /// Its region.
-pub const REGION: &str = "eu-west-1";
+pub(crate) const REGION: &str = "eu-west-1";
 /// The host every request names unless a test says otherwise.
-pub const HOST: &str = "hooks.example.test";
+pub(crate) const HOST: &str = "hooks.example.test";
 
 static SIGNATURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Some of the signatures made so far, none of which may ever be logged.
-pub fn used() -> Vec<String> {
+pub(crate) fn used() -> Vec<String> {
     SIGNATURES.lock().unwrap().clone()
 }
 
@@ -38,38 +39,38 @@ fn remember(signature: &str) {
 
 /// Seconds since 1970, now.
 #[expect(clippy::disallowed_methods, reason = "the tests stand outside the program: its clock is the real one")]
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 /// A text no other call in any test returns.
-pub fn unique() -> String {
+pub(crate) fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}-{}", now(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The secret the test source of `preset` has.
-pub fn secret_of(preset: &str) -> String {
+pub(crate) fn secret_of(preset: &str) -> String {
     let plain = format!("{preset}-test-secret-0123456789");
     if preset == "standard-webhooks" { format!("whsec_{}", STANDARD.encode(plain)) } else { plain }
 }
 
 /// HMAC-SHA256.
-pub fn mac(secret: &[u8], content: &[u8]) -> Vec<u8> {
+pub(crate) fn mac(secret: &[u8], content: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
     mac.update(content);
     mac.finalize().into_bytes().to_vec()
 }
 
 /// What logs and metrics call `secret`: eight hex digits of HMAC-SHA256 over a fixed text, 1024 times.
-pub fn fingerprint(secret: &str) -> String {
+pub(crate) fn fingerprint(secret: &str) -> String {
     let first = mac(secret.as_bytes(), b"gatepost key fingerprint");
     hex::encode(&(1..1024).fold(first, |text, _| mac(secret.as_bytes(), &text))[..4])
 }
 
 /// One sender: what it signs with, where to and when.
 #[derive(Clone)]
-pub struct Signer {
+pub(crate) struct Signer {
     preset: String,
     /// Where it posts, with the query.
     pub target: String,
@@ -91,7 +92,7 @@ pub struct Signer {
 
 impl Signer {
     /// A sender whose requests the test source of `preset` takes.
-    pub fn of(preset: &str) -> Self {
+    pub(crate) fn of(preset: &str) -> Self {
         let target = match preset {
             "cxone" => "/webhooks/cxone",
             "cognigy" => "/webhook/cognigy",
@@ -115,31 +116,31 @@ impl Signer {
     }
 
     /// The same, `seconds` later (or earlier) by its clock.
-    pub fn shifted(mut self, seconds: i64) -> Self {
+    pub(crate) fn shifted(mut self, seconds: i64) -> Self {
         self.time += seconds;
         self
     }
 
     /// The same with another secret.
-    pub fn secret(mut self, secret: &str) -> Self {
+    pub(crate) fn secret(mut self, secret: &str) -> Self {
         secret.clone_into(&mut self.secret);
         self
     }
 
     /// The same, posting elsewhere.
-    pub fn target(mut self, target: &str) -> Self {
+    pub(crate) fn target(mut self, target: &str) -> Self {
         target.clone_into(&mut self.target);
         self
     }
 
     /// The same with another `webhook-id`.
-    pub fn id(mut self, id: &str) -> Self {
+    pub(crate) fn id(mut self, id: &str) -> Self {
         id.clone_into(&mut self.id);
         self
     }
 
     /// A signed request with `body`.
-    pub fn sign(&self, body: impl AsRef<[u8]>) -> Request {
+    pub(crate) fn sign(&self, body: impl AsRef<[u8]>) -> Request {
         let body = body.as_ref();
         let request = Request::post(&self.target).header("Host", &self.host).header("Content-Type", "application/json");
         let request = request.body(body);
@@ -176,7 +177,7 @@ impl Signer {
     }
 
     /// `request`, which goes to this signer's target and names its host, with all of its headers signed as AWS does.
-    pub fn sign_v4(&self, request: Request) -> Request {
+    pub(crate) fn sign_v4(&self, request: Request) -> Request {
         let identity = Credentials::new(&self.access_key, &self.secret, None, None, "tests").into();
         let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.time).unwrap());
         let params = v4::SigningParams::builder()

@@ -14,21 +14,21 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     pub line: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
 /// What to do with a request.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Status, extra header lines, body.
     Status(u16, &'static str, Vec<u8>),
     /// The head of a 200 that promises a body which never comes.
@@ -40,14 +40,14 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Status(status, "", Vec::new())
     }
 }
 
 type Script = dyn Fn(usize, &Received) -> Reply + Send + Sync;
 
-pub struct Upstream {
+pub(crate) struct Upstream {
     pub address: SocketAddr,
     pub received: Arc<Mutex<Vec<Received>>>,
     pub connections: Arc<AtomicUsize>,
@@ -55,12 +55,15 @@ pub struct Upstream {
 
 impl Upstream {
     /// Answers the nth request (from 0) as `script` says.
-    pub fn start(script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
         Self::serve(None, Arc::new(script))
     }
 
     /// With TLS; writes the CA that issued its certificate to `ca_file`.
-    pub fn start_tls(ca_file: &Path, script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start_tls(
+        ca_file: &Path,
+        script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         Self::serve(Some(server_config(ca_file)), Arc::new(script))
     }
 
@@ -88,21 +91,21 @@ impl Upstream {
         upstream
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/events", self.address)
     }
 
-    pub fn seen(&self) -> Vec<Received> {
+    pub(crate) fn seen(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.received.lock().unwrap().len()
     }
 }
 
 /// What a server for `localhost` and `127.0.0.1` speaks TLS with; writes the CA that issued its certificate to `ca_file`.
-pub fn server_config(ca_file: &Path) -> Arc<ServerConfig> {
+pub(crate) fn server_config(ca_file: &Path) -> Arc<ServerConfig> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -173,12 +176,12 @@ fn read(stream: &mut BufReader<impl Read + Write>) -> Option<Received> {
 }
 
 /// An address where nobody listens.
-pub fn nowhere() -> SocketAddr {
+pub(crate) fn nowhere() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// One POST, for setting up other people's servers.
-pub fn post(address: SocketAddr, target: &str, headers: &str, body: &str) -> (u16, String) {
+pub(crate) fn post(address: SocketAddr, target: &str, headers: &str, body: &str) -> (u16, String) {
     let stream = TcpStream::connect(address).unwrap();
     let mut stream = BufReader::new(stream);
     let length = body.len();
@@ -193,11 +196,11 @@ pub fn post(address: SocketAddr, target: &str, headers: &str, body: &str) -> (u1
 }
 
 /// An attempt at something that was never replayed.
-pub fn attempt(number: u32) -> Attempt {
+pub(crate) fn attempt(number: u32) -> Attempt {
     Attempt { number, replay: 0 }
 }
 
-pub fn settings(kind: &str, url: &str) -> Settings {
+pub(crate) fn settings(kind: &str, url: &str) -> Settings {
     Settings {
         name: "orders".into(),
         kind: kind.into(),

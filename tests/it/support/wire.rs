@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// A request to be; `Host` and `Content-Length` are added where a test has not set them.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub method: String,
     pub target: String,
     pub version: String,
@@ -29,59 +29,59 @@ pub struct Request {
 
 impl Request {
     /// A request of `method` without a body.
-    pub fn new(method: &str, target: &str) -> Self {
+    pub(crate) fn new(method: &str, target: &str) -> Self {
         let (method, target, version) = (method.to_owned(), target.to_owned(), "HTTP/1.1".to_owned());
         Self { method, target, version, headers: Vec::new(), body: Vec::new() }
     }
 
     /// A POST.
-    pub fn post(target: &str) -> Self {
+    pub(crate) fn post(target: &str) -> Self {
         Self::new("POST", target)
     }
 
     /// Adds a header line.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Takes every line of a header away.
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
         self
     }
 
     /// Replaces a header.
-    pub fn set(self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(self, name: &str, value: &str) -> Self {
         self.without(name).header(name, value)
     }
 
     /// The value of a header.
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value.as_str())
     }
 
     /// Replaces the body.
-    pub fn body(mut self, body: &[u8]) -> Self {
+    pub(crate) fn body(mut self, body: &[u8]) -> Self {
         body.clone_into(&mut self.body);
         self
     }
 
     /// Replaces the method.
-    pub fn method(mut self, method: &str) -> Self {
+    pub(crate) fn method(mut self, method: &str) -> Self {
         method.clone_into(&mut self.method);
         self
     }
 
     /// Replaces the target; a signature stays what it was.
-    pub fn at(mut self, target: &str) -> Self {
+    pub(crate) fn at(mut self, target: &str) -> Self {
         target.clone_into(&mut self.target);
         self
     }
 
     /// The head, down to the empty line.
-    pub fn head(&self) -> Vec<u8> {
+    pub(crate) fn head(&self) -> Vec<u8> {
         let has = |name: &str| self.headers.iter().any(|(have, _)| have.eq_ignore_ascii_case(name));
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
         if !has("host") {
@@ -98,12 +98,12 @@ impl Request {
     }
 
     /// Head and body.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         [self.head(), self.body.clone()].concat()
     }
 
     /// The same with its body in chunks of `size` bytes.
-    pub fn chunked_bytes(&self, size: usize) -> Vec<u8> {
+    pub(crate) fn chunked_bytes(&self, size: usize) -> Vec<u8> {
         let head = self.clone().without("content-length").set("Transfer-Encoding", "chunked").head();
         let mut bytes = head;
         for chunk in self.body.chunks(size) {
@@ -118,7 +118,7 @@ impl Request {
 
 /// An answer.
 #[derive(Clone)]
-pub struct Response {
+pub(crate) struct Response {
     /// 0 where the connection closed without one.
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -127,12 +127,12 @@ pub struct Response {
 
 impl Response {
     /// No answer at all.
-    pub fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self { status: 0, headers: Vec::new(), body: Vec::new() }
     }
 
     /// The value of a header, which must not stand twice.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(have, _)| have == name);
         let value = found.next().map(|(_, value)| value.as_str());
         assert!(found.next().is_none(), "{name} stands twice: {self:?}");
@@ -140,18 +140,18 @@ impl Response {
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// `message` of a refusal, empty where there is none.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         let json = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
         json["message"].as_str().unwrap_or_default().to_owned()
     }
@@ -164,12 +164,16 @@ impl fmt::Debug for Response {
 }
 
 /// How a client of these tests speaks TLS: 1.3 unless told otherwise, with `alpn`.
-pub fn client_config(ca: &Ca, alpn: &[&str]) -> Arc<ClientConfig> {
+pub(crate) fn client_config(ca: &Ca, alpn: &[&str]) -> Arc<ClientConfig> {
     client_config_of(ca, alpn, &[&rustls::version::TLS13])
 }
 
 /// The same with chosen protocol versions.
-pub fn client_config_of(ca: &Ca, alpn: &[&str], versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+pub(crate) fn client_config_of(
+    ca: &Ca,
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let mut config = builder.with_root_certificates(ca.roots()).with_no_client_auth();
@@ -178,20 +182,20 @@ pub fn client_config_of(ca: &Ca, alpn: &[&str], versions: &[&'static SupportedPr
 }
 
 /// An open TLS connection.
-pub struct Conn {
+pub(crate) struct Conn {
     pub tls: StreamOwned<ClientConnection, TcpStream>,
     buffer: Vec<u8>,
 }
 
 impl Conn {
     /// Connects and finishes the handshake.
-    pub fn open(to: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+    pub(crate) fn open(to: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<Self> {
         let stream = TcpStream::connect(to)?;
         Self::over(stream, config)
     }
 
     /// Finishes the handshake over a stream that is already open.
-    pub fn over(mut stream: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+    pub(crate) fn over(mut stream: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -204,26 +208,26 @@ impl Conn {
     }
 
     /// Sends bytes; that the server has closed already shows when reading.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = self.tls.write_all(bytes).and_then(|()| self.tls.flush());
     }
 
     /// Sends a request and reads its answer.
     #[track_caller]
-    pub fn ask(&mut self, request: &Request) -> Response {
+    pub(crate) fn ask(&mut self, request: &Request) -> Response {
         self.send(&request.bytes());
         self.response()
     }
 
     /// The next answer, 100 (Continue) included; panics when none comes.
     #[track_caller]
-    pub fn response(&mut self) -> Response {
+    pub(crate) fn response(&mut self) -> Response {
         self.try_response()
             .unwrap_or_else(|| panic!("closed without an answer: {:?}", String::from_utf8_lossy(&self.buffer)))
     }
 
     /// The next answer; `None` when the connection closes first.
-    pub fn try_response(&mut self) -> Option<Response> {
+    pub(crate) fn try_response(&mut self) -> Option<Response> {
         loop {
             if let Some((response, used)) = parse(&self.buffer, false) {
                 self.buffer.drain(..used);
@@ -242,7 +246,7 @@ impl Conn {
     }
 
     /// Every answer until the connection closes or stays silent.
-    pub fn all_responses(&mut self) -> Vec<Response> {
+    pub(crate) fn all_responses(&mut self) -> Vec<Response> {
         self.tls.sock.set_read_timeout(Some(SILENCE)).unwrap();
         while self.fill().is_ok_and(|read| read > 0) {}
         let mut responses = Vec::new();
@@ -254,23 +258,23 @@ impl Conn {
     }
 
     /// Every answer until the connection closes, however long that takes within a test's patience.
-    pub fn all_responses_slow(&mut self) -> Vec<Response> {
+    pub(crate) fn all_responses_slow(&mut self) -> Vec<Response> {
         std::iter::from_fn(|| self.try_response()).collect()
     }
 
     /// Sends a request and reads its answer; `None` when the connection closes instead.
-    pub fn try_ask(&mut self, request: &Request) -> Option<Response> {
+    pub(crate) fn try_ask(&mut self, request: &Request) -> Option<Response> {
         self.send(&request.bytes());
         self.try_response()
     }
 
     /// Whether the server closes the connection and says nothing more first.
-    pub fn closes(&mut self) -> bool {
+    pub(crate) fn closes(&mut self) -> bool {
         self.buffer.is_empty() && matches!(self.fill(), Ok(0))
     }
 
     /// Whether nothing comes for `time`: neither bytes nor the end.
-    pub fn is_silent_for(&mut self, time: Duration) -> bool {
+    pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
         self.tls.sock.set_read_timeout(Some(time)).unwrap();
         let silent = self.fill().is_err();
         self.tls.sock.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -292,7 +296,7 @@ impl Conn {
 }
 
 /// Takes one answer from the front of `bytes`; `at_end` says that no more bytes will come.
-pub fn parse(bytes: &[u8], at_end: bool) -> Option<(Response, usize)> {
+pub(crate) fn parse(bytes: &[u8], at_end: bool) -> Option<(Response, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");

@@ -20,7 +20,7 @@ const TEXT: &str = "text";
 const UNITS: [&str; 3] = ["s", "ms", "rfc3339"];
 
 /// Whether the request of `case` verifies with `settings`, by the code that verifies.
-pub fn verifies(case: &Case<'_>, settings: &Settings) -> bool {
+pub(super) fn verifies(case: &Case<'_>, settings: &Settings) -> bool {
     build(settings).is_ok_and(|scheme| verifies_by(case, &*scheme))
 }
 
@@ -30,7 +30,7 @@ fn verifies_by(case: &Case<'_>, scheme: &dyn Scheme) -> bool {
 }
 
 /// Says what differs between what `found` tells and how `case` is configured.
-pub fn explain(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) {
+pub(super) fn explain(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) {
     if let Some((_, cause, words)) = &found.body {
         diagnosis.add(*cause, format!("what was signed is {words}"));
     }

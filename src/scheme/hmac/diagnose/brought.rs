@@ -14,7 +14,7 @@ const MAX_VALUE: usize = 4096;
 const TIME_NAMES: [&str; 5] = ["t", "ts", "timestamp", "time", "s"];
 
 /// A MAC that the request brought: where it stood, and how.
-pub struct Brought {
+pub(super) struct Brought {
     /// The header.
     pub header: String,
     /// Itself.
@@ -28,7 +28,7 @@ pub struct Brought {
 }
 
 /// Every MAC in `headers`, those of the headers `first` before others.
-pub fn brought(headers: &HeaderMap, first: &[String]) -> Vec<Brought> {
+pub(super) fn brought(headers: &HeaderMap, first: &[String]) -> Vec<Brought> {
     let mut found = Vec::new();
     let lines = headers.iter().filter(|(_, value)| value.len() <= MAX_VALUE);
     let lines = lines.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));

@@ -13,7 +13,7 @@ use crate::scheme::diagnose::{Case, Cause, Diagnosis, REDACTED, bodies};
 use crate::scheme::header::Occurrence;
 
 /// Says what could explain that the request of `case` does not verify, or that its timestamp cannot be read.
-pub fn diagnose(case: &Case<'_>) -> Diagnosis {
+pub(crate) fn diagnose(case: &Case<'_>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let settings = case.settings;
     let signatures = settings.signature_headers.iter().map(|name| (name, Cause::SignatureTwice));

@@ -11,7 +11,7 @@ use crate::scheme::diagnose::{Case, Cause, bodies, secrets};
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 
 /// What senders sign, as `signed_content` spells it.
-pub const CONTENTS: [&str; 9] = [
+pub(super) const CONTENTS: [&str; 9] = [
     "{body}",
     "{timestamp}.{body}",
     "{timestamp}{body}",
@@ -37,7 +37,7 @@ const MAX_OTHERS: usize = 64;
 
 /// How a configured secret became the key that fits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub(super) enum Form {
     /// As its bytes.
     Text,
     /// Decoded from hex.
@@ -49,7 +49,7 @@ pub enum Form {
 }
 
 /// A key, and what it would mean that it fits.
-pub struct Candidate {
+pub(super) struct Candidate {
     /// The key.
     pub key: secrets::Bytes,
     /// The text that makes it, where that is not the configured one: other ends, another source's.
@@ -62,7 +62,7 @@ pub struct Candidate {
 
 /// A text that may stand for `{timestamp}` or `{id}`, and the header it stands in; `None`: the signature's.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Text {
+pub(super) struct Text {
     /// Its header.
     pub header: Option<String>,
     /// As it was sent.
@@ -70,7 +70,7 @@ pub struct Text {
 }
 
 /// What made a MAC.
-pub struct Found<'a> {
+pub(super) struct Found<'a> {
     /// The MAC.
     pub brought: &'a Brought,
     /// The key.
@@ -107,7 +107,7 @@ impl Budget {
 }
 
 /// The first variant that makes one of `macs`: the plain ones first, then other bodies, last other sources' secrets.
-pub fn search<'a>(case: &Case<'_>, macs: &'a [Brought]) -> Option<Found<'a>> {
+pub(super) fn search<'a>(case: &Case<'_>, macs: &'a [Brought]) -> Option<Found<'a>> {
     let mut budget = Budget { bytes: MAX_HASHED, tries: MAX_TRIES };
     let mut bodies: Vec<Candidacy<'_>> = vec![(Cow::Borrowed(case.body.as_ref()), None)];
     bodies.extend(bodies::variants(case.body).into_iter().map(|(body, cause, words)| (body, Some((cause, words)))));
@@ -200,7 +200,7 @@ fn choices(texts: &[Text], wanted: bool) -> Vec<Option<Text>> {
 }
 
 /// The texts that may be the timestamp: the configured header's, those in a signature's header, those by name.
-pub fn timestamps(case: &Case<'_>, macs: &[Brought]) -> Vec<Text> {
+pub(super) fn timestamps(case: &Case<'_>, macs: &[Brought]) -> Vec<Text> {
     let in_list = macs.iter().filter_map(|mac| mac.timestamp.clone()).map(|value| Text { header: None, value });
     let by_name =
         |name: &str| name.contains("timestamp") || name.ends_with("-time") || name.ends_with("-ts") || name == "date";

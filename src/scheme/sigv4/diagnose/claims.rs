@@ -11,7 +11,7 @@ use crate::scheme::header::Occurrence;
 const SHOWN: usize = 256;
 
 /// Adds what is wrong with the claims; `fits`: the signature was explained.
-pub fn judge(case: &Case<'_>, authorization: &Authorization<'_>, fits: bool, diagnosis: &mut Diagnosis) {
+pub(super) fn judge(case: &Case<'_>, authorization: &Authorization<'_>, fits: bool, diagnosis: &mut Diagnosis) {
     key(case, authorization, diagnosis);
     scope(case, authorization, fits, diagnosis);
     token(case, authorization, diagnosis);
@@ -94,7 +94,7 @@ fn signed_headers(case: &Case<'_>, authorization: &Authorization<'_>, diagnosis:
 }
 
 /// The `x-amz-*` headers that arrived unsigned and may not.
-pub fn added<'a>(case: &Case<'a>, authorization: &Authorization<'_>) -> Vec<&'a str> {
+pub(super) fn added<'a>(case: &Case<'a>, authorization: &Authorization<'_>) -> Vec<&'a str> {
     let names = case.head.headers.keys().map(http::HeaderName::as_str);
     let unsigned =
         |name: &&str| *name != date::HEADER && !authorization.signed_headers.split(';').any(|own| own == *name);

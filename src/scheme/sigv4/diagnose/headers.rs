@@ -17,7 +17,7 @@ const PORTS: [&str; 4] = ["443", "8443", "80", "8080"];
 const MAX_SIGNED: usize = 32;
 
 /// What may have been signed instead of the values that arrived of `names`; `length` is that of the body.
-pub fn variants(head: &Parts, names: &[&str], length: usize) -> Vec<Variant> {
+pub(super) fn variants(head: &Parts, names: &[&str], length: usize) -> Vec<Variant> {
     let mut found = Vec::new();
     for &name in names.iter().take(MAX_SIGNED) {
         if name == "host" {

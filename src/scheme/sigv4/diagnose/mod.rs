@@ -26,7 +26,7 @@ use crate::scheme::mac::{Algorithm, Mac};
 use crate::scheme::{Refusal, Settings, build};
 
 /// Says what could explain that the request of `case` does not verify.
-pub fn diagnose(case: &Case<'_>) -> Diagnosis {
+pub(crate) fn diagnose(case: &Case<'_>) -> Diagnosis {
     if case.head.uri.query().is_some_and(authorization::in_query) {
         return Diagnosis::of(Cause::QueryAuthentication, "no parameter of the query may authenticate");
     }
@@ -154,7 +154,7 @@ fn malformed(value: &[u8], problem: &'static str) -> Diagnosis {
 }
 
 /// Puts the session token of the key that the request claims back where the quarantine left it out.
-pub fn restore_token(head: &mut Parts, settings: &Settings) {
+pub(crate) fn restore_token(head: &mut Parts, settings: &Settings) {
     if head.headers.get(SECURITY_TOKEN).is_none_or(|value| value.as_bytes() != REDACTED.as_bytes()) {
         return;
     }

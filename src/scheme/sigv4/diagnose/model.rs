@@ -9,7 +9,7 @@ use crate::scheme::mac::{Algorithm, Key, Mac};
 
 /// The lines of a canonical request, without the method's meaning or the headers' order being looked at again.
 #[derive(Clone)]
-pub struct Model {
+pub(super) struct Model {
     method: Vec<u8>,
     uri: Vec<u8>,
     query: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct Model {
 impl Model {
     /// The canonical request of `head` as the verifier makes it, a raw `+` read as `plus` says; `payload` is the hash in
     /// hex.
-    pub fn of(head: &Parts, signed_headers: &str, payload: &[u8; canonical::HASH_LEN], plus: Plus) -> Self {
+    pub(super) fn of(head: &Parts, signed_headers: &str, payload: &[u8; canonical::HASH_LEN], plus: Plus) -> Self {
         let (mut uri, mut encoded) = (Vec::new(), Vec::new());
         canonical::put_uri(&mut uri, head.uri.path().as_bytes());
         query::put_canonical(&mut encoded, head.uri.query().unwrap_or_default().as_bytes(), plus);
@@ -31,7 +31,7 @@ impl Model {
     }
 
     /// The text to be hashed.
-    pub fn text(&self) -> Vec<u8> {
+    pub(super) fn text(&self) -> Vec<u8> {
         let mut text = [self.method.as_slice(), b"\n", &self.uri, b"\n", &self.query, b"\n"].concat();
         for (name, value) in &self.headers {
             text.extend_from_slice(name.as_bytes());
@@ -48,7 +48,7 @@ impl Model {
     }
 
     /// The same after `changes`.
-    pub fn with<'a>(&self, changes: impl IntoIterator<Item = &'a Variant>) -> Self {
+    pub(super) fn with<'a>(&self, changes: impl IntoIterator<Item = &'a Variant>) -> Self {
         let mut model = self.clone();
         for change in changes {
             if let Some(uri) = &change.patch.uri {
@@ -72,7 +72,7 @@ impl Model {
 
 /// What may have been signed in place of one part or two.
 #[derive(Clone, Default)]
-pub struct Patch {
+pub(super) struct Patch {
     /// The path, encoded as it is hashed.
     pub uri: Option<Vec<u8>>,
     /// The query, encoded as it is hashed.
@@ -96,7 +96,7 @@ impl Patch {
 
 /// A known mistake: what may have been signed, and what that would mean.
 #[derive(Clone)]
-pub struct Variant {
+pub(super) struct Variant {
     /// What it would mean.
     pub cause: Cause,
     /// The same for this request, in words.
@@ -107,34 +107,34 @@ pub struct Variant {
 
 impl Variant {
     /// Another path.
-    pub fn uri(cause: Cause, uri: Vec<u8>, detail: impl Into<String>) -> Self {
+    pub(super) fn uri(cause: Cause, uri: Vec<u8>, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), patch: Patch { uri: Some(uri), ..Patch::default() } }
     }
 
     /// Another query.
-    pub fn query(cause: Cause, query: Vec<u8>, detail: impl Into<String>) -> Self {
+    pub(super) fn query(cause: Cause, query: Vec<u8>, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), patch: Patch { query: Some(query), ..Patch::default() } }
     }
 
     /// Another value of header `name`.
-    pub fn header(cause: Cause, name: &str, value: Vec<u8>, detail: impl Into<String>) -> Self {
+    pub(super) fn header(cause: Cause, name: &str, value: Vec<u8>, detail: impl Into<String>) -> Self {
         let header = Some((name.to_owned(), value));
         Self { cause, detail: detail.into(), patch: Patch { header, ..Patch::default() } }
     }
 
     /// Another hash of the body.
-    pub fn payload(cause: Cause, payload: Vec<u8>, detail: impl Into<String>) -> Self {
+    pub(super) fn payload(cause: Cause, payload: Vec<u8>, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), patch: Patch { payload: Some(payload), ..Patch::default() } }
     }
 
     /// Whether both can have happened.
-    pub fn goes_with(&self, other: &Self) -> bool {
+    pub(super) fn goes_with(&self, other: &Self) -> bool {
         self.patch.is_apart_from(&other.patch)
     }
 }
 
 /// What a signature was made of besides the canonical request and the key.
-pub struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     /// `X-Amz-Date` as sent.
     pub date: &'a [u8],
     /// Date, region, service and terminator of the scope as the sender gave it.
@@ -145,13 +145,13 @@ pub struct Envelope<'a> {
 
 impl Envelope<'_> {
     /// The signing key of `secret` in the sender's own scope.
-    pub fn key(&self, secret: &[u8]) -> Key {
+    pub(super) fn key(&self, secret: &[u8]) -> Key {
         let first = Key::new(&zeroize::Zeroizing::new([b"AWS4", secret].concat()), Algorithm::Sha256);
         self.scope.iter().fold(first, |key, part| Key::from_mac(&key.mac([part.as_bytes()])))
     }
 
     /// Whether `key` makes the signature of `model`.
-    pub fn fits(&self, key: &Key, model: &Model) -> bool {
+    pub(super) fn fits(&self, key: &Key, model: &Model) -> bool {
         let hash = super::hash(&model.text());
         let scope = self.scope.join("/");
         let parts: [&[u8]; 7] =

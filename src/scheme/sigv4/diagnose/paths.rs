@@ -49,7 +49,7 @@ const DROPPED_PREFIX: [&str; 3] = ["x-forwarded-prefix", "x-script-name", "x-for
 const MAX_SEGMENTS: usize = 16;
 
 /// What may have been signed instead of the path that arrived; `own` is the source's.
-pub fn variants(head: &Parts, own: &str) -> Vec<Variant> {
+pub(super) fn variants(head: &Parts, own: &str) -> Vec<Variant> {
     let path = head.uri.path();
     let mut found = encodings(path.as_bytes());
     found.extend(told(head));

@@ -8,7 +8,7 @@ use crate::scheme::diagnose::Cause;
 const MAX_ITEMS: usize = 32;
 
 /// What may have been signed instead of `query`.
-pub fn variants(query: &str) -> Vec<Variant> {
+pub(super) fn variants(query: &str) -> Vec<Variant> {
     if query.is_empty() {
         return Vec::new();
     }

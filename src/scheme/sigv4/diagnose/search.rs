@@ -20,7 +20,7 @@ struct Candidate {
 }
 
 /// Adds to `diagnosis` what has to be undone for the signature to fit; `None` where nothing known does.
-pub fn search(
+pub(super) fn search(
     case: &Case<'_>,
     authorization: &Authorization<'_>,
     signature: &Mac,
