@@ -20,6 +20,8 @@ pub mod sink;
 pub mod store;
 // 2: sockets, TLS, connections
 pub mod server;
+// 2: reads TOML and environment for whoever asks
+pub mod settings;
 // 1: process-wide plumbing, passed, never global
 pub mod lifecycle;
 pub mod metrics;
@@ -27,7 +29,6 @@ pub mod telemetry;
 // 0: vocabulary
 pub mod backoff;
 pub mod clock;
-pub mod config_error;
 pub mod escape;
 pub mod event;
 pub mod file;

@@ -8,11 +8,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock::Clock;
 use crate::config::{Config, Watched};
-use crate::config_error::{ConfigError, ConfigErrors};
 use crate::ingress::Source;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::server::tls::LoadedTls;
+use crate::settings::{ConfigError, ConfigErrors};
 
 use super::assembly;
 use super::live::Live;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::OnHangup;
 use crate::config::Config;
-use crate::config_error::{ConfigError, ConfigErrors};
+use crate::settings::{ConfigError, ConfigErrors};
 
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::config_error::{ConfigError, ConfigErrors};
+use crate::settings::{ConfigError, ConfigErrors};
 use crate::store::StoreError;
 
 /// The exit status of the program.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::app::Loader;
 use crate::clock::Clock;
 use crate::config::{self, Config, Source};
-use crate::config_error::{ConfigError, ConfigErrors};
 use crate::metrics::Metrics;
+use crate::settings::{ConfigError, ConfigErrors};
 use crate::store::{self, Store};
 
 use super::failure::Failure;

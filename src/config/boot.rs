@@ -1,7 +1,7 @@
 //! What a reload cannot change: sockets that are bound, the store that is open, the form of the log.
 
 use super::Config;
-use crate::config_error::ConfigError;
+use crate::settings::ConfigError;
 
 impl Config {
     /// What `next` would change that only a restart can: a fault for each key, with its variable. Values are not told:

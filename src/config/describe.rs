@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Config, IdRule, Source, TypeRule, duration};
+use super::{Config, IdRule, Source, TypeRule};
 use crate::scheme::{self, BodyFormat, Family};
 use crate::server::networks::Networks;
+use crate::settings::duration;
 use crate::sink::{self, Proxy};
 
 const REDACTED: &str = "[redacted]";
@@ -203,7 +204,7 @@ impl Config {
     /// Without its password; says what named it where that is not the file itself.
     fn proxy(&self, proxy: &Proxy, label: &str) -> String {
         match self.origins.get(label) {
-            Some(origin) if origin == super::secret_ref::THE_FILE => proxy.to_string(),
+            Some(origin) if origin == crate::settings::THE_FILE => proxy.to_string(),
             Some(origin) => format!("{proxy} from {origin}"),
             None => format!("{proxy} from variable {}", proxy.origin),
         }

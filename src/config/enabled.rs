@@ -3,9 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::env::Cxone;
-use super::findings::{Findings, Lookup, Raw};
 use crate::scheme::{AccessKey, Preset, preset};
 use crate::secret::Secret;
+use crate::settings::{Diagnostics, Lookup, Raw};
 
 /// A source that the environment enables, or whose key material it replaces.
 pub(super) struct Enabled {
@@ -34,10 +34,10 @@ const VENDORS: [(&str, &str, &[&str]); 3] = [
 ];
 
 /// Every source that the environment enables, in the order of the documentation.
-pub(super) fn sources(cxone: &Cxone, findings: &mut Findings) -> Vec<Enabled> {
-    let mut enabled: Vec<Enabled> = aws(cxone, findings).into_iter().collect();
+pub(super) fn sources(cxone: &Cxone, diagnostics: &mut Diagnostics) -> Vec<Enabled> {
+    let mut enabled: Vec<Enabled> = aws(cxone, diagnostics).into_iter().collect();
     for (many, one, names) in VENDORS {
-        if let Some((variable, secrets)) = secrets(many, one, findings) {
+        if let Some((variable, secrets)) = secrets(many, one, diagnostics) {
             let presets = names.iter().filter_map(|name| preset(name));
             enabled.extend(presets.map(|preset| Enabled {
                 preset,
@@ -50,8 +50,8 @@ pub(super) fn sources(cxone: &Cxone, findings: &mut Findings) -> Vec<Enabled> {
 }
 
 /// `cxone`, where any of its three variables is set. `CXONE_AWS_SERVICE` alone enables nothing.
-fn aws(cxone: &Cxone, findings: &mut Findings) -> Option<Enabled> {
-    let secret = findings.variable("CXONE_AWS_SECRET_KEY");
+fn aws(cxone: &Cxone, diagnostics: &mut Diagnostics) -> Option<Enabled> {
+    let secret = diagnostics.secret_variable("CXONE_AWS_SECRET_KEY");
     let present = [
         ("CXONE_AWS_ACCESS_KEY", cxone.cxone_aws_access_key.is_some()),
         ("CXONE_AWS_SECRET_KEY", !matches!(secret, Lookup::Unset)),
@@ -64,10 +64,12 @@ fn aws(cxone: &Cxone, findings: &mut Findings) -> Option<Enabled> {
         return None;
     }
     for name in &missing {
-        findings.fault(*name, format!("is not set, but {} is: source cxone needs all three", set.join(" and ")));
+        diagnostics.error(*name, format!("is not set, but {} is: source cxone needs all three", set.join(" and ")));
     }
     let secret = match secret {
-        Lookup::Found(mut raw) => findings.key("CXONE_AWS_SECRET_KEY", &mut raw).map(|secret| (secret, raw.origin)),
+        Lookup::Found(mut raw) => {
+            diagnostics.mac_key("CXONE_AWS_SECRET_KEY", &mut raw).map(|secret| (secret, raw.origin))
+        }
         Lookup::Unset | Lookup::Faulty => None,
     };
     let key =
@@ -82,31 +84,31 @@ fn aws(cxone: &Cxone, findings: &mut Findings) -> Option<Enabled> {
 fn secrets(
     many: &'static str,
     one: &'static str,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Option<(&'static str, Vec<(Secret, String)>)> {
-    let (list, single) = (findings.variable(many), findings.variable(one));
+    let (list, single) = (diagnostics.secret_variable(many), diagnostics.secret_variable(one));
     match (list, single) {
         (Lookup::Unset, Lookup::Unset) => None,
         (Lookup::Unset, Lookup::Found(mut raw)) => {
-            Some((one, findings.key(one, &mut raw).map(|secret| (secret, raw.origin)).into_iter().collect()))
+            Some((one, diagnostics.mac_key(one, &mut raw).map(|secret| (secret, raw.origin)).into_iter().collect()))
         }
-        (Lookup::Found(raw), Lookup::Unset) => Some((many, entries(many, &raw, findings))),
+        (Lookup::Found(raw), Lookup::Unset) => Some((many, entries(many, &raw, diagnostics))),
         (Lookup::Unset, Lookup::Faulty) => Some((one, Vec::new())),
         (Lookup::Faulty, Lookup::Unset) => Some((many, Vec::new())),
         _ => {
-            findings.fault(many, format!("{many} and {one} are both set: keep one"));
+            diagnostics.error(many, format!("{many} and {one} are both set: keep one"));
             Some((many, Vec::new()))
         }
     }
 }
 
 /// Each entry of a comma-separated list, blanks around it dropped.
-fn entries(variable: &str, list: &Raw, findings: &mut Findings) -> Vec<(Secret, String)> {
+fn entries(variable: &str, list: &Raw, diagnostics: &mut Diagnostics) -> Vec<(Secret, String)> {
     let mut secrets = Vec::new();
     for (index, entry) in list.bytes.split(|byte| *byte == b',').enumerate() {
         let bytes = Zeroizing::new(entry.trim_ascii().to_vec());
         let mut raw = Raw { bytes, origin: list.origin.clone() };
-        let secret = findings.key(&format!("{variable}[{index}]"), &mut raw);
+        let secret = diagnostics.mac_key(&format!("{variable}[{index}]"), &mut raw);
         secrets.extend(secret.map(|secret| (secret, raw.origin)));
     }
     secrets
@@ -124,10 +126,10 @@ mod tests {
     fn read(pairs: &[(&str, &str)]) -> (Vec<Enabled>, Vec<String>) {
         let vars: BTreeMap<_, _> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut findings = Findings::new(&vars);
-        let cxone = super::super::env::Environment::read(&vars, &mut findings).cxone;
-        let enabled = sources(&cxone, &mut findings);
-        (enabled, findings.faults.iter().map(ToString::to_string).collect())
+        let mut diagnostics = Diagnostics::new(&vars);
+        let cxone = super::super::env::Environment::read(&vars, &mut diagnostics).cxone;
+        let enabled = sources(&cxone, &mut diagnostics);
+        (enabled, diagnostics.errors.iter().map(ToString::to_string).collect())
     }
 
     fn secrets_of(enabled: &Enabled) -> Vec<&[u8]> {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
-use super::findings::Findings;
-use super::nearest::suggestion;
+use crate::settings::Diagnostics;
+use crate::settings::suggestion;
 
 /// Declares a raw struct whose fields are variables in lower case (as envy hands them over), and their list.
 macro_rules! variables {
@@ -91,14 +91,14 @@ pub(super) struct Environment {
 
 impl Environment {
     /// Reads the variables in `vars`. A variable that is set to nothing is a fault, and read as if it were not set.
-    pub(super) fn read(vars: &BTreeMap<String, String>, findings: &mut Findings) -> Self {
+    pub(super) fn read(vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Self {
         Self {
-            process: section(vars, Process::NAMES, findings),
-            tls: section(vars, Tls::NAMES, findings),
-            bounds: section(vars, Bounds::NAMES, findings),
-            sources: section(vars, SourceDefaults::NAMES, findings),
-            cxone: section(vars, Cxone::NAMES, findings),
-            outlets: section(vars, Outlets::NAMES, findings),
+            process: section(vars, Process::NAMES, diagnostics),
+            tls: section(vars, Tls::NAMES, diagnostics),
+            bounds: section(vars, Bounds::NAMES, diagnostics),
+            sources: section(vars, SourceDefaults::NAMES, diagnostics),
+            cxone: section(vars, Cxone::NAMES, diagnostics),
+            outlets: section(vars, Outlets::NAMES, diagnostics),
         }
     }
 }
@@ -107,19 +107,19 @@ impl Environment {
 fn section<T: Default + DeserializeOwned>(
     vars: &BTreeMap<String, String>,
     names: &[&str],
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> T {
     let mut wanted = Vec::new();
     for name in names {
         let name = name.to_ascii_uppercase();
         match vars.get(&name).map(|value| value.trim()) {
-            Some("") => findings.fault(name, "is set but empty: give a value, or unset it"),
+            Some("") => diagnostics.error(name, "is set but empty: give a value, or unset it"),
             Some(value) => wanted.push((name, value.to_owned())),
             None => {}
         }
     }
     envy::from_iter(wanted).unwrap_or_else(|error| {
-        findings.fault("environment", error.to_string());
+        diagnostics.error("environment", error.to_string());
         T::default()
     })
 }
@@ -134,19 +134,19 @@ pub(super) fn names() -> Vec<String> {
 }
 
 /// `ConfigErrors` for variables that begin with `GATEPOST_` and mean nothing, warnings for those that look like a vendor's.
-pub(super) fn report_unknown(vars: &BTreeMap<String, String>, findings: &mut Findings) {
+pub(super) fn report_unknown(vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) {
     let mut known = names();
     known.extend(SECRETS.iter().map(|name| format!("{name}_FILE")));
-    let referenced = findings.referenced.clone();
+    let referenced = diagnostics.referenced.clone();
     let is_referenced = |name: &str| {
         referenced.contains(name) || name.strip_suffix("_FILE").is_some_and(|name| referenced.contains(name))
     };
     for name in vars.keys().filter(|name| !known.contains(name) && !is_referenced(name)) {
         let hint = suggestion(name, known.iter().map(String::as_str));
         if name.starts_with("GATEPOST_") {
-            findings.fault(name, format!("unknown variable{}", service_link(name).unwrap_or(&hint)));
+            diagnostics.error(name, format!("unknown variable{}", service_link(name).unwrap_or(&hint)));
         } else if VENDORS.iter().any(|prefix| name.starts_with(prefix)) {
-            findings.warn(format!("{name}: this variable is not read{hint}"));
+            diagnostics.warn(format!("{name}: this variable is not read{hint}"));
         }
     }
 }
@@ -170,30 +170,30 @@ mod tests {
 
     fn unknown(pairs: &[(&str, &str)], referenced: &[&str]) -> (Vec<String>, Vec<String>) {
         let vars = vars(pairs);
-        let mut findings = Findings::new(&vars);
-        findings.referenced = referenced.iter().map(|name| (*name).to_owned()).collect();
-        report_unknown(&vars, &mut findings);
-        (findings.faults.iter().map(ToString::to_string).collect(), findings.warnings)
+        let mut diagnostics = Diagnostics::new(&vars);
+        diagnostics.referenced = referenced.iter().map(|name| (*name).to_owned()).collect();
+        report_unknown(&vars, &mut diagnostics);
+        (diagnostics.errors.iter().map(ToString::to_string).collect(), diagnostics.warnings)
     }
 
     #[test]
     fn values_arrive_in_their_fields() {
         let vars = vars(&[("GATEPOST_LISTEN", " [::]:1 "), ("TLS_CERT_FILE", "c"), ("WEBHOOK_MAX_BYTES", "x")]);
-        let mut findings = Findings::new(&vars);
-        let read = Environment::read(&vars, &mut findings);
+        let mut diagnostics = Diagnostics::new(&vars);
+        let read = Environment::read(&vars, &mut diagnostics);
         assert_eq!(read.process.gatepost_listen.as_deref(), Some("[::]:1"));
         assert_eq!(read.tls.tls_cert_file.as_deref(), Some("c"));
         assert_eq!(read.bounds.webhook_max_bytes.as_deref(), Some("x"), "not converted yet");
         assert_eq!(read.process.gatepost_log, None);
-        assert!(findings.faults.is_empty());
+        assert!(diagnostics.errors.is_empty());
     }
 
     #[test]
     fn each_variable_set_to_nothing_is_a_fault() {
         let vars = vars(&[("GATEPOST_LISTEN", ""), ("GATEPOST_ALLOWED_IPS", " ")]);
-        let mut findings = Findings::new(&vars);
-        Environment::read(&vars, &mut findings);
-        let told: Vec<_> = findings.faults.iter().map(|fault| fault.at.as_str()).collect();
+        let mut diagnostics = Diagnostics::new(&vars);
+        Environment::read(&vars, &mut diagnostics);
+        let told: Vec<_> = diagnostics.errors.iter().map(|fault| fault.at.as_str()).collect();
         assert_eq!(told, ["GATEPOST_LISTEN", "GATEPOST_ALLOWED_IPS"]);
     }
 

@@ -6,13 +6,13 @@ use std::path::Path;
 use toml::Table;
 
 use super::env::{self, Environment};
-use super::findings::Findings;
 use super::section::Section;
 use super::sections::{self, within};
-use super::watched::Watched;
 use super::{Config, Tls, outlets, sources};
-use crate::config_error::{ConfigError, ConfigErrors};
 use crate::file::read_regular;
+use crate::settings::Diagnostics;
+use crate::settings::Watched;
+use crate::settings::{ConfigError, ConfigErrors};
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -65,49 +65,50 @@ pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Conf
 /// Reads the configuration as [`load`] does, for whoever has more to say about it.
 #[must_use]
 pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
-    let mut findings = Findings::new(vars);
+    let mut diagnostics = Diagnostics::new(vars);
     let table = file.map_or_else(Table::new, |path| {
-        findings.files.insert(path.to_owned());
+        diagnostics.files.insert(path.to_owned());
         read(path).unwrap_or_else(|fault| {
-            findings.faults.push(fault);
+            diagnostics.errors.push(fault);
             Table::new()
         })
     });
     // What the file does not say cannot be missed when the file cannot be read.
-    let readable = findings.faults.is_empty();
-    let mut config = assemble(table, vars, &mut findings);
+    let readable = diagnostics.errors.is_empty();
+    let mut config = assemble(table, vars, &mut diagnostics);
     if !readable {
-        findings.faults.truncate(1);
+        diagnostics.errors.truncate(1);
         config.tls.certificates.clear();
         config.tls.client_ca_file = None;
     }
-    Draft { config, faults: findings.faults, watched: findings.files }
+    Draft { config, faults: diagnostics.errors, watched: diagnostics.files }
 }
 
-fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findings) -> Config {
-    let env = Environment::read(vars, findings);
+fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
+    let env = Environment::read(vars, diagnostics);
     let mut root = Section::new("", table);
-    let listener = within(&mut root, "listener", findings, |file, found| sections::listener(file, &env.process, found));
-    let tls = within(&mut root, "tls", findings, |file, found| sections::tls(file, &env.tls, found));
-    let limits = within(&mut root, "limits", findings, |file, found| sections::limits(file, &env.bounds, found));
-    let shutdown = within(&mut root, "shutdown", findings, |file, _| sections::shutdown(file));
-    let quarantine = within(&mut root, "quarantine", findings, |file, _| sections::quarantine(file));
-    let store = within(&mut root, "store", findings, |file, found| sections::store(file, &env, quarantine, found));
-    let admin = within(&mut root, "admin", findings, |file, found| sections::admin(file, &env.process, found));
-    let log = within(&mut root, "log", findings, |file, found| sections::log(file, &env.process, found));
-    let siem = within(&mut root, "siem", findings, |file, found| outlets::siem(file, &env.outlets, found));
-    let sinks = outlets::sinks(&mut root, &env.outlets, findings);
-    let sources = sources::sources(&mut root, &env, &limits, &sinks, findings);
-    root.finish(&mut findings.faults);
+    let listener =
+        within(&mut root, "listener", diagnostics, |file, found| sections::listener(file, &env.process, found));
+    let tls = within(&mut root, "tls", diagnostics, |file, found| sections::tls(file, &env.tls, found));
+    let limits = within(&mut root, "limits", diagnostics, |file, found| sections::limits(file, &env.bounds, found));
+    let shutdown = within(&mut root, "shutdown", diagnostics, |file, _| sections::shutdown(file));
+    let quarantine = within(&mut root, "quarantine", diagnostics, |file, _| sections::quarantine(file));
+    let store = within(&mut root, "store", diagnostics, |file, found| sections::store(file, &env, quarantine, found));
+    let admin = within(&mut root, "admin", diagnostics, |file, found| sections::admin(file, &env.process, found));
+    let log = within(&mut root, "log", diagnostics, |file, found| sections::log(file, &env.process, found));
+    let siem = within(&mut root, "siem", diagnostics, |file, found| outlets::siem(file, &env.outlets, found));
+    let sinks = outlets::sinks(&mut root, &env.outlets, diagnostics);
+    let sources = sources::sources(&mut root, &env, &limits, &sinks, diagnostics);
+    root.finish(&mut diagnostics.errors);
     if limits.body_bytes > limits.body_memory_bytes {
-        findings
-            .fault("limits.body_bytes", "is more than limits.body_memory_bytes, so that the largest bodies never fit");
+        diagnostics
+            .error("limits.body_bytes", "is more than limits.body_memory_bytes, so that the largest bodies never fit");
     }
     if admin.address == listener.address && listener.address.port() != 0 {
-        findings.fault("admin.address", format!("{} is the address of [listener] already", admin.address));
+        diagnostics.error("admin.address", format!("{} is the address of [listener] already", admin.address));
     }
-    env::report_unknown(vars, findings);
-    findings.close();
+    env::report_unknown(vars, diagnostics);
+    diagnostics.close();
     Config {
         listener,
         tls,
@@ -119,9 +120,9 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, findings: &mut Findin
         sources,
         sinks,
         siem,
-        warnings: std::mem::take(&mut findings.warnings),
-        files: findings.files.paths().cloned().collect(),
-        origins: std::mem::take(&mut findings.origins),
+        warnings: std::mem::take(&mut diagnostics.warnings),
+        files: diagnostics.files.paths().cloned().collect(),
+        origins: std::mem::take(&mut diagnostics.origins),
     }
 }
 

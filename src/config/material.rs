@@ -1,14 +1,14 @@
 //! What verifies a source: the part of its keys that its scheme is built from.
 
 use super::enabled::Material;
-use super::findings::Findings;
-use super::secret_ref::Labelled;
 use super::section::Section;
 use super::source::spelled_out;
 use super::syntax;
 use crate::event::Name;
 use crate::scheme::{AccessKey, Family, Preset, Settings};
 use crate::secret::Secret;
+use crate::settings::Diagnostics;
+use crate::settings::Labelled;
 
 /// Keys that only sources with an HMAC signature have.
 const HMAC: [&str; 9] = [
@@ -31,11 +31,11 @@ pub(super) fn settings(
     preset: &Preset,
     name: &Name,
     over: Option<Material>,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Settings {
     match preset.family {
-        Family::Hmac => hmac(section, preset, name, over, findings),
-        Family::SigV4 => sigv4(section, preset, name, over, findings),
+        Family::Hmac => hmac(section, preset, name, over, diagnostics),
+        Family::SigV4 => sigv4(section, preset, name, over, diagnostics),
     }
 }
 
@@ -44,7 +44,7 @@ fn hmac(
     preset: &Preset,
     name: &Name,
     over: Option<Material>,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Settings {
     let why = format!("makes no sense with preset {}, which is signed with HMAC and not with AWS SigV4", preset.name);
     section.misplaced(&SIGV4, &why);
@@ -70,7 +70,7 @@ fn hmac(
     let unit = preset.timestamp_unit.filter(|_| timed);
     let defaults = Settings::of(preset);
     Settings {
-        secrets: secrets(section, name, over, findings),
+        secrets: secrets(section, name, over, diagnostics),
         secret_encoding: section.string("secret_encoding"),
         algorithm: section.string("algorithm"),
         signature_headers: signature_headers(section).unwrap_or(defaults.signature_headers),
@@ -97,7 +97,7 @@ fn holds_timestamp(format: Option<&str>) -> bool {
     format.is_some_and(|format| format.contains("{timestamp}"))
 }
 
-fn secrets(section: &mut Section, name: &Name, over: Option<Material>, findings: &mut Findings) -> Vec<Secret> {
+fn secrets(section: &mut Section, name: &Name, over: Option<Material>, diagnostics: &mut Diagnostics) -> Vec<Secret> {
     let given = section.holds("secrets");
     // Taken even when the environment replaces it, so that its form is checked.
     let references = section.secrets("secrets").unwrap_or_default();
@@ -110,17 +110,17 @@ fn secrets(section: &mut Section, name: &Name, over: Option<Material>, findings:
                 section.fault("secrets", "is missing: name at least one, [{ file = \"/run/secrets/name\" }]");
             }
             for Labelled { at, reference, label } in references {
-                if let Some(mut raw) = findings.resolve(&at, reference) {
-                    let secret = findings.key(&at, &mut raw);
+                if let Some(mut raw) = diagnostics.resolve(&at, reference) {
+                    let secret = diagnostics.mac_key(&at, &mut raw);
                     found.extend(secret.map(|secret| (secret.labelled(label), raw.origin)));
                 }
             }
         }
     }
     let names = found.iter().map(|(secret, _)| (secret.label(), secret)).collect::<Vec<_>>();
-    tell_apart(section, "secrets", name, &names, findings);
+    tell_apart(section, "secrets", name, &names, diagnostics);
     for (index, (_, origin)) in found.iter().enumerate() {
-        findings.origins.insert(format!("source.{name}.secrets[{index}]"), origin.clone());
+        diagnostics.origins.insert(format!("source.{name}.secrets[{index}]"), origin.clone());
     }
     found.into_iter().map(|(secret, _)| secret).collect()
 }
@@ -131,7 +131,7 @@ fn tell_apart(
     key: &str,
     source: &Name,
     secrets: &[(Option<&str>, &Secret)],
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) {
     for (index, (label, secret)) in secrets.iter().enumerate() {
         let earlier = || secrets.iter().take(index);
@@ -139,7 +139,7 @@ fn tell_apart(
             section
                 .fault(key, format!("two of them have the label {label}: logs and metrics could not tell them apart"));
         } else if let Some(same) = earlier().position(|(_, other)| secret.same_as(other)) {
-            findings.warn(format!("source {source}: {key}[{index}] is the same secret as {key}[{same}]"));
+            diagnostics.warn(format!("source {source}: {key}[{index}] is the same secret as {key}[{same}]"));
         }
     }
 }
@@ -149,7 +149,7 @@ fn sigv4(
     preset: &Preset,
     name: &Name,
     over: Option<Material>,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Settings {
     let why = format!("makes no sense with preset {}, whose AWS SigV4 signature says how it is made", preset.name);
     section.misplaced(&HMAC, &why);
@@ -163,7 +163,7 @@ fn sigv4(
         // Unread, but their form is nobody's business any more than their content: the environment replaces them.
         settings.region = region;
         if let Some((key, origin)) = key {
-            findings.origins.insert(format!("source.{name}.keys[0].secret"), origin);
+            diagnostics.origins.insert(format!("source.{name}.keys[0].secret"), origin);
             settings.keys.push(key);
         }
         return settings;
@@ -180,32 +180,32 @@ fn sigv4(
         Some(entries) => {
             for (index, mut entry) in entries.into_iter().enumerate() {
                 let label = format!("source.{name}.keys[{index}]");
-                settings.keys.extend(access_key(&mut entry, &label, findings));
-                entry.finish(&mut findings.faults);
+                settings.keys.extend(access_key(&mut entry, &label, diagnostics));
+                entry.finish(&mut diagnostics.errors);
             }
             let labels = settings.keys.iter().map(|key| (key.secret.label(), &key.secret)).collect::<Vec<_>>();
-            tell_apart(section, "keys", name, &labels, findings);
+            tell_apart(section, "keys", name, &labels, diagnostics);
         }
     }
     settings
 }
 
-fn access_key(entry: &mut Section, label: &str, findings: &mut Findings) -> Option<AccessKey> {
+fn access_key(entry: &mut Section, label: &str, diagnostics: &mut Diagnostics) -> Option<AccessKey> {
     entry.require("access_key_id", "is missing");
     entry.require("secret", "is missing: { env = \"NAME\" } or { file = \"/path\" }");
     let access_key_id = entry.string("access_key_id");
     let (secret, token) = (entry.labelled_secret("secret"), entry.secret("session_token"));
     let token_at = entry.at("session_token");
     let secret = secret.and_then(|Labelled { at, reference, label: name }| {
-        let mut raw = findings.resolve(&at, reference)?;
-        let secret = findings.key(&at, &mut raw)?;
-        findings.origins.insert(format!("{label}.secret"), raw.origin);
+        let mut raw = diagnostics.resolve(&at, reference)?;
+        let secret = diagnostics.mac_key(&at, &mut raw)?;
+        diagnostics.origins.insert(format!("{label}.secret"), raw.origin);
         Some(secret.labelled(name))
     });
     let wants_token = token.is_some();
-    let session_token = token.and_then(|reference| findings.resolve(&token_at, reference)).and_then(|mut raw| {
-        let token = findings.bearer(&token_at, &mut raw)?;
-        findings.origins.insert(format!("{label}.session_token"), raw.origin);
+    let session_token = token.and_then(|reference| diagnostics.resolve(&token_at, reference)).and_then(|mut raw| {
+        let token = diagnostics.bearer(&token_at, &mut raw)?;
+        diagnostics.origins.insert(format!("{label}.session_token"), raw.origin);
         Some(token)
     });
     // A key whose token is faulty must not become a key that needs none.

@@ -5,15 +5,11 @@
 mod boot;
 mod changes;
 mod describe;
-mod duration;
 mod enabled;
 mod env;
-mod findings;
 mod load;
 mod material;
-mod nearest;
 mod outlets;
-mod secret_ref;
 mod section;
 mod sections;
 mod source;
@@ -21,7 +17,6 @@ mod sources;
 mod syntax;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,8 +30,8 @@ use crate::secret::Secret;
 use crate::server::networks::Networks;
 use crate::{sink, store};
 
+pub use crate::settings::Watched;
 pub use load::{Draft, draft, load};
-pub use watched::Watched;
 
 /// Everything the daemon was told.
 #[derive(Clone)]

@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::env::Outlets;
-use super::findings::{Findings, Lookup, Raw};
-use super::secret_ref::SecretRef;
 use super::section::Section;
 use super::sections::{DEADLINES, Given, from_env, token};
 use super::{Siem, SiemFormat, syntax};
 use crate::event::Name;
 use crate::secret::Secret;
+use crate::settings::SecretRef;
+use crate::settings::{Diagnostics, Lookup, Raw};
 use crate::sink::http_client::HttpClient;
 use crate::sink::{self, Proxies};
 
@@ -23,8 +23,8 @@ const ATTEMPTS: RangeInclusive<u64> = 1..=1000;
 const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(8760);
 
 /// `[[sink]]` and `GATEPOST_FORWARD_URL`, faulty ones included: their faults are recorded, and sources may name them.
-pub(super) fn sinks(root: &mut Section, env: &Outlets, findings: &mut Findings) -> Vec<sink::Settings> {
-    let mut forward = forward(env, findings);
+pub(super) fn sinks(root: &mut Section, env: &Outlets, diagnostics: &mut Diagnostics) -> Vec<sink::Settings> {
+    let mut forward = forward(env, diagnostics);
     let mut sinks = Vec::<sink::Settings>::new();
     for mut section in root.tables("sink") {
         section.require("name", "is missing: every sink needs one of its own");
@@ -33,14 +33,14 @@ pub(super) fn sinks(root: &mut Section, env: &Outlets, findings: &mut Findings) 
             section.fault("name", format!("another sink is called {name} too"));
         }
         let over = forward.take_if(|_| name.as_ref().is_some_and(|name| name.as_str() == FORWARD));
-        let sink = sink(&mut section, name.unwrap_or_else(|| "?".into()), over.unwrap_or_default(), findings);
+        let sink = sink(&mut section, name.unwrap_or_else(|| "?".into()), over.unwrap_or_default(), diagnostics);
         let prefix = section.at("");
-        section.finish(&mut findings.faults);
-        judge(&sink, &|key| format!("{prefix}{key}"), findings);
+        section.finish(&mut diagnostics.errors);
+        judge(&sink, &|key| format!("{prefix}{key}"), diagnostics);
         sinks.push(sink);
     }
     if let Some(forward) = forward {
-        sinks.extend(added(forward, findings));
+        sinks.extend(added(forward, diagnostics));
     }
     sinks
 }
@@ -54,13 +54,13 @@ struct Forward {
     keyed: bool,
 }
 
-fn forward(env: &Outlets, findings: &mut Findings) -> Option<Forward> {
-    let url = from_env(findings, "GATEPOST_FORWARD_URL", env.gatepost_forward_url.as_ref(), syntax::web_url);
+fn forward(env: &Outlets, diagnostics: &mut Diagnostics) -> Option<Forward> {
+    let url = from_env(diagnostics, "GATEPOST_FORWARD_URL", env.gatepost_forward_url.as_ref(), syntax::web_url);
     let mut keyed = true;
-    let secret = match findings.variable("GATEPOST_FORWARD_SECRET") {
+    let secret = match diagnostics.secret_variable("GATEPOST_FORWARD_SECRET") {
         Lookup::Found(mut raw) => {
-            let secret = findings.key("GATEPOST_FORWARD_SECRET", &mut raw);
-            findings.origins.insert(format!("sink.{FORWARD}.secret"), raw.origin);
+            let secret = diagnostics.mac_key("GATEPOST_FORWARD_SECRET", &mut raw);
+            diagnostics.origins.insert(format!("sink.{FORWARD}.secret"), raw.origin);
             secret
         }
         Lookup::Faulty => None,
@@ -73,15 +73,15 @@ fn forward(env: &Outlets, findings: &mut Findings) -> Option<Forward> {
 }
 
 /// The sink that the environment adds when the file has none of that name.
-fn added(forward: Forward, findings: &mut Findings) -> Option<sink::Settings> {
+fn added(forward: Forward, diagnostics: &mut Diagnostics) -> Option<sink::Settings> {
     let Some(url) = forward.url else {
         let problem = "is not set, but GATEPOST_FORWARD_SECRET is: set both, or unset the secret";
-        findings.consequence("GATEPOST_FORWARD_URL".to_owned(), problem.to_owned());
+        diagnostics.consequence("GATEPOST_FORWARD_URL".to_owned(), problem.to_owned());
         return None;
     };
-    let proxies = of_variables(findings);
+    let proxies = of_variables(diagnostics);
     let sink = sink::Settings { secret: forward.secret, proxies, ..plain(FORWARD.into(), "http".to_owned(), url) };
-    judge(&sink, &|key| variable_of(key).to_owned(), findings);
+    judge(&sink, &|key| variable_of(key).to_owned(), diagnostics);
     Some(sink)
 }
 
@@ -104,7 +104,7 @@ fn plain(name: Name, kind: String, url: String) -> sink::Settings {
     }
 }
 
-fn sink(section: &mut Section, name: Name, over: Forward, findings: &mut Findings) -> sink::Settings {
+fn sink(section: &mut Section, name: Name, over: Forward, diagnostics: &mut Diagnostics) -> sink::Settings {
     section.require("type", "is missing: http, nats or sqs");
     if over.url.is_none() {
         section.require("url", "is missing");
@@ -114,12 +114,12 @@ fn sink(section: &mut Section, name: Name, over: Forward, findings: &mut Finding
     let secret = if over.keyed {
         over.secret
     } else {
-        resolved((section.at("secret"), format!("sink.{name}.secret")), secret, findings, Findings::key)
+        resolved((section.at("secret"), format!("sink.{name}.secret")), secret, diagnostics, Diagnostics::mac_key)
     };
-    let token = resolved((section.at("token"), format!("sink.{name}.token")), token, findings, Findings::token);
+    let token = resolved((section.at("token"), format!("sink.{name}.token")), token, diagnostics, Diagnostics::token);
     let ca_file = section.path("ca_file");
-    findings.files.extend(ca_file.clone());
-    let proxies = proxies(section, &format!("sink.{name}.proxy"), kind != "nats", findings);
+    diagnostics.files.extend(ca_file.clone());
+    let proxies = proxies(section, &format!("sink.{name}.proxy"), kind != "nats", diagnostics);
     let event_types = section.strings("event_types");
     if event_types.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
         let advice = "name event types (exact, or prefix*), or leave the key out to take all";
@@ -146,64 +146,64 @@ fn sink(section: &mut Section, name: Name, over: Forward, findings: &mut Finding
 fn resolved<'v>(
     (at, label): (String, String),
     reference: Option<SecretRef>,
-    findings: &mut Findings<'v>,
-    take: fn(&mut Findings<'v>, &str, &mut Raw) -> Option<Secret>,
+    diagnostics: &mut Diagnostics<'v>,
+    take: fn(&mut Diagnostics<'v>, &str, &mut Raw) -> Option<Secret>,
 ) -> Option<Secret> {
-    let mut raw = findings.resolve(&at, reference?)?;
-    let secret = take(findings, &at, &mut raw)?;
-    findings.origins.insert(label, raw.origin);
+    let mut raw = diagnostics.resolve(&at, reference?)?;
+    let secret = take(diagnostics, &at, &mut raw)?;
+    diagnostics.origins.insert(label, raw.origin);
     Some(secret)
 }
 
 /// What key `proxy` says, described as `label`, else the usual variables. Those are judged only where they are `used`.
-fn proxies(section: &mut Section, label: &str, used: bool, findings: &mut Findings) -> Proxies {
+fn proxies(section: &mut Section, label: &str, used: bool, diagnostics: &mut Diagnostics) -> Proxies {
     let at = section.at("proxy");
     if !section.holds("proxy") {
         return if used {
-            of_variables(findings)
+            of_variables(diagnostics)
         } else {
-            Proxies::of_variables(|name| findings.plain(name)).unwrap_or_default()
+            Proxies::of_variables(|name| diagnostics.foreign_variable(name)).unwrap_or_default()
         };
     }
     let Some(reference) = section.secret_or_string("proxy") else { return Proxies::default() };
-    let Some(raw) = findings.resolve(&at, reference) else { return Proxies::default() };
+    let Some(raw) = diagnostics.resolve(&at, reference) else { return Proxies::default() };
     let text = str::from_utf8(&raw.bytes).map_err(|_| "expected text".to_owned());
     match text.and_then(Proxies::fixed) {
         Ok(proxies) => {
-            findings.origins.insert(label.to_owned(), raw.origin);
+            diagnostics.origins.insert(label.to_owned(), raw.origin);
             proxies
         }
         Err(problem) => {
-            findings.fault(at, problem);
+            diagnostics.error(at, problem);
             Proxies::default()
         }
     }
 }
 
 /// The proxies that the usual variables name.
-fn of_variables(findings: &mut Findings) -> Proxies {
-    Proxies::of_variables(|name| findings.plain(name)).unwrap_or_else(|unusable| {
+fn of_variables(diagnostics: &mut Diagnostics) -> Proxies {
+    Proxies::of_variables(|name| diagnostics.foreign_variable(name)).unwrap_or_else(|unusable| {
         for fault in unusable {
-            findings.fault(fault.variable, fault.problem);
+            diagnostics.error(fault.variable, fault.problem);
         }
         Proxies::default()
     })
 }
 
 /// Asks the family whether such a sink can be built, and warns about open wires. `place` names a key in faults.
-fn judge(settings: &sink::Settings, place: &dyn Fn(&str) -> String, findings: &mut Findings) {
+fn judge(settings: &sink::Settings, place: &dyn Fn(&str) -> String, diagnostics: &mut Diagnostics) {
     if let Err(faults) = sink::build(settings) {
         for fault in faults {
-            findings.consequence(place(&fault.at), fault.problem);
+            diagnostics.consequence(place(&fault.at), fault.problem);
         }
     }
     if let Some(proxy) = settings.ignored_proxy().filter(|_| !settings.proxies.is_fixed()) {
         let variable = proxy.origin;
-        findings
+        diagnostics
             .warn(format!("{}: NATS does not go through an HTTP proxy: {variable} is not used for it", place("url")));
     }
     if syntax::is_open_wire(&settings.url) {
-        findings.warn(format!("{}: events go to another machine over http://, readable on the way", place("url")));
+        diagnostics.warn(format!("{}: events go to another machine over http://, readable on the way", place("url")));
     }
 }
 
@@ -212,29 +212,29 @@ fn variable_of(key: &str) -> &'static str {
 }
 
 /// `[siem]`, `GATEPOST_SIEM_URL` and `GATEPOST_SIEM_TOKEN`.
-pub(super) fn siem(file: &mut Section, env: &Outlets, findings: &mut Findings) -> Option<Siem> {
+pub(super) fn siem(file: &mut Section, env: &Outlets, diagnostics: &mut Diagnostics) -> Option<Siem> {
     let asked = ["token", "ca_file", "format", "proxy"].iter().any(|key| file.holds(key));
     let url_given = file.holds("url") || env.gatepost_siem_url.is_some();
     let from_file = file.parse("url", syntax::web_url);
-    let url = from_env(findings, "GATEPOST_SIEM_URL", env.gatepost_siem_url.as_ref(), syntax::web_url).or(from_file);
+    let url = from_env(diagnostics, "GATEPOST_SIEM_URL", env.gatepost_siem_url.as_ref(), syntax::web_url).or(from_file);
     let reference = file.secret("token");
-    let given = token(&file.at("token"), "GATEPOST_SIEM_TOKEN", reference, findings);
+    let given = token(&file.at("token"), "GATEPOST_SIEM_TOKEN", reference, diagnostics);
     if !url_given && (asked || !matches!(given, Given::No)) {
         file.fault("url", "is missing: set it in [siem], or set GATEPOST_SIEM_URL");
     }
     let ca_file = file.path("ca_file");
-    findings.files.extend(ca_file.clone());
+    diagnostics.files.extend(ca_file.clone());
     let format = file.parse("format", siem_format).unwrap_or_default();
-    let proxies = proxies(file, "siem.proxy", url_given, findings);
+    let proxies = proxies(file, "siem.proxy", url_given, diagnostics);
     let url = url?;
     // Built and let go again, so that `check` sees what would keep it from starting.
     if let Ok(uri) = url.parse()
         && let Err(fault) = HttpClient::new(&uri, ca_file.as_deref(), &proxies, Duration::ZERO, 1)
     {
-        findings.consequence(file.at(&fault.at), fault.problem);
+        diagnostics.consequence(file.at(&fault.at), fault.problem);
     }
     if syntax::is_open_wire(&url) {
-        findings.warn("siem.url: audit records go to another machine over http://, readable on the way");
+        diagnostics.warn("siem.url: audit records go to another machine over http://, readable on the way");
     }
     Some(Siem { url, token: given.token(), ca_file, proxies, format })
 }

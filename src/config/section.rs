@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::duration;
-use super::nearest::suggestion;
-use super::secret_ref::{Labelled, SecretRef};
-use crate::config_error::ConfigError;
+use crate::settings::ConfigError;
+use crate::settings::duration;
+use crate::settings::suggestion;
+use crate::settings::{Labelled, SecretRef};
 
 /// A table of the file and the faults found in it so far.
 pub(super) struct Section {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::env::{self, Environment};
-use super::findings::{Findings, Lookup};
-use super::secret_ref::SecretRef;
 use super::section::Section;
-use super::{Admin, CertificateFiles, Limits, Listener, Log, Shutdown, Tls, duration, syntax};
+use super::{Admin, CertificateFiles, Limits, Listener, Log, Shutdown, Tls, syntax};
 use crate::secret::Secret;
 use crate::server::networks::Networks;
+use crate::settings::SecretRef;
+use crate::settings::duration;
+use crate::settings::{Diagnostics, Lookup};
 use crate::store;
 
 /// What deadlines may be; shorter than this no network keeps, longer than this they protect nobody.
@@ -30,36 +31,37 @@ const RETENTION: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration:
 
 /// Reads `value`, which stands in variable `name`, with `read`.
 pub(super) fn from_env<T>(
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
     name: &str,
     value: Option<&String>,
     read: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
-    read(value?).map_err(|problem| findings.fault(name, problem)).ok()
+    read(value?).map_err(|problem| diagnostics.error(name, problem)).ok()
 }
 
 /// Takes the section away from the file; `use_it` reads it.
 pub(super) fn within<T>(
     root: &mut Section,
     key: &'static str,
-    findings: &mut Findings,
-    use_it: impl FnOnce(&mut Section, &mut Findings) -> T,
+    diagnostics: &mut Diagnostics,
+    use_it: impl FnOnce(&mut Section, &mut Diagnostics) -> T,
 ) -> T {
     let mut section = root.table(key);
-    let value = use_it(&mut section, findings);
-    section.finish(&mut findings.faults);
+    let value = use_it(&mut section, diagnostics);
+    section.finish(&mut diagnostics.errors);
     value
 }
 
 /// `[listener]`
-pub(super) fn listener(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Listener {
-    let address = from_env(findings, "GATEPOST_LISTEN", env.gatepost_listen.as_ref(), syntax::address)
+pub(super) fn listener(file: &mut Section, env: &env::Process, diagnostics: &mut Diagnostics) -> Listener {
+    let address = from_env(diagnostics, "GATEPOST_LISTEN", env.gatepost_listen.as_ref(), syntax::address)
         .or(file.parse("address", syntax::address))
         .unwrap_or(SocketAddr::from(([0u16; 8], 8443)));
-    let required = from_env(findings, "GATEPOST_PROXY_PROTOCOL", env.gatepost_proxy_protocol.as_ref(), proxy_protocol);
+    let required =
+        from_env(diagnostics, "GATEPOST_PROXY_PROTOCOL", env.gatepost_proxy_protocol.as_ref(), proxy_protocol);
     let proxy_protocol = required.or(file.parse("proxy_protocol", proxy_protocol)).unwrap_or(false);
     let given = file.holds("trusted_proxies") || env.gatepost_trusted_proxies.is_some();
-    let trusted_proxies = trusted_proxies(file, env, findings).unwrap_or(Networks::List(Vec::new()));
+    let trusted_proxies = trusted_proxies(file, env, diagnostics).unwrap_or(Networks::List(Vec::new()));
     if proxy_protocol && !given {
         let advice = "name the proxies in trusted_proxies (GATEPOST_TRUSTED_PROXIES)";
         let problem = "is required but nobody is trusted to send it, so that every connection would be closed";
@@ -74,7 +76,7 @@ pub(super) fn listener(file: &mut Section, env: &env::Process, findings: &mut Fi
     }
 }
 
-fn trusted_proxies(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Option<Networks> {
+fn trusted_proxies(file: &mut Section, env: &env::Process, diagnostics: &mut Diagnostics) -> Option<Networks> {
     let from_file = file.strings("trusted_proxies").and_then(|list| {
         let problems = match trusted(list.iter().map(String::as_str)) {
             Ok(networks) => return Some(networks),
@@ -91,7 +93,7 @@ fn trusted_proxies(file: &mut Section, env: &env::Process, findings: &mut Findin
             Err(problems) => problems,
         };
         for problem in problems {
-            findings.fault("GATEPOST_TRUSTED_PROXIES", problem);
+            diagnostics.error("GATEPOST_TRUSTED_PROXIES", problem);
         }
         None
     });
@@ -115,11 +117,11 @@ fn trusted<'a>(list: impl Iterator<Item = &'a str> + Clone) -> Result<Networks, 
 }
 
 /// `[tls]`
-pub(super) fn tls(file: &mut Section, env: &env::Tls, findings: &mut Findings) -> Tls {
+pub(super) fn tls(file: &mut Section, env: &env::Tls, diagnostics: &mut Diagnostics) -> Tls {
     let cert_file =
-        from_env(findings, "TLS_CERT_FILE", env.tls_cert_file.as_ref(), syntax::file).or(file.path("cert_file"));
+        from_env(diagnostics, "TLS_CERT_FILE", env.tls_cert_file.as_ref(), syntax::file).or(file.path("cert_file"));
     let key_file =
-        from_env(findings, "TLS_KEY_FILE", env.tls_key_file.as_ref(), syntax::file).or(file.path("key_file"));
+        from_env(diagnostics, "TLS_KEY_FILE", env.tls_key_file.as_ref(), syntax::file).or(file.path("key_file"));
     for (missing, key, variable) in
         [(cert_file.is_none(), "cert_file", "TLS_CERT_FILE"), (key_file.is_none(), "key_file", "TLS_KEY_FILE")]
     {
@@ -135,15 +137,15 @@ pub(super) fn tls(file: &mut Section, env: &env::Tls, findings: &mut Findings) -
     let mut certificates: Vec<CertificateFiles> = first.into_iter().collect();
     for mut section in file.tables("certificate") {
         certificates.extend(certificate(&mut section));
-        section.finish(&mut findings.faults);
+        section.finish(&mut diagnostics.errors);
     }
     let allow_tls12 = file.parse("min_version", min_version).unwrap_or(false);
     if allow_tls12 {
-        findings.warn("tls.min_version is \"1.2\": an escape hatch for senders that cannot do better; go back to \"1.3\" when they can");
+        diagnostics.warn("tls.min_version is \"1.2\": an escape hatch for senders that cannot do better; go back to \"1.3\" when they can");
     }
     let client_ca_file = file.path("client_ca_file");
     let watched = certificates.iter().flat_map(|files| [&files.cert_file, &files.key_file]).chain(&client_ca_file);
-    findings.files.extend(watched.cloned());
+    diagnostics.files.extend(watched.cloned());
     Tls { certificates, allow_tls12, client_ca_file }
 }
 
@@ -168,10 +170,10 @@ fn min_version(text: &str) -> Result<bool, String> {
 }
 
 /// `[limits]`
-pub(super) fn limits(file: &mut Section, env: &env::Bounds, findings: &mut Findings) -> Limits {
+pub(super) fn limits(file: &mut Section, env: &env::Bounds, diagnostics: &mut Diagnostics) -> Limits {
     let seconds = Duration::from_secs;
     let body_bytes =
-        from_env(findings, "WEBHOOK_MAX_BYTES", env.webhook_max_bytes.as_ref(), |text| plain(text, &BODY_BYTES));
+        from_env(diagnostics, "WEBHOOK_MAX_BYTES", env.webhook_max_bytes.as_ref(), |text| plain(text, &BODY_BYTES));
     Limits {
         body_bytes: body_bytes
             .and_then(|bytes| usize::try_from(bytes).ok())
@@ -206,26 +208,26 @@ pub(super) fn store(
     file: &mut Section,
     env: &Environment,
     quarantine: store::QuarantineBounds,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> store::Settings {
     let reference = file.secret_or_string("url");
     let at = file.at("url");
-    let raw = match findings.variable("GATEPOST_STORE") {
+    let raw = match diagnostics.secret_variable("GATEPOST_STORE") {
         Lookup::Found(raw) => Some(("GATEPOST_STORE".to_owned(), raw)),
         Lookup::Faulty => None,
-        Lookup::Unset => reference.and_then(|reference| findings.resolve(&at, reference)).map(|raw| (at, raw)),
+        Lookup::Unset => reference.and_then(|reference| diagnostics.resolve(&at, reference)).map(|raw| (at, raw)),
     };
     let url = raw.and_then(|(at, raw)| {
         let url = str::from_utf8(&raw.bytes)
             .map_err(|_| "expected text".to_owned())
             .and_then(|url| syntax::store_url(url.trim()));
         if let Some(warning) = url.as_deref().ok().and_then(store::url_warning) {
-            findings.warn(format!("{at}: {warning}"));
+            diagnostics.warn(format!("{at}: {warning}"));
         }
-        url.map_err(|problem| findings.fault(at, problem)).ok()
+        url.map_err(|problem| diagnostics.error(at, problem)).ok()
     });
     let read = |text: &str| duration::parse_within(text, &RETENTION);
-    let retention = from_env(findings, "GATEPOST_RETENTION", env.bounds.gatepost_retention.as_ref(), read);
+    let retention = from_env(diagnostics, "GATEPOST_RETENTION", env.bounds.gatepost_retention.as_ref(), read);
     store::Settings {
         url: url.unwrap_or_else(|| "sqlite:data/gatepost.db".to_owned()),
         retention: retention.or(file.duration("retention", &RETENTION)).unwrap_or(Duration::from_hours(96)),
@@ -242,15 +244,15 @@ pub(super) fn quarantine(file: &mut Section) -> store::QuarantineBounds {
 }
 
 /// `[admin]`
-pub(super) fn admin(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Admin {
-    let address = from_env(findings, "GATEPOST_ADMIN_LISTEN", env.gatepost_admin_listen.as_ref(), syntax::address)
+pub(super) fn admin(file: &mut Section, env: &env::Process, diagnostics: &mut Diagnostics) -> Admin {
+    let address = from_env(diagnostics, "GATEPOST_ADMIN_LISTEN", env.gatepost_admin_listen.as_ref(), syntax::address)
         .or(file.parse("address", syntax::address))
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9090)));
     let reference = file.secret("token");
     let place = file.at("token");
-    let given = token(&place, "GATEPOST_ADMIN_TOKEN", reference, findings);
+    let given = token(&place, "GATEPOST_ADMIN_TOKEN", reference, diagnostics);
     if let Given::Token(token) = &given {
-        findings.warn_if_short(&place, token);
+        diagnostics.warn_if_short(&place, token);
     }
     if matches!(given, Given::No) && !file.faulted("token") && !syntax::is_loopback(address.ip()) {
         let advice = "set admin.token or GATEPOST_ADMIN_TOKEN, or listen on loopback";
@@ -281,23 +283,23 @@ impl Given {
 }
 
 /// The bearer token in `variable`, else what stands at `place` in the file.
-pub(super) fn token(place: &str, variable: &str, reference: Option<SecretRef>, findings: &mut Findings) -> Given {
-    let (at, raw) = match (findings.variable(variable), reference) {
+pub(super) fn token(place: &str, variable: &str, reference: Option<SecretRef>, diagnostics: &mut Diagnostics) -> Given {
+    let (at, raw) = match (diagnostics.secret_variable(variable), reference) {
         (Lookup::Found(raw), _) => (variable, Some(raw)),
         (Lookup::Faulty, _) => return Given::Faulty,
         (Lookup::Unset, None) => return Given::No,
-        (Lookup::Unset, Some(reference)) => (place, findings.resolve(place, reference)),
+        (Lookup::Unset, Some(reference)) => (place, diagnostics.resolve(place, reference)),
     };
     let Some(mut raw) = raw else { return Given::Faulty };
-    let Some(token) = findings.bearer(at, &mut raw) else { return Given::Faulty };
-    findings.origins.insert(place.to_owned(), raw.origin);
+    let Some(token) = diagnostics.bearer(at, &mut raw) else { return Given::Faulty };
+    diagnostics.origins.insert(place.to_owned(), raw.origin);
     Given::Token(token)
 }
 
 /// `[log]`
-pub(super) fn log(file: &mut Section, env: &env::Process, findings: &mut Findings) -> Log {
-    let json = from_env(findings, "GATEPOST_LOG_FORMAT", env.gatepost_log_format.as_ref(), log_format);
-    let filter = from_env(findings, "GATEPOST_LOG", env.gatepost_log.as_ref(), log_filter);
+pub(super) fn log(file: &mut Section, env: &env::Process, diagnostics: &mut Diagnostics) -> Log {
+    let json = from_env(diagnostics, "GATEPOST_LOG_FORMAT", env.gatepost_log_format.as_ref(), log_format);
+    let filter = from_env(diagnostics, "GATEPOST_LOG", env.gatepost_log.as_ref(), log_filter);
     Log {
         json: json.or(file.parse("format", log_format)).unwrap_or(true),
         filter: filter.or(file.parse("filter", log_filter)).unwrap_or_else(|| "info".to_owned()),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::enabled::Material;
-use super::findings::Findings;
 use super::section::{Section, Strings};
 use super::sections::BODY_BYTES;
-use super::{IdRule, Limits, Source, TypeRule, duration, material, syntax};
+use super::{IdRule, Limits, Source, TypeRule, material, syntax};
 use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset};
 use crate::server::networks::Networks;
+use crate::settings::Diagnostics;
+use crate::settings::duration;
 use crate::sink;
 
 /// The window: whole seconds, both directions.
@@ -81,7 +82,7 @@ pub(super) fn overlay(
     (name, preset): (Name, &'static Preset),
     over: Option<Material>,
     defaults: &Defaults,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
     place: &Place,
 ) -> Source {
     if preset.path.is_none() {
@@ -89,16 +90,16 @@ pub(super) fn overlay(
     }
     let windowed = section.holds("max_drift");
     let drift = section.parse("max_drift", drift);
-    let scheme = material::settings(section, preset, &name, over, findings);
+    let scheme = material::settings(section, preset, &name, over, diagnostics);
     if windowed && !scheme::has_timestamp(&scheme) {
         section.fault(
             "max_drift",
             "this source has no timestamp to hold against a window: remove it, or add timestamp_header",
         );
     }
-    let allowed_ips = allowed_ips(section, defaults, findings, place);
+    let allowed_ips = allowed_ips(section, defaults, diagnostics, place);
     if allowed_ips == Networks::Any {
-        findings.warn(format!("source {name}: allowed_ips is `any`: requests are taken from every address"));
+        diagnostics.warn(format!("source {name}: allowed_ips is `any`: requests are taken from every address"));
     }
     let (event_id, event_type) = rules(section, preset);
     let path = section.parse("path", syntax::path).or(preset.path.map(str::to_owned));
@@ -127,21 +128,21 @@ pub(super) fn overlay(
 }
 
 /// Asks the family whether such a scheme can be built, and whether it vouches for the header that ids come from.
-pub(super) fn judge(source: &Source, place: &Place, findings: &mut Findings) {
+pub(super) fn judge(source: &Source, place: &Place, diagnostics: &mut Diagnostics) {
     match scheme::build(&source.scheme) {
         Err(faults) => {
-            let told = findings.faults.len();
+            let told = diagnostics.errors.len();
             for fault in faults {
                 // A faulty entry is missing from its list, so that positions in it say nothing any more.
                 let root = fault.at.split(['[', '.']).next().unwrap_or(&fault.at);
-                if !findings.told(&place.at(root), told) {
-                    findings.fault(place.at(&fault.at), fault.problem);
+                if !diagnostics.told(&place.at(root), told) {
+                    diagnostics.error(place.at(&fault.at), fault.problem);
                 }
             }
         }
         Ok(scheme) => {
             for warning in scheme::warnings(&source.scheme) {
-                findings.warn(format!("source {}: {warning}", source.name));
+                diagnostics.warn(format!("source {}: {warning}", source.name));
             }
             if let IdRule::Header(header) = source.event_id.clone()
                 && !scheme.covers_header(&header)
@@ -150,7 +151,7 @@ pub(super) fn judge(source: &Source, place: &Place, findings: &mut Findings) {
                 let problem = format!(
                     "the signature does not cover the header {header}: {why}; use \"digest\" or a JSON pointer"
                 );
-                findings.consequence(place.at("event_id"), problem);
+                diagnostics.consequence(place.at("event_id"), problem);
             }
         }
     }
@@ -166,7 +167,7 @@ fn drift(text: &str) -> Result<Duration, String> {
     if drift.subsec_nanos() == 0 { Ok(drift) } else { Err(format!("expected whole seconds, found {text:?}")) }
 }
 
-fn allowed_ips(section: &mut Section, defaults: &Defaults, findings: &mut Findings, place: &Place) -> Networks {
+fn allowed_ips(section: &mut Section, defaults: &Defaults, diagnostics: &mut Diagnostics, place: &Place) -> Networks {
     let nobody = Networks::List(Vec::new());
     let given = section.holds("allowed_ips");
     match (section.strings_or_word("allowed_ips", "any"), &defaults.allowed_ips) {
@@ -180,7 +181,7 @@ fn allowed_ips(section: &mut Section, defaults: &Defaults, findings: &mut Findin
         (None, AllowedIps::Set(networks)) if !given => networks.clone(),
         (None, AllowedIps::Unset) if !given => {
             let problem = "is missing: name who may send, in allowed_ips of the source or in GATEPOST_ALLOWED_IPS (addresses and CIDRs, or `any`)";
-            findings.consequence(place.at("allowed_ips"), problem.to_owned());
+            diagnostics.consequence(place.at("allowed_ips"), problem.to_owned());
             nobody
         }
         (None, _) => nobody,

@@ -6,7 +6,6 @@ use toml::Table;
 
 use super::enabled::{self, Enabled};
 use super::env::Environment;
-use super::findings::Findings;
 use super::section::Section;
 use super::sections::{from_env, plain};
 use super::source::{self, AllowedIps, Defaults, Place};
@@ -14,6 +13,7 @@ use super::{Limits, Source, outlets, syntax};
 use crate::event::Name;
 use crate::scheme::{self, PRESETS, Preset, preset};
 use crate::server::networks::Networks;
+use crate::settings::Diagnostics;
 use crate::sink;
 
 /// Every source, in the order of the file and then of the documentation.
@@ -22,33 +22,33 @@ pub(super) fn sources(
     env: &Environment,
     limits: &Limits,
     sinks: &[sink::Settings],
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<Source> {
-    let defaults = defaults(env, limits, sinks, findings);
-    let mut enabled = enabled::sources(&env.cxone, findings);
+    let defaults = defaults(env, limits, sinks, diagnostics);
+    let mut enabled = enabled::sources(&env.cxone, diagnostics);
     let service = env.cxone.cxone_aws_service.as_deref();
     let mut all = All { sources: Vec::new(), places: Vec::new() };
     let sections = root.tables("source");
     let none = sections.is_empty() && enabled.is_empty() && !root.faulted("source");
     for section in sections {
-        from_file(section, &mut enabled, service, &defaults, &mut all, findings);
+        from_file(section, &mut enabled, service, &defaults, &mut all, diagnostics);
     }
     for enabled in enabled {
         let place = Place { file: None, variable: Some(enabled.variable) };
         let mut section = Section::new(enabled.variable, Table::new());
         let identity = (Name::from(enabled.preset.name), enabled.preset);
-        let source = source::overlay(&mut section, identity, Some(enabled.material), &defaults, findings, &place);
-        section.finish(&mut findings.faults);
-        all.add(source, service, place, findings);
+        let source = source::overlay(&mut section, identity, Some(enabled.material), &defaults, diagnostics, &place);
+        section.finish(&mut diagnostics.errors);
+        all.add(source, service, place, diagnostics);
     }
     if none {
         let variables = "CXONE_AWS_ACCESS_KEY with its companions, COGNIGY_WEBHOOK_SECRETS, NICE_WEBHOOK_SECRETS or CXONE_EXPERT_WEBHOOK_SECRETS";
-        findings.fault("source", format!("there is no source: add a [[source]] to the file, or set {variables}"));
+        diagnostics.error("source", format!("there is no source: add a [[source]] to the file, or set {variables}"));
     }
-    warn_about_service(service, &all.sources, findings);
-    warn_about_window(env, &all.sources, findings);
+    warn_about_service(service, &all.sources, diagnostics);
+    warn_about_window(env, &all.sources, diagnostics);
     let twins = twins(&all.sources);
-    warn_about_shared_secrets(&all, &twins, findings);
+    warn_about_shared_secrets(&all, &twins, diagnostics);
     for (source, twins) in all.sources.iter_mut().zip(twins) {
         source.twins = twins.into();
     }
@@ -70,21 +70,21 @@ struct All {
 }
 
 impl All {
-    fn add(&mut self, mut source: Source, service: Option<&str>, place: Place, findings: &mut Findings) {
+    fn add(&mut self, mut source: Source, service: Option<&str>, place: Place, diagnostics: &mut Diagnostics) {
         if source.name.as_str() == "cxone" && source.scheme.service.is_some() {
             source.scheme.service = service.map(str::to_owned).or(source.scheme.service);
         }
-        source::judge(&source, &place, findings);
+        source::judge(&source, &place, diagnostics);
         for other in &self.sources {
             if other.name == source.name {
-                findings.fault(place.at("name"), format!("another source is called {} too", source.name));
+                diagnostics.error(place.at("name"), format!("another source is called {} too", source.name));
             }
             if other.path == source.path && !source.path.is_empty() {
                 let problem = format!(
                     "{} is the path of source {} already; sources need paths of their own",
                     source.path, other.name
                 );
-                findings.fault(place.at("path"), problem);
+                diagnostics.error(place.at("path"), problem);
             }
         }
         self.sources.push(source);
@@ -98,14 +98,14 @@ fn from_file(
     service: Option<&str>,
     defaults: &Defaults,
     all: &mut All,
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) {
     section.require("name", "is missing: every source needs one of its own");
     section.require("preset", &format!("is missing: one of {}", preset_names()));
     let name = section.parse("name", syntax::name);
     let Some(preset) = section.parse("preset", known_preset) else {
         section.forgive();
-        return section.finish(&mut findings.faults);
+        return section.finish(&mut diagnostics.errors);
     };
     let same =
         enabled.iter().position(|enabled| name.as_ref().is_some_and(|name| name.as_str() == enabled.preset.name));
@@ -120,9 +120,9 @@ fn from_file(
     let place = Place { file: Some(section.at("")), variable: over.as_ref().map(|enabled| enabled.variable) };
     let identity = (name.unwrap_or_else(|| Name::from("?")), preset);
     let source =
-        source::overlay(&mut section, identity, over.map(|enabled| enabled.material), defaults, findings, &place);
-    section.finish(&mut findings.faults);
-    all.add(source, service, place, findings);
+        source::overlay(&mut section, identity, over.map(|enabled| enabled.material), defaults, diagnostics, &place);
+    section.finish(&mut diagnostics.errors);
+    all.add(source, service, place, diagnostics);
 }
 
 fn known_preset(text: &str) -> Result<&'static Preset, String> {
@@ -137,7 +137,7 @@ fn defaults<'a>(
     env: &Environment,
     limits: &'a Limits,
     sinks: &'a [sink::Settings],
-    findings: &mut Findings,
+    diagnostics: &mut Diagnostics,
 ) -> Defaults<'a> {
     let allowed_ips = match env.sources.gatepost_allowed_ips.as_deref() {
         None => AllowedIps::Unset,
@@ -146,7 +146,7 @@ fn defaults<'a>(
             Ok(networks) => AllowedIps::Set(networks),
             Err(problems) => {
                 for problem in problems {
-                    findings.fault("GATEPOST_ALLOWED_IPS", problem);
+                    diagnostics.error("GATEPOST_ALLOWED_IPS", problem);
                 }
                 AllowedIps::Faulty
             }
@@ -157,28 +157,28 @@ fn defaults<'a>(
     let drift = env.sources.gatepost_max_drift_seconds.as_ref();
     Defaults {
         allowed_ips,
-        max_drift: from_env(findings, "GATEPOST_MAX_DRIFT_SECONDS", drift, read).unwrap_or(Duration::from_mins(5)),
+        max_drift: from_env(diagnostics, "GATEPOST_MAX_DRIFT_SECONDS", drift, read).unwrap_or(Duration::from_mins(5)),
         limits,
         sinks,
         always: env.outlets.gatepost_forward_url.as_ref().map(|_| outlets::FORWARD.into()),
     }
 }
 
-fn warn_about_service(service: Option<&str>, sources: &[Source], findings: &mut Findings) {
+fn warn_about_service(service: Option<&str>, sources: &[Source], diagnostics: &mut Diagnostics) {
     if service.is_some() && !sources.iter().any(|source| source.name.as_str() == "cxone") {
-        findings.warn("CXONE_AWS_SERVICE is set, but there is no source cxone for it");
+        diagnostics.warn("CXONE_AWS_SERVICE is set, but there is no source cxone for it");
     }
 }
 
-fn warn_about_window(env: &Environment, sources: &[Source], findings: &mut Findings) {
+fn warn_about_window(env: &Environment, sources: &[Source], diagnostics: &mut Diagnostics) {
     let windowed = sources.iter().any(|source| scheme::has_timestamp(&source.scheme));
     if env.sources.gatepost_max_drift_seconds.is_some() && !windowed && !sources.is_empty() {
-        findings.warn("GATEPOST_MAX_DRIFT_SECONDS is set, but no source has a timestamp to hold against it");
+        diagnostics.warn("GATEPOST_MAX_DRIFT_SECONDS is set, but no source has a timestamp to hold against it");
     }
 }
 
 /// One warning for each pair of sources that share a secret: what one vendor signs, the other source believes.
-fn warn_about_shared_secrets(all: &All, twins: &[Vec<Source>], findings: &mut Findings) {
+fn warn_about_shared_secrets(all: &All, twins: &[Vec<Source>], diagnostics: &mut Diagnostics) {
     let sources: Vec<(&Source, &Place)> = all.sources.iter().zip(&all.places).collect();
     for (index, ((one, one_place), twins)) in sources.iter().zip(twins).enumerate() {
         for (other, other_place) in &sources[index + 1..] {
@@ -191,7 +191,7 @@ fn warn_about_shared_secrets(all: &All, twins: &[Vec<Source>], findings: &mut Fi
                 } else {
                     "whoever signs for one is believed by the other"
                 };
-                findings.warn(format!("sources {} and {} share a secret: {risk}", one.name, other.name));
+                diagnostics.warn(format!("sources {} and {} share a secret: {risk}", one.name, other.name));
             }
         }
     }

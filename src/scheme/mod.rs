@@ -13,9 +13,9 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use crate::clock::UnixSeconds;
-use crate::config_error::ConfigError;
 use crate::event::Payload;
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, changes, diagnose, restore};
 pub use preset::{Answer, BodyFormat, Family, PRESETS, Preset, preset};

@@ -8,7 +8,7 @@ use http::Uri;
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 
-use crate::config_error::ConfigError;
+use crate::settings::ConfigError;
 
 /// What ports there are, for whoever wrote another.
 pub const PORTS: &str = "the port must be a number from 1 to 65535";

@@ -15,9 +15,9 @@ use sha2::Sha256;
 use super::http_client::{self, HttpClient};
 use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, answer, cloudevent};
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
 use crate::event::Event;
 use crate::secret::{MIN_BYTES, Secret};
+use crate::settings::ConfigError;
 
 /// Secrets are written with and without padding; both are the same bytes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

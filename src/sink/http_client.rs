@@ -24,8 +24,8 @@ use rustls::{ClientConfig, RootCertStore};
 use super::proxy::{Proxies, Proxy};
 use super::route::{AUTHORIZATION, Route};
 use super::{Retry, SinkError};
-use crate::config_error::ConfigError;
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 
 /// What we call ourselves.
 pub const USER_AGENT: &str = concat!("gatepost/", env!("CARGO_PKG_VERSION"));

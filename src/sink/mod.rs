@@ -20,9 +20,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
 use crate::event::{Event, Name};
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 
 pub use self::proxy::{Proxies, Proxy};
 

@@ -14,9 +14,9 @@ use tokio::sync::OnceCell;
 
 use self::servers::{Servers, User};
 use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, cloudevent, http_client};
-use crate::config_error::ConfigError;
 use crate::event::Event;
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 
 /// Delivers through `JetStream`.
 pub(super) struct Nats {

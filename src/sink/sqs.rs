@@ -26,8 +26,8 @@ use self::credentials::Signer;
 use super::http_client::{self, HttpClient};
 use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, cloudevent, structured};
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
 use crate::event::Event;
+use crate::settings::ConfigError;
 
 /// Names the call in SQS's JSON protocol.
 const TARGET: &str = "AmazonSQS.SendMessage";

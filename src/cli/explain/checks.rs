@@ -26,7 +26,7 @@ pub(super) struct Patient<'a> {
 pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
     let Patient { source, specimen, .. } = patient;
     let scheme =
-        scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::config_error::ConfigErrors(faults)))?;
+        scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::settings::ConfigErrors(faults)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::{IdRule, Source, TypeRule};
-use crate::config_error::{ConfigError, ConfigErrors};
 use crate::scheme::{self, Family, Scheme};
 use crate::secret::Secret;
+use crate::settings::{ConfigError, ConfigErrors};
 
 use super::super::failure::Failure;
 use super::fault::{Expected, Kind};

@@ -8,11 +8,11 @@ use super::content::Content;
 use super::format::{Encoding, Format};
 use super::time::Unit;
 use super::{Hmac, MAX_HEADERS};
-use crate::config_error::ConfigError;
 use crate::scheme::Settings;
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 use crate::scheme::preset::preset;
 use crate::secret::{MIN_BYTES, Secret};
+use crate::settings::ConfigError;
 
 /// What a Standard Webhooks secret begins with (specification, section "Signature scheme").
 const WHSEC: &str = "whsec_";

@@ -1,10 +1,10 @@
 //! The HMAC scheme's settings and their faults; what it accepts on the wire is in `tests/it/contract/hmac.rs`.
 
 use super::*;
-use crate::config_error::ConfigError;
 use crate::scheme::preset::{PRESETS, preset};
 use crate::scheme::{AccessKey, Family, Settings};
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 
 fn settings(name: &str, secret: &str) -> Settings {
     Settings { secrets: vec![Secret::new(secret).unwrap()], ..Settings::of(preset(name).unwrap()) }

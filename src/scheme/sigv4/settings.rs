@@ -5,8 +5,8 @@ use http::{HeaderName, HeaderValue};
 
 use super::signing_key::{Scope, SigningKeys};
 use super::{SECURITY_TOKEN, SigV4, SignerKey, date};
-use crate::config_error::ConfigError;
 use crate::scheme::{AccessKey, Settings};
+use crate::settings::ConfigError;
 
 /// Keys the secret that stands in for those of unknown access keys; it need not be secret, for it verifies nothing.
 const STRANGER: &[u8] = b"an access key that nobody configured";

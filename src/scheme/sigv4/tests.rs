@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::{HeaderName, Request, Version};
 
 use super::*;
-use crate::config_error::ConfigError;
 use crate::scheme::{AccessKey, Settings, preset};
+use crate::settings::ConfigError;
 
 mod suite;
 

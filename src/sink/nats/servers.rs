@@ -6,8 +6,8 @@ use async_nats::ServerAddr;
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
-use crate::config_error::ConfigError;
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 use crate::sink::address;
 
 /// What is connected to, and as whom.

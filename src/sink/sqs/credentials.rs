@@ -12,8 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::source::Source;
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 use crate::sink::{Retry, Settings, SinkError};
 
 /// How long before they expire credentials are renewed. AWS has the next ones ready by then.

@@ -20,7 +20,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::transport::{self, ByClock};
 use crate::clock::Clock;
-use crate::config_error::ConfigError;
+use crate::settings::ConfigError;
 use crate::sink::http_client::{self, HttpClient};
 use crate::sink::{Proxies, Settings, address};
 

@@ -1,103 +1,52 @@
-//! What comes to light while the configuration is read: faults, warnings, files to watch, and where each secret came from.
+//! Looks secrets up: in variables, in the files that variables or the configuration name, in the configuration itself.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::secret_ref::{SecretRef, THE_FILE};
-use super::watched::Watched;
-use crate::config_error::ConfigError;
+use super::diagnostics::Diagnostics;
+use super::secret_ref::SecretRef;
 use crate::file::read_regular;
 use crate::secret::{MIN_BYTES, Secret, WeakSecret};
 
 /// The largest file that is taken for a secret; a certificate bundle or a log in its place is a mistake.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
-/// Collects, while everything is read, what is to be told at the end.
-pub(super) struct Findings<'a> {
-    vars: &'a BTreeMap<String, String>,
-    /// Everything that is wrong.
-    pub faults: Vec<ConfigError>,
-    /// Everything that is allowed but worth a word.
-    pub warnings: Vec<String>,
-    /// Every file that was read or will be, noted before it is.
-    pub files: Watched,
-    /// By name of the resolved secret, where it came from.
-    pub origins: BTreeMap<String, String>,
-    /// Variables that the file refers to.
-    pub referenced: BTreeSet<String>,
-    /// Keys whose secret stands in the file itself.
-    inline: Vec<String>,
-}
+/// The origin of what stands in the file as a plain string.
+pub(crate) const THE_FILE: &str = "the file";
 
 /// The bytes of a secret before they are judged, and where they came from.
-pub(super) struct Raw {
+pub(crate) struct Raw {
     /// As found, one trailing newline of a file removed.
-    pub bytes: Zeroizing<Vec<u8>>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     /// In words, without the value.
-    pub origin: String,
+    pub(crate) origin: String,
 }
 
 /// What became of looking something up.
-pub(super) enum Lookup {
+pub(crate) enum Lookup {
     /// It is not set.
     Unset,
-    /// It is set and wrong; the fault is recorded.
+    /// It is set and wrong; the error is recorded.
     Faulty,
     /// Here it is.
     Found(Raw),
 }
 
-impl<'a> Findings<'a> {
-    /// Nothing found yet; variables are read from `vars`.
-    pub(super) fn new(vars: &'a BTreeMap<String, String>) -> Self {
-        Self {
-            vars,
-            faults: Vec::new(),
-            warnings: Vec::new(),
-            files: Watched::default(),
-            origins: BTreeMap::new(),
-            referenced: BTreeSet::new(),
-            inline: Vec::new(),
-        }
-    }
-
-    /// Records a fault.
-    pub(super) fn fault(&mut self, at: impl Into<String>, problem: impl Into<String>) {
-        self.faults.push(ConfigError::new(at, problem));
-    }
-
-    /// Records a fault that follows from others, unless one about the same key is recorded already.
-    pub(super) fn consequence(&mut self, at: String, problem: String) {
-        if !self.faults.iter().any(|fault| fault.at.starts_with(&at) || at.starts_with(&fault.at)) {
-            self.faults.push(ConfigError::new(at, problem));
-        }
-    }
-
-    /// Whether one of the first `among` faults is about `at` or something within it.
-    pub(super) fn told(&self, at: &str, among: usize) -> bool {
-        self.faults.iter().take(among).any(|fault| fault.at.starts_with(at))
-    }
-
-    /// Records a warning.
-    pub(super) fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
-    }
-
-    /// The value of variable `name`, which is not ours and has no `_FILE` form.
-    pub(super) fn plain(&self, name: &str) -> Option<&'a str> {
-        self.vars.get(name).map(String::as_str)
+impl Diagnostics<'_> {
+    /// Whether variable `name` or its `_FILE` form is set.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.vars.contains_key(name) || self.vars.contains_key(&format!("{name}_FILE"))
     }
 
     /// The value of variable `name`, or of the file that `name` with `_FILE` appended names.
-    pub(super) fn variable(&mut self, name: &str) -> Lookup {
+    pub(crate) fn secret_variable(&mut self, name: &str) -> Lookup {
         let file_name = format!("{name}_FILE");
         match (self.vars.get(name), self.vars.get(&file_name)) {
             (None, None) => Lookup::Unset,
             (Some(_), Some(_)) => {
-                self.fault(name, format!("{name} and {file_name} are both set: unset one"));
+                self.error(name, format!("{name} and {file_name} are both set: unset one"));
                 Lookup::Faulty
             }
             (Some(value), None) => {
@@ -105,7 +54,7 @@ impl<'a> Findings<'a> {
                 Lookup::Found(Raw { bytes, origin: format!("variable {name}") })
             }
             (None, Some(path)) if path.is_empty() => {
-                self.fault(file_name, "is set but empty: give the path of a file, or unset it");
+                self.error(file_name, "is set but empty: give the path of a file, or unset it");
                 Lookup::Faulty
             }
             (None, Some(path)) => self.file(&file_name, Path::new(path)).map_or(Lookup::Faulty, Lookup::Found),
@@ -113,16 +62,16 @@ impl<'a> Findings<'a> {
     }
 
     /// What `reference`, which stands at `at`, refers to.
-    pub(super) fn resolve(&mut self, at: &str, reference: SecretRef) -> Option<Raw> {
+    pub(crate) fn resolve(&mut self, at: &str, reference: SecretRef) -> Option<Raw> {
         match reference {
             SecretRef::Env(name) => {
-                let looked_up = self.variable(&name);
+                let looked_up = self.secret_variable(&name);
                 self.referenced.insert(name.clone());
                 match looked_up {
                     Lookup::Found(raw) => Some(raw),
                     Lookup::Faulty => None,
                     Lookup::Unset => {
-                        self.fault(at, format!("the variable {name} is not set (nor is {name}_FILE)"));
+                        self.error(at, format!("the variable {name} is not set (nor is {name}_FILE)"));
                         None
                     }
                 }
@@ -140,42 +89,32 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Takes `raw` as a secret that keys a MAC, leaving its origin; faults are told at `at`.
-    pub(super) fn key(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+    /// Takes `raw` as a secret that keys a MAC, leaving its origin; errors are told at `at`.
+    pub(crate) fn mac_key(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let secret = Secret::new(std::mem::take(&mut *raw.bytes));
         self.judged(at, &raw.origin, secret)
     }
 
-    /// Takes `raw` as a credential that is sent or compared as it stands; faults are told at `at`.
-    pub(super) fn token(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+    /// Takes `raw` as a credential that is sent or compared as it stands; errors are told at `at`.
+    pub(crate) fn token(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let secret = Secret::token(std::mem::take(&mut *raw.bytes));
         self.judged(at, &raw.origin, secret)
     }
 
     /// A token that stands in an HTTP header, so that it must fit into one.
-    pub(super) fn bearer(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
+    pub(crate) fn bearer(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let token = self.token(at, raw)?;
         if !token.expose().iter().all(u8::is_ascii_graphic) {
-            self.fault(at, "the token holds blanks, line breaks or other bytes that cannot stand in a header");
+            self.error(at, "the token holds blanks, line breaks or other bytes that cannot stand in a header");
             return None;
         }
         Some(token)
     }
 
     /// Warns about a token that is ours to choose and too short to withstand guessing.
-    pub(super) fn warn_if_short(&mut self, at: &str, token: &Secret) {
+    pub(crate) fn warn_if_short(&mut self, at: &str, token: &Secret) {
         if token.expose().len() < MIN_BYTES {
             self.warn(format!("{at}: the token is shorter than {MIN_BYTES} bytes and may be guessed"));
-        }
-    }
-
-    /// Turns what was gathered on the way into warnings.
-    pub(super) fn close(&mut self) {
-        if !self.inline.is_empty() {
-            let keys = self.inline.join(", ");
-            self.warn(format!(
-                "secrets stand in the configuration file itself ({keys}): for development only; everybody who can read the file knows them"
-            ));
         }
     }
 
@@ -184,7 +123,7 @@ impl<'a> Findings<'a> {
         match read_secret(path) {
             Ok(bytes) => Some(Raw { bytes, origin: format!("file {}", path.display()) }),
             Err(error) => {
-                self.fault(at, format!("cannot read the secret from {}: {error}", path.display()));
+                self.error(at, format!("cannot read the secret from {}: {error}", path.display()));
                 None
             }
         }
@@ -203,7 +142,7 @@ impl<'a> Findings<'a> {
                 Some(secret)
             }
             Err(weak) => {
-                self.fault(at, format!("{weak}{origin}"));
+                self.error(at, format!("{weak}{origin}"));
                 None
             }
         }
@@ -220,6 +159,9 @@ fn read_secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
     use super::*;
 
     const KEY: &str = "a-secret-of-sufficient-length";
@@ -252,29 +194,29 @@ mod tests {
     #[test]
     fn a_variable_and_its_file_exclude_each_other() {
         let vars = vars(&[("S", KEY), ("S_FILE", "/nowhere")]);
-        let mut findings = Findings::new(&vars);
-        assert!(matches!(findings.variable("S"), Lookup::Faulty));
-        assert!(findings.faults[0].to_string().contains("S_FILE"));
-        assert!(matches!(findings.variable("T"), Lookup::Unset));
+        let mut diagnostics = Diagnostics::new(&vars);
+        assert!(matches!(diagnostics.secret_variable("S"), Lookup::Faulty));
+        assert!(diagnostics.errors[0].to_string().contains("S_FILE"));
+        assert!(matches!(diagnostics.secret_variable("T"), Lookup::Unset));
     }
 
     #[test]
     fn a_missing_file_is_named_and_watched() {
         let vars = vars(&[("S_FILE", "/nowhere/secret")]);
-        let mut findings = Findings::new(&vars);
-        assert!(findings.resolve("k", SecretRef::Env("S".into())).is_none());
-        assert_eq!(findings.faults[0].at, "S_FILE");
-        assert!(findings.faults[0].problem.contains("/nowhere/secret"));
-        assert!(findings.files.contains(Path::new("/nowhere/secret")));
+        let mut diagnostics = Diagnostics::new(&vars);
+        assert!(diagnostics.resolve("k", SecretRef::Env("S".into())).is_none());
+        assert_eq!(diagnostics.errors[0].at, "S_FILE");
+        assert!(diagnostics.errors[0].problem.contains("/nowhere/secret"));
+        assert!(diagnostics.files.contains(Path::new("/nowhere/secret")));
     }
 
     #[test]
     fn weak_secrets_are_told_without_their_value() {
         let vars = vars(&[("S", "hunter2")]);
-        let mut findings = Findings::new(&vars);
-        let mut raw = findings.resolve("source[0].secrets[1]", SecretRef::Env("S".into())).unwrap();
-        assert!(findings.key("source[0].secrets[1]", &mut raw).is_none());
-        let told = findings.faults[0].to_string();
+        let mut diagnostics = Diagnostics::new(&vars);
+        let mut raw = diagnostics.resolve("source[0].secrets[1]", SecretRef::Env("S".into())).unwrap();
+        assert!(diagnostics.mac_key("source[0].secrets[1]", &mut raw).is_none());
+        let told = diagnostics.errors[0].to_string();
         assert!(told.starts_with("source[0].secrets[1]: ") && told.contains("variable S"), "{told}");
         assert!(!told.contains("hunter2"));
     }
@@ -291,11 +233,11 @@ mod tests {
             (format!("\u{feff}{KEY}\n"), "byte-order mark"),
         ] {
             std::fs::write(&path, &content).unwrap();
-            let mut findings = Findings::new(&vars);
-            let mut raw = findings.resolve("k", SecretRef::File(path.clone())).unwrap();
-            let secret = findings.key("k", &mut raw).unwrap();
+            let mut diagnostics = Diagnostics::new(&vars);
+            let mut raw = diagnostics.resolve("k", SecretRef::File(path.clone())).unwrap();
+            let secret = diagnostics.mac_key("k", &mut raw).unwrap();
             assert_eq!(secret.expose(), content.strip_suffix('\n').unwrap().as_bytes());
-            let [warning] = findings.warnings.as_slice() else { panic!("one warning: {:?}", findings.warnings) };
+            let [warning] = diagnostics.warnings.as_slice() else { panic!("one warning: {:?}", diagnostics.warnings) };
             assert!(warning.starts_with("k: ") && warning.contains(words) && !warning.contains(KEY), "{warning}");
         }
     }
@@ -303,10 +245,10 @@ mod tests {
     #[test]
     fn a_bearer_token_fits_into_a_header() {
         let vars = vars(&[("GOOD", "t0ken"), ("BAD", "two\nlines")]);
-        let mut findings = Findings::new(&vars);
+        let mut diagnostics = Diagnostics::new(&vars);
         for (name, fits) in [("GOOD", true), ("BAD", false)] {
-            let mut raw = findings.resolve("t", SecretRef::Env(name.into())).unwrap();
-            assert_eq!(findings.bearer("t", &mut raw).is_some(), fits, "{name}");
+            let mut raw = diagnostics.resolve("t", SecretRef::Env(name.into())).unwrap();
+            assert_eq!(diagnostics.bearer("t", &mut raw).is_some(), fits, "{name}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the name that somebody probably meant.
 
 /// The one of `known` that `name` is most likely a slip of; `None` where nothing is close.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // One slip in three letters, so that "x" does not suggest "id".
     let limit = name.chars().count().max(3) / 3;
     let scored = known.into_iter().map(|candidate| (distance(name, candidate), candidate));
@@ -9,7 +9,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// ` (did you mean "…"?)`, or nothing.
-pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map(|candidate| format!(" (did you mean {candidate}?)")).unwrap_or_default()
 }
 

@@ -10,7 +10,7 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 ///
 /// # Errors
 /// What was expected, in words.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let length = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, length)| *length);
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What was expected, in words.
-pub(super) fn parse_within(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+pub(crate) fn parse_within(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
     let duration = parse(text)?;
     if range.contains(&duration) {
         return Ok(duration);
@@ -36,7 +36,7 @@ pub(super) fn parse_within(text: &str, range: &RangeInclusive<Duration>) -> Resu
 
 /// Writes a duration in hours, seconds or milliseconds, the longest that needs no fraction; what is finer is dropped.
 #[must_use]
-pub(super) fn write(duration: Duration) -> String {
+pub(crate) fn write(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     // Days and minutes would turn the "96h" and "300s" that everybody knows into "4d" and "5m".
     let whole = |unit: &str, length: u64| millis > 0 && unit != "d" && unit != "m" && millis.is_multiple_of(length);

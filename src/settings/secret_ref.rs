@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use toml::Value;
 use zeroize::Zeroizing;
 
-use super::syntax;
+use super::grammar;
 
 /// Where a secret is to be had from. No `Debug`: it may hold the secret itself.
-pub(super) enum SecretRef {
+pub(crate) enum SecretRef {
     /// The environment variable of this name, or the file that the variable with `_FILE` appended names.
     Env(String),
     /// This file.
@@ -20,7 +20,7 @@ pub(super) enum SecretRef {
 }
 
 /// A reference in a list of secrets, where each may have a name.
-pub(super) struct Labelled {
+pub(crate) struct Labelled {
     /// Where it stands.
     pub at: String,
     /// Where the secret is to be had from.
@@ -29,14 +29,11 @@ pub(super) struct Labelled {
     pub label: Option<String>,
 }
 
-/// The origin of what stands in the file as a plain string.
-pub(super) const THE_FILE: &str = "the file";
-
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
 
 impl SecretRef {
     /// A plain string where one is allowed.
-    pub(super) fn literal(text: String) -> Self {
+    pub(crate) fn literal(text: String) -> Self {
         Self::Plain(Zeroizing::new(text))
     }
 
@@ -44,7 +41,7 @@ impl SecretRef {
     ///
     /// # Errors
     /// What to write instead; never the value.
-    pub(super) fn read(value: &Value) -> Result<Self, String> {
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
         let table = match value {
             Value::Table(table) => table,
             Value::String(_) => {
@@ -67,12 +64,12 @@ impl SecretRef {
     ///
     /// # Errors
     /// As [`SecretRef::read`], or what a label is.
-    pub(super) fn read_labelled(value: &Value) -> Result<(Self, Option<String>), String> {
+    pub(crate) fn read_labelled(value: &Value) -> Result<(Self, Option<String>), String> {
         let Value::Table(table) = value else { return Self::read(value).map(|reference| (reference, None)) };
         let mut table = table.clone();
         let label = match table.remove("label") {
             None => None,
-            Some(Value::String(text)) => Some(syntax::label(&text)?),
+            Some(Value::String(text)) => Some(grammar::label(&text)?),
             Some(_) => return Err("expected a string after `label =`".to_owned()),
         };
         Ok((Self::read(&Value::Table(table))?, label))
@@ -80,8 +77,8 @@ impl SecretRef {
 
     fn from_pair(key: &str, text: &str) -> Result<Self, String> {
         match key {
-            "env" => syntax::variable(text).map(Self::Env),
-            "file" => syntax::file(text).map(Self::File),
+            "env" => grammar::variable(text).map(Self::Env),
+            "file" => grammar::file(text).map(Self::File),
             "value" => Ok(Self::Value(Zeroizing::new(text.to_owned()))),
             _ => Err(format!("expected {WANTED}, found the key {key:?}")),
         }

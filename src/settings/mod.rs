@@ -1,0 +1,33 @@
+//! Reads TOML and environment for whoever asks. It knows how to read, not what: every room owns its settings.
+//!
+//! A room declares each of its keys in one call ([`key`], [`secret`]): name, variable, kind, default, range and the
+//! sentence that explains it. From that one call come the value, the error, the effective configuration with its
+//! origins, the JSON Schema, the reference and the example.
+
+mod config_error;
+mod diagnostics;
+pub(crate) mod duration;
+mod environment;
+pub(crate) mod grammar;
+mod key;
+pub(crate) mod kind;
+mod nearest;
+pub(crate) mod record;
+pub(crate) mod redact;
+mod secret_key;
+mod secret_ref;
+mod secret_source;
+mod table;
+mod watched;
+
+pub use config_error::{ConfigError, ConfigErrors};
+pub(crate) use diagnostics::Diagnostics;
+pub(crate) use environment::report_unknown;
+pub(crate) use key::{Found, Key, key, variable};
+pub(crate) use kind::Kind;
+pub(crate) use nearest::suggestion;
+pub(crate) use secret_key::{Located, SecretVariables, secret, secrets};
+pub(crate) use secret_ref::{Labelled, SecretRef};
+pub(crate) use secret_source::{Lookup, Raw, THE_FILE};
+pub(crate) use table::Table;
+pub use watched::Watched;

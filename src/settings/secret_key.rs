@@ -1,0 +1,371 @@
+//! Keys that hold secrets, or text that may hold one: shown by their origin alone.
+
+use serde_json::{Value as Json, json};
+use toml::Value;
+use zeroize::Zeroizing;
+
+use super::diagnostics::Diagnostics;
+use super::key::Found;
+use super::kind::expected;
+use super::record::{Default, Entry, Hidden, Origin, Shown};
+use super::redact;
+use super::secret_ref::{Labelled, SecretRef};
+use super::secret_source::{Lookup, Raw, THE_FILE};
+use super::table::Table;
+use crate::secret::Secret;
+
+/// A key that holds a secret.
+pub(crate) struct SecretKey {
+    name: &'static str,
+    doc: &'static str,
+    variable: Option<&'static str>,
+    restart: bool,
+    required: bool,
+}
+
+/// The key `name`, which `doc` explains in a sentence or two and which refers to a secret.
+pub(crate) const fn secret(name: &'static str, doc: &'static str) -> SecretKey {
+    SecretKey { name, doc, variable: None, restart: false, required: false }
+}
+
+/// Text that was found, and the place to name when it turns out to be wrong.
+pub(crate) struct Located {
+    /// The text; it may hold a password.
+    pub(crate) text: Zeroizing<String>,
+    /// The variable or key it came from.
+    pub(crate) at: String,
+    /// Where it came from in words, as `check` tells it.
+    pub(crate) origin: String,
+}
+
+type Judge<'v> = fn(&mut Diagnostics<'v>, &str, &mut Raw) -> Option<Secret>;
+
+impl SecretKey {
+    /// The environment variable that wins over the file; it also exists with `_FILE` appended.
+    pub(crate) fn variable(self, name: impl Into<Option<&'static str>>) -> Self {
+        Self { variable: name.into(), ..self }
+    }
+
+    /// A running daemon cannot change it: a reload that would is refused.
+    pub(crate) fn takes_a_restart(self) -> Self {
+        Self { restart: true, ..self }
+    }
+
+    /// Something has to be said; whoever reads it says so.
+    pub(crate) fn is_required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// A secret that keys a MAC: at least 16 bytes.
+    pub(crate) fn mac_key<'v>(self, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
+        self.read(Diagnostics::<'v>::mac_key, table, diagnostics)
+    }
+
+    /// A credential that is sent as it stands, of any length.
+    pub(crate) fn token<'v>(self, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
+        self.read(Diagnostics::<'v>::token, table, diagnostics)
+    }
+
+    /// A credential that stands in an HTTP header.
+    pub(crate) fn bearer<'v>(self, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
+        self.read(Diagnostics::<'v>::bearer, table, diagnostics)
+    }
+
+    /// A secret that keys a MAC and may have a label; `called` says what logs call it.
+    pub(crate) fn labelled_mac_key(
+        self,
+        called: impl FnOnce(&Secret) -> String,
+        table: &mut Table,
+        diagnostics: &mut Diagnostics,
+    ) -> Found<Secret> {
+        let at = table.place_in_file(self.name);
+        let Some(value) = table.take(self.name) else {
+            self.record_secret(None, None, Origin::Default, table);
+            return Found::Unset;
+        };
+        let secret = labelled(&at, &value, diagnostics).and_then(|found| keyed(found, diagnostics));
+        let shown = secret.as_ref().map(|(secret, origin)| (secret, origin.as_str()));
+        let called = secret.as_ref().map(|(secret, _)| called(secret));
+        self.record_secret(shown, called, Origin::File, table);
+        secret.map_or(Found::Faulty, |(secret, _)| Found::Value(secret))
+    }
+
+    /// Text that may stand in the file, or be referred to because it holds a password; `default` where nobody says
+    /// anything.
+    pub(crate) fn text(
+        self,
+        default: Option<&str>,
+        table: &mut Table,
+        diagnostics: &mut Diagnostics,
+    ) -> Found<Located> {
+        let found = self.look_for_text(table, diagnostics);
+        let (value, origin) = match &found {
+            Found::Value((located, origin)) => (Some((located.text.as_str(), located.origin.as_str())), *origin),
+            Found::Unset | Found::Faulty => (None, Origin::Default),
+        };
+        let shown = match value {
+            Some((text, THE_FILE)) => Some((text, String::new())),
+            Some((text, from)) if !from.starts_with("variable") => Some((text, format!(" from {from}"))),
+            Some((text, _)) => Some((text, String::new())),
+            None => default.map(|default| (default, String::new())),
+        };
+        let shown = shown.map(|(text, from)| {
+            Shown::Plain(format!("{:?}", format!("{}{from}", redact::url(text))), Secret::token(text).ok())
+        });
+        let words = default.map_or(Default::None, |default| Default::Value(format!("{default:?}")));
+        let schema = json!({ "oneOf": [{ "type": "string" }, reference_schema()] });
+        table.record(self.entry(words, "a string, or a secret's reference".to_owned(), schema, shown, origin));
+        match found {
+            Found::Value((located, _)) => Found::Value(located),
+            Found::Unset => Found::Unset,
+            Found::Faulty => Found::Faulty,
+        }
+    }
+
+    fn look_for_text(&self, table: &mut Table, diagnostics: &mut Diagnostics) -> Found<(Located, Origin)> {
+        let at = table.place_in_file(self.name);
+        let reference = match table.take(self.name) {
+            None => Found::Unset,
+            Some(Value::String(text)) => Found::Value(SecretRef::literal(text)),
+            Some(other) => referred(&at, &other, diagnostics),
+        };
+        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
+        let (at, raw, origin) = match (looked_up, reference, self.variable) {
+            (Lookup::Found(raw), _, Some(variable)) => {
+                table.comes_from(self.name, variable);
+                (variable.to_owned(), Some(raw), Origin::Variable(variable))
+            }
+            (Lookup::Unset, Found::Unset, _) => return Found::Unset,
+            (Lookup::Unset, Found::Value(reference), _) => {
+                let raw = diagnostics.resolve(&at, reference);
+                (at, raw, Origin::File)
+            }
+            _ => return Found::Faulty,
+        };
+        let Some(raw) = raw else { return Found::Faulty };
+        match String::from_utf8(raw.bytes.to_vec()) {
+            Ok(text) => {
+                let text = Zeroizing::new(text.trim().to_owned());
+                Found::Value((Located { text, at, origin: raw.origin }, origin))
+            }
+            Err(_) => {
+                diagnostics.error(at, "expected text");
+                Found::Faulty
+            }
+        }
+    }
+
+    fn read<'v>(self, judge: Judge<'v>, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
+        let at = table.place_in_file(self.name);
+        let reference = match table.take(self.name) {
+            None => Found::Unset,
+            Some(value) => referred(&at, &value, diagnostics),
+        };
+        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
+        let (at, raw, origin) = match (looked_up, reference, self.variable) {
+            (Lookup::Found(raw), _, Some(variable)) => {
+                table.comes_from(self.name, variable);
+                (variable.to_owned(), Some(raw), Origin::Variable(variable))
+            }
+            (Lookup::Unset, Found::Value(reference), _) => {
+                let raw = diagnostics.resolve(&at, reference);
+                (at, raw, Origin::File)
+            }
+            (Lookup::Unset, Found::Unset, _) => {
+                self.record_secret(None, None, Origin::Default, table);
+                return Found::Unset;
+            }
+            _ => (at, None, Origin::Default),
+        };
+        let secret = raw.and_then(|mut raw| judge(diagnostics, &at, &mut raw).map(|secret| (secret, raw.origin)));
+        self.record_secret(secret.as_ref().map(|(secret, from)| (secret, from.as_str())), None, origin, table);
+        secret.map_or(Found::Faulty, |(secret, _)| Found::Value(secret))
+    }
+
+    fn record_secret(self, secret: Option<(&Secret, &str)>, called: Option<String>, origin: Origin, table: &mut Table) {
+        let shown = secret
+            .map(|(secret, from)| Shown::Secret(Hidden { origin: from.to_owned(), secret: secret.clone(), called }));
+        let default = if self.required { Default::Required } else { Default::None };
+        let entry = self.entry(default, "a secret's reference".to_owned(), reference_schema(), shown, origin);
+        table.record(Entry { secret: true, ..entry });
+    }
+
+    fn entry(&self, default: Default, expects: String, schema: Json, value: Option<Shown>, origin: Origin) -> Entry {
+        Entry {
+            key: Some(self.name),
+            variables: self.variable.into_iter().collect(),
+            doc: self.doc,
+            expects,
+            schema,
+            default,
+            secret: true,
+            restart: self.restart,
+            value,
+            origin,
+        }
+    }
+}
+
+/// A key that holds a list of secrets that key MACs, the first of which is primary.
+pub(crate) struct SecretsKey {
+    name: &'static str,
+    doc: &'static str,
+    variables: Option<SecretVariables>,
+}
+
+/// The variables of a vendor's secrets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SecretVariables {
+    /// Holds several, separated by commas.
+    pub(crate) list: &'static str,
+    /// Holds one, taken literally.
+    pub(crate) single: &'static str,
+}
+
+/// The key `name`, which `doc` explains in a sentence or two and which lists secrets.
+pub(crate) const fn secrets(name: &'static str, doc: &'static str) -> SecretsKey {
+    SecretsKey { name, doc, variables: None }
+}
+
+impl SecretsKey {
+    /// The variables that win over the file.
+    pub(crate) fn variables(self, variables: Option<SecretVariables>) -> Self {
+        Self { variables, ..self }
+    }
+
+    /// The secrets without those that are faulty; an error where there are none at all.
+    pub(crate) fn read(self, table: &mut Table, diagnostics: &mut Diagnostics) -> Vec<Secret> {
+        let at = table.place_in_file(self.name);
+        // Taken even when the environment replaces it, so that its form is checked.
+        let in_file = table.take(self.name).map(|value| references(&at, value, diagnostics));
+        let from_variables = self.variables.and_then(|variables| variables.read(diagnostics));
+        let (found, origin) = match (from_variables, in_file) {
+            (Some((variable, secrets)), _) => {
+                table.comes_from(self.name, variable);
+                (secrets, Origin::Variable(variable))
+            }
+            (None, Some(references)) => {
+                let keys = references.into_iter().filter_map(|reference| keyed(reference, diagnostics)).collect();
+                (keys, Origin::File)
+            }
+            (None, None) => {
+                let example = "is missing: name at least one, [{ file = \"/run/secrets/name\" }]";
+                diagnostics.error(table.place(self.name), example);
+                (Vec::new(), Origin::Default)
+            }
+        };
+        self.record(&found, origin, table);
+        found.into_iter().map(|(secret, _)| secret).collect()
+    }
+
+    fn record(self, found: &[(Secret, String)], origin: Origin, table: &mut Table) {
+        let hidden = found.iter().map(|(secret, from)| Hidden {
+            origin: from.clone(),
+            secret: secret.clone(),
+            called: Some(secret.name()),
+        });
+        let variables = self.variables.map(|variables| vec![variables.list, variables.single]).unwrap_or_default();
+        table.record(Entry {
+            key: Some(self.name),
+            variables,
+            doc: self.doc,
+            expects: "a list of secrets' references, each perhaps with a label".to_owned(),
+            schema: json!({ "type": "array", "minItems": 1, "items": labelled_schema() }),
+            default: Default::Required,
+            secret: true,
+            restart: false,
+            value: Some(Shown::Secrets(hidden.collect())),
+            origin,
+        });
+    }
+}
+
+impl SecretVariables {
+    /// Whether one of them is set, rightly or wrongly.
+    pub(crate) fn are_set(self, diagnostics: &Diagnostics) -> bool {
+        diagnostics.is_set(self.list) || diagnostics.is_set(self.single)
+    }
+
+    /// The variable to name in errors.
+    pub(crate) fn named(self, diagnostics: &Diagnostics) -> &'static str {
+        if diagnostics.is_set(self.list) { self.list } else { self.single }
+    }
+
+    /// The secrets and the variable they stand in; `None` where neither is set.
+    fn read(self, diagnostics: &mut Diagnostics) -> Option<(&'static str, Vec<(Secret, String)>)> {
+        let (list, single) = (diagnostics.secret_variable(self.list), diagnostics.secret_variable(self.single));
+        match (list, single) {
+            (Lookup::Unset, Lookup::Unset) => None,
+            (Lookup::Unset, Lookup::Found(mut raw)) => {
+                let secret = diagnostics.mac_key(self.single, &mut raw).map(|secret| (secret, raw.origin));
+                Some((self.single, secret.into_iter().collect()))
+            }
+            (Lookup::Found(raw), Lookup::Unset) => Some((self.list, entries(self.list, &raw, diagnostics))),
+            (Lookup::Unset, Lookup::Faulty) => Some((self.single, Vec::new())),
+            (Lookup::Faulty, Lookup::Unset) => Some((self.list, Vec::new())),
+            _ => {
+                diagnostics.error(self.list, format!("{} and {} are both set: keep one", self.list, self.single));
+                Some((self.list, Vec::new()))
+            }
+        }
+    }
+}
+
+/// Each entry of a comma-separated list, blanks around it dropped.
+fn entries(variable: &str, list: &Raw, diagnostics: &mut Diagnostics) -> Vec<(Secret, String)> {
+    let mut secrets = Vec::new();
+    for (index, entry) in list.bytes.split(|byte| *byte == b',').enumerate() {
+        let bytes = Zeroizing::new(entry.trim_ascii().to_vec());
+        let mut raw = Raw { bytes, origin: list.origin.clone() };
+        let secret = diagnostics.mac_key(&format!("{variable}[{index}]"), &mut raw);
+        secrets.extend(secret.map(|secret| (secret, raw.origin)));
+    }
+    secrets
+}
+
+fn references(at: &str, value: Value, diagnostics: &mut Diagnostics) -> Vec<Labelled> {
+    let Value::Array(list) = value else {
+        diagnostics.problems(at, expected("a list of secrets such as [{ file = \"/run/secrets/name\" }]", &value));
+        return Vec::new();
+    };
+    if list.is_empty() {
+        diagnostics.error(at, "is empty: name at least one secret, [{ file = \"/run/secrets/name\" }]");
+    }
+    list.iter()
+        .enumerate()
+        .filter_map(|(index, value)| labelled(&format!("{at}[{index}]"), value, diagnostics))
+        .collect()
+}
+
+fn labelled(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Option<Labelled> {
+    let read = SecretRef::read_labelled(value).map_err(|problem| diagnostics.error(at, problem)).ok();
+    read.map(|(reference, label)| Labelled { at: at.to_owned(), reference, label })
+}
+
+fn referred(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Found<SecretRef> {
+    match SecretRef::read(value) {
+        Ok(reference) => Found::Value(reference),
+        Err(problem) => {
+            diagnostics.error(at, problem);
+            Found::Faulty
+        }
+    }
+}
+
+/// The key that was referred to, and where it came from.
+fn keyed(found: Labelled, diagnostics: &mut Diagnostics) -> Option<(Secret, String)> {
+    let mut raw = diagnostics.resolve(&found.at, found.reference)?;
+    let secret = diagnostics.mac_key(&found.at, &mut raw)?;
+    Some((secret.labelled(found.label), raw.origin))
+}
+
+/// `{ env = "NAME" }`, `{ file = "/path" }` or `{ value = "…" }`.
+fn reference_schema() -> Json {
+    let one = |name: &str| json!({ "type": "object", "properties": { name: { "type": "string" } }, "required": [name], "additionalProperties": false });
+    json!({ "oneOf": [one("env"), one("file"), one("value")] })
+}
+
+fn labelled_schema() -> Json {
+    let one = |name: &str| json!({ "type": "object", "properties": { name: { "type": "string" }, "label": { "type": "string" } }, "required": [name], "additionalProperties": false });
+    json!({ "oneOf": [one("env"), one("file"), one("value")] })
+}
