@@ -1,13 +1,18 @@
 //! Starting, ready, draining: one explicit state that fails closed, the stop signals, and an owner for every task.
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::settings::kind::span;
+use crate::settings::{Diagnostics, Table, key};
 
 /// What the daemon is doing, as the probes see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +116,37 @@ impl Lifecycle {
     pub async fn tasks_done(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// Not ready any more, still accepting.
+    pub drain_delay: Duration,
+    /// Then this long to finish.
+    pub drain_timeout: Duration,
+}
+
+impl Shutdown {
+    /// `[shutdown]`
+    pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
+        const DELAYS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+        const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
+        Self {
+            drain_delay: key(
+                "drain_delay",
+                "Not ready any more but still accepting, so that the load balancer takes us out first.",
+                span(DELAYS),
+            )
+            .or(Duration::from_secs(5), table, diagnostics),
+            drain_timeout: key(
+                "drain_timeout",
+                "Then this long to finish what is in flight; what is cut off makes the exit status 2.",
+                span(TIMEOUTS),
+            )
+            .or(Duration::from_secs(25), table, diagnostics),
+        }
     }
 }
 

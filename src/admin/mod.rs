@@ -1,5 +1,6 @@
 //! The admin listener: probes and metrics over plain HTTP, for the container's own network.
 
+pub(crate) mod settings;
 mod token;
 
 use std::sync::Arc;

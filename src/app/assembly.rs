@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::audit::Target;
 use crate::clock::Clock;
-use crate::config::{Config, Draft, Tls};
+use crate::config::{Config, Draft};
 use crate::event::Name;
 use crate::ingress::Source;
 use crate::metrics::Metrics;
+use crate::server::Tls;
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::sink::{self, Sink};
@@ -62,14 +63,14 @@ pub(super) fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsF
     for (i, file) in tls.authorities() {
         config.warnings.push(format!(
             "{}: {} is a CA's own certificate: some clients refuse it as a server's",
-            place(&config.tls, Place::Certificate(i)),
+            place(&config.live.tls, Place::Certificate(i)),
             file.display()
         ));
     }
     let mut faults = Vec::new();
     let sinks = sinks(&config).map_err(|found| faults.extend(found)).unwrap_or_default();
     let target = target(&config).map_err(|found| faults.extend(found)).unwrap_or_default();
-    if let Err(error) = telemetry::check_filter(&config.log.filter) {
+    if let Err(error) = telemetry::check_filter(&config.live.log_filter) {
         faults.push(ConfigError::new("log", error.to_string()));
     }
     if faults.is_empty() { Ok(Parts { config, tls, sinks, target }) } else { Err(ConfigErrors(faults)) }
@@ -82,9 +83,9 @@ pub(super) fn parts(mut draft: Draft, judge: impl FnOnce(&LoadedTls) -> Vec<TlsF
 pub(super) fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Source>>, ConfigErrors> {
     let mut faults = Vec::new();
     let mut sources = Vec::new();
-    for source in &config.sources {
+    for source in &config.live.sources {
         match scheme::build(&source.scheme) {
-            Ok(scheme) => sources.push(Arc::new(Source::new(source.clone(), scheme, &config.sinks, metrics))),
+            Ok(scheme) => sources.push(Arc::new(Source::new(source.clone(), scheme, &config.live.sinks, metrics))),
             Err(found) => faults.extend(found.into_iter().map(|fault| fault.under(&format!("source {}", source.name)))),
         }
     }
@@ -94,7 +95,7 @@ pub(super) fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Sour
 fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let mut sinks = Vec::new();
-    for settings in &config.sinks {
+    for settings in &config.live.sinks {
         let fingerprint = Fingerprint::of(settings);
         match sink::build(settings) {
             Ok(sink) => sinks.push(BuiltSink { settings: settings.clone(), fingerprint, sink }),
@@ -105,7 +106,7 @@ fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<ConfigError>> {
 }
 
 fn target(config: &Config) -> Result<Option<Arc<Target>>, Vec<ConfigError>> {
-    let target = config.siem.as_ref().map(Target::new).transpose();
+    let target = config.live.siem.as_ref().map(Target::new).transpose();
     let target = target.map_err(|faults| faults.into_iter().map(|fault| fault.under("siem")).collect::<Vec<_>>())?;
     Ok(target.map(Arc::new))
 }
@@ -150,7 +151,7 @@ fn place(settings: &Tls, place: Place) -> String {
 /// The store's own words.
 pub(super) async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, ConfigError> {
     let open = async {
-        let store = store::open(&config.store, Arc::clone(metrics)).await?;
+        let store = store::open(&config.store(), Arc::clone(metrics)).await?;
         store.upkeep.probe().await?;
         Ok::<_, store::StoreError>(store)
     };
@@ -168,7 +169,7 @@ pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, ConfigError
     let mut faults = sources(&config, &metrics).err().map(|found| found.0).unwrap_or_default();
     match store(&config, &metrics).await {
         Ok(store) => {
-            let configured = |name: &Name| config.sinks.iter().any(|sink| sink.name == *name);
+            let configured = |name: &Name| config.live.sinks.iter().any(|sink| sink.name == *name);
             let orphans = orphans::find(store.outbox.as_ref(), configured).await;
             let closed = store.upkeep.close().await;
             match orphans.and_then(|orphans| closed.map(|()| orphans)) {

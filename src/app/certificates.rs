@@ -1,8 +1,8 @@
 //! What is said of the certificates in use: their expiry as a metric, a warning in time, an error once they are no good.
 
 use crate::clock::Clock;
-use crate::config::Tls;
 use crate::metrics::Metrics;
+use crate::server::Tls;
 use crate::server::tls::LoadedTls;
 
 use super::assembly;

@@ -20,8 +20,8 @@ pub(super) struct Need {
 impl Need {
     /// Reads it off.
     pub(super) fn of(config: &Config) -> Self {
-        let sinks: usize = config.sinks.iter().map(|sink| sink.concurrency).sum();
-        Self { connections: config.listener.max_connections, beside: REST + CONNECTIONS_MAX + sinks }
+        let sinks: usize = config.live.sinks.iter().map(|sink| sink.concurrency).sum();
+        Self { connections: config.live.connections.max, beside: REST + CONNECTIONS_MAX + sinks }
     }
 
     /// How many connections may be open at once, so that the store, sinks and probes have descriptors when all are.

@@ -6,10 +6,11 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::Target;
-use crate::config::{Config, Listener, Shutdown};
+use crate::config::Config;
 use crate::event::Name;
 use crate::ingress::{self, Ingress, Recorder, Shared, Source};
 use crate::lifecycle::Lifecycle;
+use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::server::{Limits, Proxy};
@@ -68,10 +69,10 @@ impl Live {
         Self {
             ingress: Ingress::new(ingress::router(&to.shared, &recorder, sources)),
             tls: Arc::new(ArcSwap::new(Arc::clone(&parts.tls.config))),
-            proxy: Arc::new(ArcSwap::from_pointee(proxy(&config.listener))),
+            proxy: Arc::new(ArcSwap::from_pointee(proxy(config))),
             limits: Arc::new(ArcSwap::from_pointee(limits(config))),
-            admin_token: Arc::new(ArcSwapOption::new(config.admin.token.clone().map(Arc::new))),
-            shutdown: ArcSwap::from_pointee(config.shutdown),
+            admin_token: Arc::new(ArcSwapOption::new(config.live.admin_token.clone().map(Arc::new))),
+            shutdown: ArcSwap::from_pointee(config.live.shutdown),
             deliveries,
             targets,
             to,
@@ -83,15 +84,15 @@ impl Live {
     pub(super) fn exchange(&self, before: &Config, parts: Parts, sources: &[Arc<Source>]) -> Vec<Name> {
         let Parts { config, tls, sinks, target } = parts;
         self.bounds(before, &config);
-        let shared = Shared { body_timeout: config.limits.body_timeout, ..self.to.shared.clone() };
+        let shared = Shared { body_timeout: config.live.limits.body_timeout, ..self.to.shared.clone() };
         // The SIEM before the sources: what they tell is sent to the right one.
         self.targets.send_replace(target);
         self.ingress.replace(ingress::router(&shared, &recorder(&config, &self.to), sources));
-        certificates::tell(&tls, &config.tls, &shared.clock, &self.to.metrics);
+        certificates::tell(&tls, &config.live.tls, &shared.clock, &self.to.metrics);
         self.tls.store(tls.config);
-        self.proxy.store(Arc::new(proxy(&config.listener)));
-        self.admin_token.store(config.admin.token.clone().map(Arc::new));
-        self.shutdown.store(Arc::new(config.shutdown));
+        self.proxy.store(Arc::new(proxy(&config)));
+        self.admin_token.store(config.live.admin_token.clone().map(Arc::new));
+        self.shutdown.store(Arc::new(config.live.shutdown));
         self.deliver(sinks)
     }
 
@@ -108,19 +109,19 @@ impl Live {
     fn bounds(&self, before: &Config, config: &Config) {
         let shared = &self.to.shared;
         self.limits.store(Arc::new(limits(config)));
-        shared.requests.set_limit(config.limits.concurrent_requests);
-        shared.waiting.set_limit(config.limits.concurrent_requests);
-        shared.budget.set_limit(config.limits.body_memory_bytes);
+        shared.requests.set_limit(config.live.limits.concurrent_requests);
+        shared.waiting.set_limit(config.live.limits.concurrent_requests);
+        shared.budget.set_limit(config.live.limits.body_memory_bytes);
         if Need::of(config) != Need::of(before) {
             Need::of(config).warn();
         }
-        if config.log.filter != before.log.filter
-            && let Err(error) = self.to.telemetry.set_filter(&config.log.filter)
+        if config.live.log_filter != before.live.log_filter
+            && let Err(error) = self.to.telemetry.set_filter(&config.live.log_filter)
         {
             tracing::error!(%error, "the log's filter stays as it was");
         }
-        let (quarantine, bounds) = (Arc::clone(&shared.quarantine), config.store.quarantine);
-        let old = before.store.quarantine;
+        let (quarantine, bounds) = (Arc::clone(&shared.quarantine), config.live.quarantine);
+        let old = before.live.quarantine;
         if (bounds.max_entries, bounds.max_bytes) != (old.max_entries, old.max_bytes) {
             self.to.background.spawn(async move {
                 if let Err(error) = quarantine.resize(bounds).await {
@@ -134,22 +135,22 @@ impl Live {
 fn limits(config: &Config) -> Limits {
     Limits {
         max_connections: Need::of(config).connections(),
-        max_connections_per_client: config.listener.max_connections_per_client,
-        handshake_timeout: config.limits.handshake_timeout,
-        header_timeout: config.limits.header_timeout,
-        idle_timeout: config.limits.idle_timeout,
+        max_connections_per_client: config.live.connections.max_per_client,
+        handshake_timeout: config.live.deadlines.handshake,
+        header_timeout: config.live.deadlines.header,
+        idle_timeout: config.live.deadlines.idle,
     }
 }
 
-fn proxy(listener: &Listener) -> Proxy {
-    Proxy { required: listener.proxy_protocol, trusted: listener.trusted_proxies.clone() }
+fn proxy(config: &Config) -> Proxy {
+    Proxy { required: config.boot.listener.proxy_protocol, trusted: config.live.connections.trusted_proxies.clone() }
 }
 
 fn recorder(config: &Config, to: &Outside) -> Arc<Recorder> {
     Arc::new(Recorder {
         clock: to.shared.clock.clone(),
-        trusted: config.listener.trusted_proxies.clone(),
+        trusted: config.live.connections.trusted_proxies.clone(),
         unrouted: ingress::unrouted(&to.metrics),
-        audit: config.siem.is_some().then(|| to.verdicts.clone()),
+        audit: config.live.siem.is_some().then(|| to.verdicts.clone()),
     })
 }

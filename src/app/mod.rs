@@ -105,13 +105,13 @@ impl App {
         let watched = Arc::new(draft.watched().clone());
         let mut parts = assembly::parts(draft, |_| Vec::new())?;
         let (config, tls) = (parts.config.clone(), parts.tls.clone());
-        let telemetry = telemetry::start(config.log.json, &config.log.filter).map_err(|e| runtime(&e))?;
+        let telemetry = telemetry::start(config.boot.log_format, &config.live.log_filter).map_err(|e| runtime(&e))?;
         let telemetry = Arc::new(telemetry);
         let (front, background) = (Lifecycle::default(), Lifecycle::default());
         let metrics = Arc::new(Metrics::new());
         let sources = assembly::sources(&config, &metrics)?;
-        let webhook = bind(config.listener.address, "GATEPOST_LISTEN").await?;
-        let admin = bind(config.admin.address, "GATEPOST_ADMIN_LISTEN").await?;
+        let webhook = bind(config.boot.listener.address, "GATEPOST_LISTEN").await?;
+        let admin = bind(config.boot.admin_address, "GATEPOST_ADMIN_LISTEN").await?;
         let store = assembly::store(&config, &metrics).await.map_err(|fault| runtime(&fault))?;
         front.set_store_healthy(true);
         let (auditor, verdicts, targets) = auditor(&store, parts.target.take(), &metrics, &clock);
@@ -199,10 +199,10 @@ fn shared(
         inbox: Arc::clone(&store.inbox),
         quarantine: Arc::clone(&store.quarantine),
         intake,
-        requests: Arc::new(RequestPermits::new(config.limits.concurrent_requests)),
-        waiting: Arc::new(Waiting::new(config.limits.concurrent_requests)),
-        budget: Arc::new(BodyBudget::new(config.limits.body_memory_bytes, Arc::clone(metrics))),
-        body_timeout: config.limits.body_timeout,
+        requests: Arc::new(RequestPermits::new(config.live.limits.concurrent_requests)),
+        waiting: Arc::new(Waiting::new(config.live.limits.concurrent_requests)),
+        budget: Arc::new(BodyBudget::new(config.live.limits.body_memory_bytes, Arc::clone(metrics))),
+        body_timeout: config.live.limits.body_timeout,
         clock,
         lifecycle: front.clone(),
     }

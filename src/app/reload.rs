@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock::Clock;
-use crate::config::{Config, Watched};
+use crate::config::Config;
 use crate::ingress::Source;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::server::tls::LoadedTls;
+use crate::settings::Watched;
 use crate::settings::{ConfigError, ConfigErrors};
 
 use super::assembly;
@@ -73,7 +74,7 @@ impl Reloader {
 
     /// Tells how the certificates in use stand.
     pub(super) fn tell_certificates(&self) {
-        certificates::tell(&self.tls, &self.config.tls, &self.clock, &self.metrics);
+        certificates::tell(&self.tls, &self.config.live.tls, &self.clock, &self.metrics);
     }
 
     async fn has_news(&self) -> bool {

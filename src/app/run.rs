@@ -7,8 +7,8 @@ use sd_notify::NotifyState;
 use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
-use crate::config::Shutdown;
 use crate::lifecycle::Phase;
+use crate::lifecycle::Shutdown;
 use crate::server::Server;
 
 use super::signals::{Signal, Signals};

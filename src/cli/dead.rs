@@ -171,7 +171,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
 
 /// Sinks of the store that are not in the configuration.
 pub(super) async fn gone(store: &Store, config: &Config) -> Result<Vec<Name>, Failure> {
-    let configured = |name: &Name| config.sinks.iter().any(|sink| sink.name == *name);
+    let configured = |name: &Name| config.live.sinks.iter().any(|sink| sink.name == *name);
     let found = orphans::find(store.outbox.as_ref(), configured).await?;
     Ok(found.into_iter().map(|(name, _)| name).collect())
 }

@@ -29,10 +29,10 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
     }
     let config = invocation.load()?;
     only_loopback(&config)?;
-    make_store_directory(&config.store.url)?;
-    let configured = config.listener.address;
+    make_store_directory(&config.boot.store_url)?;
+    let configured = config.boot.listener.address;
     let sources: Vec<(String, String)> =
-        config.sources.iter().map(|source| (source.name.to_string(), source.path.clone())).collect();
+        config.live.sources.iter().map(|source| (source.name.to_string(), source.path.clone())).collect();
     let (app, signals) = serve::start(&invocation, OnHangup::Stop).await?;
     let bound = app.webhook_address();
     // Another shell that pastes the line reads the file, but has not this shell's variables.
@@ -54,7 +54,7 @@ fn development_file() -> Result<PathBuf, Failure> {
 
 /// Its secrets are public: nobody else may reach it.
 fn only_loopback(config: &Config) -> Result<(), Failure> {
-    let addresses = [("listener.address", config.listener.address), ("admin.address", config.admin.address)];
+    let addresses = [("listener.address", config.boot.listener.address), ("admin.address", config.boot.admin_address)];
     let faults: Vec<ConfigError> = addresses
         .into_iter()
         .filter(|(_, address)| !address.ip().to_canonical().is_loopback())

@@ -219,8 +219,9 @@ pub(super) fn known_sinks(config: &Config, names: &[String]) -> Result<Option<Ve
     if names.is_empty() {
         return Ok(None);
     }
-    if let Some(unknown) = names.iter().find(|name| !config.sinks.iter().any(|sink| sink.name.as_str() == **name)) {
-        let known = config.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>();
+    if let Some(unknown) = names.iter().find(|name| !config.live.sinks.iter().any(|sink| sink.name.as_str() == **name))
+    {
+        let known = config.live.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>();
         return Err(Failure::Usage(format!("no sink is called {unknown:?}; there are: {}", known.join(", "))));
     }
     Ok(Some(names.iter().map(Name::from).collect()))

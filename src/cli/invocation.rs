@@ -50,13 +50,13 @@ impl Invocation {
 
 /// Opens the store of `config`, beside whatever else has it open.
 pub(super) async fn open_store(config: &Config) -> Result<Store, Failure> {
-    Ok(store::open(&config.store, Arc::new(Metrics::new())).await?)
+    Ok(store::open(&config.store(), Arc::new(Metrics::new())).await?)
 }
 
 /// The source called `name`.
 pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a Source, Failure> {
-    config.sources.iter().find(|source| source.name.as_str() == name).ok_or_else(|| {
-        let known = config.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
+    config.live.sources.iter().find(|source| source.name.as_str() == name).ok_or_else(|| {
+        let known = config.live.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
         Failure::Usage(match known.as_slice() {
             [] => format!("no source is called {name:?}: the configuration has none (is --config missing?)"),
             known => format!("no source is called {name:?}; there are: {}", known.join(", ")),

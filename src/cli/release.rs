@@ -93,7 +93,7 @@ impl Releaser<'_> {
     async fn release_one(&self, entry: &Quarantined) -> Result<Outcome, Failure> {
         let source = self.source(entry)?;
         let Released { mut event, twins, sinks, not_understood } =
-            ingress::release(entry, source, &self.config.sinks, &self.operator.0, self.now);
+            ingress::release(entry, source, &self.config.live.sinks, &self.operator.0, self.now);
         let own = event.id.clone();
         let mut insertion = self.store.inbox.insert_beside(event.clone(), &twins, sinks.clone()).await?;
         let conflicts = insertion == Insertion::Conflict;

@@ -36,7 +36,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let Command::MigrateFrom { from, json } = command;
     check_source(&from)?;
-    let to = invocation.load()?.store;
+    let to = invocation.load()?.store();
     check_target(&to.url)?;
     let report = store::migrate(&Settings { url: from, ..to.clone() }, &to).await?;
     if json {

@@ -1,35 +1,35 @@
-//! What a reload cannot change: sockets that are bound, the store that is open, the form of the log.
+//! What a reload cannot change: the keys that say so where they are declared.
 
 use super::Config;
 use crate::settings::ConfigError;
+use crate::settings::record::{Change, Entry, Section};
 
 impl Config {
-    /// What `next` would change that only a restart can: a fault for each key, with its variable. Values are not told:
+    /// What `next` would change that only a restart can: an error for each key, with its variable. Values are not told:
     /// a store's URL may hold a password.
     #[must_use]
     pub fn takes_a_restart(&self, next: &Self) -> Vec<ConfigError> {
-        let told = |key: &str, variable: &str| {
-            ConfigError::new(
-                key,
-                format!(
-                    "changed (it may also be set by {variable}), and that takes a restart: restart to use the new value, or set the old one again"
-                ),
-            )
-        };
-        let keys = [
-            (self.listener.address != next.listener.address, "listener.address", "GATEPOST_LISTEN"),
-            (
-                self.listener.proxy_protocol != next.listener.proxy_protocol,
-                "listener.proxy_protocol",
-                "GATEPOST_PROXY_PROTOCOL",
-            ),
-            (self.admin.address != next.admin.address, "admin.address", "GATEPOST_ADMIN_LISTEN"),
-            (self.store.url != next.store.url, "store.url", "GATEPOST_STORE"),
-            (self.store.retention != next.store.retention, "store.retention", "GATEPOST_RETENTION"),
-            (self.log.json != next.log.json, "log.format", "GATEPOST_LOG_FORMAT"),
-        ];
-        keys.into_iter().filter(|(changed, ..)| *changed).map(|(_, key, variable)| told(key, variable)).collect()
+        let both = self.sections.iter().filter_map(|before| Some((before, next.section(&before.called())?)));
+        both.flat_map(|(before, after)| changed(before, after)).collect()
     }
+
+    fn section(&self, called: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.called() == called)
+    }
+}
+
+fn changed<'a>(before: &'a Section, after: &'a Section) -> impl Iterator<Item = ConfigError> + 'a {
+    let section = before.title.trim_matches(['[', ']']);
+    let pairs = before.entries.iter().zip(&after.entries);
+    let changed = pairs.filter(|(old, new)| old.restart && old.change(new) != Change::None);
+    changed.map(move |(_, new)| refused(section, new))
+}
+
+fn refused(section: &str, entry: &Entry) -> ConfigError {
+    let variable = entry.variables.first().map(|name| format!(" (it may also be set by {name})")).unwrap_or_default();
+    let advice = "restart to use the new value, or set the old one again";
+    let at = format!("{section}.{}", entry.key.unwrap_or_default());
+    ConfigError::new(at, format!("changed{variable}, and that takes a restart: {advice}"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Config;
 use crate::scheme;
 use crate::secret::Secret;
+use crate::settings::record::Change;
 use crate::sink::Proxies;
 
 /// A section, source or sink: its effective keys as `check` shows them, and its secrets.
@@ -20,6 +21,13 @@ impl Config {
     pub fn changes(&self, next: &Self) -> Vec<String> {
         let (before, after) = (self.parts(), next.parts());
         let mut changes = Vec::new();
+        for (old, new) in self.sections.iter().zip(next.sections.iter()) {
+            match old.change(new) {
+                Change::None => {}
+                Change::Secrets => changes.push(format!("secrets of {} changed", old.called())),
+                Change::Values => changes.push(format!("{} changed", old.called())),
+            }
+        }
         for (name, part) in &after {
             match before.get(name) {
                 None => changes.push(format!("{name} added")),
@@ -34,7 +42,7 @@ impl Config {
 
     fn parts(&self) -> BTreeMap<String, Part> {
         let mut parts = BTreeMap::<String, Part>::new();
-        for block in self.describe().split("\n\n") {
+        for block in self.describe_outlets().split("\n\n") {
             let mut lines = block.lines();
             let title = lines.next().unwrap_or_default().trim_matches(['[', ']']);
             let named = lines.find_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"'));
@@ -54,17 +62,16 @@ impl Config {
                 part.secrets = secrets;
             }
         };
-        for source in &self.sources {
+        for source in &self.live.sources {
             keyed(format!("source {}", source.name), secrets_of(&source.scheme));
         }
-        for sink in &self.sinks {
+        for sink in &self.live.sinks {
             let given = sink.secret.iter().chain(&sink.token).cloned();
             keyed(format!("sink {}", sink.name), given.chain(hidden(&sink.url, &sink.proxies)).collect());
         }
-        if let Some(siem) = &self.siem {
+        if let Some(siem) = &self.live.siem {
             keyed("[siem]".to_owned(), siem.token.iter().cloned().chain(hidden(&siem.url, &siem.proxies)).collect());
         }
-        keyed("[admin]".to_owned(), self.admin.token.iter().cloned().collect());
         parts
     }
 }

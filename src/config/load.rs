@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use toml::Table;
-
 use super::env::{self, Environment};
+use super::leftover::within;
 use super::section::Section;
-use super::sections::{self, within};
-use super::{Config, Tls, outlets, sources};
+use super::{Boot, Config, Live, outlets, sources};
 use crate::file::read_regular;
-use crate::settings::Diagnostics;
-use crate::settings::Watched;
-use crate::settings::{ConfigError, ConfigErrors};
+use crate::ingress::Limits;
+use crate::lifecycle::Shutdown;
+use crate::server::{self, Deadlines, Tls};
+use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched};
+use crate::store::{self, QuarantineBounds};
+use crate::{admin, telemetry};
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -28,7 +29,7 @@ impl Draft {
     /// The certificates it names; none where that cannot be told.
     #[must_use]
     pub const fn tls(&self) -> &Tls {
-        &self.config.tls
+        &self.config.live.tls
     }
 
     /// The files it was read from, also of one that cannot be used: the mistake may be mended in any of them.
@@ -66,11 +67,11 @@ pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Conf
 #[must_use]
 pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     let mut diagnostics = Diagnostics::new(vars);
-    let table = file.map_or_else(Table::new, |path| {
+    let table = file.map_or_else(toml::Table::new, |path| {
         diagnostics.files.insert(path.to_owned());
         read(path).unwrap_or_else(|fault| {
             diagnostics.errors.push(fault);
-            Table::new()
+            toml::Table::new()
         })
     });
     // What the file does not say cannot be missed when the file cannot be read.
@@ -78,61 +79,78 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     let mut config = assemble(table, vars, &mut diagnostics);
     if !readable {
         diagnostics.errors.truncate(1);
-        config.tls.certificates.clear();
-        config.tls.client_ca_file = None;
+        config.live.tls.certificates.clear();
+        config.live.tls.client_ca_file = None;
     }
     Draft { config, faults: diagnostics.errors, watched: diagnostics.files }
 }
 
-fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
+fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
     let env = Environment::read(vars, diagnostics);
-    let mut root = Section::new("", table);
-    let listener =
-        within(&mut root, "listener", diagnostics, |file, found| sections::listener(file, &env.process, found));
-    let tls = within(&mut root, "tls", diagnostics, |file, found| sections::tls(file, &env.tls, found));
-    let limits = within(&mut root, "limits", diagnostics, |file, found| sections::limits(file, &env.bounds, found));
-    let shutdown = within(&mut root, "shutdown", diagnostics, |file, _| sections::shutdown(file));
-    let quarantine = within(&mut root, "quarantine", diagnostics, |file, _| sections::quarantine(file));
-    let store = within(&mut root, "store", diagnostics, |file, found| sections::store(file, &env, quarantine, found));
-    let admin = within(&mut root, "admin", diagnostics, |file, found| sections::admin(file, &env.process, found));
-    let log = within(&mut root, "log", diagnostics, |file, found| sections::log(file, &env.process, found));
-    let siem = within(&mut root, "siem", diagnostics, |file, found| outlets::siem(file, &env.outlets, found));
-    let sinks = outlets::sinks(&mut root, &env.outlets, diagnostics);
-    let sources = sources::sources(&mut root, &env, &limits, &sinks, diagnostics);
-    root.finish(&mut diagnostics.errors);
-    if limits.body_bytes > limits.body_memory_bytes {
-        diagnostics
-            .error("limits.body_bytes", "is more than limits.body_memory_bytes, so that the largest bodies never fit");
-    }
-    if admin.address == listener.address && listener.address.port() != 0 {
-        diagnostics.error("admin.address", format!("{} is the address of [listener] already", admin.address));
+    let mut root = Table::new("", "", values);
+    let (listener, connections) = section(&mut root, "listener", diagnostics, server::settings::read_listener);
+    let tls = section(&mut root, "tls", diagnostics, Tls::read);
+    let (limits, deadlines) = section(&mut root, "limits", diagnostics, |table, diagnostics| {
+        (Limits::read(table, diagnostics), Deadlines::read(table, diagnostics))
+    });
+    let shutdown = section(&mut root, "shutdown", diagnostics, Shutdown::read);
+    let (store_url, retention) = section(&mut root, "store", diagnostics, store::settings::read);
+    let quarantine = section(&mut root, "quarantine", diagnostics, QuarantineBounds::read);
+    let (admin_address, admin_token) = section(&mut root, "admin", diagnostics, admin::settings::read);
+    let (log_format, log_filter) = section(&mut root, "log", diagnostics, telemetry::settings::read);
+    let mut old = Section::new("", root.take_several(&["siem", "sink", "source"]));
+    let siem = within(&mut old, "siem", diagnostics, |file, found| outlets::siem(file, &env.outlets, found));
+    let sinks = outlets::sinks(&mut old, &env.outlets, diagnostics);
+    let sources = sources::sources(&mut old, &env, &limits, &sinks, diagnostics);
+    old.finish(&mut diagnostics.errors);
+    root.finish(diagnostics);
+    if admin_address == listener.address && listener.address.port() != 0 {
+        diagnostics.error("admin.address", format!("{admin_address} is the address of [listener] already"));
     }
     env::report_unknown(vars, diagnostics);
     diagnostics.close();
     Config {
-        listener,
-        tls,
-        limits,
-        shutdown,
-        store,
-        admin,
-        log,
-        sources,
-        sinks,
-        siem,
+        boot: Boot { listener, store_url, retention, admin_address, log_format },
+        live: Live {
+            connections,
+            tls,
+            limits,
+            deadlines,
+            shutdown,
+            quarantine,
+            admin_token,
+            log_filter,
+            sources,
+            sinks,
+            siem,
+        },
         warnings: std::mem::take(&mut diagnostics.warnings),
         files: diagnostics.files.paths().cloned().collect(),
         origins: std::mem::take(&mut diagnostics.origins),
+        sections: std::mem::take(&mut diagnostics.sections).into(),
     }
 }
 
+/// Hands the section `key` to its owner.
+fn section<T>(
+    root: &mut Table,
+    key: &'static str,
+    diagnostics: &mut Diagnostics,
+    read: impl FnOnce(&mut Table, &mut Diagnostics) -> T,
+) -> T {
+    let mut table = root.table(key, diagnostics);
+    let value = read(&mut table, diagnostics);
+    table.finish(diagnostics);
+    value
+}
+
 /// Reads the file as TOML. The text is never repeated in a fault: a secret may stand on the faulty line.
-fn read(path: &Path) -> Result<Table, ConfigError> {
+fn read(path: &Path) -> Result<toml::Table, ConfigError> {
     let place = path.display().to_string();
     let bytes =
         read_regular(path, MAX_FILE).map_err(|error| ConfigError::new(&place, format!("cannot read it: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| ConfigError::new(&place, "expected TOML in UTF-8"))?;
-    text.parse::<Table>().map_err(|error| {
+    text.parse::<toml::Table>().map_err(|error| {
         let line = error.span().map(|span| text[..span.start].lines().count().max(1));
         let at = line.map_or(place.clone(), |line| format!("{place}:{line}"));
         ConfigError::new(at, format!("expected TOML: {}", error.message()))

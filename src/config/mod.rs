@@ -7,11 +7,11 @@ mod changes;
 mod describe;
 mod enabled;
 mod env;
+mod leftover;
 mod load;
 mod material;
 mod outlets;
 mod section;
-mod sections;
 mod source;
 mod sources;
 mod syntax;
@@ -25,10 +25,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Name;
+use crate::ingress::Limits;
+use crate::lifecycle::Shutdown;
 use crate::scheme::{self, BodyFormat, Preset};
 use crate::secret::Secret;
 use crate::server::networks::Networks;
-use crate::{sink, store};
+use crate::server::{Connections, Deadlines, Listener, Tls};
+use crate::settings::record::Section;
+use crate::sink;
+use crate::store::{self, QuarantineBounds};
+use crate::telemetry::Format;
 
 pub use crate::settings::Watched;
 pub use load::{Draft, draft, load};
@@ -36,115 +42,69 @@ pub use load::{Draft, draft, load};
 /// Everything the daemon was told.
 #[derive(Clone)]
 pub struct Config {
-    /// `[listener]`
+    /// What only a restart changes.
+    pub boot: Boot,
+    /// What a reload changes, all of it.
+    pub live: Live,
+    /// What is allowed but worth a warning (shared secrets, http:// to elsewhere, TLS 1.2, `any`).
+    pub warnings: Vec<String>,
+    /// Every file that was read or is to be read: the configuration, secrets, certificates.
+    pub files: Vec<PathBuf>,
+    /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
+    pub origins: BTreeMap<String, String>,
+    /// Every key with its value and origin.
+    sections: Arc<[Section]>,
+}
+
+/// What only a restart changes: sockets that are bound, the store that is open, the form of the log.
+#[derive(Clone)]
+pub struct Boot {
+    /// Of `[listener]`.
     pub listener: Listener,
+    /// Of `[store]`: may hold a password, never logged.
+    pub store_url: String,
+    /// Of `[store]`: how long ids are remembered and delivered events kept.
+    pub retention: Duration,
+    /// Of `[admin]`: plain HTTP.
+    pub admin_address: SocketAddr,
+    /// Of `[log]`.
+    pub log_format: Format,
+}
+
+/// What a reload changes.
+#[derive(Clone)]
+pub struct Live {
+    /// Of `[listener]`.
+    pub connections: Connections,
     /// `[tls]`
     pub tls: Tls,
-    /// `[limits]`
+    /// `[limits]`: of requests.
     pub limits: Limits,
+    /// `[limits]`: of connections.
+    pub deadlines: Deadlines,
     /// `[shutdown]`
     pub shutdown: Shutdown,
-    /// `[store]` and `[quarantine]`
-    pub store: store::Settings,
-    /// `[admin]`
-    pub admin: Admin,
-    /// `[log]`
-    pub log: Log,
+    /// `[quarantine]`
+    pub quarantine: QuarantineBounds,
+    /// Of `[admin]`: required as soon as its address is not loopback.
+    pub admin_token: Option<Secret>,
+    /// Of `[log]`: as in `RUST_LOG`.
+    pub log_filter: String,
     /// `[[source]]` and what the environment enables, in that order.
     pub sources: Vec<Source>,
     /// `[[sink]]` and what the environment adds.
     pub sinks: Vec<sink::Settings>,
     /// `[siem]`
     pub siem: Option<Siem>,
-    /// What is allowed but worth a warning at start (shared secrets, http:// to elsewhere, TLS 1.2, `any`).
-    pub warnings: Vec<String>,
-    /// Every file that was read or is to be read: the configuration, secrets, certificates.
-    pub files: Vec<PathBuf>,
-    /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
-    pub origins: BTreeMap<String, String>,
 }
 
-/// `[listener]`
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// Where webhooks arrive.
-    pub address: SocketAddr,
-    /// Whether every connection must begin with a PROXY header (v1 or v2) from a trusted proxy.
-    pub proxy_protocol: bool,
-    /// Whose `X-Forwarded-For`, `Forwarded` and PROXY headers are believed.
-    pub trusted_proxies: Networks,
-    /// Open connections at once.
-    pub max_connections: usize,
-    /// Open connections at once by client address (IPv6: by /64); not applied to trusted proxies.
-    pub max_connections_per_client: usize,
-}
-
-/// `[tls]`
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The certificates served, the first one to clients that name none or an unknown host.
-    pub certificates: Vec<CertificateFiles>,
-    /// Whether TLS 1.2 is allowed too.
-    pub allow_tls12: bool,
-    /// Authorities of client certificates, which are then required.
-    pub client_ca_file: Option<PathBuf>,
-}
-
-/// A PEM chain and its key.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CertificateFiles {
-    /// The section that names them: `tls`, or `tls.certificate[1]`.
-    pub section: String,
-    /// Chain, leaf first.
-    pub cert_file: PathBuf,
-    /// Private key.
-    pub key_file: PathBuf,
-}
-
-/// `[limits]`
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Largest body, bytes, unless a source says otherwise.
-    pub body_bytes: usize,
-    /// All bodies in flight together, bytes.
-    pub body_memory_bytes: usize,
-    /// Requests in flight at once.
-    pub concurrent_requests: usize,
-    /// From accept to handshake done.
-    pub handshake_timeout: Duration,
-    /// From first byte of a head to its last.
-    pub header_timeout: Duration,
-    /// From first body byte wanted to last byte read.
-    pub body_timeout: Duration,
-    /// Nothing in flight on a connection.
-    pub idle_timeout: Duration,
-}
-
-/// `[shutdown]`
-#[derive(Clone, Copy, Debug)]
-pub struct Shutdown {
-    /// Not ready any more, still accepting.
-    pub drain_delay: Duration,
-    /// Then this long to finish.
-    pub drain_timeout: Duration,
-}
-
-/// `[admin]`
-#[derive(Clone)]
-pub struct Admin {
-    /// Plain HTTP.
-    pub address: SocketAddr,
-    /// Required as soon as the address is not loopback.
-    pub token: Option<Secret>,
-}
-
-/// `[log]`
-#[derive(Clone, Debug)]
-pub struct Log {
-    /// One JSON object a line, or for human eyes.
-    pub json: bool,
-    /// As in `RUST_LOG`.
-    pub filter: String,
+impl Config {
+    /// What the store is opened with.
+    #[must_use]
+    pub fn store(&self) -> store::Settings {
+        let Boot { store_url, retention, .. } = &self.boot;
+        store::Settings { url: store_url.clone(), retention: *retention, quarantine: self.live.quarantine }
+    }
 }
 
 /// One `[[source]]`.

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::env::Outlets;
+use super::leftover::{DEADLINES, Given, from_env, token};
 use super::section::Section;
-use super::sections::{DEADLINES, Given, from_env, token};
 use super::{Siem, SiemFormat, syntax};
 use crate::event::Name;
 use crate::secret::Secret;

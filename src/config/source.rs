@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::enabled::Material;
+use super::leftover::BODY_BYTES;
 use super::section::{Section, Strings};
-use super::sections::BODY_BYTES;
 use super::{IdRule, Limits, Source, TypeRule, material, syntax};
 use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset};

@@ -6,8 +6,8 @@ use toml::Table;
 
 use super::enabled::{self, Enabled};
 use super::env::Environment;
+use super::leftover::{from_env, plain};
 use super::section::Section;
-use super::sections::{from_env, plain};
 use super::source::{self, AllowedIps, Defaults, Place};
 use super::{Limits, Source, outlets, syntax};
 use crate::event::Name;

@@ -3,9 +3,7 @@
 //! Each function reads one text and says, where it cannot, what was expected.
 
 use super::{IdRule, TypeRule};
-pub(super) use crate::settings::grammar::{
-    address, file, header_name, is_loopback, is_open_wire, media_type, name, pointer,
-};
+pub(super) use crate::settings::grammar::{file, header_name, is_open_wire, media_type, name, pointer};
 use crate::sink::address as sink_address;
 
 /// The longest path of a source; longer targets are refused by most proxies.
@@ -89,18 +87,6 @@ pub(super) fn web_url(text: &str) -> Result<String, String> {
     sink_address::web(text).map(|_| text.to_owned())
 }
 
-/// A store's URL.
-pub(super) fn store_url(text: &str) -> Result<String, String> {
-    let postgres =
-        ["postgres://", "postgresql://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
-    match text.strip_prefix("sqlite:") {
-        Some(":memory:") => Err("a store in memory forgets what was acknowledged: give a path, sqlite:PATH".to_owned()),
-        Some(path) if !path.is_empty() => Ok(text.to_owned()),
-        None if postgres => Ok(text.to_owned()),
-        _ => Err("expected sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,16 +124,6 @@ mod tests {
         assert_eq!(type_rule("order.created"), Ok(TypeRule::Literal("order.created".into())));
         for bad in ["", "/", "header:", "a\nb", &"x".repeat(257)] {
             assert!(type_rule(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn store_urls() {
-        for good in ["sqlite:data/gatepost.db", "sqlite:/a", "postgres://u@h/d", "postgresql://u@h/d"] {
-            assert!(store_url(good).is_ok(), "{good}");
-        }
-        for bad in ["", "sqlite:", "sqlite::memory:", "postgres://", "mysql://u@h/d", "data/gatepost.db"] {
-            assert!(store_url(bad).is_err(), "{bad}");
         }
     }
 

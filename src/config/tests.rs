@@ -59,28 +59,28 @@ fn secrets(source: &Source) -> Vec<&[u8]> {
 fn variables_alone_make_a_configuration_with_the_documented_defaults() {
     let config =
         load(None, &with(&[])).map_err(|faults| faults.to_string()).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config.listener.address.to_string(), "[::]:8443");
-    assert!(!config.listener.proxy_protocol);
-    assert_eq!(config.listener.trusted_proxies, Networks::List(vec![]));
-    assert_eq!((config.listener.max_connections, config.listener.max_connections_per_client), (10_000, 1_000));
-    assert!(!config.tls.allow_tls12 && config.tls.client_ca_file.is_none());
-    assert_eq!((config.limits.body_bytes, config.limits.body_memory_bytes), (1_048_576, 268_435_456));
-    assert_eq!(config.limits.concurrent_requests, 4096);
-    let limits = config.limits;
-    for timeout in [limits.handshake_timeout, limits.header_timeout, limits.body_timeout] {
+    assert_eq!(config.boot.listener.address.to_string(), "[::]:8443");
+    assert!(!config.boot.listener.proxy_protocol);
+    assert_eq!(config.live.connections.trusted_proxies, Networks::List(vec![]));
+    assert_eq!((config.live.connections.max, config.live.connections.max_per_client), (10_000, 1_000));
+    assert!(!config.live.tls.allow_tls12 && config.live.tls.client_ca_file.is_none());
+    assert_eq!((config.live.limits.body_bytes, config.live.limits.body_memory_bytes), (1_048_576, 268_435_456));
+    assert_eq!(config.live.limits.concurrent_requests, 4096);
+    let (limits, deadlines) = (config.live.limits, config.live.deadlines);
+    for timeout in [deadlines.handshake, deadlines.header, limits.body_timeout] {
         assert_eq!(timeout, Duration::from_secs(10));
     }
-    assert_eq!(limits.idle_timeout, Duration::from_mins(1));
-    assert_eq!(config.shutdown.drain_delay, Duration::from_secs(5));
-    assert_eq!(config.shutdown.drain_timeout, Duration::from_secs(25));
-    assert_eq!(config.store.url, "sqlite:data/gatepost.db");
-    assert_eq!(config.store.retention, Duration::from_hours(96));
-    assert_eq!((config.store.quarantine.max_entries, config.store.quarantine.max_bytes), (10_000, 67_108_864));
-    assert_eq!(config.admin.address.to_string(), "127.0.0.1:9090");
-    assert!(config.admin.token.is_none() && config.siem.is_none() && config.sinks.is_empty());
-    assert!(config.log.json && config.log.filter == "info");
-    assert_eq!(config.sources[0].max_drift, Duration::from_mins(5));
-    assert_eq!(config.sources[0].body_bytes, 1_048_576);
+    assert_eq!(deadlines.idle, Duration::from_mins(1));
+    assert_eq!(config.live.shutdown.drain_delay, Duration::from_secs(5));
+    assert_eq!(config.live.shutdown.drain_timeout, Duration::from_secs(25));
+    assert_eq!(config.boot.store_url, "sqlite:data/gatepost.db");
+    assert_eq!(config.boot.retention, Duration::from_hours(96));
+    assert_eq!((config.live.quarantine.max_entries, config.live.quarantine.max_bytes), (10_000, 67_108_864));
+    assert_eq!(config.boot.admin_address.to_string(), "127.0.0.1:9090");
+    assert!(config.live.admin_token.is_none() && config.live.siem.is_none() && config.live.sinks.is_empty());
+    assert!(config.boot.log_format == Format::Json && config.live.log_filter == "info");
+    assert_eq!(config.live.sources[0].max_drift, Duration::from_mins(5));
+    assert_eq!(config.live.sources[0].body_bytes, 1_048_576);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_source_of_a_preset_has_the_values_of_its_row() {
     let pairs = [("A_SECRET", OTHER)];
     let text = "[[source]]\nname = 'a'\npreset = 'cognigy-callback'\nsecrets = [{ env = 'A_SECRET' }]\n";
     let config = good(text, &pairs);
-    let source = &config.sources[0];
+    let source = &config.live.sources[0];
     assert_eq!(source.path, "/webhook/cognigy/callback");
     assert_eq!(source.required_fields, ["/sessionId", "/userId"]);
     assert_eq!(source.event_id, IdRule::Digest);
@@ -110,13 +110,13 @@ fn every_vendor_is_enabled_by_its_variables() {
             ("CXONE_EXPERT_WEBHOOK_SECRET", "the-cxone-expert-secret"),
         ],
     );
-    let names: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    let names: Vec<_> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert"]);
-    assert_eq!(config.sources[0].scheme.service.as_deref(), Some("execute-api"));
-    assert_eq!(config.sources[0].scheme.keys[0].access_key_id, "AKIDEXAMPLE");
-    assert_eq!(config.sources[1].stale_status, 410);
-    assert_eq!(config.sources[1].scheme.secrets.len(), 2);
-    assert_eq!(config.sources[4].content_types.len(), 3);
+    assert_eq!(config.live.sources[0].scheme.service.as_deref(), Some("execute-api"));
+    assert_eq!(config.live.sources[0].scheme.keys[0].access_key_id, "AKIDEXAMPLE");
+    assert_eq!(config.live.sources[1].stale_status, 410);
+    assert_eq!(config.live.sources[1].scheme.secrets.len(), 2);
+    assert_eq!(config.live.sources[4].content_types.len(), 3);
     assert_eq!(config.warnings, Vec::<String>::new(), "one variable for both Cognigy sources is by design");
 }
 
@@ -126,11 +126,11 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
         [tls]\ncert_file = 'c'\n[limits]\nbody_bytes = 1\n[store]\nurl = 'sqlite:f'\nretention = '25h'\n\
         [admin]\naddress = '127.0.0.1:2'\n[log]\nformat = 'pretty'\nfilter = 'warn'\n";
     let file = good(text, &[]);
-    assert_eq!(file.listener.address.port(), 1);
-    assert_eq!(file.tls.certificates[0].cert_file.to_str(), Some("/run/tls/tls.crt"));
-    assert_eq!((file.limits.body_bytes, file.sources[0].body_bytes), (1, 1));
-    assert_eq!((file.store.url.as_str(), file.store.retention.as_secs()), ("sqlite:f", 25 * 3600));
-    assert!(!file.log.json && file.log.filter == "warn");
+    assert_eq!(file.boot.listener.address.port(), 1);
+    assert_eq!(file.live.tls.certificates[0].cert_file.to_str(), Some("/run/tls/tls.crt"));
+    assert_eq!((file.live.limits.body_bytes, file.live.sources[0].body_bytes), (1, 1));
+    assert_eq!((file.boot.store_url.as_str(), file.boot.retention.as_secs()), ("sqlite:f", 25 * 3600));
+    assert!(file.boot.log_format == Format::Pretty && file.live.log_filter == "warn");
     let both = good(
         text,
         &[
@@ -144,10 +144,12 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
             ("GATEPOST_LOG_FORMAT", "json"),
         ],
     );
-    assert_eq!((both.listener.address.port(), both.admin.address.port()), (11, 12));
-    assert!(both.listener.proxy_protocol && both.log.json && both.log.filter == "debug");
-    assert_eq!((both.limits.body_bytes, both.store.url.as_str()), (2, "sqlite:e"));
-    assert_eq!(both.store.retention.as_secs(), 26 * 3600);
+    assert_eq!((both.boot.listener.address.port(), both.boot.admin_address.port()), (11, 12));
+    assert!(
+        both.boot.listener.proxy_protocol && both.boot.log_format == Format::Json && both.live.log_filter == "debug"
+    );
+    assert_eq!((both.live.limits.body_bytes, both.boot.store_url.as_str()), (2, "sqlite:e"));
+    assert_eq!(both.boot.retention.as_secs(), 26 * 3600);
 }
 
 #[test]
@@ -323,7 +325,7 @@ fn a_key_whose_session_token_is_faulty_is_no_key() {
 #[test]
 fn a_source_without_allowlist_takes_that_of_the_environment_and_one_must_be() {
     let config = good(&source("allowed_ips = 'any'"), &[("A_SECRET", OTHER)]);
-    assert_eq!(config.sources[0].allowed_ips, Networks::Any);
+    assert_eq!(config.live.sources[0].allowed_ips, Networks::Any);
     assert!(config.warnings.iter().any(|warning| warning.contains("source a") && warning.contains("any")));
     let mut vars = without("GATEPOST_ALLOWED_IPS");
     let found = read("", &vars).err().unwrap();
@@ -352,10 +354,13 @@ fn missing_certificates_name_both_ways() {
 fn the_environments_secrets_replace_those_of_the_source_of_that_name() {
     let text = "[[source]]\nname = 'nice'\npreset = 'nice'\npath = '/mine'\nsecrets = [{ file = '/nowhere' }]\n";
     let config = good(text, &[]);
-    assert_eq!(config.sources.len(), 1);
-    assert_eq!((config.sources[0].path.as_str(), secrets(&config.sources[0])), ("/mine", vec![KEY.as_bytes()]));
+    assert_eq!(config.live.sources.len(), 1);
+    assert_eq!(
+        (config.live.sources[0].path.as_str(), secrets(&config.live.sources[0])),
+        ("/mine", vec![KEY.as_bytes()])
+    );
     let config = good(&text.replace("secrets = [{ file = '/nowhere' }]\n", ""), &[]);
-    assert_eq!(secrets(&config.sources[0]), [KEY.as_bytes()]);
+    assert_eq!(secrets(&config.live.sources[0]), [KEY.as_bytes()]);
     let found = faults("[[source]]\nname = 'nice'\npreset = 'cxone'\nregion = 'r'\n", &[]);
     assert!(found.iter().any(|fault| fault.starts_with("source[0].name: ")), "{found:#?}");
 }
@@ -372,7 +377,7 @@ fn the_aws_variables_replace_keys_region_and_service_of_source_cxone() {
             ("CXONE_AWS_SERVICE", "lambda"),
         ],
     );
-    let cxone = &config.sources[0];
+    let cxone = &config.live.sources[0];
     assert_eq!(cxone.path, "/mine");
     assert_eq!(cxone.scheme.region.as_deref(), Some("eu-west-1"));
     assert_eq!(cxone.scheme.service.as_deref(), Some("lambda"));
@@ -404,7 +409,7 @@ fn secrets_come_from_files_named_by_variables_and_are_watched() {
     let mut vars = without("NICE_WEBHOOK_SECRET");
     vars.insert("NICE_WEBHOOK_SECRETS_FILE".into(), path.display().to_string());
     let config = load(None, &vars).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(secrets(&config.sources[0]), [KEY.as_bytes(), OTHER.as_bytes()]);
+    assert_eq!(secrets(&config.live.sources[0]), [KEY.as_bytes(), OTHER.as_bytes()]);
     let watched: Vec<_> = config.files.iter().map(|file| file.to_str().unwrap()).collect();
     for file in ["/run/tls/tls.crt", "/run/tls/tls.key", path.to_str().unwrap()] {
         assert!(watched.contains(&file), "{file} in {watched:?}");
@@ -417,7 +422,7 @@ fn a_reference_takes_the_file_form_of_its_variable_too() {
     let path = dir.path().join("a");
     std::fs::write(&path, OTHER).unwrap();
     let config = good(&source(""), &[("A_SECRET_FILE", path.to_str().unwrap())]);
-    assert_eq!(secrets(&config.sources[0]), [OTHER.as_bytes()]);
+    assert_eq!(secrets(&config.live.sources[0]), [OTHER.as_bytes()]);
     let text = source("").replace("A_SECRET", "GATEPOST_MINE");
     good(&text, &[("GATEPOST_MINE", OTHER)]);
     let found = faults(&source(""), &[]);
@@ -428,7 +433,7 @@ fn a_reference_takes_the_file_form_of_its_variable_too() {
 fn the_store_url_may_be_a_secret() {
     let text = "[store]\nurl = { env = 'STORE_URL' }\n";
     let config = good(text, &[("STORE_URL", "postgres://u:hunter2@db/gatepost")]);
-    assert_eq!(config.store.url, "postgres://u:hunter2@db/gatepost");
+    assert_eq!(config.boot.store_url, "postgres://u:hunter2@db/gatepost");
     assert!(!config.describe().contains("hunter2"));
     let found = faults(text, &[("STORE_URL", "mysql://u:hunter2@db/gatepost")]);
     assert!(found.len() == 1 && !found[0].contains("hunter2"), "{found:#?}");
@@ -448,9 +453,9 @@ fn further_certificates_follow_the_first() {
     let text =
         "[tls]\nmin_version = '1.2'\nclient_ca_file = 'ca'\n[[tls.certificate]]\ncert_file = 'c2'\nkey_file = 'k2'\n";
     let config = good(text, &[]);
-    assert_eq!(config.tls.certificates.len(), 2);
-    assert_eq!(config.tls.certificates[1].key_file.to_str(), Some("k2"));
-    assert!(config.tls.allow_tls12 && config.warnings.iter().any(|warning| warning.contains("1.2")));
+    assert_eq!(config.live.tls.certificates.len(), 2);
+    assert_eq!(config.live.tls.certificates[1].key_file.to_str(), Some("k2"));
+    assert!(config.live.tls.allow_tls12 && config.warnings.iter().any(|warning| warning.contains("1.2")));
     for file in ["c2", "k2", "ca"] {
         assert!(config.files.iter().any(|watched| watched.to_str() == Some(file)), "{file}");
     }
@@ -462,7 +467,7 @@ fn siem_by_variables_and_open_wires_are_told() {
         "[siem]\nurl = 'https://file/'\n",
         &[("GATEPOST_SIEM_URL", "http://siem.internal/x"), ("GATEPOST_SIEM_TOKEN", "t")],
     );
-    let siem = config.siem.as_ref().unwrap();
+    let siem = config.live.siem.as_ref().unwrap();
     assert_eq!((siem.url.as_str(), siem.format), ("http://siem.internal/x", SiemFormat::Json));
     assert_eq!(siem.token.as_ref().map(Secret::expose), Some(&b"t"[..]));
     assert!(config.warnings.iter().any(|warning| warning.starts_with("siem.url") && warning.contains("http://")));
@@ -473,7 +478,7 @@ fn siem_by_variables_and_open_wires_are_told() {
 fn the_admin_address_may_leave_loopback_with_a_token() {
     let config =
         good("", &[("GATEPOST_ADMIN_LISTEN", "0.0.0.0:9090"), ("GATEPOST_ADMIN_TOKEN", "a-long-enough-admin-token")]);
-    assert!(config.admin.token.is_some() && config.warnings.is_empty());
+    assert!(config.live.admin_token.is_some() && config.warnings.is_empty());
     let config = good("", &[("GATEPOST_ADMIN_TOKEN", "short")]);
     assert!(config.warnings.iter().any(|warning| warning.starts_with("admin.token: ")), "{:?}", config.warnings);
 }
@@ -485,12 +490,12 @@ fn sinks_have_defaults_and_are_all_a_source_s_own() {
         source("sinks = ['orders']")
     );
     let config = good(&text, &[("A_SECRET", OTHER), ("GATEPOST_FORWARD_URL", "http://127.0.0.1:9/")]);
-    let names: Vec<_> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let names: Vec<_> = config.live.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(names, ["orders", "forward"]);
-    let orders = &config.sinks[0];
+    let orders = &config.live.sinks[0];
     assert_eq!((orders.timeout, orders.max_age), (Duration::from_secs(10), Duration::from_hours(72)));
     assert_eq!((orders.concurrency, orders.max_attempts), (16, 12));
-    for source in &config.sources {
+    for source in &config.live.sources {
         assert_eq!(source.sinks.len(), 2, "forward is for all sources: {}", source.name);
     }
 }

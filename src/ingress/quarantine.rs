@@ -186,7 +186,7 @@ mod tests {
 
     fn kept() -> Kept {
         let settings = crate::config::load(Some(std::path::Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
-        Kept::from(&settings.sources[1].scheme)
+        Kept::from(&settings.live.sources[1].scheme)
     }
 
     #[test]

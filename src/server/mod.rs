@@ -24,6 +24,7 @@ mod permits;
 mod plain;
 mod proxy_protocol;
 mod room;
+pub(crate) mod settings;
 mod socket;
 pub mod tls;
 mod tls_failure;
@@ -47,6 +48,7 @@ use crate::metrics::Metrics;
 use networks::Networks;
 
 pub use plain::PlainServer;
+pub use settings::{CertificateFiles, Connections, Deadlines, Listener, Tls};
 
 /// How much, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -52,6 +52,16 @@ impl Networks {
     }
 }
 
+impl Networks {
+    /// As it stands in a TOML file: `"any"`, or a list.
+    pub(crate) fn to_toml(&self) -> String {
+        match self {
+            Self::Any => "\"any\"".to_owned(),
+            Self::List(list) => format!("{:?}", list.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        }
+    }
+}
+
 impl fmt::Display for Networks {
     /// `any`, or the entries joined by `, `, single addresses without their prefix length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -82,7 +82,10 @@ impl<'a> Diagnostics<'a> {
 
     /// Keeps the record of a section.
     pub(super) fn record(&mut self, section: Section) {
-        self.sections.push(section);
+        // The whole file is no section.
+        if !section.title.is_empty() {
+            self.sections.push(section);
+        }
     }
 
     /// What variable `name` holds, blanks around it dropped. One that is set to nothing is an error and counts as unset.

@@ -65,6 +65,24 @@ pub(crate) fn expected(wanted: &str, found: &Value) -> Problems {
     problem(format!("expected {wanted}, found {found}"))
 }
 
+/// The strings of a list.
+///
+/// # Errors
+/// What was found instead, each entry by its place.
+pub(crate) fn strings(value: Value) -> Result<Vec<String>, Problems> {
+    let Value::Array(list) = value else { return Err(expected("a list of strings", &value)) };
+    let (mut texts, mut problems) = (Vec::with_capacity(list.len()), Problems::new());
+    for (index, entry) in list.into_iter().enumerate() {
+        match entry {
+            Value::String(text) => texts.push(text),
+            other => {
+                problems.extend(expected("a string", &other).into_iter().map(|(_, why)| (format!("[{index}]"), why)))
+            }
+        }
+    }
+    if problems.is_empty() { Ok(texts) } else { Err(problems) }
+}
+
 /// A whole number within a range.
 pub(crate) struct Number(RangeInclusive<u64>);
 

@@ -67,6 +67,11 @@ impl Table {
         if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
     }
 
+    /// Where the table stands in the file: `tls.certificate[1]`.
+    pub(crate) fn stands_at(&self) -> &str {
+        &self.at
+    }
+
     /// Whether the file has `key` and nobody took it yet.
     pub(crate) fn holds(&self, key: &str) -> bool {
         self.values.contains_key(key)
@@ -139,6 +144,11 @@ impl Table {
             }
         }
         tables
+    }
+
+    /// Takes what stands at `keys`, for the rooms whose settings are still read elsewhere.
+    pub(crate) fn take_several(&mut self, keys: &[&'static str]) -> toml::Table {
+        keys.iter().filter_map(|key| self.take(key).map(|value| ((*key).to_owned(), value))).collect()
     }
 
     /// Takes what stands at `key`.

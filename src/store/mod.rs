@@ -11,6 +11,7 @@ mod migration;
 mod outbox;
 mod postgres;
 mod quarantine;
+pub(crate) mod settings;
 mod sqlite;
 
 use std::sync::Arc;

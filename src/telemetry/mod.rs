@@ -4,6 +4,7 @@
 
 mod json;
 mod queue;
+pub(crate) mod settings;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use self::queue::{Drain, Queue};
+pub use self::settings::Format;
 
 /// Keeps the log running; when dropped, writes what is still queued.
 pub struct Telemetry {
@@ -72,12 +74,12 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
 ///
 /// # Errors
 /// [`TelemetryError`] for a filter that is none, or a second start.
-pub fn start(json: bool, filter: &str) -> Result<Telemetry, TelemetryError> {
+pub fn start(format: Format, filter: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let queue = Queue::default();
     let drain = Drain::start(&queue, stdout()?, complain)?;
     let (filter, handle) = reload::Layer::new(filter);
-    tracing::subscriber::set_global_default(subscriber(json, filter, queue.clone()))?;
+    tracing::subscriber::set_global_default(subscriber(format == Format::Json, filter, queue.clone()))?;
     log_panics();
     Ok(Telemetry { queue, filter: handle, _drain: drain })
 }

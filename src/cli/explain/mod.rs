@@ -45,7 +45,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
         Some(name) => invocation::source(&config, name)?,
         None => by_path(&config, &specimen)?,
     };
-    console::print(&explain(&config.sources, source, specimen)?)?;
+    console::print(&explain(&config.live.sources, source, specimen)?)?;
     Ok(Status::Done)
 }
 
@@ -58,7 +58,7 @@ async fn from_quarantine(config: &Config, id: &str) -> Result<(Specimen, Option<
 
 fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Failure> {
     let path = specimen.head.uri.path();
-    config.sources.iter().find(|source| source.path == path).ok_or_else(|| {
+    config.live.sources.iter().find(|source| source.path == path).ok_or_else(|| {
         Failure::Usage(format!(
             "no source has the path {path}, so the daemon answers 404 not_found; --source names one to compare with"
         ))

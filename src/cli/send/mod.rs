@@ -61,7 +61,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
     let source = invocation::source(&config, &args.source)?;
-    let target = Target::new(args.url.as_deref(), &config.listener, &source.path, args.ca_file)?;
+    let target = Target::new(args.url.as_deref(), &config.boot.listener, &source.path, args.ca_file)?;
     let given = args.body.as_deref().map(read_body).transpose()?;
     let composer = Composer::new(source, target.clone(), given, args.fault, invocation.clock)?;
     if let Some(key) = composer.key_of_several() {

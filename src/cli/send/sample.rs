@@ -148,7 +148,7 @@ pub(super) mod tests {
     pub(in super::super) fn source(preset: &Preset) -> Source {
         let config = config::load(Some(Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
         let of_preset = |source: &Source| source.preset.name == preset.name;
-        Source { body_bytes: 4096, ..config.sources.into_iter().find(of_preset).unwrap() }
+        Source { body_bytes: 4096, ..config.live.sources.into_iter().find(of_preset).unwrap() }
     }
 
     const AT: Timestamp = Timestamp::UNIX_EPOCH;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 
-use crate::config::Listener;
+use crate::server::Listener;
 
 use super::super::dev_certificates;
 use super::super::failure::Failure;
@@ -112,9 +112,6 @@ mod tests {
         Listener {
             address: address.parse().unwrap(),
             proxy_protocol: false,
-            trusted_proxies: Networks::List(Vec::new()),
-            max_connections: 1,
-            max_connections_per_client: 1,
         }
     }
 

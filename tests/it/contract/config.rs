@@ -44,11 +44,11 @@ fn the_shipped_file_loads_once_its_secrets_are_there() {
         ("OTHER_SECRET", "other-vendor-secret-value"),
     ]);
     let config = load(Some(&path), &vars).unwrap_or_else(|faults| panic!("{faults}"));
-    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    let names: Vec<&str> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["cxone-emea", "bot-a", "other-vendor"]);
-    assert_eq!(config.sources[1].scheme.secrets.len(), 2);
-    assert_eq!(config.sinks.len(), 1);
-    assert!(config.siem.is_some() && config.admin.token.is_some());
+    assert_eq!(config.live.sources[1].scheme.secrets.len(), 2);
+    assert_eq!(config.live.sinks.len(), 1);
+    assert!(config.live.siem.is_some() && config.live.admin_token.is_some());
     assert_eq!(config.warnings.len(), 1, "only allowed_ips = \"any\": {:?}", config.warnings);
     for (name, secret) in secrets {
         assert!(config.files.contains(&dir.path().join(name)), "{name} is watched");
@@ -77,11 +77,11 @@ fn the_shipped_file_names_every_secret_that_is_missing() {
 #[test]
 fn the_development_file_loads_as_it_is() {
     let config = load(Some(&shipped("dev.toml")), &vars(&[])).unwrap_or_else(|faults| panic!("{faults}"));
-    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    let names: Vec<&str> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
     let expected = ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks", "example"];
     assert_eq!(names, expected);
-    assert!(config.listener.address.ip().is_loopback() && config.admin.address.ip().is_loopback());
-    for source in &config.sources {
+    assert!(config.boot.listener.address.ip().is_loopback() && config.boot.admin_address.ip().is_loopback());
+    for source in &config.live.sources {
         assert!(source.allowed_ips.contains("127.0.0.1".parse().expect("an address")), "{}", source.name);
         assert!(!source.allowed_ips.contains("203.0.113.7".parse().expect("an address")), "{}", source.name);
     }
@@ -138,7 +138,7 @@ fn the_shipped_environment_lacks_only_what_every_site_must_say() {
     set.insert("GATEPOST_ALLOWED_IPS".into(), "203.0.113.7".into());
     set.insert("COGNIGY_WEBHOOK_SECRETS".into(), "a-new-cognigy-secret,an-old-cognigy-secret".into());
     let config = load(None, &set).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config.sources.len(), 2);
+    assert_eq!(config.live.sources.len(), 2);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn seconds(text: &str) -> Duration {
 }
 
 fn assert_drains_within(config: &Config, grace: Duration) {
-    let needed = config.shutdown.drain_delay + config.shutdown.drain_timeout + LAST_WAIT;
+    let needed = config.live.shutdown.drain_delay + config.live.shutdown.drain_timeout + LAST_WAIT;
     assert!(grace >= needed, "{grace:?} cuts off a drain of {needed:?}");
 }
 
@@ -92,10 +92,10 @@ fn haproxy_accepts_the_http_configuration() {
 fn haproxy_closes_idle_connections_on_the_right_side_of_our_idle_timeout() {
     let config = kubernetes_config();
     // TCP: we close first. HTTP: HAProxy gives its idle connections up first, so that no request meets a closing one.
-    assert!(seconds(setting(&shipped("haproxy.cfg"), "timeout server")) > config.limits.idle_timeout);
+    assert!(seconds(setting(&shipped("haproxy.cfg"), "timeout server")) > config.live.deadlines.idle);
     let http = shipped("haproxy-http.cfg");
     let purge = http.split("pool-purge-delay ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-    assert!(seconds(purge) < config.limits.idle_timeout);
+    assert!(seconds(purge) < config.live.deadlines.idle);
 }
 
 fn kubernetes_config() -> Config {
@@ -116,12 +116,12 @@ fn the_kubernetes_pod_runs_what_its_configuration_says() {
     assert_drains_within(&config, Duration::from_secs(pod["terminationGracePeriodSeconds"].as_u64().unwrap()));
     let ports = container["ports"].as_array().unwrap();
     let port = |name: &str| ports.iter().find(|port| port["name"] == name).unwrap()["containerPort"].as_u64();
-    assert_eq!(port("webhook"), Some(config.listener.address.port().into()));
-    assert_eq!(port("admin"), Some(config.admin.address.port().into()));
+    assert_eq!(port("webhook"), Some(config.boot.listener.address.port().into()));
+    assert_eq!(port("admin"), Some(config.boot.admin_address.port().into()));
     for (probe, path) in [("startupProbe", "/livez"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")] {
         assert_eq!(container[probe]["httpGet"], serde_json::json!({ "path": path, "port": "admin" }), "{probe}");
     }
-    assert!(config.store.url.starts_with("postgres://"), "several replicas need a store that takes several writers");
+    assert!(config.boot.store_url.starts_with("postgres://"), "several replicas need a store that takes several writers");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn compose_gives_variables_that_make_a_configuration() {
         variables.iter().map(|(name, value)| (name.clone(), moved(value.as_str().unwrap(), dir.path()))).collect();
     let config = load(None, &vars).unwrap_or_else(|faults| panic!("{faults}"));
     assert_drains_within(&config, seconds(service["stop_grace_period"].as_str().unwrap()));
-    assert!(config.listener.proxy_protocol, "haproxy.cfg sends PROXY headers");
+    assert!(config.boot.listener.proxy_protocol, "haproxy.cfg sends PROXY headers");
     let subnet = &compose["networks"]["edge"]["ipam"]["config"][0]["subnet"];
     assert_eq!(variables["GATEPOST_TRUSTED_PROXIES"], *subnet);
 }
