@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{dead, events, explain, quarantine, send, store};
+use super::{config, dead, events, explain, quarantine, send, store};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -35,6 +35,9 @@ pub(super) enum Command {
     Dev,
     /// Load configuration, secrets, certificates and store; print the effective configuration, or every fault at once
     Check,
+    /// What can be configured: schema, reference, example
+    #[command(subcommand)]
+    Config(config::Command),
     /// Sign a sample event exactly as a source's vendor does and POST it
     Send(send::Args),
     /// What was accepted: list, show, replay

@@ -14,9 +14,6 @@ use crate::store::{self, Store};
 
 use super::failure::Failure;
 
-/// Prefixes of the variables that configure gatepost; one of these that is not text is a fault, not a gap.
-const OURS: [&str; 6] = ["GATEPOST_", "CXONE_", "COGNIGY_", "NICE_", "TLS_", "WEBHOOK_"];
-
 /// Arguments and surroundings that every command shares.
 #[derive(Clone)]
 pub(super) struct Invocation {
@@ -66,20 +63,22 @@ pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a Source, F
 
 fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, Failure> {
     let mut vars = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
+    let ours = config::document().variables();
     for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
             Ok(value) => {
                 vars.insert(name, value);
             }
-            Err(_) if OURS.iter().any(|prefix| name.starts_with(prefix)) => {
-                faults.push(ConfigError::new(name, "the value is not UTF-8"));
+            // One that configures us and is not text must not be taken for one that is not set.
+            Err(_) if ours.contains(&name) || name.starts_with("GATEPOST_") => {
+                errors.push(ConfigError::new(name, "the value is not UTF-8"));
             }
             Err(_) => {}
         }
     }
-    if faults.is_empty() { Ok(vars) } else { Err(ConfigErrors(faults).into()) }
+    if errors.is_empty() { Ok(vars) } else { Err(ConfigErrors(errors).into()) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod config;
 mod console;
 mod dead;
 mod dev;
@@ -66,6 +67,7 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
         Command::Serve => on_all_cores(serve::run(invocation)),
         Command::Dev => on_all_cores(dev::run(invocation)),
         Command::Check => on_one_core(check::run(invocation)),
+        Command::Config(command) => config::run(&command),
         Command::Send(args) => on_one_core(send::run(args, invocation)),
         Command::Events(command) => on_one_core(events::run(command, invocation)),
         Command::Dead(command) => on_one_core(dead::run(command, invocation)),

@@ -4,6 +4,7 @@
 
 mod boot;
 mod changes;
+mod declared;
 mod describe;
 mod enabled;
 mod env;
@@ -37,6 +38,7 @@ use crate::store::{self, QuarantineBounds};
 use crate::telemetry::Format;
 
 pub use crate::settings::Watched;
+pub(crate) use declared::document;
 pub use load::{Draft, draft, load};
 
 /// Everything the daemon was told.

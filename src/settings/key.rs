@@ -11,6 +11,7 @@ pub(crate) struct Key<K> {
     doc: &'static str,
     kind: K,
     variable: Option<&'static str>,
+    example: Option<&'static str>,
     restart: bool,
 }
 
@@ -36,18 +37,23 @@ impl<V> Found<V> {
 
 /// The key `name`, which `doc` explains in a sentence or two and `kind` reads.
 pub(crate) const fn key<K: Kind>(name: &'static str, doc: &'static str, kind: K) -> Key<K> {
-    Key { name, doc, kind, variable: None, restart: false }
+    Key { name, doc, kind, variable: None, example: None, restart: false }
 }
 
 /// What the environment alone says, in variable `name`.
 pub(crate) const fn variable<K: Kind>(name: &'static str, doc: &'static str, kind: K) -> Key<K> {
-    Key { name: "", doc, kind, variable: Some(name), restart: false }
+    Key { name: "", doc, kind, variable: Some(name), example: None, restart: false }
 }
 
 impl<K: Kind> Key<K> {
     /// The environment variable that wins over the file.
     pub(crate) fn variable(self, name: impl Into<Option<&'static str>>) -> Self {
         Self { variable: name.into(), ..self }
+    }
+
+    /// What stands in the commented example, as TOML; without one that is the default.
+    pub(crate) fn example(self, toml: &'static str) -> Self {
+        Self { example: Some(toml), ..self }
     }
 
     /// A running daemon cannot change it: a reload that would is refused.
@@ -151,6 +157,7 @@ impl<K: Kind> Key<K> {
             default,
             secret: false,
             restart: self.restart,
+            example: self.example,
             value: value.map(|value| Shown::Plain(self.kind.show(value), self.kind.hides(value))),
             origin,
         });

@@ -6,18 +6,24 @@
 
 mod config_error;
 mod diagnostics;
+pub(crate) mod document;
 pub(crate) mod duration;
 mod environment;
+mod example;
 pub(crate) mod grammar;
 mod key;
 pub(crate) mod kind;
 mod nearest;
 pub(crate) mod record;
 pub(crate) mod redact;
+mod reference;
+mod schema;
 mod secret_key;
 mod secret_ref;
 mod secret_source;
 mod table;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 pub use config_error::{ConfigError, ConfigErrors};

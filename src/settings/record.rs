@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     pub(crate) secret: bool,
     /// Whether a reload refuses to change it.
     pub(crate) restart: bool,
+    /// What stands in the commented example, as TOML.
+    pub(crate) example: Option<&'static str>,
     /// What holds now; `None` where nothing does.
     pub(crate) value: Option<Shown>,
     /// Who said so.

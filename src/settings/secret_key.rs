@@ -19,13 +19,14 @@ pub(crate) struct SecretKey {
     name: &'static str,
     doc: &'static str,
     variable: Option<&'static str>,
+    example: Option<&'static str>,
     restart: bool,
     required: bool,
 }
 
 /// The key `name`, which `doc` explains in a sentence or two and which refers to a secret.
 pub(crate) const fn secret(name: &'static str, doc: &'static str) -> SecretKey {
-    SecretKey { name, doc, variable: None, restart: false, required: false }
+    SecretKey { name, doc, variable: None, example: None, restart: false, required: false }
 }
 
 /// Text that was found, and the place to name when it turns out to be wrong.
@@ -44,6 +45,11 @@ impl SecretKey {
     /// The environment variable that wins over the file; it also exists with `_FILE` appended.
     pub(crate) fn variable(self, name: impl Into<Option<&'static str>>) -> Self {
         Self { variable: name.into(), ..self }
+    }
+
+    /// What stands in the commented example, as TOML.
+    pub(crate) fn example(self, toml: &'static str) -> Self {
+        Self { example: Some(toml), ..self }
     }
 
     /// A running daemon cannot change it: a reload that would is refused.
@@ -200,6 +206,7 @@ impl SecretKey {
             default,
             secret: true,
             restart: self.restart,
+            example: self.example,
             value,
             origin,
         }
@@ -211,6 +218,7 @@ pub(crate) struct SecretsKey {
     name: &'static str,
     doc: &'static str,
     variables: Option<SecretVariables>,
+    example: Option<&'static str>,
 }
 
 /// The variables of a vendor's secrets.
@@ -224,13 +232,18 @@ pub(crate) struct SecretVariables {
 
 /// The key `name`, which `doc` explains in a sentence or two and which lists secrets.
 pub(crate) const fn secrets(name: &'static str, doc: &'static str) -> SecretsKey {
-    SecretsKey { name, doc, variables: None }
+    SecretsKey { name, doc, variables: None, example: None }
 }
 
 impl SecretsKey {
     /// The variables that win over the file.
     pub(crate) fn variables(self, variables: Option<SecretVariables>) -> Self {
         Self { variables, ..self }
+    }
+
+    /// What stands in the commented example, as TOML.
+    pub(crate) fn example(self, toml: &'static str) -> Self {
+        Self { example: Some(toml), ..self }
     }
 
     /// The secrets without those that are faulty; an error where there are none at all.
@@ -274,6 +287,7 @@ impl SecretsKey {
             default: Default::Required,
             secret: true,
             restart: false,
+            example: self.example,
             value: Some(Shown::Secrets(hidden.collect())),
             origin,
         });

@@ -179,12 +179,17 @@ impl Table {
         diagnostics.record(section);
     }
 
+    /// What was asked of it, whatever else it holds.
+    pub(crate) fn into_section(self) -> Section {
+        Section { title: self.title, name: self.name, entries: self.entries, inner: self.inner }
+    }
+
     fn end(self, diagnostics: &mut Diagnostics) -> Section {
         for key in self.values.keys() {
             let problem = format!("unknown key{}", suggestion(key, self.known.iter().copied()));
             diagnostics.error(self.place_in_file(key), problem);
         }
-        Section { title: self.title, name: self.name, entries: self.entries, inner: self.inner }
+        self.into_section()
     }
 }
 

@@ -109,10 +109,7 @@ mod tests {
     use crate::server::networks::Networks;
 
     fn listener(address: &str) -> Listener {
-        Listener {
-            address: address.parse().unwrap(),
-            proxy_protocol: false,
-        }
+        Listener { address: address.parse().unwrap(), proxy_protocol: false }
     }
 
     fn target(url: Option<&str>, address: &str) -> Result<Target, Failure> {

@@ -121,7 +121,10 @@ fn the_kubernetes_pod_runs_what_its_configuration_says() {
     for (probe, path) in [("startupProbe", "/livez"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")] {
         assert_eq!(container[probe]["httpGet"], serde_json::json!({ "path": path, "port": "admin" }), "{probe}");
     }
-    assert!(config.boot.store_url.starts_with("postgres://"), "several replicas need a store that takes several writers");
+    assert!(
+        config.boot.store_url.starts_with("postgres://"),
+        "several replicas need a store that takes several writers"
+    );
 }
 
 #[test]
