@@ -91,11 +91,6 @@ impl Activity {
         state.owed_since = is_open.then_some(since);
     }
 
-    /// How many requests have no answer that has been handed over whole.
-    pub(super) fn in_flight(&self) -> usize {
-        self.lock().in_flight
-    }
-
     /// Whether a request has been received whole up to its body.
     pub(super) fn served(&self) -> bool {
         self.lock().requests > 0
