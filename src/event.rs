@@ -94,7 +94,9 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        let mut digits = [0; 64];
+        hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+        f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -135,9 +137,7 @@ impl EventKey {
     #[must_use]
     pub fn of(source: &Name, id: &EventId) -> Self {
         let hash = Sha256::new().chain_update(source.as_str()).chain_update([0]).chain_update(id.as_str()).finalize();
-        let mut key = [0; 16];
-        key.copy_from_slice(&hash[..16]);
-        Self(key)
+        Self(hash.first_chunk().copied().unwrap_or_default())
     }
 }
 

@@ -3,10 +3,9 @@
 use std::future::Future;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +14,7 @@ use crate::settings::kind::span;
 use crate::settings::{Diagnostics, Table, key};
 
 /// What the daemon is doing, as the probes see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Phase {
     /// Not serving yet.
     Starting,
@@ -28,7 +27,9 @@ pub enum Phase {
 /// The state every part shares; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
-    phase: watch::Sender<Phase>,
+    /// A number, because every response asks for it: looking takes no lock.
+    phase: Arc<AtomicU8>,
+    draining: CancellationToken,
     store_healthy: Arc<AtomicBool>,
     stop_accepting: CancellationToken,
     cut_off: CancellationToken,
@@ -38,7 +39,8 @@ pub struct Lifecycle {
 impl Default for Lifecycle {
     fn default() -> Self {
         Self {
-            phase: watch::Sender::new(Phase::Starting),
+            phase: Arc::new(AtomicU8::new(Phase::Starting as u8)),
+            draining: CancellationToken::new(),
             store_healthy: Arc::new(AtomicBool::new(false)),
             stop_accepting: CancellationToken::new(),
             cut_off: CancellationToken::new(),
@@ -48,28 +50,24 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
-    /// Moves to `phase`; there is no way back from draining.
+    /// Moves on to `phase`; there is no way back.
     pub fn enter(&self, phase: Phase) {
-        self.phase.send_if_modified(|now| {
-            let moves = *now != Phase::Draining && *now != phase;
-            if moves {
-                *now = phase;
-            }
-            moves
-        });
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        if phase == Phase::Draining {
+            self.draining.cancel();
+        }
     }
 
     /// The phase now.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        let now = self.phase.load(Ordering::Acquire);
+        [Phase::Starting, Phase::Ready].into_iter().find(|phase| *phase as u8 == now).unwrap_or(Phase::Draining)
     }
 
     /// Waits until draining begins.
     pub async fn draining(&self) {
-        let mut phase = self.phase.subscribe();
-        // The sender lives in `self`, so the wait cannot fail.
-        let _ = phase.wait_for(|now| *now == Phase::Draining).await;
+        self.draining.cancelled().await;
     }
 
     /// Records whether the store took its last write or probe.

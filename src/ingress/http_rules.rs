@@ -23,6 +23,7 @@ impl<B> ValidateRequest<B> for Readable {
             Some(Unreadable::Malformed) => Reject::BadRequest("the request line or a header is malformed"),
             Some(Unreadable::TargetTooLong) => Reject::TargetTooLong,
             Some(Unreadable::HeadTooLarge) => Reject::HeadersTooLarge,
+            Some(Unreadable::TooManyStreams) => Reject::Overloaded,
             Some(Unreadable::Http2) => Reject::BadRequest("HTTP/2 was spoken wrongly"),
         };
         Err(reject.into_response())

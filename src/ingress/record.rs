@@ -184,7 +184,7 @@ where
         };
         let arrival = Arrival { request_id: request_id(), client };
         let asked = unreadable.is_none().then(|| Asked::of(&request));
-        let answered = unreadable != Some(Unreadable::Http2);
+        let answered = unreadable.is_none_or(Unreadable::is_answered);
         let layer = self.layer.clone();
         let entry = Entry { layer, started, peer, arrival: arrival.clone(), asked, answered, written: false };
         request.extensions_mut().insert(arrival);

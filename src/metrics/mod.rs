@@ -77,6 +77,28 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+/// Both series of what succeeds or fails, resolved once.
+struct OkOrFailed {
+    ok: Counter,
+    failed: Counter,
+}
+
+impl OkOrFailed {
+    fn register(registry: &mut Registry, name: &str, help: &str) -> Self {
+        let family: Family<OutcomeLabel, Counter> = register(registry, name, help, Family::default());
+        let series = |outcome| family.get_or_create_owned(&OutcomeLabel { outcome });
+        Self { ok: series("ok"), failed: series("failed") }
+    }
+
+    fn count(&self, ok: bool) {
+        if ok {
+            self.ok.inc()
+        } else {
+            self.failed.inc()
+        };
+    }
+}
+
 /// Every metric of the daemon; passed around, never global.
 pub struct Metrics {
     registry: Registry,
@@ -90,8 +112,8 @@ pub struct Metrics {
     dead_letters: Family<SinkLabel, Gauge>,
     sink_circuit: Family<SinkState, Gauge>,
     siem_callbacks: Family<OutcomeLabel, Counter>,
-    handshakes: Family<OutcomeLabel, Counter>,
-    reloads: Family<OutcomeLabel, Counter>,
+    handshakes: OkOrFailed,
+    reloads: OkOrFailed,
     /// `gatepost_store_commit_duration_seconds`
     pub store_commit: Histogram,
     /// `gatepost_store_batch_events`
@@ -201,8 +223,8 @@ impl Metrics {
             dead_letters: register(r, "dead_letters", "Deliveries that ran out of attempts", Family::default()),
             sink_circuit: register(r, "sink_circuit", "1 for the circuit's state, 0 for the others", Family::default()),
             siem_callbacks: register(r, "siem_callbacks", "Audit batches sent to the SIEM", Family::default()),
-            handshakes: register(r, "tls_handshakes", "TLS handshakes ended", Family::default()),
-            reloads: register(r, "reloads", "Reloads of configuration, secrets and certificates", Family::default()),
+            handshakes: OkOrFailed::register(r, "tls_handshakes", "TLS handshakes ended"),
+            reloads: OkOrFailed::register(r, "reloads", "Reloads of configuration, secrets and certificates"),
             store_commit: register(r, "store_commit_duration_seconds", "Time of one durable commit", seconds()),
             store_batch: register(r, "store_batch_events", "Events inserted by one commit", Histogram::new(BATCH)),
             siem_backlog: register(r, "siem_backlog", "Audit records waiting for the SIEM", Gauge::default()),
@@ -234,11 +256,6 @@ impl Metrics {
             "The running build",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        for outcome in ["ok", "failed"] {
-            let label = OutcomeLabel { outcome };
-            drop(self.handshakes.get_or_create(&label));
-            drop(self.reloads.get_or_create(&label));
-        }
         for outcome in ["ok", "retried", "dropped"] {
             drop(self.siem_callbacks.get_or_create(&OutcomeLabel { outcome }));
         }
@@ -333,12 +350,12 @@ impl Metrics {
 
     /// Counts a TLS handshake.
     pub fn handshake(&self, ok: bool) {
-        self.handshakes.get_or_create(&OutcomeLabel { outcome: if ok { "ok" } else { "failed" } }).inc();
+        self.handshakes.count(ok);
     }
 
     /// Counts a reload.
     pub fn reload(&self, ok: bool) {
-        self.reloads.get_or_create(&OutcomeLabel { outcome: if ok { "ok" } else { "failed" } }).inc();
+        self.reloads.count(ok);
     }
 
     /// Counts a batch of audit records: `ok`, `retried` or `dropped`.

@@ -46,6 +46,18 @@ struct State {
     linger_until: Option<Instant>,
 }
 
+impl State {
+    /// A head begins at `now`, unless it has begun or there can be none; whether there can be one.
+    fn heads_for(&mut self, now: Instant) -> bool {
+        let heads = !self.multiplexed && self.in_flight == 0;
+        if heads && !self.in_head {
+            self.in_head = true;
+            self.since = now;
+        }
+        heads
+    }
+}
+
 /// What [`Activity::look`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Look {
@@ -91,11 +103,6 @@ impl Activity {
         state.owed_since = is_open.then_some(since);
     }
 
-    /// How many requests have no answer that has been handed over whole.
-    pub(super) fn in_flight(&self) -> usize {
-        self.lock().in_flight
-    }
-
     /// Whether a request has been received whole up to its body.
     pub(super) fn served(&self) -> bool {
         self.lock().requests > 0
@@ -107,16 +114,21 @@ impl Activity {
         (state.in_flight == 0).then_some(state.since)
     }
 
-    /// Bytes came from the client. Whether they belong to a head of HTTP/1.1.
-    pub(super) fn received(&self, now: Instant) -> bool {
+    /// Bytes came from the client.
+    pub(super) fn received(&self, now: Instant) {
         let mut state = self.lock();
         state.last_bytes = Some(now);
-        let heads = !state.multiplexed && state.in_flight == 0;
-        if heads && !state.in_head {
-            state.in_head = true;
-            state.since = now;
-        }
-        heads
+        state.heads_for(now);
+    }
+
+    /// Text came out of what was received. Whether it belongs to a head of HTTP/1.1.
+    ///
+    /// What came together with the client's last handshake message is noticed only here. It is as old as the bytes that
+    /// it came in, so nobody has to look at the clock again.
+    pub(super) fn received_text(&self) -> bool {
+        let mut state = self.lock();
+        let at = state.last_bytes.map_or(state.since, |at| at.max(state.since));
+        state.heads_for(at)
     }
 
     /// Whether the client has sent anything at all, a `ClientHello` included.
@@ -262,6 +274,18 @@ mod tests {
         activity.received(start + A_WHILE + HEADER / 2);
         assert_eq!(activity.look(start + A_WHILE), Look::Until(start + A_WHILE + HEADER));
         assert_eq!(activity.look(start + A_WHILE + HEADER), Look::Overdue);
+    }
+
+    #[test]
+    fn text_that_came_with_the_handshake_is_a_head() {
+        let (activity, start) = (Activity::new(limits(IDLE)), Instant::now());
+        activity.received(start);
+        activity.opened(false, start + HEADER / 2);
+        assert_eq!(activity.look(start), Look::Until(start + IDLE));
+        assert!(activity.received_text(), "it is one");
+        assert_eq!(activity.look(start), Look::Until(start + HEADER / 2 + HEADER));
+        let _flight = activity.begin();
+        assert!(!activity.received_text(), "a body");
     }
 
     #[test]

@@ -29,9 +29,20 @@ pub enum Unreadable {
     TargetTooLong,
     /// A head beyond what is read at all: 431.
     HeadTooLarge,
+    /// HTTP/2 streams beyond the most at once. The library has reset the stream (`REFUSED_STREAM`); no answer of the
+    /// service's is sent.
+    TooManyStreams,
     /// HTTP/2 that breaks RFC 9113, or a header list beyond the limit. The library has reset the stream or the
     /// connection; no answer of the service's is sent.
     Http2,
+}
+
+impl Unreadable {
+    /// Whether the client gets what the service answers, and not just a reset.
+    #[must_use]
+    pub const fn is_answered(self) -> bool {
+        !matches!(self, Self::TooManyStreams | Self::Http2)
+    }
 }
 
 /// An answer's body; as long as it lives, the answer has not been handed over.

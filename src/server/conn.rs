@@ -18,7 +18,7 @@ use tower::Service;
 
 use super::activity::{Activity, Look};
 use super::answer::{Adapted, Unreadable};
-use super::http2::Http2;
+use super::http2::Http2Connection;
 use super::socket::Io;
 use super::worded::Worded;
 use crate::lifecycle::Lifecycle;
@@ -78,7 +78,7 @@ pub(super) fn http2<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let connection = Http2::new(io, service, Arc::clone(&activity), lifecycle);
+    let connection = Http2Connection::new(io, service, Arc::clone(&activity), lifecycle);
     Box::pin(drive(Box::new(connection), activity, stage))
 }
 
@@ -129,7 +129,7 @@ where
     }
 }
 
-impl<S> Connection for Http2<S>
+impl<S> Connection for Http2Connection<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {

@@ -15,7 +15,6 @@ mod activity;
 mod answer;
 pub mod client;
 mod conn;
-mod frames;
 mod heads;
 mod http2;
 pub mod networks;

@@ -151,24 +151,40 @@ impl AsyncWrite for Stream {
 /// A [`Stream`] that counts.
 struct Counted {
     stream: Stream,
-    /// Bytes read in all, and since the last end of a line.
+    /// Bytes read in all.
     read: usize,
+    /// Whether what comes next may be a head: bodies are not searched for line ends.
+    watches: bool,
+    /// Bytes since the last end of a line, of what was watched last without a break.
     since_line: usize,
     /// Whether what was read last begins like a request whose answer has no body.
     begins_head: bool,
+}
+
+impl Counted {
+    const fn new(stream: Stream) -> Self {
+        Self { stream, read: 0, watches: true, since_line: 0, begins_head: false }
+    }
+
+    fn count(&mut self, new: &[u8]) {
+        self.read = self.read.wrapping_add(new.len());
+        if !self.watches {
+            self.since_line = 0;
+            return;
+        }
+        self.begins_head = new.starts_with(b"HEAD ");
+        self.since_line = match new.rsplit(|byte| *byte == b'\n').next() {
+            Some(rest) if rest.len() < new.len() => rest.len(),
+            _ => self.since_line.saturating_add(new.len()),
+        };
+    }
 }
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let new = buf.filled().get(before..).unwrap_or_default();
-        self.read = self.read.wrapping_add(new.len());
-        self.begins_head = new.starts_with(b"HEAD ");
-        self.since_line = match new.iter().rposition(|byte| *byte == b'\n') {
-            Some(at) => new.len() - at - 1,
-            None => self.since_line.saturating_add(new.len()),
-        };
+        self.count(buf.filled().get(before..).unwrap_or_default());
         result
     }
 }
@@ -202,7 +218,7 @@ pub(super) struct Io {
 
 impl Io {
     pub(super) fn new(stream: Stream, activity: Arc<Activity>, charge: HeadCharge) -> Self {
-        let stream = TokioIo::new(Counted { stream, read: 0, since_line: 0, begins_head: false });
+        let stream = TokioIo::new(Counted::new(stream));
         Self { stream, activity, head: 0, charge, wants_no_body: false, discard: None }
     }
 
@@ -218,6 +234,7 @@ impl Io {
 
     /// Bytes of a head came, or others: the head is charged as it grows, and no longer once it is there.
     fn account(&mut self, is_head: bool, read: usize) -> io::Result<()> {
+        self.stream.inner_mut().watches = is_head;
         if !is_head {
             self.head = 0;
             self.charge.release();
@@ -239,9 +256,8 @@ impl hyper::rt::Read for Io {
     ) -> Poll<Result<(), io::Error>> {
         let before = self.stream.inner().read;
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        // The socket alone would miss text that came together with the client's last handshake message. The end of
-        // the stream counts as bytes, too; nothing is lost by that.
-        let is_head = self.activity.received(Instant::now());
+        // The end of the stream counts as text, too; nothing is lost by that.
+        let is_head = self.activity.received_text();
         let read = self.stream.inner().read.wrapping_sub(before);
         Poll::Ready(self.account(is_head, read))
     }
@@ -252,6 +268,7 @@ impl hyper::rt::Write for Io {
         // An answer: the head has been read, and what comes next is another.
         self.head = 0;
         self.charge.release();
+        self.stream.inner_mut().watches = true;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Panics become records too, so that nothing on stdout is ever anything but JSON.
 
+mod filter;
 mod json;
 mod queue;
 pub(crate) mod settings;
@@ -13,20 +14,18 @@ use std::os::fd::AsFd as _;
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use self::filter::SharedFilter;
 use self::queue::{Drain, Queue};
 pub use self::settings::Format;
 
 /// Keeps the log running; when dropped, writes what is still queued.
 pub struct Telemetry {
     queue: Queue,
-    filter: Filter,
+    filter: SharedFilter,
     _drain: Drain,
 }
-
-/// The way to the filter of a running log.
-type Filter = reload::Handle<EnvFilter, Registry>;
 
 impl Telemetry {
     /// Lines lost so far because stdout could not be written, or not fast enough.
@@ -40,8 +39,8 @@ impl Telemetry {
     /// # Errors
     /// [`TelemetryError`] for a filter that is none; the one before stays.
     pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
-        let filter = EnvFilter::builder().parse(filter)?;
-        Ok(self.filter.reload(filter)?)
+        self.filter.replace(EnvFilter::builder().parse(filter)?);
+        Ok(())
     }
 }
 
@@ -57,9 +56,6 @@ pub enum TelemetryError {
     /// There is a subscriber already.
     #[error("logging is already set up in this process")]
     Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
-    /// The log has ended.
-    #[error("the log's filter cannot be exchanged: {0}")]
-    Ended(#[from] reload::Error),
 }
 
 /// Checks a filter without starting anything.
@@ -75,13 +71,12 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
 /// # Errors
 /// [`TelemetryError`] for a filter that is none, or a second start.
 pub fn start(format: Format, filter: &str) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = SharedFilter::new(EnvFilter::builder().parse(filter)?);
     let queue = Queue::default();
     let drain = Drain::start(&queue, stdout()?, complain)?;
-    let (filter, handle) = reload::Layer::new(filter);
-    tracing::subscriber::set_global_default(subscriber(format == Format::Json, filter, queue.clone()))?;
+    tracing::subscriber::set_global_default(subscriber(format == Format::Json, filter.clone(), queue.clone()))?;
     log_panics();
-    Ok(Telemetry { queue, filter: handle, _drain: drain })
+    Ok(Telemetry { queue, filter, _drain: drain })
 }
 
 /// Stdout itself: the standard library's keeps back what it could not write, and writes it again with the next line.

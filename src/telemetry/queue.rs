@@ -62,7 +62,7 @@ impl Queue {
     }
 }
 
-impl Write for Queue {
+impl Write for &Queue {
     /// Takes one whole line, or drops it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.lock();
@@ -85,11 +85,11 @@ impl Write for Queue {
     }
 }
 
-impl MakeWriter<'_> for Queue {
-    type Writer = Self;
+impl<'w> MakeWriter<'w> for Queue {
+    type Writer = &'w Self;
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+    fn make_writer(&'w self) -> &'w Self {
+        self
     }
 }
 
@@ -208,12 +208,12 @@ mod tests {
     fn a_reader_that_stops_costs_lines_and_never_the_writer() {
         let (go_on, stuck) = mpsc::sync_channel(1);
         let written = Arc::new(Mutex::new(Vec::new()));
-        let mut queue = Queue::default();
+        let queue = Queue::default();
         let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
         let line = [b'x'; 1024];
         let sent = 3 * CAPACITY / line.len();
         for _ in 0..sent {
-            queue.write_all(&line).unwrap();
+            (&queue).write_all(&line).unwrap();
         }
         let dropped = usize::try_from(queue.dropped()).unwrap();
         assert!(dropped >= sent / 3, "{dropped} of {sent}");
@@ -256,11 +256,11 @@ mod tests {
     #[test]
     fn a_loss_is_told_once() {
         let (told, tells) = mpsc::sync_channel(8);
-        let mut queue = Queue::default();
+        let queue = Queue::default();
         let full = Full(0, Arc::default());
         let drain = Drain::start(&queue, full, move |error| told.send(error.kind()).unwrap()).unwrap();
         for lost in 1..=3 {
-            queue.write_all(b"line\n").unwrap();
+            (&queue).write_all(b"line\n").unwrap();
             while queue.dropped() < lost {
                 thread::yield_now();
             }
@@ -274,10 +274,10 @@ mod tests {
         let (go_on, stuck) = mpsc::sync_channel(1);
         drop(go_on);
         let written = Arc::new(Mutex::new(Vec::new()));
-        let mut queue = Queue::default();
+        let queue = Queue::default();
         let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
         for _ in 0..100 {
-            queue.write_all(b"line\n").unwrap();
+            (&queue).write_all(b"line\n").unwrap();
         }
         drop(drain);
         assert_eq!(written.lock().unwrap().len(), 500);

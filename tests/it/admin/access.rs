@@ -5,6 +5,7 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
+use crate::support::http2::Http2;
 use crate::support::wire::client_config;
 use crate::support::{Conn, Daemon, Request, Setup, Signer, assert_refusal, event, eventually, nameless, unique};
 
@@ -181,31 +182,80 @@ fn headers(stream: u8, block: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn http_2_spoken_wrongly_is_counted_and_recorded_once_a_connection() {
+fn http_2_spoken_wrongly_is_counted_and_recorded_each_time() {
     let daemon = Setup::new().preset("cognigy").start();
     // `:method: GET`, `:scheme: https`, `:path: /`, `:authority: a`, then a header whose name is in upper case.
     let upper = [&[0x82, 0x87, 0x84, 0x41, 1, b'a'][..], &[0, 1, b'X', 1, b'y']].concat();
     let no_path = vec![0x82, 0x87, 0x41, 1, b'a'];
     let broken = vec![0xff; 20];
-    for (n, blocks) in [vec![upper.clone(), no_path.clone(), upper], vec![no_path], vec![broken]].iter().enumerate() {
+    let mut records = 0;
+    for blocks in [vec![upper.clone(), no_path.clone(), upper], vec![no_path], vec![broken]] {
         let mut conn = http2(&daemon);
         for (block, stream) in blocks.iter().zip([1, 3, 5]) {
             conn.send(&headers(stream, block));
         }
-        let record = eventually("an access record", || daemon.access().get(n).cloned());
-        assert_eq!((&record["outcome"], &record["reason"]), (&json!("refused"), &json!("bad_request")), "{record}");
-        assert_eq!((&record["status"], &record["path"]), (&Value::Null, &Value::Null), "{record}");
+        for _ in &blocks {
+            let record = eventually("an access record", || daemon.access().get(records).cloned());
+            assert_eq!((&record["outcome"], &record["reason"]), (&json!("refused"), &json!("bad_request")), "{record}");
+            assert_eq!((&record["status"], &record["path"]), (&Value::Null, &Value::Null), "{record}");
+            records += 1;
+        }
     }
     // Not HTTP/2 at all.
     let mut conn = Conn::open(daemon.webhook, client_config(&daemon.ca, &["h2"])).unwrap();
     conn.send(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n");
-    eventually("an access record", || daemon.access().get(3).cloned());
+    eventually("an access record", || daemon.access().get(5).cloned());
     // And HTTP/2 where it was not agreed.
     let mut conn = daemon.connect();
     conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
-    eventually("an access record", || daemon.access().get(4).cloned());
+    eventually("an access record", || daemon.access().get(6).cloned());
     assert_eq!(daemon.send(&cognigy()).status, 200);
-    eventually("one record each", || (daemon.access().len() == 6).then_some(()));
+    eventually("one record each", || (daemon.access().len() == 8).then_some(()));
     let refused = [("source", "none"), ("outcome", "refused")];
-    assert_eq!(daemon.scrape().count("gatepost_requests_total", &refused), 5);
+    assert_eq!(daemon.scrape().count("gatepost_requests_total", &refused), 7);
+}
+
+#[test]
+fn good_and_bad_requests_of_one_http_2_connection_have_a_record_each() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let large = (0..30).fold(cognigy(), |request, n| request.header(&format!("x-{n}"), &"y".repeat(1000)));
+    let mut client = Http2::open(&daemon);
+    for n in 0..3 {
+        assert_eq!(client.ask(&cognigy()).unwrap().status, 200);
+        assert_eq!(client.ask(&large).unwrap().status, 431);
+        let record = eventually("an access record", || daemon.access().get(2 * n + 1).cloned());
+        assert_eq!(record["reason"], "header_fields_too_large", "{record}");
+        assert_eq!((&record["status"], &record["path"]), (&json!(431), &Value::Null), "{record}");
+    }
+    assert_eq!(client.ask(&cognigy()).unwrap().status, 200);
+    eventually("one record each", || (daemon.access().len() == 7).then_some(()));
+}
+
+/// HEADERS that end headers only, with the head of `request`: nothing indexed, nothing compressed (RFC 7541 section 6.2.2).
+fn open_stream(stream: u16, request: &Request) -> Vec<u8> {
+    let literal = |name: &str, value: &str| {
+        let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        [vec![0], text(name), text(value)].concat()
+    };
+    let mut block = [0x83, 0x87].to_vec();
+    block.extend([literal(":path", &request.target), literal(":authority", "localhost")].concat());
+    for (name, value) in request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+        block.extend(literal(&name.to_lowercase(), value));
+    }
+    let ([high, low], [above, below]) = (u16::try_from(block.len()).unwrap().to_be_bytes(), stream.to_be_bytes());
+    [&[0, high, low, 1, 4, 0, 0, above, below], &block[..]].concat()
+}
+
+#[test]
+fn http_2_streams_beyond_the_most_are_shed_with_a_record_each() {
+    let daemon = Setup::new().preset("cognigy").start();
+    let mut conn = http2(&daemon);
+    for number in 0..131 {
+        conn.send(&open_stream(2 * number + 1, &cognigy()));
+    }
+    eventually("a record for each beyond 128", || (daemon.access().len() == 3).then_some(()));
+    for record in daemon.access() {
+        assert_eq!((&record["outcome"], &record["reason"]), (&json!("shed"), &json!("overloaded")), "{record}");
+        assert_eq!((&record["status"], &record["path"]), (&Value::Null, &Value::Null), "{record}");
+    }
 }

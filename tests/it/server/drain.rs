@@ -70,6 +70,25 @@ async fn stopping_finishes_http2_streams_and_takes_no_more() {
 }
 
 #[tokio::test]
+async fn http2_streams_end_with_a_connection_that_is_cut_off() {
+    let rig = Rig::start(Wish::default()).await;
+    let (mut client, connection) = soon(h2::client::handshake(rig.h2_raw().await)).await.unwrap();
+    let connection = rig.server.lifecycle.spawn(connection);
+    let request = || Request::post("https://localhost/wait").body(()).unwrap();
+    let streams = [client.send_request(request(), true).unwrap(), client.send_request(request(), false).unwrap()];
+    for _ in &streams {
+        rig.in_flight().await;
+    }
+    let lifecycle = rig.server.lifecycle.clone();
+    lifecycle.cut_off().cancel();
+    rig.ended().await;
+    // The client's own task is among them.
+    drop((client, streams));
+    let _ = soon(connection).await.unwrap();
+    soon(lifecycle.tasks_done()).await;
+}
+
+#[tokio::test]
 async fn draining_sends_a_served_http2_client_away() {
     let rig = Rig::start(Wish::default()).await;
     let (mut client, connection) = soon(h2::client::handshake(rig.h2_raw().await)).await.unwrap();
