@@ -4,12 +4,12 @@
 //! It knows no wall clock: what is due says the store, and all else is measured here.
 
 mod circuit;
+mod gauges;
 mod look;
 mod outcome;
 mod pace;
 mod pipeline;
 mod under_way;
-mod upkeep;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,7 +67,7 @@ impl Dispatcher {
     pub async fn run(self, lifecycle: Lifecycle) {
         tokio::select! {
             () = pipeline::run(&self, &lifecycle) => {}
-            () = upkeep::run(&self) => {}
+            () = gauges::run(&self) => {}
         }
     }
 
