@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::SinkMetrics;
-use crate::sink::{self, Delivered, Retry, Sink, SinkError};
+use crate::sink::{self, Delivered, Retry, Sink, SinkError, within};
 use crate::store::{Claimed, Outbox, Settled, Settlement, StoreError};
 use circuit::Circuit;
 use outcome::{Limits, Ticket, outcome};
@@ -87,8 +87,7 @@ impl Dispatcher {
     ) -> impl Future<Output = Result<Delivered, SinkError>> + Send + 'static + use<> {
         let (sink, limit) = (Arc::clone(&self.sink), self.settings.timeout + SINK_GRACE);
         async move {
-            let attempt = tokio::time::timeout(limit, sink.deliver(&event, which));
-            attempt.await.unwrap_or_else(|_| {
+            within(limit, sink.deliver(&event, which)).await.unwrap_or_else(|_| {
                 Err(SinkError { message: format!("not done within {limit:?}"), retry: Retry::Backoff })
             })
         }
