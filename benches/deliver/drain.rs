@@ -89,7 +89,7 @@ fn nothing_waits(url: &str) -> Outcome<()> {
     let left = runtime.block_on(async {
         let store = store::open(&settings, Arc::new(Metrics::new())).await?;
         let backlog = store.outbox.backlog(&Name::from(SINK)).await?;
-        store.upkeep.close().await?;
+        store.maintenance.close().await?;
         Outcome::Ok(backlog)
     })?;
     if left.pending == 0 && left.dead == 0 { Ok(()) } else { Err(format!("the store still holds {left:?}").into()) }

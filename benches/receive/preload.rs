@@ -64,7 +64,7 @@ async fn insert_all(url: &str, stored: &Stored) -> Outcome<()> {
         inserted?;
     }
     drop(inserts);
-    store.upkeep.close().await?;
+    store.maintenance.close().await?;
     Ok(())
 }
 

@@ -152,7 +152,7 @@ fn place(settings: &Tls, place: Place) -> String {
 pub(super) async fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store, ConfigError> {
     let open = async {
         let store = store::open(&config.store(), Arc::clone(metrics)).await?;
-        store.upkeep.probe().await?;
+        store.maintenance.probe().await?;
         Ok::<_, store::StoreError>(store)
     };
     open.await.map_err(|error| ConfigError::new("store.url", error.to_string()))
@@ -171,7 +171,7 @@ pub async fn check(loader: &Loader, clock: &Clock) -> Result<Config, ConfigError
         Ok(store) => {
             let configured = |name: &Name| config.live.sinks.iter().any(|sink| sink.name == *name);
             let orphans = orphans::find(store.outbox.as_ref(), configured).await;
-            let closed = store.upkeep.close().await;
+            let closed = store.maintenance.close().await;
             match orphans.and_then(|orphans| closed.map(|()| orphans)) {
                 Ok(orphans) => {
                     config.warnings.extend(orphans.iter().map(|(name, backlog)| orphans::warning(name, backlog)));

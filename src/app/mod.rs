@@ -8,12 +8,12 @@ mod deliveries;
 mod descriptors;
 mod fingerprint;
 mod live;
+mod maintenance;
 pub mod orphans;
 mod reload;
 mod run;
 mod signals;
 mod skew;
-mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@ use crate::lifecycle::Shutdown;
 use crate::server::Server;
 
 use super::signals::{Signal, Signals};
-use super::{App, First, orphans, upkeep};
+use super::{App, First, maintenance, orphans};
 
 /// After the deadline, how long what has been cut off may take to notice, and the store to close: 3 s in all.
 const NOTICE_WAIT: Duration = Duration::from_secs(1);
@@ -99,10 +99,10 @@ impl App {
             background.spawn(shelver.run(background.clone()));
         }
         let (store, front) = (self.store.clone(), self.front.clone());
-        background.spawn(upkeep::probe(store.clone(), front, background.clone()));
-        background.spawn(upkeep::prune(store.clone(), background.clone()));
+        background.spawn(maintenance::probe(store.clone(), front, background.clone()));
+        background.spawn(maintenance::prune(store.clone(), background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
-        background.spawn(upkeep::gauges(store, telemetry, metrics, background.clone()));
+        background.spawn(maintenance::gauges(store, telemetry, metrics, background.clone()));
         let (outbox, deliveries) = (Arc::clone(&self.store.outbox), self.live.deliveries().clone());
         background.spawn(orphans::watch(outbox, deliveries, background.clone()));
         let admin = Admin {
@@ -152,7 +152,7 @@ impl App {
             tracing::warn!("something did not stop in time");
         }
         // Whatever still runs: a store that is closed needs no recovery, and takes nothing more from stragglers.
-        match tokio::time::timeout(CLOSE_WAIT, self.store.upkeep.close()).await {
+        match tokio::time::timeout(CLOSE_WAIT, self.store.maintenance.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the store did not close cleanly; it recovers at the next start"),
             Err(_) => tracing::warn!("the store did not close in time; it recovers at the next start"),

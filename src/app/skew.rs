@@ -29,7 +29,7 @@ enum Word {
 impl Skew {
     /// Measures, sets the gauge, and says when the clocks part or meet.
     pub(super) async fn watch(&mut self, store: &Store, metrics: &Metrics) {
-        let Ok(ahead) = store.upkeep.skew().await else { return };
+        let Ok(ahead) = store.maintenance.skew().await else { return };
         metrics.clock_skew.set(ahead.as_secs_f64());
         let ahead_seconds = ahead.as_secs_f64();
         match self.word(ahead, Instant::now()) {

@@ -165,7 +165,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             report("discarded", count, selection.json)?;
         }
     }
-    store.upkeep.close().await?;
+    store.maintenance.close().await?;
     Ok(Status::Done)
 }
 

@@ -149,7 +149,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             }
         }
     }
-    store.upkeep.close().await?;
+    store.maintenance.close().await?;
     Ok(Status::Done)
 }
 

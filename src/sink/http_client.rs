@@ -21,6 +21,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::deadline::within;
 use super::proxy::{Proxies, Proxy};
 use super::route::{AUTHORIZATION, Route};
 use super::{Retry, SinkError};
@@ -96,7 +97,7 @@ impl HttpClient {
         if let Some(authorization) = forwarder.as_ref().and_then(|proxy| proxy.authorization.clone()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
-        let answer = tokio::time::timeout(self.timeout, self.client.request(request))
+        let answer = within(self.timeout, self.client.request(request))
             .await
             .map_err(|_| failed(format!("no answer within {:?}", self.timeout)))?
             .map_err(|error| failed(with_causes(&error)))?;

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod answer;
 mod cloudevent;
+mod deadline;
 mod http;
 pub mod http_client;
 #[cfg(feature = "nats")]
@@ -24,6 +25,7 @@ use crate::event::{Event, Name};
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 
+pub(crate) use self::deadline::within;
 pub use self::proxy::{Proxies, Proxy};
 
 /// Somewhere that events are delivered to.

@@ -49,7 +49,7 @@ pub struct Store {
     /// For audit: the queue towards the SIEM.
     pub audit_queue: Arc<dyn AuditQueue>,
     /// For app: probes, retention, flush.
-    pub upkeep: Arc<dyn Upkeep>,
+    pub maintenance: Arc<dyn Maintenance>,
 }
 
 /// Where and how to open a store.
@@ -312,7 +312,7 @@ pub trait AuditQueue: Send + Sync {
 
 /// What keeps a store healthy.
 #[async_trait]
-pub trait Upkeep: Send + Sync {
+pub trait Maintenance: Send + Sync {
     /// Writes something for real, so that a full disk or a lost server shows.
     async fn probe(&self) -> Result<(), StoreError>;
     /// How far this process's wall clock is ahead of the store's time; negative when it is behind. Time that a machine was

@@ -52,7 +52,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
 async fn from_quarantine(config: &Config, id: &str) -> Result<(Specimen, Option<String>), Failure> {
     let store = open_store(config).await?;
     let entry = quarantine::find(store.quarantine.as_ref(), id).await?;
-    store.upkeep.close().await?;
+    store.maintenance.close().await?;
     Ok((request::from_quarantine(&entry)?, Some(entry.source.to_string())))
 }
 

@@ -13,6 +13,7 @@ mod dead_letters;
 mod generations;
 pub(super) mod import;
 mod intake;
+mod maintenance;
 mod outbox;
 mod partitions;
 mod quarantine;
@@ -21,7 +22,6 @@ mod schema;
 mod selection;
 mod session;
 mod tls;
-mod upkeep;
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::postgres::intake::PostgresInbox;
+use crate::store::postgres::maintenance::Listener;
 use crate::store::postgres::session::{Pool, Session, within};
-use crate::store::postgres::upkeep::Listener;
 use crate::store::{Settings, Store, StoreError};
 
 pub(super) use self::address::warning as url_warning;
@@ -63,7 +63,7 @@ pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock
             bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::PostgresAuditQueue { pool: pool() }),
-        upkeep: Arc::new(upkeep::PostgresUpkeep {
+        maintenance: Arc::new(maintenance::PostgresMaintenance {
             pool: pool(),
             inbox: Arc::clone(&inbox),
             listener,

@@ -14,6 +14,7 @@ mod file;
 mod foreign;
 mod ids;
 mod inbox;
+mod maintenance;
 mod outbox;
 mod place;
 mod quarantine;
@@ -24,7 +25,6 @@ mod rows;
 mod schema;
 mod selection;
 mod transaction;
-mod upkeep;
 mod writer;
 
 use std::sync::Arc;
@@ -78,7 +78,7 @@ fn assemble(
     let dead_letters = parts();
     let quarantine = parts();
     let audit_queue = parts();
-    let upkeep = parts();
+    let maintenance = parts();
     Store {
         inbox: Arc::new(inbox::SqliteInbox(Arc::clone(writer))),
         outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued, clock: clock.clone() }),
@@ -94,9 +94,9 @@ fn assemble(
             bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
-        upkeep: Arc::new(upkeep::SqliteUpkeep {
-            writer: upkeep.0,
-            readers: upkeep.1,
+        maintenance: Arc::new(maintenance::SqliteMaintenance {
+            writer: maintenance.0,
+            readers: maintenance.1,
             clock,
             retention: settings.retention,
         }),

@@ -260,6 +260,20 @@ fn a_mistake_is_mended_in_a_file_that_was_not_there_before() {
 }
 
 #[test]
+fn a_warning_that_is_new_is_told_and_one_that_was_told_at_start_is_not_told_again() {
+    let setup = setup().set("tls", "min_version", "\"1.2\"");
+    let daemon = setup.start();
+    assert_eq!(daemon.told("tls.min_version"), 1);
+    let setup =
+        setup.source("open", "nice", "allowed_ips = \"any\"\nsecrets = [{ value = \"a-secret-of-some-length\" }]");
+    daemon.reload(&setup);
+    let told = || (daemon.told("tls.min_version"), daemon.told("source open: allowed_ips is `any`"));
+    assert_eq!(told(), (1, 1));
+    daemon.reload(&setup.set("limits", "body_bytes", "1000"));
+    assert_eq!(told(), (1, 1));
+}
+
+#[test]
 fn hangups_in_a_row_and_the_watch_never_interleave() {
     let setup = setup();
     let daemon = setup.start();

@@ -33,7 +33,7 @@ fn filled(fill: impl AsyncFnOnce(&Store)) -> Setup {
     run(async {
         let store = open(&settings(url)).await.unwrap();
         fill(&store).await;
-        store.upkeep.close().await.unwrap();
+        store.maintenance.close().await.unwrap();
     });
     setup
 }

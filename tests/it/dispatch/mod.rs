@@ -5,3 +5,4 @@ mod in_memory;
 mod liveness;
 mod orphans;
 mod sqlite;
+mod stopped;

@@ -118,7 +118,7 @@ async fn a_restart_goes_on_where_it_was_and_dead_letters_stay() {
     lifecycle.stop_accepting().cancel();
     lifecycle.cut_off().cancel();
     lifecycle.tasks_done().await;
-    store.upkeep.close().await.unwrap();
+    store.maintenance.close().await.unwrap();
     drop(store);
 
     let store = open(folder.path(), &metrics).await;
@@ -189,6 +189,6 @@ async fn audit_records_survive_a_reopened_store() {
         drop(records);
         stop(lifecycle).await;
         assert_eq!(store.audit_queue.count().await.unwrap(), count);
-        store.upkeep.close().await.unwrap();
+        store.maintenance.close().await.unwrap();
     }
 }

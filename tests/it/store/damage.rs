@@ -68,6 +68,6 @@ pub(super) async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_
     s.store.outbox.settle(again.iter().map(|claimed| dead(claimed.id, claimed.lease)).collect()).await.unwrap();
     assert_eq!(s.store.dead_letters.discard(&[], &none).await.unwrap(), 3);
     // Retention is not held up either.
-    super::upkeep::age(&s, 200).await;
+    super::maintenance::age(&s, 200).await;
     assert!(s.store.archive.list(&none).await.unwrap().is_empty());
 }

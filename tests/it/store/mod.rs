@@ -7,13 +7,13 @@ mod damage;
 mod deliveries;
 mod intake;
 mod lost_files;
+mod maintenance;
 mod postgres;
 mod postgres_generations;
 pub(crate) mod postgres_server;
 mod replays;
 mod sqlite;
 mod sqlite_files;
-mod upkeep;
 mod waiting_rooms;
 
 use std::future::Future;
@@ -45,7 +45,7 @@ impl Subject {
     }
 
     pub(crate) async fn reopen(&mut self) {
-        self.store.upkeep.close().await.unwrap();
+        self.store.maintenance.close().await.unwrap();
         self.store = open_by(&self.settings, &self.clocks).await.unwrap();
     }
 
@@ -200,7 +200,7 @@ on_every_store! {
     waiting_rooms::quarantine_filters_and_removes,
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,
-    upkeep::pruning_forgets_what_is_old_and_done,
-    upkeep::pruning_keeps_pending_and_dead_until_they_are_over,
-    upkeep::a_probe_writes_and_a_closed_store_answers_unavailable,
+    maintenance::pruning_forgets_what_is_old_and_done,
+    maintenance::pruning_keeps_pending_and_dead_until_they_are_over,
+    maintenance::a_probe_writes_and_a_closed_store_answers_unavailable,
 }

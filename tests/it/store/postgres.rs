@@ -66,12 +66,12 @@ async fn starting_together_migrates_once(server: &Server) {
     accept(&one.unwrap(), event("a", "1", "body"), &[]).await;
     let again = two.unwrap().inbox.insert(event("a", "1", "body"), sinks(&[])).await.unwrap();
     assert_eq!(again, Insertion::Duplicate);
-    three.unwrap().upkeep.probe().await.unwrap();
+    three.unwrap().maintenance.probe().await.unwrap();
 }
 
 async fn a_newer_schema_is_refused(server: &Server) {
     let settings = settings(server.database("newer").await);
-    open(&settings).await.unwrap().upkeep.close().await.unwrap();
+    open(&settings).await.unwrap().maintenance.close().await.unwrap();
     sql(&settings.url, "INSERT INTO gatepost_schema VALUES (99)").await;
     assert!(matches!(open(&settings).await, Err(StoreError::TooNew { found: 99, .. })));
 }
@@ -114,7 +114,7 @@ async fn an_id_is_unique_while_generations_change(server: &Server) {
         .collect();
     let turning = async {
         for _ in 0..4 {
-            one.upkeep.prune().await.unwrap();
+            one.maintenance.prune().await.unwrap();
             go_back(&settings.url, 25 * 3600).await;
         }
     };
@@ -195,14 +195,14 @@ async fn the_servers_clock_counts_and_ours_is_compared_with_it(server: &Server) 
     let ahead = Clock::system().now() + Duration::from_hours(100);
     let clocks = Clocks { wall: Clock::manual(ahead), ..Clocks::default() };
     let (wrong, right) = (open_by(&settings, &clocks).await.unwrap(), open(&settings).await.unwrap());
-    assert_seconds(wrong.upkeep.skew().await.unwrap().unsigned_abs(), 360_000);
-    assert_seconds(right.upkeep.skew().await.unwrap().unsigned_abs(), 0);
+    assert_seconds(wrong.maintenance.skew().await.unwrap().unsigned_abs(), 360_000);
+    assert_seconds(right.maintenance.skew().await.unwrap().unsigned_abs(), 0);
     accept(&wrong, event("a", "1", "body"), &["x"]).await;
     let lease = Duration::from_secs(30);
     let claimed = right.outbox.claim(&"x".into(), 9, lease).await.unwrap();
     assert_seconds(claimed[0].age, 0);
     assert!(wrong.outbox.claim(&"x".into(), 9, lease).await.unwrap().is_empty());
-    assert_eq!(wrong.upkeep.prune().await.unwrap(), 0);
+    assert_eq!(wrong.maintenance.prune().await.unwrap(), 0);
     assert!(!insist(&right, "1".into()).await);
 }
 
@@ -220,10 +220,10 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     from.store.outbox.settle(claimed.iter().zip(outcomes).map(settle).collect()).await.unwrap();
     let taken = EventRef { source: Some("a".into()), id: claimed[0].event.as_ref().unwrap().id.clone() };
     assert_eq!(from.store.archive.replay(std::slice::from_ref(&taken), Some(&["z".into()]), &[]).await.unwrap(), 1);
-    from.store.upkeep.probe().await.unwrap();
+    from.store.maintenance.probe().await.unwrap();
     from.store.audit_queue.push(vec!["1".into(), "1".into(), "2".into()], 9).await.unwrap();
     from.store.quarantine.put(super::waiting_rooms::refused("a", 1, 10)).await.unwrap();
-    from.store.upkeep.close().await.unwrap();
+    from.store.maintenance.close().await.unwrap();
 
     let settings = settings(server.database("moved").await);
     let expected = Report { events: 600, known: 0, quarantined: 1, audit: 3 };
@@ -256,10 +256,10 @@ async fn a_crashed_server_is_unavailable_until_it_is_back(server: &mut Server) {
     server.crash();
     let refused = store.inbox.insert(event("a", "2", "body"), sinks(&["x"])).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-    assert!(matches!(store.upkeep.probe().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.maintenance.probe().await, Err(StoreError::Unavailable(_))));
     server.resume();
     assert!(!insist(store, "1".into()).await, "what was acknowledged is there");
     assert!(insist(store, "2".into()).await);
-    store.upkeep.probe().await.unwrap();
+    store.maintenance.probe().await.unwrap();
     assert_eq!(store.outbox.backlog(&"x".into()).await.unwrap().pending, 2);
 }

@@ -70,7 +70,7 @@ async fn beside_a_reader_nobody_waits(server: &Server) {
     let s = Subject::new(settings(server.database("beside_a_reader").await), ()).await;
     let url = s.settings.url.clone();
     assert_eq!(insert(&s.store, "old").await, Insertion::Accepted);
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     let (reader, _reading) = connect(&url).await;
     reader
         .batch_execute("BEGIN; SELECT count(*) FROM gatepost_ids; SELECT count(*) FROM gatepost_events")
@@ -97,7 +97,7 @@ async fn beside_a_reader_nobody_waits(server: &Server) {
     let turning = async {
         for _ in 0..6 {
             s.pass(25 * HOUR).await;
-            s.store.upkeep.prune().await.unwrap();
+            s.store.maintenance.prune().await.unwrap();
         }
     };
     let watching = async {
@@ -121,7 +121,7 @@ async fn beside_a_reader_nobody_waits(server: &Server) {
     let first = "SELECT count(*) FROM pg_class WHERE relname IN ('gatepost_ids_1', 'gatepost_events_1')";
     assert_eq!(number(&watcher, first).await, 2, "read by somebody");
     reader.batch_execute("COMMIT").await.unwrap();
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     assert_eq!(number(&watcher, first).await, 0, "gone with its last reader");
     let old = "SELECT count(*) FROM gatepost_generations WHERE leaving";
     assert_eq!(number(&watcher, old).await, 0);
@@ -129,7 +129,7 @@ async fn beside_a_reader_nobody_waits(server: &Server) {
 
 async fn many_events_go_in_steps_and_what_is_open_stays(server: &Server) {
     let s = Subject::new(settings(server.database("in_steps").await), ()).await;
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     accept(&s.store, event("a", "first", "body"), &["x"]).await;
     let (client, _task) = connect(&s.settings.url).await;
     // More than one step, with gaps; ids and keys do not matter to what goes.
@@ -150,9 +150,9 @@ async fn many_events_go_in_steps_and_what_is_open_stays(server: &Server) {
         accept(&s.store, event("a", &format!("large-{n}"), &large), &["x"]).await;
     }
     s.pass(25 * HOUR).await;
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     s.pass(100 * HOUR).await;
-    assert_eq!(s.store.upkeep.prune().await.unwrap(), 6000);
+    assert_eq!(s.store.maintenance.prune().await.unwrap(), 6000);
     assert_eq!(number(&client, "SELECT count(*) FROM gatepost_events_0").await, 8);
     assert_eq!(number(&client, "SELECT count(*) FROM gatepost_ids_0").await, 8);
     assert_eq!(number(&client, "SELECT count(*) FROM gatepost_deliveries WHERE gen = 0").await, 8);
@@ -165,14 +165,14 @@ async fn many_events_go_in_steps_and_what_is_open_stays(server: &Server) {
 
 async fn what_is_queued_again_is_not_swept_away(server: &Server) {
     let s = Subject::new(settings(server.database("queued_again").await), ()).await;
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     for id in ["kept", "over"] {
         accept(&s.store, event("a", id, "body"), &["x"]).await;
     }
     s.pass(25 * HOUR).await;
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     s.pass(100 * HOUR).await;
-    assert_eq!(s.store.upkeep.prune().await.unwrap(), 0, "both are still to be delivered");
+    assert_eq!(s.store.maintenance.prune().await.unwrap(), 0, "both are still to be delivered");
     deliver_all(&s.store).await;
     // Another replica is about to queue one of them again, and has not committed yet.
     let (replica, _task) = connect(&s.settings.url).await;
@@ -185,9 +185,9 @@ async fn what_is_queued_again_is_not_swept_away(server: &Server) {
         )
         .await
         .unwrap();
-    assert_eq!(s.store.upkeep.prune().await.unwrap(), 1, "only the other one, and nobody is waited for");
+    assert_eq!(s.store.maintenance.prune().await.unwrap(), 1, "only the other one, and nobody is waited for");
     replica.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+    assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
     let shown = s.store.archive.get(&named("kept")).await.unwrap();
     assert_eq!(&shown[0].event.payload.bytes()[..], b"body");
     let claimed = s.store.outbox.claim(&"x".into(), 9, Duration::from_secs(9)).await.unwrap();
@@ -210,17 +210,17 @@ async fn what_is_about_to_be_forgotten_is_not_queued_again(server: &Server) {
 
 async fn one_replica_turns_at_a_time(server: &Server) {
     let s = Subject::new(settings(server.database("one_at_a_time").await), ()).await;
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     let (other, _task) = connect(&s.settings.url).await;
     let open = "SELECT gen::bigint FROM gatepost_generations WHERE closed_at IS NULL";
     s.pass(25 * HOUR).await;
     // The lock of whoever turns, as `schema.rs` names it.
     let turning = 0x6761_7465_0004_i64;
     other.batch_execute(&format!("SELECT pg_advisory_lock({turning})")).await.unwrap();
-    assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+    assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
     assert_eq!(number(&other, open).await, 1, "another one is at it");
     other.batch_execute(&format!("SELECT pg_advisory_unlock({turning})")).await.unwrap();
-    s.store.upkeep.prune().await.unwrap();
+    s.store.maintenance.prune().await.unwrap();
     assert_eq!(number(&other, open).await, 2);
 }
 
@@ -255,8 +255,8 @@ async fn defaults_of_the_server_change_nothing(server: &Server) {
     let before = number(&watcher, sessions).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(number(&watcher, sessions).await, before, "idle sessions were ended");
-    one.upkeep.prune().await.unwrap();
-    one.upkeep.probe().await.unwrap();
+    one.maintenance.prune().await.unwrap();
+    one.maintenance.probe().await.unwrap();
 }
 
 async fn an_encoding_that_cannot_hold_every_event_is_refused(server: &Server) {

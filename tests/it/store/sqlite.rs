@@ -41,7 +41,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         let settings = settings(url(&dir));
-        open(&settings).await.unwrap().upkeep.close().await.unwrap();
+        open(&settings).await.unwrap().maintenance.close().await.unwrap();
         let path = dir.path().join("data/gatepost.db");
         rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let refused = open(&settings).await;
@@ -91,7 +91,7 @@ fn the_command_line_works_beside_the_daemon() {
         let (mine, theirs) =
             tokio::join!(daemon.store.outbox.claim(&sink, 60, lease), command.store.outbox.claim(&sink, 60, lease),);
         assert_eq!(mine.unwrap().len() + theirs.unwrap().len(), 100);
-        command.store.upkeep.close().await.unwrap();
+        command.store.maintenance.close().await.unwrap();
         accept(&daemon.store, event("a", "after", "body"), &[]).await;
         assert_eq!(daemon.store.archive.list(&Filter::default()).await.unwrap().len(), 101);
     });
@@ -112,7 +112,7 @@ fn retention_goes_in_steps_and_is_exact_to_the_minute_whatever_the_wall_clock_sa
                 .collect();
             tasks.join_all().await;
         };
-        let prune = async || s.store.upkeep.prune().await.unwrap();
+        let prune = async || s.store.maintenance.prune().await.unwrap();
         accept_many(0..600).await;
         assert_eq!(prune().await, 0);
         s.pass(90 * 3600).await;
@@ -139,7 +139,7 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
         for id in ["old", "young", "pending"] {
             accept(&s.store, event_at("a", id, -1_000_000_000), if id == "pending" { &["x"] } else { &[] }).await;
         }
-        s.store.upkeep.close().await.unwrap();
+        s.store.maintenance.close().await.unwrap();
         // As the first schema left it, by a wall clock that had been set back: `young` behind the walk, loose.
         s.sql(
             "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at;
@@ -151,14 +151,14 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
         )
         .await;
         s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
-        assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+        assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
         let claimed = s.store.outbox.claim(&"x".into(), 9, std::time::Duration::from_secs(9)).await.unwrap();
         assert_eq!(claimed.len(), 1, "a due time that a wrong clock wrote");
         s.pass(96 * 3600).await;
-        assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+        assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
         s.pass(60).await;
         assert_eq!(
-            s.store.upkeep.prune().await.unwrap(),
+            s.store.maintenance.prune().await.unwrap(),
             1,
             "the young one; the old one lies behind the walk as before"
         );
@@ -169,7 +169,7 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
 fn a_wall_clock_that_moves_is_skew_until_it_is_right_again() {
     run(async {
         let s = subject().await;
-        let skew = async || s.store.upkeep.skew().await.unwrap().as_secs();
+        let skew = async || s.store.maintenance.skew().await.unwrap().as_secs();
         assert_eq!(skew().await, 0);
         s.clocks.wall.set(at(100));
         assert_eq!(skew().await, 100);
@@ -227,7 +227,7 @@ async fn fill_the_disk() {
     let lifted = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]).status().unwrap();
     assert!(lifted.success());
     accept(&s.store, event("a", &accepted.to_string(), &body), &["x"]).await;
-    s.store.upkeep.probe().await.unwrap();
+    s.store.maintenance.probe().await.unwrap();
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, accepted + 1);
     assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len() as u64, accepted + 1);
 }

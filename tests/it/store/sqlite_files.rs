@@ -45,11 +45,11 @@ fn a_file_that_is_moved_away_takes_nothing_until_it_is_back() {
         fs::rename(&path, &away).unwrap();
         let words = refused(&store, "2").await;
         assert!(words.contains("gatepost.db is gone") && words.contains("put the same file back"), "{words}");
-        assert!(store.upkeep.probe().await.is_err());
+        assert!(store.maintenance.probe().await.is_err());
         assert!(store.archive.list(&Filter::default()).await.is_err(), "nor is anything read");
         assert!(!path.exists(), "no empty store takes its place");
         fs::rename(&away, &path).unwrap();
-        store.upkeep.probe().await.unwrap();
+        store.maintenance.probe().await.unwrap();
         let again = store.inbox.insert(event("a", "2", "body"), sinks(&["x"])).await.unwrap();
         // The commit that was not believed is in the file that came back: never twice, whichever way.
         assert_eq!(again, Insertion::Duplicate);
@@ -96,7 +96,7 @@ fn a_symbolic_link_that_points_elsewhere_is_another_file() {
         let link = dir.path().join("link.db");
         for name in ["one.db", "two.db"] {
             let settings = settings(format!("sqlite:{}", dir.path().join(name).display()));
-            open(&settings).await.unwrap().upkeep.close().await.unwrap();
+            open(&settings).await.unwrap().maintenance.close().await.unwrap();
         }
         std::os::unix::fs::symlink("one.db", &link).unwrap();
         let store = open(&settings(format!("sqlite:{}", link.display()))).await.unwrap();
@@ -128,7 +128,7 @@ fn a_log_that_is_taken_away_loses_nothing_that_was_acknowledged() {
                     .unwrap();
                 assert!(kept >= 1, "what was acknowledged before is not in the database");
             }
-            store.upkeep.close().await.unwrap();
+            store.maintenance.close().await.unwrap();
             let store = opened(&dir).await;
             assert!(listed(&store).await >= 1);
             accept(&store, event("a", "3", "body"), &["x"]).await;
@@ -194,7 +194,7 @@ fn the_log_does_not_keep_its_largest_size() {
         reader.execute_batch("COMMIT").unwrap();
         // As the daemon does every two seconds.
         for _ in 0..2000 {
-            store.upkeep.probe().await.unwrap();
+            store.maintenance.probe().await.unwrap();
             if log() <= 64 * 1024 * 1024 {
                 return;
             }
@@ -234,7 +234,7 @@ fn a_store_from_before_the_mark_opens() {
         let dir = tempfile::tempdir().unwrap();
         let store = opened(&dir).await;
         accept(&store, event("a", "1", "body"), &[]).await;
-        store.upkeep.close().await.unwrap();
+        store.maintenance.close().await.unwrap();
         let shell = Connection::open(database(&dir)).unwrap();
         let mark: i64 = shell.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
         assert_eq!(mark, i64::from(u32::from_be_bytes(*b"gate")));

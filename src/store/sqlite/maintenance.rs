@@ -10,10 +10,10 @@ use crate::store::sqlite::clock::{self, StoreClock};
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{StoreError, Upkeep};
+use crate::store::{Maintenance, StoreError};
 
-/// The upkeep of a SQLite store.
-pub(super) struct SqliteUpkeep {
+/// The maintenance of a SQLite store.
+pub(super) struct SqliteMaintenance {
     /// For all that writes.
     pub writer: Arc<Writer>,
     /// Closed with the store.
@@ -25,7 +25,7 @@ pub(super) struct SqliteUpkeep {
 }
 
 #[async_trait]
-impl Upkeep for SqliteUpkeep {
+impl Maintenance for SqliteMaintenance {
     async fn probe(&self) -> Result<(), StoreError> {
         self.writer
             .call(|tx| {

@@ -21,7 +21,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn probe(store: Store, front: Lifecycle, lifecycle: Lifecycle) {
     let mut healthy = true;
     loop {
-        let outcome = tokio::time::timeout(PROBE_TIMEOUT, store.upkeep.probe()).await;
+        let outcome = tokio::time::timeout(PROBE_TIMEOUT, store.maintenance.probe()).await;
         let error = match outcome {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
@@ -47,7 +47,7 @@ pub(super) async fn prune(store: Store, lifecycle: Lifecycle) {
         // Broken off, it goes on at the next start; what is forgotten later does no harm, an exit that is late does.
         let pruned = tokio::select! {
             () = lifecycle.stop_accepting().cancelled() => return,
-            pruned = store.upkeep.prune() => pruned,
+            pruned = store.maintenance.prune() => pruned,
         };
         match pruned {
             Ok(0) => {}

@@ -14,13 +14,13 @@ use crate::store::postgres::clock;
 use crate::store::postgres::generations;
 use crate::store::postgres::intake::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session};
-use crate::store::{StoreError, Upkeep};
+use crate::store::{Maintenance, StoreError};
 
 /// How long to wait before connecting again; meanwhile polling finds what is queued.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The upkeep of a PostgreSQL store.
-pub(super) struct PostgresUpkeep {
+/// The maintenance of a PostgreSQL store.
+pub(super) struct PostgresMaintenance {
     /// For all of it.
     pub pool: Pool,
     /// Closed with the store.
@@ -34,7 +34,7 @@ pub(super) struct PostgresUpkeep {
 }
 
 #[async_trait]
-impl Upkeep for PostgresUpkeep {
+impl Maintenance for PostgresMaintenance {
     async fn probe(&self) -> Result<(), StoreError> {
         self.pool.execute("UPDATE gatepost_probe SET at = now()", &[]).await?;
         Ok(())

@@ -11,7 +11,7 @@ pub(super) async fn age(s: &Subject, hours: u64) -> u64 {
     let mut gone = 0;
     for _ in (0..hours).step_by(6) {
         s.pass(6 * 3600).await;
-        gone += s.store.upkeep.prune().await.unwrap();
+        gone += s.store.maintenance.prune().await.unwrap();
     }
     gone
 }
@@ -22,7 +22,7 @@ async fn repeat(s: &Subject, id: &str) -> Insertion {
 
 /// Nothing is forgotten before the retention (96 h) is over, everything after a quarter more and two prunes.
 pub(super) async fn pruning_forgets_what_is_old_and_done(s: Subject) {
-    assert_eq!(s.store.upkeep.prune().await.unwrap(), 0);
+    assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
     accept(&s.store, event("a", "old", "body"), &[]).await;
     assert_eq!(age(&s, 60).await, 0);
     accept(&s.store, event("a", "young", "body"), &[]).await;
@@ -65,12 +65,12 @@ pub(super) async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subjec
 }
 
 pub(super) async fn a_probe_writes_and_a_closed_store_answers_unavailable(s: Subject) {
-    s.store.upkeep.probe().await.unwrap();
-    s.store.upkeep.probe().await.unwrap();
-    s.store.upkeep.close().await.unwrap();
-    s.store.upkeep.close().await.unwrap();
+    s.store.maintenance.probe().await.unwrap();
+    s.store.maintenance.probe().await.unwrap();
+    s.store.maintenance.close().await.unwrap();
+    s.store.maintenance.close().await.unwrap();
     let refused = |outcome: Result<(), StoreError>| assert!(matches!(outcome, Err(StoreError::Unavailable(_))));
-    refused(s.store.upkeep.probe().await);
+    refused(s.store.maintenance.probe().await);
     refused(s.store.inbox.insert(event("a", "1", "body"), sinks(&[])).await.map(drop));
     refused(s.store.archive.list(&Filter::default()).await.map(drop));
 }

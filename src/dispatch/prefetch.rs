@@ -16,14 +16,14 @@ const WINDOW: Duration = Duration::from_millis(200);
 
 /// Measures how fast a sink takes deliveries.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Prefetch {
     since: Instant,
     ended: u32,
     ahead: usize,
     largest: usize,
 }
 
-impl Pace {
+impl Prefetch {
     /// A sink of which nothing is known is taken for slow.
     pub(super) const fn new(now: Instant) -> Self {
         Self { since: now, ended: 0, ahead: 0, largest: 0 }
@@ -59,16 +59,16 @@ mod tests {
     #[test]
     fn fast_sinks_get_more_ahead_and_large_bodies_less() {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
-        assert_eq!(pace.ahead(), 0);
-        (1..=1000).for_each(|n| pace.ended(start + Duration::from_millis(n)));
-        assert_eq!(pace.ahead(), 250);
-        (1..=9000).for_each(|n| pace.ended(start + Duration::from_secs(1) + Duration::from_micros(n * 100)));
-        assert_eq!(pace.ahead(), MOST);
-        pace.claimed([10, 4 << 20].into_iter());
-        assert_eq!(pace.ahead(), 4);
-        pace.ended(start + Duration::from_hours(1));
-        pace.claimed([10].into_iter());
-        assert_eq!(pace.ahead(), 0);
+        let mut prefetch = Prefetch::new(start);
+        assert_eq!(prefetch.ahead(), 0);
+        (1..=1000).for_each(|n| prefetch.ended(start + Duration::from_millis(n)));
+        assert_eq!(prefetch.ahead(), 250);
+        (1..=9000).for_each(|n| prefetch.ended(start + Duration::from_secs(1) + Duration::from_micros(n * 100)));
+        assert_eq!(prefetch.ahead(), MOST);
+        prefetch.claimed([10, 4 << 20].into_iter());
+        assert_eq!(prefetch.ahead(), 4);
+        prefetch.ended(start + Duration::from_hours(1));
+        prefetch.claimed([10].into_iter());
+        assert_eq!(prefetch.ahead(), 0);
     }
 }

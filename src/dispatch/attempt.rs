@@ -1,0 +1,77 @@
+//! One attempt: how it is made, and what is decided, counted and logged once it has ended.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::decision::{RetryLimits, decide};
+use super::in_flight::Finished;
+use super::lease::DeliveryLease;
+use crate::event::Event;
+use crate::sink::{Attempt, Delivered, Retry, SinkError, within};
+use crate::store::{Settled, Settlement};
+
+/// Sinks keep the timeout themselves and may take a moment more to leave a connection usable; this cuts off one that
+/// does neither.
+const SINK_GRACE: Duration = Duration::from_secs(2);
+
+/// Delivers `event` once, under a deadline.
+pub(super) fn deliver(
+    context: &Context,
+    event: Event,
+    attempt: Attempt,
+) -> impl Future<Output = Result<Delivered, SinkError>> + Send + 'static + use<> {
+    let (sink, limit) = (Arc::clone(&context.sink), context.settings.timeout + SINK_GRACE);
+    async move {
+        within(limit, sink.deliver(&event, attempt))
+            .await
+            .unwrap_or_else(|_| Err(SinkError { message: format!("not done within {limit:?}"), retry: Retry::Backoff }))
+    }
+}
+
+/// Tells the circuit what came of an attempt and decides what becomes of the delivery.
+pub(super) fn conclude(context: &Context, finished: Finished) -> Settlement {
+    let Finished { lease, pass, result } = finished;
+    let (now, sink) = (Instant::now(), &context.settings.name);
+    match &result {
+        Ok(_) | Err(SinkError { retry: Retry::Never, .. }) => {
+            if context.circuit().answered() {
+                tracing::info!(%sink, "the sink answers again");
+            }
+        }
+        Err(error) => {
+            if context.circuit().failed(now, pass) {
+                tracing::warn!(%sink, %error, "the sink fails: only probing it until it answers");
+            }
+        }
+    }
+    let limits = RetryLimits { attempts: context.settings.max_attempts, age: context.settings.max_age };
+    let outcome = decide(result, &lease, lease.age(now), limits, fastrand::f64());
+    record(context, &lease, &outcome);
+    lease.settle(outcome)
+}
+
+/// Counts and logs what becomes of a delivery.
+pub(super) fn record(context: &Context, lease: &DeliveryLease, outcome: &Settled) {
+    let (sink, metrics) = (&context.settings.name, &context.metrics);
+    let (delivery, attempt) = (lease.id.0, lease.attempt().number);
+    match outcome {
+        Settled::Done { duplicate } => {
+            metrics.delivered.inc();
+            tracing::debug!(%sink, delivery, attempt, duplicate, "delivered");
+        }
+        Settled::Retry { after, error } => {
+            metrics.retried.inc();
+            let wait_ms = after.as_millis();
+            tracing::info!(%sink, delivery, attempt, error, wait_ms, "delivery failed, again later");
+        }
+        Settled::Dead { error } => {
+            metrics.dead.inc();
+            tracing::warn!(%sink, delivery, attempt, error, "delivery is dead: see `gatepost dead list`");
+        }
+        Settled::Released { .. } => {}
+    }
+}

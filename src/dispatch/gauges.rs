@@ -1,0 +1,31 @@
+//! Beside the deliveries of a sink: its gauges, and whether some grew too old while the sink was down.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::context::Context;
+use crate::store::StoreError;
+
+/// How often the gauges are refreshed.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Refreshes for as long as it is polled; store faults are told by the deliveries' own loop.
+pub(super) async fn run(context: &Context) {
+    loop {
+        if let Ok(expired) = refresh(context).await {
+            context.expired.store(expired, Ordering::Release);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Sets the gauges. Says whether something is too old and the open circuit keeps it from being attempted.
+async fn refresh(context: &Context) -> Result<bool, StoreError> {
+    let backlog = context.outbox.backlog(&context.settings.name).await?;
+    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    context.metrics.backlog.set(gauge(backlog.pending));
+    context.metrics.dead_letters.set(gauge(backlog.dead));
+    context.metrics.oldest_age.set(backlog.oldest_age.unwrap_or_default().as_secs_f64());
+    let expired = backlog.oldest_age.is_some_and(|age| age >= context.settings.max_age);
+    Ok(expired && context.circuit().open_until().is_some())
+}

@@ -1,0 +1,114 @@
+//! The loop, one step at a time, on paused time.
+
+use tokio::sync::Semaphore;
+
+use super::super::testing::{Gate, Script, claimed, context};
+use super::*;
+use crate::store::{Outbox as _, Settled};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A sink with two slots, whose store has `claims` to give, and the gate before it.
+fn rig(claims: Vec<Vec<Claimed>>) -> (Pipeline, Arc<Script>, Arc<Gate>) {
+    let (store, gate) = (Script::claiming(claims), Arc::new(Gate(Semaphore::new(0))));
+    (Pipeline::new(context(2, &store, &gate)), store, gate)
+}
+
+/// Steps until `holds`, for an hour of paused time at most.
+async fn step_until(pipeline: &mut Pipeline, holds: impl Fn(&Pipeline) -> bool) {
+    let (begun, stop) = (Instant::now(), CancellationToken::new());
+    while !holds(pipeline) {
+        assert!(begun.elapsed() < Duration::from_hours(1), "never came");
+        assert!(pipeline.step(&stop).await.is_continue());
+    }
+}
+
+fn settled(store: &Script) -> Vec<(i64, i64, &'static str)> {
+    let name = |outcome: &Settled| match outcome {
+        Settled::Done { .. } => "done",
+        Settled::Retry { .. } => "retry",
+        Settled::Dead { .. } => "dead",
+        Settled::Released { .. } => "released",
+    };
+    store.settled.lock().unwrap().iter().map(|one| (one.id.0, one.lease, name(&one.outcome))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_step_polls_and_the_next_begins_what_was_found() {
+    let (mut pipeline, store, gate) = rig(vec![vec![claimed(1, 0), claimed(2, 0)]]);
+    let stop = CancellationToken::new();
+    assert!(pipeline.step(&stop).await.is_continue());
+    assert_eq!((store.limits.lock().unwrap().as_slice(), pipeline.in_flight.len()), ([2].as_slice(), 0));
+    assert!(pipeline.polling.is_none() && pipeline.claiming.has_waiting());
+    pipeline.advance();
+    assert_eq!((pipeline.in_flight.len(), pipeline.claiming.has_waiting()), (2, false));
+    assert!(pipeline.polling.is_none(), "both slots are taken");
+    gate.0.add_permits(2);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 0 && pipeline.settling.is_finished()).await;
+    assert_eq!(settled(&store), [(1, 1, "done"), (2, 1, "done")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_fails_nothing_begins_and_results_go_first() {
+    let (mut pipeline, store, gate) = rig(vec![vec![claimed(1, 0), claimed(2, 0)], vec![claimed(3, 0)]]);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 2).await;
+    store.broken.store(true, Ordering::SeqCst);
+    gate.0.add_permits(9);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 0 && pipeline.store.is_failing()).await;
+    let claims = store.limits.lock().unwrap().len();
+    for _ in 0..20 {
+        assert!(pipeline.step(&CancellationToken::new()).await.is_continue());
+        assert!(pipeline.polling.is_none(), "polled with results in hand");
+    }
+    store.broken.store(false, Ordering::SeqCst);
+    step_until(&mut pipeline, |_| !store.settled.lock().unwrap().is_empty()).await;
+    assert_eq!((settled(&store).len(), store.limits.lock().unwrap().len()), (2, claims));
+    step_until(&mut pipeline, |_| store.settled.lock().unwrap().len() == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_claimed_again_while_in_flight_is_settled_by_the_new_lease() {
+    let again = Claimed { lease: 7, ..claimed(1, 0) };
+    let (mut pipeline, store, gate) = rig(vec![vec![claimed(1, 0)], vec![again]]);
+    step_until(&mut pipeline, |_| store.limits.lock().unwrap().len() == 2).await;
+    step_until(&mut pipeline, |pipeline| pipeline.polling.is_none()).await;
+    assert_eq!((pipeline.in_flight.len(), pipeline.claiming.has_waiting()), (1, false));
+    gate.0.add_permits(2);
+    step_until(&mut pipeline, |_| !store.settled.lock().unwrap().is_empty()).await;
+    assert_eq!(settled(&store), [(1, 7, "done")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_is_claimed_within_a_few_milliseconds() {
+    let (mut pipeline, store, _gate) = rig(Vec::new());
+    step_until(&mut pipeline, |pipeline| pipeline.polling.is_none() && !store.limits.lock().unwrap().is_empty()).await;
+    tokio::time::advance(SECOND / 10).await;
+    store.claims.lock().unwrap().push_back(vec![claimed(1, 0)]);
+    let queued = Instant::now();
+    store.queued().notify_waiters();
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 1).await;
+    assert!(queued.elapsed() < SECOND / 50, "{:?}", queued.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_it_finishes_what_is_in_flight_and_claims_nothing_more() {
+    let (mut pipeline, store, gate) = rig(vec![vec![claimed(1, 0), claimed(2, 0), claimed(3, 0)]]);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 2).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    assert!(pipeline.step(&stop).await.is_continue());
+    gate.0.add_permits(2);
+    while pipeline.step(&stop).await.is_continue() {}
+    assert_eq!(settled(&store), [(3, 1, "released"), (1, 1, "done"), (2, 1, "done")]);
+    assert_eq!(store.limits.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cut_off_it_releases_what_is_in_flight() {
+    let (mut pipeline, store, _gate) = rig(vec![vec![claimed(1, 0), claimed(2, 0), claimed(3, 0)]]);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 2).await;
+    pipeline.cut_off().await;
+    let mut released = settled(&store);
+    released.sort_unstable();
+    assert_eq!(released, [1, 2, 3].map(|id| (id, 1, "released")));
+}
