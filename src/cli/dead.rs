@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::orphans;
 use crate::config::Config;
 use crate::event::{EventId, Name};
-use crate::store::{DeadLetter, DeliveryId, Filter, Pager, State, Store};
+use crate::store::{DeadLetter, DeadLetterFilter as Filter, DeliveryId, Pager, State, Store};
 
 use super::events::{self, DEFAULT_LIMIT};
 use super::failure::{Failure, Status};
@@ -111,7 +111,6 @@ impl Which {
             sink: self.sink.as_ref().map(Name::from),
             error: self.error.clone(),
             limit,
-            ..Filter::default()
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::event::Name;
-use crate::store::{Archived, EventRef, Filter, Pager, State, Store};
+use crate::store::{Archived, EventFilter as Filter, EventRef, Pager, State, Store};
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::event::{EventId, Name};
-use crate::store::{Filter, Pager, Quarantine, Quarantined};
+use crate::store::{Pager, Quarantine, QuarantineFilter as Filter, Quarantined};
 
 use super::events::DEFAULT_LIMIT;
 use super::failure::{Failure, Status};
@@ -89,11 +89,10 @@ impl Which {
         let now = invocation.clock.now();
         Filter {
             source: self.source.as_ref().map(Name::from),
-            error: self.reason.clone(),
+            reason: self.reason.clone(),
             since: self.since.map(|moment| moment.resolve(now)),
             until: self.until.map(|moment| moment.resolve(now)),
             limit,
-            ..Filter::default()
         }
     }
 

@@ -179,7 +179,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::metrics::Metrics;
-    use crate::store::{Cursor, Filter, Page, StoreError};
+    use crate::store::{Cursor, Page, QuarantineFilter as Filter, StoreError};
 
     use super::super::load::BodyBudget;
     use super::*;

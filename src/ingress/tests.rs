@@ -12,7 +12,7 @@ use super::*;
 use crate::event::{Event, EventKey, Name};
 use crate::server::client::{ConnectionId, Peer};
 use crate::server::networks::Networks;
-use crate::store::{Cursor, Filter, Insertion, Page, Quarantined, StoreError};
+use crate::store::{Cursor, Insertion, Page, QuarantineFilter as Filter, Quarantined, StoreError};
 
 const SECRET: &str = "a-secret-of-the-tests";
 const KIB: usize = 1024;

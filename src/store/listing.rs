@@ -3,12 +3,27 @@
 //! No snapshot is held between two pages. What is listed goes from new to old, so what comes meanwhile is left out and
 //! nothing stands there twice.
 
-use crate::store::Filter;
+/// A filter that may bound how many rows it selects.
+pub trait Bounded: Clone {
+    /// Rows of a page where nothing speaks for more.
+    const ROWS: u64 = 500;
 
-/// Rows of a page.
-const ROWS: u64 = 500;
-/// Rows of a page where each one has to look at all pending or dead deliveries first.
-const ROWS_BY_STATE: u64 = 5_000;
+    /// At most this many rows in all.
+    fn limit(&self) -> Option<u64>;
+
+    /// Changes the limit.
+    fn set_limit(&mut self, limit: Option<u64>);
+
+    /// Rows of a page.
+    fn most_rows(&self) -> u64 {
+        Self::ROWS
+    }
+
+    /// How many rows the next page has at most.
+    fn page_rows(&self) -> u64 {
+        self.limit().unwrap_or(u64::MAX).min(self.most_rows())
+    }
+}
 
 /// Some rows of a listing.
 #[derive(Clone, Debug)]
@@ -23,12 +38,6 @@ pub struct Page<T> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor(pub i64, pub i64);
 
-/// How many rows the next page of `filter` has at most.
-pub(super) fn rows(filter: &Filter) -> u64 {
-    let most = if filter.state.is_some() { ROWS_BY_STATE } else { ROWS };
-    filter.limit.unwrap_or(u64::MAX).min(most)
-}
-
 impl<T> Page<T> {
     /// The page that `rows` make, each with the cursor that goes on after it; fewer than `wanted` are the last.
     #[must_use]
@@ -40,31 +49,32 @@ impl<T> Page<T> {
 
 /// Goes through the pages of a listing, up to the limit of its filter.
 #[derive(Clone, Debug)]
-pub struct Pager {
-    filter: Filter,
+pub struct Pager<F> {
+    filter: F,
     from: Option<Cursor>,
     over: bool,
 }
 
-impl Pager {
+impl<F: Bounded> Pager<F> {
     /// From the first page of `filter` on.
     #[must_use]
-    pub fn new(filter: &Filter) -> Self {
+    pub fn new(filter: &F) -> Self {
         Self { filter: filter.clone(), from: None, over: false }
     }
 
     /// What to ask the store with for the next page; `None` after the last.
     #[must_use]
-    pub fn next(&self) -> Option<(&Filter, Option<Cursor>)> {
+    pub fn next(&self) -> Option<(&F, Option<Cursor>)> {
         (!self.over).then_some((&self.filter, self.from))
     }
 
     /// Takes the page that was asked for, and gives its rows.
     pub fn take<T>(&mut self, page: Page<T>) -> Vec<T> {
         let Page { rows, next } = page;
-        self.filter.limit = self.filter.limit.map(|limit| limit.saturating_sub(rows.len() as u64));
+        let left = self.filter.limit().map(|limit| limit.saturating_sub(rows.len() as u64));
+        self.filter.set_limit(left);
         self.from = next;
-        self.over = next.is_none() || self.filter.limit == Some(0);
+        self.over = next.is_none() || left == Some(0);
         rows
     }
 }
@@ -73,16 +83,29 @@ impl Pager {
 mod tests {
     use super::*;
 
+    #[derive(Clone)]
+    struct Filter(Option<u64>);
+
+    impl Bounded for Filter {
+        fn limit(&self) -> Option<u64> {
+            self.0
+        }
+
+        fn set_limit(&mut self, limit: Option<u64>) {
+            self.0 = limit;
+        }
+    }
+
     /// A store of the numbers below `held`, newest first.
     fn page(held: i64, filter: &Filter, from: Option<Cursor>) -> Page<i64> {
-        let wanted = rows(filter);
+        let wanted = filter.page_rows();
         let first = from.map_or(held, |cursor| cursor.0);
         let rows = (0..first).rev().take(usize::try_from(wanted).unwrap());
         Page::of(rows.map(|row| (Cursor(row, 0), row)).collect(), wanted)
     }
 
     fn all(held: i64, limit: Option<u64>) -> (Vec<i64>, usize) {
-        let (mut pager, mut found, mut largest) = (Pager::new(&Filter { limit, ..Filter::default() }), Vec::new(), 0);
+        let (mut pager, mut found, mut largest) = (Pager::new(&Filter(limit)), Vec::new(), 0);
         while let Some((filter, from)) = pager.next() {
             let rows = pager.take(page(held, filter, from));
             largest = largest.max(rows.len());

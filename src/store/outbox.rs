@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::event::{Event, Name};
+use crate::store::delivery::DeliveryId;
 #[cfg(doc)]
-use crate::store::LONGEST_WAIT;
-use crate::store::{DeliveryId, StoreError};
+use crate::store::delivery::LONGEST_WAIT;
+use crate::store::error::StoreError;
 
 /// A delivery claimed by this process until its lease runs out.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::event::{EventId, Name};
-use crate::store::listing::{Cursor, Page, Pager};
-use crate::store::{Filter, StoreError};
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page, Pager};
 
 /// How large the quarantine may grow. The oldest go first, of the source and reason that hold the most: one kind of
 /// request, however many there are, does not push out all others.
@@ -44,6 +44,31 @@ pub struct Quarantined {
     pub body: bytes::Bytes,
 }
 
+/// Which refused requests a listing is about; empty means all.
+#[derive(Clone, Debug, Default)]
+pub struct QuarantineFilter {
+    /// Only those sent to this source.
+    pub source: Option<Name>,
+    /// Only those refused for this reason.
+    pub reason: Option<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+    /// At most this many, newest first.
+    pub limit: Option<u64>,
+}
+
+impl Bounded for QuarantineFilter {
+    fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    fn set_limit(&mut self, limit: Option<u64>) {
+        self.limit = limit;
+    }
+}
+
 /// Refused requests.
 #[async_trait]
 pub trait Quarantine: Send + Sync {
@@ -51,11 +76,10 @@ pub trait Quarantine: Send + Sync {
     async fn put(&self, entry: Quarantined) -> Result<i64, StoreError>;
     /// The entry that is kept already for the same source, reason, event id and body as `entry`, which names an event.
     async fn same(&self, entry: &Quarantined) -> Result<Option<i64>, StoreError>;
-    /// Some of the entries that match (source, since, until, limit; `error` is the reason), newest first, without
-    /// bodies: the first, or those after `from`.
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError>;
+    /// Some of the entries that match, newest first, without bodies: the first, or those after `from`.
+    async fn page(&self, filter: &QuarantineFilter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError>;
     /// All of them at once, in memory.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Quarantined>, StoreError> {
+    async fn list(&self, filter: &QuarantineFilter) -> Result<Vec<Quarantined>, StoreError> {
         let (mut pager, mut found) = (Pager::new(filter), Vec::new());
         while let Some((filter, from)) = pager.next() {
             let page = self.page(filter, from).await?;

@@ -1,9 +1,11 @@
-//! `[store]` and `[quarantine]`
+//! `[store]` and `[quarantine]`, and what a store is opened with.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{QuarantineBounds, url_warning};
+use super::postgres;
+use super::quarantine::QuarantineBounds;
+use crate::clock::{BootClock, Clock};
 use crate::settings::kind::{number, span};
 use crate::settings::{Diagnostics, Located, Table, key, secret};
 
@@ -13,6 +15,26 @@ const ENTRIES: RangeInclusive<u64> = 1..=100_000_000;
 const BYTES: RangeInclusive<u64> = 1..=1 << 40;
 
 const DEFAULT_URL: &str = "sqlite:data/gatepost.db";
+
+/// Where and how to open a store.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite:PATH` or `postgres://…`. May hold a password: never logged.
+    pub url: String,
+    /// How long ids are remembered and delivered events kept.
+    pub retention: Duration,
+    /// Bounds of the quarantine.
+    pub quarantine: QuarantineBounds,
+}
+
+/// What a store reads the time from; by default the system's clocks.
+#[derive(Clone, Debug, Default)]
+pub struct Clocks {
+    /// What store time is shown as.
+    pub wall: Clock,
+    /// What the time of a store without a server of its own goes by.
+    pub boot: BootClock,
+}
 
 /// `[store]`: the URL, which may hold a password and is never logged, and how long ids are remembered and delivered
 /// events kept.
@@ -41,7 +63,7 @@ pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> (String,
 fn usable(Located { text, at, .. }: &Located, diagnostics: &mut Diagnostics) -> Option<String> {
     match store_url(text) {
         Ok(url) => {
-            if let Some(warning) = url_warning(&url) {
+            if let Some(warning) = url.starts_with("postgres").then(|| postgres::url_warning(&url)).flatten() {
                 diagnostics.warn(format!("{at}: {warning}"));
             }
             Some(url)

@@ -13,7 +13,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::postgres::tls::{self, Roots, Trust};
 
 /// How long a connection may take to be made.

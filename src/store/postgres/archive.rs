@@ -6,12 +6,15 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::event::{EventKey, Name};
+use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
+use crate::store::delivery::{DeliveryStatus, State};
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, unsigned};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Lent, Pool, within};
-use crate::store::{Archive, Archived, Cursor, DeliveryStatus, EventRef, Filter, Page, State, StoreError, listing};
 
 /// Events queued again in one transaction.
 const STEP: usize = 200;
@@ -75,8 +78,8 @@ pub(super) struct PostgresArchive {
 
 #[async_trait]
 impl Archive for PostgresArchive {
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
-        let wanted = listing::rows(filter);
+    async fn page(&self, filter: &EventFilter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
+        let wanted = filter.page_rows();
         let mut conditions = Conditions::events(filter);
         if let Some(Cursor(seq, _)) = from {
             conditions.add("e.seq < ?", seq);
@@ -95,7 +98,7 @@ impl Archive for PostgresArchive {
             let lent = self.pool.lend().await?;
             let keys = keys(&lent, event).await?;
             lent.done();
-            let mut conditions = Conditions::events(&Filter::default());
+            let mut conditions = Conditions::events(&EventFilter::default());
             conditions.add("(e.gen, e.seq) IN (SELECT gen, seq FROM gatepost_ids WHERE key = ANY (?))", keys);
             let sql = format!(
                 "SELECT {EVENT}, e.body, length(e.body)::bigint, e.seq FROM gatepost_events e
@@ -132,7 +135,7 @@ impl PostgresArchive {
             let archived = Archived {
                 event: rows::shown_event(row, 0),
                 bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
-                state: worst(&deliveries),
+                state: State::of_event(&deliveries),
                 deliveries,
             };
             found.push((Cursor(seq, 0), archived));
@@ -207,16 +210,4 @@ async fn deliveries(
         found.entry(row.try_get(0)?).or_default().push(rows::delivery(&row, 1, now)?);
     }
     Ok(found)
-}
-
-/// The state of an event with these deliveries: the worst of theirs.
-fn worst(deliveries: &[DeliveryStatus]) -> State {
-    let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
-    if any(State::Pending) {
-        State::Pending
-    } else if any(State::Dead) {
-        State::Dead
-    } else {
-        State::Delivered
-    }
 }

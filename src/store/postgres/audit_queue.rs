@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
+use crate::store::audit_queue::{AuditQueue, QueuedAudit};
+use crate::store::error::StoreError;
 use crate::store::postgres::clock::{clock, longest};
 use crate::store::postgres::rows::{text, unsigned, wait};
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::session::{Pool, within};
-use crate::store::{AuditQueue, QueuedAudit, StoreError};
 
 const ROOM: &str = "SELECT count(*) FROM (SELECT 1 FROM gatepost_audit LIMIT $1) AS held";
 

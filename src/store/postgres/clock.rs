@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::postgres::rows::time;
 use crate::store::postgres::session::Pool;
 
@@ -16,7 +16,7 @@ macro_rules! clock {
     };
 }
 
-/// [`crate::store::LONGEST_WAIT`] in microseconds: what is due later than that from now counts as due.
+/// [`crate::store::delivery::LONGEST_WAIT`] in microseconds: what is due later than that from now counts as due.
 macro_rules! longest {
     () => {
         "7200000000"
@@ -40,7 +40,7 @@ pub(super) async fn now(pool: &Pool, wall: &Clock) -> Result<(Timestamp, i64), S
 
 #[cfg(test)]
 mod tests {
-    use crate::store::LONGEST_WAIT;
+    use crate::store::delivery::LONGEST_WAIT;
 
     #[test]
     fn the_bound_in_sql_is_the_bound() {

@@ -6,12 +6,15 @@ use tokio_postgres::Row;
 
 use crate::clock::Clock;
 use crate::event::Name;
+use crate::store::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters};
+use crate::store::delivery::DeliveryId;
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, shown};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
-use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
@@ -88,9 +91,9 @@ pub(super) struct PostgresDeadLetters {
 
 #[async_trait]
 impl DeadLetters for PostgresDeadLetters {
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
-        let wanted = listing::rows(filter);
-        let mut conditions = Conditions::dead(&[], filter);
+    async fn page(&self, filter: &DeadLetterFilter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let wanted = filter.page_rows();
+        let mut conditions = Conditions::dead_letters(&[], filter);
         if let Some(Cursor(died, id)) = from {
             conditions.after("d.due_at", died, "d.id", id);
         }
@@ -103,13 +106,23 @@ impl DeadLetters for PostgresDeadLetters {
         Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
     }
 
-    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
-        let rows = self.letters(Conditions::dead(ids, filter), filter.limit, bodies).await?;
+    async fn list(
+        &self,
+        ids: &[DeliveryId],
+        filter: &DeadLetterFilter,
+        bodies: bool,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = self.letters(Conditions::dead_letters(ids, filter), filter.limit, bodies).await?;
         let now = self.wall.now();
         rows.iter().map(|row| dead_letter(row, now)).collect()
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError> {
+    async fn replay(
+        &self,
+        ids: &[DeliveryId],
+        filter: &DeadLetterFilter,
+        to: Option<&Name>,
+    ) -> Result<u64, StoreError> {
         let mut queued = 0;
         for step in self.matching(ids, filter).await?.chunks(STEP) {
             if let Some(to) = to {
@@ -121,7 +134,7 @@ impl DeadLetters for PostgresDeadLetters {
         Ok(queued)
     }
 
-    async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+    async fn discard(&self, ids: &[DeliveryId], filter: &DeadLetterFilter) -> Result<u64, StoreError> {
         let mut gone = 0;
         for step in self.matching(ids, filter).await?.chunks(STEP) {
             gone += self.pool.query(DISCARD, &[&step]).await?.len() as u64;
@@ -151,8 +164,8 @@ impl PostgresDeadLetters {
         self.select(&sql, &conditions).await
     }
 
-    async fn matching(&self, ids: &[DeliveryId], filter: &Filter) -> Result<Vec<i64>, StoreError> {
-        let mut conditions = Conditions::dead(ids, filter);
+    async fn matching(&self, ids: &[DeliveryId], filter: &DeadLetterFilter) -> Result<Vec<i64>, StoreError> {
+        let mut conditions = Conditions::dead_letters(ids, filter);
         let count = conditions.parameter(limit(filter.limit));
         let sql = format!(
             "{}one AS (SELECT 1)

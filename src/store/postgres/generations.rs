@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use crate::event::{EventId, EventKey, Name};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::postgres::partitions::{self, Outcome};
 use crate::store::postgres::rows::{event_id, unsigned};
 use crate::store::postgres::schema::{GENERATIONS, TURNING};

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use tokio_postgres::types::ToSql;
 
 use crate::event::Name;
-use crate::store::migration::{Moved, MovedAudit, MovedDelivery};
+use crate::store::error::StoreError;
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::intake::{self, Offer, insert};
 use crate::store::postgres::quarantine;
-use crate::store::postgres::rows::text;
+use crate::store::postgres::rows::{self, text};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
-use crate::store::{Quarantined, StoreError};
+use crate::store::quarantine::Quarantined;
+use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent};
 
 /// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
 /// nothing is added to it any more.
@@ -71,14 +72,14 @@ impl Import {
     /// Takes events with their deliveries; returns how many were new.
     ///
     /// Deliveries follow in a second commit: broken off between the two, a repetition adds them.
-    pub(crate) async fn events(&mut self, moved: &[Moved]) -> Result<u64, StoreError> {
+    pub(crate) async fn events(&mut self, moved: &[MovedEvent]) -> Result<u64, StoreError> {
         for one in moved {
             if self.sources.insert(one.event.source.clone()) {
                 within(intake::note_source(&self.events, &one.event.source)).await?;
             }
         }
         let none: Arc<[Name]> = Arc::new([]);
-        let offer = |one: &Moved| Offer {
+        let offer = |one: &MovedEvent| Offer {
             key: one.event.unique_key(),
             twins: Vec::new(),
             event: one.event.clone(),
@@ -98,7 +99,7 @@ impl Import {
     async fn deliveries(&self, deliveries: &[(Vec<u8>, &MovedDelivery)]) -> Result<(), StoreError> {
         let keys: Vec<&[u8]> = deliveries.iter().map(|(key, _)| &key[..]).collect();
         let sinks: Vec<&str> = deliveries.iter().map(|(_, to)| to.sink.as_str()).collect();
-        let states: Vec<i16> = deliveries.iter().map(|(_, to)| to.state).collect();
+        let states: Vec<i16> = deliveries.iter().map(|(_, to)| rows::state_code(to.state)).collect();
         let attempts: Vec<i32> = deliveries.iter().map(|(_, to)| to.attempts).collect();
         let due: Vec<i64> = deliveries.iter().map(|(_, to)| to.due_in).collect();
         let queued: Vec<i64> = deliveries.iter().map(|(_, to)| to.queued_in).collect();

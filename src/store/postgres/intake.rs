@@ -16,13 +16,14 @@ use tokio_postgres::types::ToSql;
 
 use crate::event::{Event, EventKey, Name};
 use crate::metrics::Metrics;
+use crate::store::error::StoreError;
+use crate::store::inbox::{Inbox, Insertion};
 use crate::store::postgres::address::Address;
 use crate::store::postgres::batches;
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{micros, text};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, Values, within};
-use crate::store::{Inbox, Insertion, StoreError};
 
 /// Events that may wait; beyond it senders are told at once.
 const QUEUE: usize = 8192;

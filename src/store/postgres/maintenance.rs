@@ -9,12 +9,13 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::store::error::StoreError;
+use crate::store::maintenance::Maintenance;
 use crate::store::postgres::address::Address;
 use crate::store::postgres::clock;
 use crate::store::postgres::generations;
 use crate::store::postgres::intake::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session};
-use crate::store::{Maintenance, StoreError};
 
 /// How long to wait before connecting again; meanwhile polling finds what is queued.
 const AGAIN: Duration = Duration::from_secs(1);

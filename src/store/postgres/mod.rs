@@ -30,10 +30,12 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::postgres::intake::PostgresInbox;
 use crate::store::postgres::maintenance::Listener;
 use crate::store::postgres::session::{Pool, Session, within};
-use crate::store::{Settings, Store, StoreError};
+use crate::store::settings::Settings;
 
 pub(super) use self::address::warning as url_warning;
 

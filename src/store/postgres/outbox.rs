@@ -8,10 +8,12 @@ use tokio::sync::Notify;
 use tokio_postgres::Row;
 
 use crate::event::Name;
+use crate::store::delivery::DeliveryId;
+use crate::store::error::StoreError;
+use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
 use crate::store::postgres::clock::{clock, longest};
 use crate::store::postgres::rows::{self, duration, text, unsigned, wait};
 use crate::store::postgres::session::Pool;
-use crate::store::{Backlog, Claimed, DeliveryId, Outbox, Settled, Settlement, StoreError};
 
 /// Rows of counts of one sink from which they are summed up into one.
 const SUM_UP: i64 = 64;

@@ -6,7 +6,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The tables that are partitioned, in the order in which theirs go: no id is found whose event is not.

@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use crate::event::EventId;
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::postgres::rows::{event_id, limit, micros, text, time, unsigned};
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, Session, Values, within};
-use crate::store::{Cursor, Filter, Page, Quarantine, QuarantineBounds, Quarantined, StoreError, listing};
+use crate::store::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 
@@ -63,8 +65,8 @@ impl Quarantine for PostgresQuarantine {
         Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
     }
 
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
-        let wanted = listing::rows(filter);
+    async fn page(&self, filter: &QuarantineFilter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        let wanted = filter.page_rows();
         let mut conditions = Conditions::quarantine(filter);
         if let Some(Cursor(id, _)) = from {
             conditions.add("id < ?", id);

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::event::{Event, EventId, Name, Payload};
-use crate::store::{DeliveryStatus, LONGEST_WAIT, State, StoreError};
+use crate::store::delivery::{DeliveryStatus, LONGEST_WAIT, State};
+use crate::store::error::StoreError;
 
 /// The columns of `gatepost_events e` that [`event`] reads, from the first on.
 pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
@@ -106,6 +107,15 @@ pub(super) const fn state(stored: i16) -> State {
         1 => State::Delivered,
         2 => State::Dead,
         _ => State::Pending,
+    }
+}
+
+/// `state` as stored.
+pub(super) const fn state_code(state: State) -> i16 {
+    match state {
+        State::Pending => 0,
+        State::Delivered => 1,
+        State::Dead => 2,
     }
 }
 

@@ -4,7 +4,7 @@
 //! compressed nor moved out of line while a row fits a page. What waits per sink is counted by differences, summed up
 //! when asked for, so that no two commits wait for one row. Times are microseconds since 1970.
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.

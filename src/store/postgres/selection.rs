@@ -1,9 +1,14 @@
-//! A [`Filter`] as SQL conditions on `gatepost_events e` and `gatepost_deliveries d`; runs nothing.
+//! A filter as SQL conditions on `gatepost_events e`, `gatepost_deliveries d` or `gatepost_quarantine`; runs nothing.
 
+use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
+use crate::event::Name;
+use crate::store::archive::EventFilter;
+use crate::store::dead_letters::DeadLetterFilter;
+use crate::store::delivery::{DeliveryId, State};
 use crate::store::postgres::rows::micros;
-use crate::store::{DeliveryId, Filter, State};
+use crate::store::quarantine::QuarantineFilter;
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -44,30 +49,31 @@ impl Conditions {
         self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
     }
 
-    fn of_event(filter: &Filter) -> Self {
-        let mut conditions = Self::none();
-        if let Some(source) = &filter.source {
-            conditions.add("e.source = ?", source.as_str().to_owned());
-        }
-        if let Some(kind) = &filter.kind {
-            conditions.add("e.kind = ?", kind.clone());
-        }
-        conditions.time("e.received_at", filter);
-        conditions
-    }
-
-    fn time(&mut self, column: &str, filter: &Filter) {
-        if let Some(since) = filter.since {
+    /// Only what was received between the two, the first one included.
+    fn received(&mut self, column: &str, since: Option<Timestamp>, until: Option<Timestamp>) {
+        if let Some(since) = since {
             self.add(&format!("{column} >= ?"), micros(since));
         }
-        if let Some(until) = filter.until {
+        if let Some(until) = until {
             self.add(&format!("{column} < ?"), micros(until));
         }
     }
 
+    /// Only events of this source and type.
+    fn of_event(&mut self, source: Option<&Name>, kind: Option<&String>) {
+        if let Some(source) = source {
+            self.add("e.source = ?", source.as_str().to_owned());
+        }
+        if let Some(kind) = kind {
+            self.add("e.kind = ?", kind.clone());
+        }
+    }
+
     /// `filter` for a listing of events.
-    pub(super) fn events(filter: &Filter) -> Self {
-        let mut conditions = Self::of_event(filter);
+    pub(super) fn events(filter: &EventFilter) -> Self {
+        let mut conditions = Self::none();
+        conditions.of_event(filter.source.as_ref(), filter.kind.as_ref());
+        conditions.received("e.received_at", filter.since, filter.until);
         if filter.sink.is_some() || filter.error.is_some() {
             let mut of = vec!["d.seq = e.seq".to_owned()];
             if let Some(sink) = &filter.sink {
@@ -91,8 +97,10 @@ impl Conditions {
     }
 
     /// `ids` and `filter` for dead letters; the time stands in `clock`.
-    pub(super) fn dead(ids: &[DeliveryId], filter: &Filter) -> Self {
-        let mut conditions = Self::of_event(filter);
+    pub(super) fn dead_letters(ids: &[DeliveryId], filter: &DeadLetterFilter) -> Self {
+        let mut conditions = Self::none();
+        conditions.of_event(filter.source.as_ref(), filter.kind.as_ref());
+        conditions.received("e.received_at", filter.since, filter.until);
         // What somebody has claimed is being delivered, by whoever knows the sink.
         let gone: Vec<String> = filter.gone.iter().map(|sink| sink.as_str().to_owned()).collect();
         let free = "d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)";
@@ -109,16 +117,16 @@ impl Conditions {
         conditions
     }
 
-    /// `filter` for the quarantine, where `error` is the reason.
-    pub(super) fn quarantine(filter: &Filter) -> Self {
+    /// `filter` for a listing of the quarantine.
+    pub(super) fn quarantine(filter: &QuarantineFilter) -> Self {
         let mut conditions = Self::none();
         if let Some(source) = &filter.source {
             conditions.add("source = ?", source.as_str().to_owned());
         }
-        if let Some(reason) = &filter.error {
+        if let Some(reason) = &filter.reason {
             conditions.add("reason = ?", reason.clone());
         }
-        conditions.time("received_at", filter);
+        conditions.received("received_at", filter.since, filter.until);
         conditions
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::postgres::address::Address;
 
 /// How long any call may take in all. Requests are to be answered within 10 s even when the server is gone.

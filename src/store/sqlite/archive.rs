@@ -6,6 +6,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::event::{EventKey, Name};
+use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
+use crate::store::delivery::State;
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
@@ -15,7 +19,6 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Archive, Archived, Cursor, EventRef, Filter, Page, StoreError, listing};
 
 /// Events queued again in one transaction, so that a long replay never holds up inserts for long.
 const STEP: usize = 200;
@@ -32,7 +35,7 @@ pub(super) struct SqliteArchive {
 
 #[async_trait]
 impl Archive for SqliteArchive {
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
+    async fn page(&self, filter: &EventFilter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
         let (filter, clock) = (filter.clone(), self.clock.clone());
         self.readers.read(move |conn| page(conn, &clock, &filter, from)).await
     }
@@ -64,11 +67,11 @@ impl Archive for SqliteArchive {
 fn page(
     conn: &Connection,
     clock: &StoreClock,
-    filter: &Filter,
+    filter: &EventFilter,
     from: Option<Cursor>,
 ) -> Result<Page<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let wanted = listing::rows(filter);
+    let wanted = filter.page_rows();
     let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Page::of(Vec::new(), 0)) };
     if let Some(Cursor(seq, _)) = from {
         conditions.add("e.seq < ?", [seq.into()]);
@@ -87,7 +90,7 @@ fn page(
         let archived = Archived {
             event: sources.shown(row, 0, Vec::new()),
             bytes: unsigned(row.get(EVENT_COLUMNS).unwrap_or(0)),
-            state: rows::worst(&deliveries),
+            state: State::of_event(&deliveries),
             deliveries,
         };
         found.push((Cursor(seq, 0), archived));
@@ -107,7 +110,7 @@ fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Ar
         found.push(Archived {
             bytes: body.len() as u64,
             event: sources.shown(row, 0, body),
-            state: rows::worst(&deliveries),
+            state: State::of_event(&deliveries),
             deliveries,
         });
     }

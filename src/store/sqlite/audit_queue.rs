@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::store::audit_queue::{AuditQueue, QueuedAudit};
+use crate::store::error::StoreError;
 use crate::store::sqlite::outbox::furthest;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{unsigned, wait};
 use crate::store::sqlite::transaction::{self, Tx};
 use crate::store::sqlite::writer::Writer;
-use crate::store::{AuditQueue, QueuedAudit, StoreError};
 
 const COUNT: &str = "audit_entries";
 

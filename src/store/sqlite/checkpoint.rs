@@ -11,7 +11,7 @@ use std::thread;
 
 use rusqlite::Connection;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::place::Place;
 

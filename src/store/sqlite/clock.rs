@@ -7,8 +7,9 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
+use crate::store::error::StoreError;
+use crate::store::settings::Clocks;
 use crate::store::sqlite::rows::micros_of;
-use crate::store::{Clocks, StoreError};
 
 /// Tells the time of one store, in microseconds; cheap to clone.
 #[derive(Clone)]

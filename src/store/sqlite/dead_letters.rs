@@ -6,6 +6,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::event::Name;
+use crate::store::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters};
+use crate::store::delivery::DeliveryId;
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::replay::{discard, is_over, move_to, requeue};
@@ -14,7 +18,6 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Cursor, DeadLetter, DeadLetters, DeliveryId, Filter, Page, StoreError, listing};
 
 /// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
 const STEP: usize = 500;
@@ -31,20 +34,30 @@ pub(super) struct SqliteDeadLetters {
 
 #[async_trait]
 impl DeadLetters for SqliteDeadLetters {
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
-        let (wanted, clock) = (listing::rows(filter), self.clock.clone());
-        let filter = Filter { limit: Some(wanted), ..filter.clone() };
+    async fn page(&self, filter: &DeadLetterFilter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
+        let (wanted, clock) = (filter.page_rows(), self.clock.clone());
+        let filter = DeadLetterFilter { limit: Some(wanted), ..filter.clone() };
         let found = self.readers.read(move |conn| select(conn, &clock, &[], (&filter, false), from)).await?;
         Ok(Page::of(found, wanted))
     }
 
-    async fn list(&self, ids: &[DeliveryId], filter: &Filter, bodies: bool) -> Result<Vec<DeadLetter>, StoreError> {
+    async fn list(
+        &self,
+        ids: &[DeliveryId],
+        filter: &DeadLetterFilter,
+        bodies: bool,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let (ids, filter, clock) = (numbers(ids), filter.clone(), self.clock.clone());
         let found = self.readers.read(move |conn| select(conn, &clock, &ids, (&filter, bodies), None)).await?;
         Ok(found.into_iter().map(|(_, letter)| letter).collect())
     }
 
-    async fn replay(&self, ids: &[DeliveryId], filter: &Filter, to: Option<&Name>) -> Result<u64, StoreError> {
+    async fn replay(
+        &self,
+        ids: &[DeliveryId],
+        filter: &DeadLetterFilter,
+        to: Option<&Name>,
+    ) -> Result<u64, StoreError> {
         let to = to.cloned();
         self.each(ids, filter, move |tx, id| {
             if !is_over(tx, id)? {
@@ -58,14 +71,14 @@ impl DeadLetters for SqliteDeadLetters {
         .await
     }
 
-    async fn discard(&self, ids: &[DeliveryId], filter: &Filter) -> Result<u64, StoreError> {
+    async fn discard(&self, ids: &[DeliveryId], filter: &DeadLetterFilter) -> Result<u64, StoreError> {
         self.each(ids, filter, discard).await
     }
 }
 
 impl SqliteDeadLetters {
     /// Does `change` to each that matches now; returns how many it changed.
-    async fn each<F>(&self, ids: &[DeliveryId], filter: &Filter, change: F) -> Result<u64, StoreError>
+    async fn each<F>(&self, ids: &[DeliveryId], filter: &DeadLetterFilter, change: F) -> Result<u64, StoreError>
     where
         F: Fn(&mut Tx<'_>, i64) -> Result<bool, StoreError> + Clone + Send + 'static,
     {
@@ -88,9 +101,11 @@ fn numbers(ids: &[DeliveryId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
 }
 
-fn matching(conn: &Connection, now: i64, ids: &[i64], filter: &Filter) -> Result<Vec<i64>, StoreError> {
+fn matching(conn: &Connection, now: i64, ids: &[i64], filter: &DeadLetterFilter) -> Result<Vec<i64>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let Some(mut conditions) = selection::dead(ids, filter, (&sources, &sinks), now) else { return Ok(Vec::new()) };
+    let Some(mut conditions) = selection::dead_letters(ids, filter, (&sources, &sinks), now) else {
+        return Ok(Vec::new());
+    };
     conditions.values.push(limit(filter.limit).into());
     let sql = format!(
         "SELECT d.id FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
@@ -108,12 +123,12 @@ fn select(
     conn: &Connection,
     clock: &StoreClock,
     ids: &[i64],
-    (filter, bodies): (&Filter, bool),
+    (filter, bodies): (&DeadLetterFilter, bool),
     from: Option<Cursor>,
 ) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let known = (&sources, &sinks);
-    let Some(mut conditions) = selection::dead(ids, filter, known, clock.now()) else { return Ok(Vec::new()) };
+    let Some(mut conditions) = selection::dead_letters(ids, filter, known, clock.now()) else { return Ok(Vec::new()) };
     if let Some(Cursor(died, id)) = from {
         conditions.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
     }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use crate::store::migration::{Moved, MovedAudit, MovedDelivery, STEP, STEP_BYTES};
+use crate::store::error::StoreError;
+use crate::store::quarantine::Quarantined;
+use crate::store::settings::Clocks;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names};
+use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, state};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::{foreign, quarantine, transaction};
-use crate::store::{Clocks, Quarantined, StoreError};
+use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, STEP, STEP_BYTES};
 
 /// A store being read.
 pub(crate) struct Export(Readers, StoreClock);
@@ -34,7 +36,7 @@ impl Export {
     }
 
     /// The next events after `after`, and what to ask with next.
-    pub(crate) async fn events(&self, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+    pub(crate) async fn events(&self, after: i64) -> Result<(i64, Vec<MovedEvent>), StoreError> {
         let now = self.1.now();
         self.0.read(move |conn| events(conn, now, after)).await
     }
@@ -63,7 +65,7 @@ fn open(path: PathBuf) -> Result<(Place, StoreClock), StoreError> {
     Ok((place, clock))
 }
 
-fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), StoreError> {
+fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<MovedEvent>), StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
     let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
@@ -75,7 +77,7 @@ fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<Moved>), 
         last = row.get(EVENT_COLUMNS + 1)?;
         let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
         bytes += event.payload.bytes().len();
-        found.push(Moved { event, deliveries: deliveries(conn, &sinks, now, last)? });
+        found.push(MovedEvent { event, deliveries: deliveries(conn, &sinks, now, last)? });
     }
     Ok((last, found))
 }
@@ -89,7 +91,7 @@ fn deliveries(conn: &Connection, sinks: &Names, now: i64, seq: i64) -> Result<Ve
     while let Some(row) = rows.next()? {
         found.push(MovedDelivery {
             sink: sinks.get(row.get(0)?)?,
-            state: row.get(1)?,
+            state: state(row.get(1)?),
             attempts: row.get(2)?,
             due_in: row.get::<_, i64>(3)?.saturating_sub(now),
             queued_in: row.get::<_, i64>(4)?.saturating_sub(now),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// How long a connection waits for another process's transaction: well below what a request may wait.
 const BUSY: Duration = Duration::from_secs(4);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// `gate` in ASCII, in the header of every store that this program made.
 pub(super) const OURS: i64 = 0x6761_7465;

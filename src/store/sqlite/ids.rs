@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::event::EventKey;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::transaction::counter;
 
 /// Keys in `recent` from which they move.

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use rusqlite::params;
 
 use crate::event::{Event, EventKey, Name};
+use crate::store::error::StoreError;
+use crate::store::inbox::{Inbox, Insertion};
 use crate::store::sqlite::rows::micros;
 use crate::store::sqlite::schema::{PENDING, SINKS};
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Inbox, Insertion, StoreError};
 
 /// The receiving side of a SQLite store.
 pub(super) struct SqliteInbox(pub Arc<Writer>);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
+use crate::store::error::StoreError;
+use crate::store::maintenance::Maintenance;
 use crate::store::sqlite::clock::{self, StoreClock};
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Maintenance, StoreError};
 
 /// The maintenance of a SQLite store.
 pub(super) struct SqliteMaintenance {

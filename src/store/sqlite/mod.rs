@@ -33,12 +33,14 @@ use rusqlite::ErrorCode;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::settings::{Clocks, Settings};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Clocks, Settings, Store, StoreError};
 
 /// Opens the store at `sqlite:PATH`, making file and directory when missing and migrating it.
 ///

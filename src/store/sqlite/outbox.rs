@@ -8,13 +8,15 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
 use tokio::sync::Notify;
 
 use crate::event::{Event, Name};
+use crate::store::delivery::{DeliveryId, LONGEST_WAIT};
+use crate::store::error::StoreError;
+use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, since, unsigned, wait};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Backlog, Claimed, DeliveryId, LONGEST_WAIT, Outbox, Settled, Settlement, StoreError};
 
 /// The delivering side of a SQLite store.
 ///

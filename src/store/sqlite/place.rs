@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::file::{self, Role};
 use crate::store::sqlite::schema;
 

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::event::EventId;
+use crate::store::error::StoreError;
+use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::{event_id, limit, micros, time, unsigned};
+use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::{self, Tx};
 use crate::store::sqlite::writer::Writer;
-use crate::store::{Cursor, Filter, Page, Quarantine, QuarantineBounds, Quarantined, StoreError, listing};
 
 const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 /// What each source and reason holds, and its oldest entry; answered by an index alone.
@@ -48,15 +50,19 @@ impl Quarantine for SqliteQuarantine {
         self.readers.read(move |conn| same(conn, &entry)).await
     }
 
-    async fn page(&self, filter: &Filter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
-        let (filter, wanted) = (filter.clone(), listing::rows(filter));
+    async fn page(&self, filter: &QuarantineFilter, from: Option<Cursor>) -> Result<Page<Quarantined>, StoreError> {
+        let (filter, wanted) = (filter.clone(), filter.page_rows());
         self.readers
             .read(move |conn| {
-                let (condition, mut values) = condition(&filter, from);
-                values.push(limit(Some(wanted)).into());
+                let mut conditions = selection::quarantine(&filter);
+                if let Some(Cursor(id, _)) = from {
+                    conditions.add("id < ?", [id.into()]);
+                }
+                conditions.values.push(limit(Some(wanted)).into());
+                let condition = conditions.sql();
                 let sql = format!("SELECT {COLUMNS}, x'' FROM quarantine WHERE {condition} ORDER BY id DESC LIMIT ?");
                 let mut sql = conn.prepare_cached(&sql)?;
-                let mut rows = sql.query(params_from_iter(values))?;
+                let mut rows = sql.query(params_from_iter(conditions.values))?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
                     let entry = entry(row)?;
@@ -91,31 +97,6 @@ impl Quarantine for SqliteQuarantine {
         while self.writer.call(move |tx| make_room(tx, bounds, i64::MAX, STEP)).await? {}
         Ok(())
     }
-}
-
-fn condition(filter: &Filter, from: Option<Cursor>) -> (String, Vec<Value>) {
-    let mut parts = vec!["1"];
-    let mut values = Vec::new();
-    let mut add = |part, value: Value| {
-        parts.push(part);
-        values.push(value);
-    };
-    if let Some(source) = &filter.source {
-        add("source = ?", source.as_str().to_owned().into());
-    }
-    if let Some(reason) = &filter.error {
-        add("reason = ?", reason.clone().into());
-    }
-    if let Some(since) = filter.since {
-        add("received_at >= ?", micros(since).into());
-    }
-    if let Some(until) = filter.until {
-        add("received_at < ?", micros(until).into());
-    }
-    if let Some(Cursor(id, _)) = from {
-        add("id < ?", id.into());
-    }
-    (parts.join(" AND "), values)
 }
 
 fn same(conn: &Connection, entry: &Quarantined) -> Result<Option<i64>, StoreError> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::place::Place;
 

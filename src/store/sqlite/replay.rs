@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::event::Name;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::outbox::loosen;
 use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
 use crate::store::sqlite::transaction::Tx;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::event::{EventId, EventKey, Name};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::rows::micros_of;
 use crate::store::sqlite::schema::{DONE, SINKS};
 use crate::store::sqlite::transaction::Tx;

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use crate::event::{Event, EventId, Name, Payload};
+use crate::store::delivery::{DeliveryStatus, LONGEST_WAIT, State};
+use crate::store::error::StoreError;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
-use crate::store::{DeliveryStatus, LONGEST_WAIT, State, StoreError};
 
 /// The columns of `events e` that an event is read from; a body column follows them.
 pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
@@ -174,17 +175,5 @@ pub(super) const fn state(stored: i64) -> State {
         DONE => State::Delivered,
         DEAD => State::Dead,
         _ => State::Pending,
-    }
-}
-
-/// The state of an event with these deliveries: the worst of theirs.
-pub(super) fn worst(deliveries: &[DeliveryStatus]) -> State {
-    let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
-    if any(State::Pending) {
-        State::Pending
-    } else if any(State::Dead) {
-        State::Dead
-    } else {
-        State::Delivered
     }
 }

@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.

@@ -1,10 +1,15 @@
-//! A [`Filter`] as SQL conditions on `events e` and `deliveries d`; runs nothing.
+//! A filter as SQL conditions on `events e`, `deliveries d` or `quarantine`; runs nothing.
 
+use jiff::Timestamp;
 use rusqlite::types::Value;
 
+use crate::event::Name;
+use crate::store::archive::EventFilter;
+use crate::store::dead_letters::DeadLetterFilter;
+use crate::store::delivery::State;
+use crate::store::quarantine::QuarantineFilter;
 use crate::store::sqlite::rows::{Names, micros};
 use crate::store::sqlite::schema::SINKS;
-use crate::store::{Filter, State};
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -14,6 +19,10 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    fn none() -> Self {
+        Self { parts: vec!["1".into()], values: Vec::new() }
+    }
+
     /// Adds `part`, whose `?` stand for `values`.
     pub(super) fn add(&mut self, part: impl Into<String>, values: impl IntoIterator<Item = Value>) {
         self.parts.push(part.into());
@@ -24,29 +33,34 @@ impl Conditions {
     pub(super) fn sql(&self) -> String {
         self.parts.join(" AND ")
     }
-}
 
-/// The source, type and time of `filter`, on `e`; `None` when nothing can match.
-fn of_event(filter: &Filter, sources: &Names) -> Option<Conditions> {
-    let mut conditions = Conditions { parts: vec!["1".into()], values: Vec::new() };
-    if let Some(source) = &filter.source {
-        conditions.add("e.source = ?", [sources.id(source)?.into()]);
+    /// Only what was received between the two, the first one included.
+    fn received(&mut self, column: &str, since: Option<Timestamp>, until: Option<Timestamp>) {
+        if let Some(since) = since {
+            self.add(format!("{column} >= ?"), [micros(since).into()]);
+        }
+        if let Some(until) = until {
+            self.add(format!("{column} < ?"), [micros(until).into()]);
+        }
     }
-    if let Some(kind) = &filter.kind {
-        conditions.add("e.kind = ?", [kind.clone().into()]);
+
+    /// Only events of this source and type; `None` when nothing can match.
+    fn of_event(&mut self, source: Option<&Name>, kind: Option<&String>, sources: &Names) -> Option<()> {
+        if let Some(source) = source {
+            self.add("e.source = ?", [sources.id(source)?.into()]);
+        }
+        if let Some(kind) = kind {
+            self.add("e.kind = ?", [kind.clone().into()]);
+        }
+        Some(())
     }
-    if let Some(since) = filter.since {
-        conditions.add("e.received_at >= ?", [micros(since).into()]);
-    }
-    if let Some(until) = filter.until {
-        conditions.add("e.received_at < ?", [micros(until).into()]);
-    }
-    Some(conditions)
 }
 
 /// `filter` for a listing of events; `None` when nothing can match.
-pub(super) fn events(filter: &Filter, sources: &Names, sinks: &Names) -> Option<Conditions> {
-    let mut conditions = of_event(filter, sources)?;
+pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Option<Conditions> {
+    let mut conditions = Conditions::none();
+    conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
+    conditions.received("e.received_at", filter.since, filter.until);
     let all = format!("d.id BETWEEN e.seq * {SINKS} AND e.seq * {SINKS} + {}", SINKS - 1);
     let of_sink = match &filter.sink {
         Some(sink) => Some(sinks.id(sink)?),
@@ -72,8 +86,15 @@ pub(super) fn events(filter: &Filter, sources: &Names, sinks: &Names) -> Option<
 }
 
 /// `ids` and `filter` for dead letters at store time `now`; `None` when nothing can match.
-pub(super) fn dead(ids: &[i64], filter: &Filter, (sources, sinks): (&Names, &Names), now: i64) -> Option<Conditions> {
-    let mut conditions = of_event(filter, sources)?;
+pub(super) fn dead_letters(
+    ids: &[i64],
+    filter: &DeadLetterFilter,
+    (sources, sinks): (&Names, &Names),
+    now: i64,
+) -> Option<Conditions> {
+    let mut conditions = Conditions::none();
+    conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
+    conditions.received("e.received_at", filter.since, filter.until);
     // What somebody has claimed is being delivered, by whoever knows the sink.
     let gone: Vec<String> = filter.gone.iter().filter_map(|sink| sinks.id(sink)).map(|id| id.to_string()).collect();
     let free = "d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= ?)";
@@ -89,4 +110,17 @@ pub(super) fn dead(ids: &[i64], filter: &Filter, (sources, sinks): (&Names, &Nam
         conditions.add(format!("d.id IN ({})", list.join(",")), []);
     }
     Some(conditions)
+}
+
+/// `filter` for a listing of the quarantine.
+pub(super) fn quarantine(filter: &QuarantineFilter) -> Conditions {
+    let mut conditions = Conditions::none();
+    if let Some(source) = &filter.source {
+        conditions.add("source = ?", [source.as_str().to_owned().into()]);
+    }
+    if let Some(reason) = &filter.reason {
+        conditions.add("reason = ?", [reason.clone().into()]);
+    }
+    conditions.received("received_at", filter.since, filter.until);
+    conditions
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::event::{EventKey, Name};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::ids::Recent;
 use crate::store::sqlite::schema::SINKS;
 

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 
 use crate::metrics::Metrics;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sqlite::checkpoint::Checkpointer;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;

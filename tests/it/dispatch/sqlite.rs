@@ -13,7 +13,7 @@ use gatepost::event::Name;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
 use gatepost::sink::{self, Proxies, Settings};
-use gatepost::store::{self, Filter, Insertion, QuarantineBounds, Store};
+use gatepost::store::{self, DeadLetterFilter, Insertion, QuarantineBounds, Store};
 use gatepost::verdict::Verdict;
 use tokio::sync::{mpsc, watch};
 
@@ -132,11 +132,11 @@ async fn a_restart_goes_on_where_it_was_and_dead_letters_stay() {
     let after = arrivals(&healthy);
     assert_eq!(before.len() - 16 + after.len(), 300);
     assert!(after.values().all(|count| *count == 1));
-    let dead = store.dead_letters.list(&[], &Filter::default(), false).await.unwrap();
+    let dead = store.dead_letters.list(&[], &DeadLetterFilter::default(), false).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].event.id.as_str(), dead[0].attempts), ("e7", 1));
     assert!(dead[0].error.contains("422"), "{}", dead[0].error);
-    store.dead_letters.replay(&[dead[0].id], &Filter::default(), None).await.unwrap();
+    store.dead_letters.replay(&[dead[0].id], &DeadLetterFilter::default(), None).await.unwrap();
     let lifecycle = run(&settings("http", &healthy.url()), &store, &metrics);
     eventually("the replay", || arrivals(&healthy).contains_key("bot-a:e7")).await;
     stop(lifecycle).await;

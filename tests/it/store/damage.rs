@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::store::{Filter, Settled, Settlement};
+use gatepost::store::{DeadLetterFilter, EventFilter, Settled, Settlement};
 
 use super::{Subject, accept, event};
 
@@ -40,7 +40,7 @@ pub(super) async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_
     s.sql("UPDATE deliveries SET queued_at = -9223372036854775807, due_at = -9223372036854775807").await;
     assert_eq!(s.store.outbox.next_due(&"x".into()).await.unwrap(), Some(Duration::ZERO));
     assert!(s.store.outbox.backlog(&"x".into()).await.unwrap().oldest_age.is_some());
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 3);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 3);
     let claimed = s.store.outbox.claim(&"x".into(), 9, LEASE).await.unwrap();
     s.sql("UPDATE deliveries SET queued_at = 0").await;
     let readable: Vec<bool> = claimed.iter().map(|claimed| claimed.event.is_ok()).collect();
@@ -53,14 +53,14 @@ pub(super) async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_
         Settlement { id: claimed.id, lease: claimed.lease, outcome }
     });
     s.store.outbox.settle(settle.collect()).await.unwrap();
-    let none = Filter::default();
+    let none = DeadLetterFilter::default();
     for bodies in [false, true] {
         let dead = s.store.dead_letters.list(&[], &none, bodies).await.unwrap();
         assert_eq!(dead.len(), 3);
         assert!(dead.iter().all(|letter| !letter.error.is_empty() && letter.sink.as_str() == "x"), "{dead:?}");
         assert!(dead.iter().any(|letter| letter.event.id.as_str() == "unreadable"));
     }
-    assert_eq!(s.store.archive.list(&none).await.unwrap().len(), 3);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 3);
     assert_eq!(s.store.dead_letters.replay(&[], &none, None).await.unwrap(), 3);
     let again = s.store.outbox.claim(&"x".into(), 9, LEASE).await.unwrap();
     assert!(again.len() == 3 && again.iter().all(|claimed| claimed.event.is_err()));
@@ -69,5 +69,5 @@ pub(super) async fn an_unreadable_event_is_claimed_beside_the_others_and_listed_
     assert_eq!(s.store.dead_letters.discard(&[], &none).await.unwrap(), 3);
     // Retention is not held up either.
     super::maintenance::age(&s, 200).await;
-    assert!(s.store.archive.list(&none).await.unwrap().is_empty());
+    assert!(s.store.archive.list(&EventFilter::default()).await.unwrap().is_empty());
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gatepost::event::EventId;
-use gatepost::store::{Backlog, Claimed, DeliveryId, EventRef, Filter, Settled, Settlement, State, Store};
+use gatepost::store::{
+    Backlog, Claimed, DeadLetterFilter, DeliveryId, EventFilter, EventRef, Settled, Settlement, State, Store,
+};
 
 use super::{Subject, accept, assert_seconds, event};
 
@@ -140,7 +142,7 @@ pub(super) async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subje
         settle(&s.store, &claimed, dead(&format!("gone: 400 for {}", id_of(&claimed)))).await;
     }
     s.pass(600).await;
-    let none = Filter::default();
+    let none = DeadLetterFilter::default();
     let listed = s.store.dead_letters.list(&[], &none, true).await.unwrap();
     assert_eq!(listed.len(), 2);
     assert_eq!((listed[0].attempts, listed[0].sink.as_str()), (1, "x"));
@@ -148,10 +150,10 @@ pub(super) async fn a_dead_letter_is_listed_replayed_once_and_discarded(s: Subje
     assert_eq!(&listed[0].event.payload.bytes()[..], b"body");
     assert_eq!(backlog(&s.store, "x").await, Backlog { pending: 0, oldest_age: None, dead: 2 });
     assert_eq!(s.store.archive.get(&named("1")).await.unwrap()[0].state, State::Dead);
-    let state = Filter { state: Some(State::Dead), ..Filter::default() };
+    let state = EventFilter { state: Some(State::Dead), ..EventFilter::default() };
     assert_eq!(s.store.archive.list(&state).await.unwrap().len(), 2);
 
-    let second = Filter { error: Some("400 for 2".into()), ..Filter::default() };
+    let second = DeadLetterFilter { error: Some("400 for 2".into()), ..DeadLetterFilter::default() };
     let found = s.store.dead_letters.list(&[], &second, false).await.unwrap();
     assert_eq!((found.len(), found[0].event.id.as_str(), found[0].event.payload.bytes().len()), (1, "2", 0));
     assert_eq!(s.store.dead_letters.replay(&[found[0].id], &none, None).await.unwrap(), 1);

@@ -1,7 +1,7 @@
 //! What every store does with incoming events.
 
 use gatepost::event::{Event, EventId};
-use gatepost::store::{Archived, EventRef, Filter, Insertion, State, StoreError};
+use gatepost::store::{Archived, EventFilter, EventRef, Insertion, State, StoreError};
 
 use super::{Subject, accept, at, event, event_at, sinks};
 
@@ -47,7 +47,7 @@ pub(super) async fn two_sources_never_share_an_id(s: Subject) {
     // Source and id are two things, not one string.
     accept(&s.store, event("a1", "1", "same"), &[]).await;
     accept(&s.store, event("a", "11", "same"), &[]).await;
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 4);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 4);
 }
 
 pub(super) async fn one_body_counts_once_among_twins(s: Subject) {
@@ -59,7 +59,7 @@ pub(super) async fn one_body_counts_once_among_twins(s: Subject) {
     assert_eq!(beside(&b, &a).await.unwrap(), Insertion::Duplicate);
     assert_eq!(beside(&a, &b).await.unwrap(), Insertion::Duplicate);
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1, "nothing new is delivered");
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 1);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 1);
     // The same id at the twin, but of another body, is no twin of this one.
     let other = event("b", "other-id", "different");
     assert_eq!(beside(&other, &a).await.unwrap(), Insertion::Accepted);
@@ -118,7 +118,7 @@ pub(super) async fn many_events_at_once_are_all_kept(s: Subject) {
         })
         .collect();
     assert!(tasks.join_all().await.iter().all(|outcome| *outcome == Insertion::Accepted));
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 1500);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 1500);
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, 1500);
 }
 
@@ -137,25 +137,25 @@ pub(super) async fn listings_filter_and_go_newest_first(s: Subject) {
     other.kind = "order.cancelled".into();
     accept(&s.store, other, &["y"]).await;
     let archive = &s.store.archive;
-    let list = async |filter: Filter| {
+    let list = async |filter: EventFilter| {
         let found = archive.list(&filter).await.unwrap();
         assert!(found.iter().all(|archived| archived.event.payload.bytes().is_empty() && archived.bytes == 9));
         ids(&found).join(" ")
     };
-    let none = Filter::default;
+    let none = EventFilter::default;
     assert_eq!(list(none()).await, "3 2 1");
-    assert_eq!(list(Filter { limit: Some(2), ..none() }).await, "3 2");
-    assert_eq!(list(Filter { source: Some("a".into()), ..none() }).await, "3 1");
-    assert_eq!(list(Filter { source: Some("unknown".into()), ..none() }).await, "");
-    assert_eq!(list(Filter { kind: Some("order.created".into()), ..none() }).await, "2 1");
-    assert_eq!(list(Filter { since: Some(at(2)), ..none() }).await, "3 2");
-    assert_eq!(list(Filter { until: Some(at(2)), ..none() }).await, "1");
-    assert_eq!(list(Filter { sink: Some("y".into()), ..none() }).await, "3");
-    assert_eq!(list(Filter { sink: Some("unknown".into()), ..none() }).await, "");
-    assert_eq!(list(Filter { state: Some(State::Pending), ..none() }).await, "3 1");
-    assert_eq!(list(Filter { state: Some(State::Delivered), ..none() }).await, "2");
-    assert_eq!(list(Filter { state: Some(State::Dead), ..none() }).await, "");
-    assert_eq!(list(Filter { state: Some(State::Pending), source: Some("b".into()), ..none() }).await, "");
+    assert_eq!(list(EventFilter { limit: Some(2), ..none() }).await, "3 2");
+    assert_eq!(list(EventFilter { source: Some("a".into()), ..none() }).await, "3 1");
+    assert_eq!(list(EventFilter { source: Some("unknown".into()), ..none() }).await, "");
+    assert_eq!(list(EventFilter { kind: Some("order.created".into()), ..none() }).await, "2 1");
+    assert_eq!(list(EventFilter { since: Some(at(2)), ..none() }).await, "3 2");
+    assert_eq!(list(EventFilter { until: Some(at(2)), ..none() }).await, "1");
+    assert_eq!(list(EventFilter { sink: Some("y".into()), ..none() }).await, "3");
+    assert_eq!(list(EventFilter { sink: Some("unknown".into()), ..none() }).await, "");
+    assert_eq!(list(EventFilter { state: Some(State::Pending), ..none() }).await, "3 1");
+    assert_eq!(list(EventFilter { state: Some(State::Delivered), ..none() }).await, "2");
+    assert_eq!(list(EventFilter { state: Some(State::Dead), ..none() }).await, "");
+    assert_eq!(list(EventFilter { state: Some(State::Pending), source: Some("b".into()), ..none() }).await, "");
 }
 
 pub(super) async fn an_id_alone_finds_every_source(s: Subject) {

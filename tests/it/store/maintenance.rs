@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::store::{Filter, Insertion, Settled, Settlement, StoreError};
+use gatepost::store::{DeadLetterFilter, EventFilter, Insertion, Settled, Settlement, StoreError};
 
 use super::{Subject, accept, event, sinks};
 
@@ -31,11 +31,11 @@ pub(super) async fn pruning_forgets_what_is_old_and_done(s: Subject) {
         assert_eq!(repeat(&s, id).await, Insertion::Duplicate);
     }
     assert_eq!(age(&s, 54).await, 1);
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 1);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 1);
     assert_eq!(repeat(&s, "young").await, Insertion::Duplicate);
     accept(&s.store, event("a", "old", "body"), &[]).await;
     assert_eq!(age(&s, 252).await, 2);
-    assert!(s.store.archive.list(&Filter::default()).await.unwrap().is_empty());
+    assert!(s.store.archive.list(&EventFilter::default()).await.unwrap().is_empty());
     accept(&s.store, event("a", "old", "body"), &[]).await;
     assert_eq!(age(&s, 300).await, 1, "numbers are never used twice");
 }
@@ -53,14 +53,14 @@ pub(super) async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subjec
     settle("done", Settled::Done { duplicate: false }).await;
     assert_eq!(age(&s, 200).await, 1);
     assert_eq!(repeat(&s, "pending").await, Insertion::Duplicate, "an id lives as long as its event");
-    let dead = s.store.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
+    let dead = s.store.dead_letters.list(&[], &DeadLetterFilter::default(), true).await.unwrap();
     assert_eq!((dead.len(), &dead[0].event.payload.bytes()[..]), (1, &b"body"[..]));
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 2);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 2);
     settle("pending", Settled::Done { duplicate: false }).await;
     assert_eq!(age(&s, 12).await, 1);
-    assert_eq!(s.store.dead_letters.discard(&[], &Filter::default()).await.unwrap(), 1);
+    assert_eq!(s.store.dead_letters.discard(&[], &DeadLetterFilter::default()).await.unwrap(), 1);
     assert_eq!(age(&s, 6).await, 1);
-    assert!(s.store.archive.list(&Filter::default()).await.unwrap().is_empty());
+    assert!(s.store.archive.list(&EventFilter::default()).await.unwrap().is_empty());
     accept(&s.store, event("a", "dead", "body"), &[]).await;
 }
 
@@ -72,5 +72,5 @@ pub(super) async fn a_probe_writes_and_a_closed_store_answers_unavailable(s: Sub
     let refused = |outcome: Result<(), StoreError>| assert!(matches!(outcome, Err(StoreError::Unavailable(_))));
     refused(s.store.maintenance.probe().await);
     refused(s.store.inbox.insert(event("a", "1", "body"), sinks(&[])).await.map(drop));
-    refused(s.store.archive.list(&Filter::default()).await.map(drop));
+    refused(s.store.archive.list(&EventFilter::default()).await.map(drop));
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gatepost::clock::Clock;
 use gatepost::store::{
-    Claimed, Clocks, EventRef, Filter, Insertion, Report, Settled, Settlement, Store, StoreError, migrate,
+    Claimed, Clocks, DeadLetterFilter, EventFilter, EventRef, Insertion, Report, Settled, Settlement, Store,
+    StoreError, migrate,
 };
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
@@ -149,7 +150,7 @@ async fn connections_cut_at_any_time_lose_and_double_nothing(server: &Server) {
     // A commit whose answer was cut off is answered as a duplicate the second time: never more, perhaps fewer.
     assert!(accepted.into_iter().filter(|accepted| *accepted).count() <= 2000);
     let events = loop {
-        if let Ok(events) = subject.store.archive.list(&Filter::default()).await {
+        if let Ok(events) = subject.store.archive.list(&EventFilter::default()).await {
             break events.len();
         }
     };
@@ -236,11 +237,11 @@ async fn a_sqlite_store_moves_in_and_may_do_so_again(server: &Server) {
     let x = to.outbox.backlog(&"x".into()).await.unwrap();
     assert_eq!((x.pending, x.dead), (598, 1));
     assert_seconds(x.oldest_age.unwrap(), 3600);
-    let shown = to.archive.list(&Filter { error: Some("503".into()), ..Filter::default() }).await.unwrap();
+    let shown = to.archive.list(&EventFilter { error: Some("503".into()), ..EventFilter::default() }).await.unwrap();
     let next = shown[0].deliveries[0].next_attempt_at.unwrap();
     assert_seconds(next.duration_since(Clock::system().now()).unsigned_abs(), 99);
     assert_eq!(to.outbox.backlog(&"y".into()).await.unwrap().pending, 600);
-    let dead = to.dead_letters.list(&[], &Filter::default(), true).await.unwrap();
+    let dead = to.dead_letters.list(&[], &DeadLetterFilter::default(), true).await.unwrap();
     assert_eq!((dead.len(), dead[0].error.as_str(), &dead[0].event.payload.bytes()[..]), (1, "400", &b"body"[..]));
     let taken = to.archive.get(&taken).await.unwrap().remove(0).deliveries;
     let told: Vec<_> = taken.iter().map(|to| (to.sink.as_str(), to.duplicate, to.replays)).collect();

@@ -1,7 +1,7 @@
 //! What every store does with replays, and with deliveries to sinks that nobody delivers to any more.
 
 use gatepost::event::Name;
-use gatepost::store::{Backlog, Claimed, DeliveryStatus, Filter, Settled, State, Store};
+use gatepost::store::{Backlog, Claimed, DeadLetterFilter, DeliveryStatus, Settled, State, Store};
 
 use super::deliveries::{backlog, claim, dead, named, retry, settle};
 use super::{Subject, accept, event};
@@ -19,8 +19,8 @@ async fn status(store: &Store, id: &str, sink: &str) -> Option<DeliveryStatus> {
     deliveries.into_iter().find(|delivery| delivery.sink.as_str() == sink)
 }
 
-fn gone(sink: &str) -> Filter {
-    Filter { sink: Some(sink.into()), gone: vec![sink.into()], ..Filter::default() }
+fn gone(sink: &str) -> DeadLetterFilter {
+    DeadLetterFilter { sink: Some(sink.into()), gone: vec![sink.into()], ..DeadLetterFilter::default() }
 }
 
 fn pending(pending: u64, dead: u64) -> (u64, u64) {
@@ -54,7 +54,7 @@ pub(super) async fn each_replay_counts_and_a_duplicate_is_remembered_until_then(
     let again = claim_one(store, "x").await;
     assert_eq!((again.replay, again.attempts), (1, 1), "an attempt is no replay");
     settle(store, &again, dead("400")).await;
-    assert_eq!(store.dead_letters.replay(&[], &Filter::default(), None).await.unwrap(), 1);
+    assert_eq!(store.dead_letters.replay(&[], &DeadLetterFilter::default(), None).await.unwrap(), 1);
     let again = claim_one(store, "x").await;
     assert_eq!(again.replay, 2);
     settle(store, &again, NEW).await;
@@ -86,7 +86,7 @@ pub(super) async fn what_waits_for_a_sink_that_is_gone_stands_among_dead_letters
     settle(store, &claimed[0], retry(60)).await;
     settle(store, &claimed[1], dead("400")).await;
     // The third is under way: somebody knows the sink.
-    assert_eq!(letters.list(&[], &Filter::default(), false).await.unwrap().len(), 1);
+    assert_eq!(letters.list(&[], &DeadLetterFilter::default(), false).await.unwrap().len(), 1);
     let listed = letters.list(&[], &gone("old"), false).await.unwrap();
     let mut states: Vec<_> = listed.iter().map(|letter| (letter.state, letter.sink.as_str())).collect();
     states.sort_by_key(|(state, _)| *state == State::Dead);
@@ -125,7 +125,7 @@ pub(super) async fn dead_letters_and_what_waits_move_to_another_sink(s: Subject)
     let again = claim_one(store, "x").await;
     assert_eq!(again.replay, 1);
     settle(store, &again, dead("400")).await;
-    let own = Filter { sink: Some("x".into()), ..Filter::default() };
+    let own = DeadLetterFilter { sink: Some("x".into()), ..DeadLetterFilter::default() };
     assert_eq!(letters.replay(&[], &own, Some(&"x".into())).await.unwrap(), 1, "to where it was: a replay");
     assert_eq!((claim_one(store, "x").await.replay, counts(store, "x").await), (2, pending(4, 0)));
 }

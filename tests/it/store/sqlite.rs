@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use gatepost::store::{Filter, Insertion, StoreError};
+use gatepost::store::{EventFilter, Insertion, StoreError};
 use tempfile::TempDir;
 
 use super::{Subject, accept, at, event, event_at, open, run, settings, sinks};
@@ -93,7 +93,7 @@ fn the_command_line_works_beside_the_daemon() {
         assert_eq!(mine.unwrap().len() + theirs.unwrap().len(), 100);
         command.store.maintenance.close().await.unwrap();
         accept(&daemon.store, event("a", "after", "body"), &[]).await;
-        assert_eq!(daemon.store.archive.list(&Filter::default()).await.unwrap().len(), 101);
+        assert_eq!(daemon.store.archive.list(&EventFilter::default()).await.unwrap().len(), 101);
     });
 }
 
@@ -125,10 +125,10 @@ fn retention_goes_in_steps_and_is_exact_to_the_minute_whatever_the_wall_clock_sa
         s.clocks.wall.set(at(-1_000_000_000));
         s.pass(60).await;
         assert_eq!(prune().await, 600);
-        assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len(), 100);
+        assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 100);
         s.pass(90 * 3600).await;
         assert_eq!(prune().await, 100);
-        assert!(s.store.archive.list(&Filter::default()).await.unwrap().is_empty());
+        assert!(s.store.archive.list(&EventFilter::default()).await.unwrap().is_empty());
     });
 }
 
@@ -229,5 +229,5 @@ async fn fill_the_disk() {
     accept(&s.store, event("a", &accepted.to_string(), &body), &["x"]).await;
     s.store.maintenance.probe().await.unwrap();
     assert_eq!(s.store.outbox.backlog(&"x".into()).await.unwrap().pending, accepted + 1);
-    assert_eq!(s.store.archive.list(&Filter::default()).await.unwrap().len() as u64, accepted + 1);
+    assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len() as u64, accepted + 1);
 }

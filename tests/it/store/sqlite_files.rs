@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gatepost::store::{Filter, Insertion, Store, StoreError};
+use gatepost::store::{EventFilter, Insertion, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -28,7 +28,7 @@ async fn refused(store: &Store, id: &str) -> String {
 }
 
 async fn listed(store: &Store) -> usize {
-    store.archive.list(&Filter::default()).await.unwrap().len()
+    store.archive.list(&EventFilter::default()).await.unwrap().len()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -46,7 +46,7 @@ fn a_file_that_is_moved_away_takes_nothing_until_it_is_back() {
         let words = refused(&store, "2").await;
         assert!(words.contains("gatepost.db is gone") && words.contains("put the same file back"), "{words}");
         assert!(store.maintenance.probe().await.is_err());
-        assert!(store.archive.list(&Filter::default()).await.is_err(), "nor is anything read");
+        assert!(store.archive.list(&EventFilter::default()).await.is_err(), "nor is anything read");
         assert!(!path.exists(), "no empty store takes its place");
         fs::rename(&away, &path).unwrap();
         store.maintenance.probe().await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatepost::event::EventId;
-use gatepost::store::{Filter, Quarantined};
+use gatepost::store::{QuarantineFilter, Quarantined};
 
 use super::{Subject, at};
 
@@ -28,7 +28,7 @@ pub(super) async fn quarantine_keeps_within_its_entries(mut s: Subject) {
         ids.push(s.store.quarantine.put(refused("a", n, 10)).await.unwrap());
     }
     s.reopen().await;
-    let left = s.store.quarantine.list(&Filter::default()).await.unwrap();
+    let left = s.store.quarantine.list(&QuarantineFilter::default()).await.unwrap();
     let newest_first: Vec<i64> = left.iter().map(|entry| entry.id).collect();
     assert_eq!(newest_first, [ids[4], ids[3], ids[2]]);
     assert_eq!(s.store.quarantine.count().await.unwrap(), 3);
@@ -63,7 +63,7 @@ pub(super) async fn quarantine_takes_from_who_holds_most(s: Subject) {
     };
     let put = async |entry: Quarantined| s.store.quarantine.put(entry).await.unwrap();
     let held = async || {
-        let left = s.store.quarantine.list(&Filter::default()).await.unwrap();
+        let left = s.store.quarantine.list(&QuarantineFilter::default()).await.unwrap();
         left.iter().rev().map(|entry| entry.id).collect::<Vec<_>>()
     };
     // Three entries and 1,000 bytes at most; headers have 11.
@@ -99,15 +99,18 @@ pub(super) async fn quarantine_filters_and_removes(s: Subject) {
     other.reason = "id_conflict".into();
     let first = s.store.quarantine.put(refused("a", 1, 1)).await.unwrap();
     let second = s.store.quarantine.put(other).await.unwrap();
-    let list = async |filter: Filter| {
+    let list = async |filter: QuarantineFilter| {
         let found = s.store.quarantine.list(&filter).await.unwrap();
         found.iter().map(|entry| entry.id).collect::<Vec<_>>()
     };
-    assert_eq!(list(Filter { source: Some("a".into()), ..Filter::default() }).await, [first]);
-    assert_eq!(list(Filter { error: Some("id_conflict".into()), ..Filter::default() }).await, [second]);
-    assert_eq!(list(Filter { since: Some(at(2)), ..Filter::default() }).await, [second]);
-    assert_eq!(list(Filter { until: Some(at(2)), ..Filter::default() }).await, [first]);
-    assert_eq!(list(Filter { limit: Some(1), ..Filter::default() }).await, [second]);
+    assert_eq!(list(QuarantineFilter { source: Some("a".into()), ..QuarantineFilter::default() }).await, [first]);
+    assert_eq!(
+        list(QuarantineFilter { reason: Some("id_conflict".into()), ..QuarantineFilter::default() }).await,
+        [second]
+    );
+    assert_eq!(list(QuarantineFilter { since: Some(at(2)), ..QuarantineFilter::default() }).await, [second]);
+    assert_eq!(list(QuarantineFilter { until: Some(at(2)), ..QuarantineFilter::default() }).await, [first]);
+    assert_eq!(list(QuarantineFilter { limit: Some(1), ..QuarantineFilter::default() }).await, [second]);
     assert_eq!(s.store.quarantine.remove(&[first, first]).await.unwrap(), 1);
     assert_eq!(s.store.quarantine.count().await.unwrap(), 1);
 }

@@ -1,0 +1,22 @@
+//! What keeps a store healthy: probes, retention, closing.
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use crate::store::error::StoreError;
+
+/// What keeps a store healthy.
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// Writes something for real, so that a full disk or a lost server shows.
+    async fn probe(&self) -> Result<(), StoreError>;
+    /// How far this process's wall clock is ahead of the store's time; negative when it is behind. Time that a machine was
+    /// off is not counted where the store's time goes by the machine's.
+    async fn skew(&self) -> Result<SignedDuration, StoreError>;
+    /// Forgets ids and delivered events older than the retention, in small steps that never hold up inserts for long;
+    /// returns how many events went. Pending and dead deliveries keep their event. To be called every minute or so: what
+    /// is there at one call is known to be older than the retention when that has passed since.
+    async fn prune(&self) -> Result<u64, StoreError>;
+    /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
+    async fn close(&self) -> Result<(), StoreError>;
+}
