@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::console;
 use super::failure::Failure;
+use super::output;
 use super::table::Columns;
 
 /// A listing being written.
@@ -34,19 +34,19 @@ impl<const N: usize> Listing<N> {
             if self.begun { lines } else { self.columns.heading() + &lines }
         };
         self.begun = true;
-        console::write(text.as_bytes())
+        output::write(text.as_bytes())
     }
 
     /// Writes what is left: the end of the array, or the headings over nothing.
     pub(super) fn end(mut self) -> Result<(), Failure> {
         if !self.json {
-            return if self.begun { Ok(()) } else { console::print_bytes(self.columns.heading().as_bytes()) };
+            return if self.begun { Ok(()) } else { output::print_bytes(self.columns.heading().as_bytes()) };
         }
         let nothing: [Value; 0] = [];
         let begin = self.array(nothing.into_iter())?;
         let end = if self.rows == 0 { "]\n" } else { "\n]\n" };
         self.begun = true;
-        console::print_bytes(format!("{begin}{end}").as_bytes())
+        output::print_bytes(format!("{begin}{end}").as_bytes())
     }
 
     /// The next elements, as `serde_json` would write them in one go.

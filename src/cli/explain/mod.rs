@@ -15,7 +15,7 @@ use crate::scheme;
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, open_store};
-use super::{console, quarantine, table};
+use super::{output, quarantine, table};
 use checks::Patient;
 use request::Specimen;
 
@@ -45,7 +45,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
         Some(name) => invocation::source(&config, name)?,
         None => by_path(&config, &specimen)?,
     };
-    console::print(&explain(&config.sources, source, specimen)?)?;
+    output::print(&explain(&config.sources, source, specimen)?)?;
     Ok(Status::Done)
 }
 

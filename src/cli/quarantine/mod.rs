@@ -1,5 +1,6 @@
 //! `quarantine`: refused requests kept for inspection. Works on the store, beside a running daemon.
-//! What `release` does with one stands in `release.rs`.
+
+mod release;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -11,9 +12,9 @@ use super::events::DEFAULT_LIMIT;
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
 use super::listing::Listing;
-use super::moment::{self, Moment};
-use super::release::{Operator, Releaser};
-use super::{console, reference, release, table};
+use super::time_arg::{self, TimeArg};
+use super::{event_ref, output, table};
+use release::{Operator, Releaser};
 
 /// What to do with refused requests.
 #[derive(Subcommand, Debug)]
@@ -77,11 +78,11 @@ pub(super) struct Which {
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
     /// Received at or after: a time (2026-05-01T12:00:00Z), a date, or how long ago (2h)
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    since: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = time_arg::parse)]
+    since: Option<TimeArg>,
     /// Received before
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    until: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = time_arg::parse)]
+    until: Option<TimeArg>,
 }
 
 impl Which {
@@ -90,8 +91,8 @@ impl Which {
         Filter {
             source: self.source.as_ref().map(Name::from),
             error: self.reason.clone(),
-            since: self.since.map(|moment| moment.resolve(now)),
-            until: self.until.map(|moment| moment.resolve(now)),
+            since: self.since.map(|time| time.resolve(now)),
+            until: self.until.map(|time| time.resolve(now)),
             limit,
             ..Filter::default()
         }
@@ -114,11 +115,11 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
         Command::Show { id, json, body } => {
             let entry = find(quarantine, &id).await?;
             if body {
-                console::print_bytes(&entry.body)?;
+                output::print_bytes(&entry.body)?;
             } else if json {
-                console::print_json(&detail(&entry))?;
+                output::print_json(&detail(&entry))?;
             } else {
-                console::print(&shown(&entry))?;
+                output::print(&shown(&entry))?;
             }
         }
         Command::Release { ids, operator, json } => {
@@ -127,10 +128,10 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             let releaser = Releaser { config: &config, store: &store, operator, now: invocation.clock.now() };
             let outcomes = releaser.release(&entries).await?;
             if json {
-                console::print_json(&Value::Array(outcomes.iter().map(release::Outcome::json).collect()))?;
+                output::print_json(&Value::Array(outcomes.iter().map(release::Outcome::json).collect()))?;
             } else {
                 let lines: Vec<String> = outcomes.iter().map(release::Outcome::words).collect();
-                console::print(&lines.join("\n"))?;
+                output::print(&lines.join("\n"))?;
             }
         }
         Command::Discard { ids, which, all, json } => {
@@ -140,9 +141,9 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             let entries = chosen(quarantine, &ids, &which.filter(&invocation, None)).await?;
             let count = quarantine.remove(&entries).await?;
             if json {
-                console::print_json(&json!([{ "discarded": count }]))?;
+                output::print_json(&json!([{ "discarded": count }]))?;
             } else {
-                console::print(&format!(
+                output::print(&format!(
                     "discarded {count} refused {}",
                     if count == 1 { "request" } else { "requests" }
                 ))?;
@@ -190,11 +191,11 @@ fn missing(text: &str) -> Failure {
 fn named(text: &str, entries: &[Quarantined]) -> Result<i64, Failure> {
     let number = text.parse::<i64>().ok();
     let listed = entries.iter().find(|entry| Some(entry.id) == number || entry.request_id == text);
-    let meanings = reference::meanings(text);
+    let meanings = event_ref::meanings(text);
     let mut of_events: Vec<(&Quarantined, &EventId)> = Vec::new();
     for entry in entries {
         if let Some(id) = &entry.event_id
-            && meanings.iter().any(|meaning| reference::fits(meaning, &entry.source, id))
+            && meanings.iter().any(|meaning| event_ref::fits(meaning, &entry.source, id))
             && !of_events.iter().any(|(known, known_id)| known.source == entry.source && *known_id == id)
         {
             of_events.push((entry, id));

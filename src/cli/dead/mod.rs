@@ -13,8 +13,8 @@ use super::events::{self, DEFAULT_LIMIT};
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
 use super::listing::Listing;
-use super::moment::{self, Moment};
-use super::{console, reference, table};
+use super::time_arg::{self, TimeArg};
+use super::{event_ref, output, table};
 
 /// Why something pending stands among dead letters.
 const GONE: &str = "waits: the sink is not in the configuration";
@@ -72,13 +72,13 @@ pub(super) struct Which {
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Only events received at or after: a time (2026-05-01T12:00:00Z), a date, or how long ago (2h)
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    since: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = time_arg::parse)]
+    since: Option<TimeArg>,
     /// Only events received before
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    until: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = time_arg::parse)]
+    until: Option<TimeArg>,
     /// Only events received longer ago than this (3d)
-    #[arg(long, value_name = "AGE", value_parser = moment::parse_duration, conflicts_with = "until")]
+    #[arg(long, value_name = "AGE", value_parser = time_arg::parse_age, conflicts_with = "until")]
     older: Option<SignedDuration>,
 }
 
@@ -106,8 +106,8 @@ impl Which {
             gone: named.cloned().collect(),
             source: self.source.as_ref().map(Name::from),
             kind: self.kind.clone(),
-            since: self.since.map(|moment| moment.resolve(now)),
-            until: self.until.or(self.older.map(Moment::Ago)).map(|moment| moment.resolve(now)),
+            since: self.since.map(|time| time.resolve(now)),
+            until: self.until.or(self.older.map(TimeArg::Ago)).map(|time| time.resolve(now)),
             sink: self.sink.as_ref().map(Name::from),
             error: self.error.clone(),
             limit,
@@ -134,7 +134,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     match command {
         Command::List { which, limit, json } => {
             for sink in gone.iter().filter(|_| which.sink.is_none()) {
-                console::tell(&format!(
+                output::tell(&format!(
                     "{sink} is not in the configuration: --sink {sink} also lists what waits for it"
                 ));
             }
@@ -153,7 +153,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             if let Some(sink) =
                 gone.iter().find(|name| to.is_none() && selection.which.sink.as_deref() == Some(name.as_str()))
             {
-                console::tell(&format!(
+                output::tell(&format!(
                     "{sink} is not in the configuration: nobody delivers there, --to-sink NAME moves them"
                 ));
             }
@@ -230,7 +230,7 @@ fn may_mean(text: &str, letter: &DeadLetter) -> bool {
 
 fn is_of_event(text: &str, letter: &DeadLetter) -> bool {
     let event = &letter.event;
-    reference::meanings(text).iter().any(|meaning| reference::fits(meaning, &event.source, &event.id))
+    event_ref::meanings(text).iter().any(|meaning| event_ref::fits(meaning, &event.source, &event.id))
 }
 
 fn named(text: &str, letters: &[DeadLetter]) -> Result<Vec<DeliveryId>, Failure> {
@@ -258,16 +258,16 @@ fn of_event(text: &str, letters: &[DeadLetter]) -> Result<Vec<DeliveryId>, Failu
     events.sort_unstable_by_key(|(source, id)| (source.as_str(), id.as_str()));
     events.dedup();
     if events.len() > 1 {
-        return Err(reference::ambiguous(text, events.into_iter()));
+        return Err(event_ref::ambiguous(text, events.into_iter()));
     }
     Ok(found.into_iter().map(|letter| letter.id).collect())
 }
 
 fn report(done: &str, count: u64, json: bool) -> Result<(), Failure> {
     if json {
-        return console::print_json(&json!([{ done: count }]));
+        return output::print_json(&json!([{ done: count }]));
     }
-    console::print(&format!("{done} {count} dead {}", if count == 1 { "letter" } else { "letters" }))
+    output::print(&format!("{done} {count} dead {}", if count == 1 { "letter" } else { "letters" }))
 }
 
 fn cells(letter: &DeadLetter) -> [String; 7] {
@@ -313,7 +313,7 @@ fn error(letter: &DeadLetter) -> String {
 fn show(letters: &[DeadLetter], json: bool, body: bool) -> Result<(), Failure> {
     if body {
         // All of one event, so all bodies are the same.
-        return letters.first().map_or(Ok(()), |letter| console::print_bytes(letter.event.payload.bytes()));
+        return letters.first().map_or(Ok(()), |letter| output::print_bytes(letter.event.payload.bytes()));
     }
     if json {
         let with_body = |letter: &DeadLetter| {
@@ -321,7 +321,7 @@ fn show(letters: &[DeadLetter], json: bool, body: bool) -> Result<(), Failure> {
             table::put_body(&mut value, letter.event.payload.bytes());
             value
         };
-        return console::print_json(&Value::Array(letters.iter().map(with_body).collect()));
+        return output::print_json(&Value::Array(letters.iter().map(with_body).collect()));
     }
     let texts = letters.iter().map(|letter| {
         let fields = table::fields(&[
@@ -337,7 +337,7 @@ fn show(letters: &[DeadLetter], json: bool, body: bool) -> Result<(), Failure> {
         ]);
         format!("{fields}\n\n{}", table::body(letter.event.payload.bytes()))
     });
-    console::print(&texts.collect::<Vec<_>>().join("\n\n"))
+    output::print(&texts.collect::<Vec<_>>().join("\n\n"))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::store::{Archived, EventRef, Filter, Pager, State, Store};
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, open_store};
 use super::listing::Listing;
-use super::moment::{self, Moment};
-use super::{console, dead, reference, table};
+use super::time_arg::{self, TimeArg};
+use super::{dead, event_ref, output, table};
 
 /// What a listing shows at most unless told otherwise.
 pub(super) const DEFAULT_LIMIT: u64 = 100;
@@ -73,11 +73,11 @@ pub(super) struct Which {
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Received at or after: a time (2026-05-01T12:00:00Z), a date, or how long ago (2h)
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    since: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = time_arg::parse)]
+    since: Option<TimeArg>,
     /// Received before
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    until: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = time_arg::parse)]
+    until: Option<TimeArg>,
     /// Only in this state: pending, delivered or dead
     #[arg(long, value_name = "STATE", value_parser = parse_state)]
     state: Option<State>,
@@ -89,8 +89,8 @@ impl Which {
         Filter {
             source: self.source.as_ref().map(Name::from),
             kind: self.kind.clone(),
-            since: self.since.map(|moment| moment.resolve(now)),
-            until: self.until.map(|moment| moment.resolve(now)),
+            since: self.since.map(|time| time.resolve(now)),
+            until: self.until.map(|time| time.resolve(now)),
             state: self.state,
             limit,
             ..Filter::default()
@@ -133,13 +133,13 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
         }
         Command::Show { id, source, json, body } => {
             let source = source.map(Name::from);
-            let found = reference::find(store.archive.as_ref(), &id, source.as_ref()).await?;
+            let found = event_ref::find(store.archive.as_ref(), &id, source.as_ref()).await?;
             if body {
-                console::print_bytes(found.event.payload.bytes())?;
+                output::print_bytes(found.event.payload.bytes())?;
             } else if json {
-                console::print_json(&detail(&found))?;
+                output::print_json(&detail(&found))?;
             } else {
-                console::print(&shown(&found))?;
+                output::print(&shown(&found))?;
             }
         }
         Command::Replay { ids, which, sink, all, json } => {
@@ -153,15 +153,15 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
             let count = store.archive.replay(&events, sinks.as_deref(), &gone).await?;
             if count == 0 && sinks.is_none() {
                 for sink in gone {
-                    console::tell(&format!(
+                    output::tell(&format!(
                         "nothing goes to {sink}, which is not in the configuration: --sink NAME moves it"
                     ));
                 }
             }
             if json {
-                console::print_json(&json!([{ "events": events.len(), "deliveries": count }]))?;
+                output::print_json(&json!([{ "events": events.len(), "deliveries": count }]))?;
             } else {
-                console::print(&format!("{count} deliveries of {} events queued again", events.len()))?;
+                output::print(&format!("{count} deliveries of {} events queued again", events.len()))?;
             }
         }
     }
@@ -186,7 +186,7 @@ async fn list(store: &Store, filter: &Filter, json: bool) -> Result<(), Failure>
 async fn chosen(store: &Store, ids: &[String], filter: &Filter) -> Result<Vec<EventRef>, Failure> {
     let mut events = Vec::new();
     for id in ids {
-        let found = reference::find(store.archive.as_ref(), id, filter.source.as_ref()).await?;
+        let found = event_ref::find(store.archive.as_ref(), id, filter.source.as_ref()).await?;
         if matches(&found, filter) {
             events.push(reference_to(&found));
         }
