@@ -14,7 +14,7 @@ use crate::config::{Config, Source};
 use crate::scheme;
 
 use super::failure::{Failure, Status};
-use super::invocation::{self, Invocation, open_store};
+use super::invocation::{self, Invocation, with_store};
 use super::{output, quarantine, table};
 use checks::Patient;
 use request::Specimen;
@@ -50,9 +50,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
 }
 
 async fn from_quarantine(config: &Config, id: &str) -> Result<(Specimen, Option<String>), Failure> {
-    let store = open_store(config).await?;
-    let entry = quarantine::find(store.quarantine.as_ref(), id).await?;
-    store.upkeep.close().await?;
+    let entry = with_store(config, async |store| quarantine::find(store, id).await).await?;
     Ok((request::from_quarantine(&entry)?, Some(entry.source.to_string())))
 }
 
