@@ -2,17 +2,17 @@
 
 use crate::app;
 
-use super::console;
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
+use super::output;
 
 /// Prints the configuration with every secret redacted, warnings to stderr; or fails with every fault found.
 pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
     let config = app::check(&invocation.loader(), &invocation.clock).await?;
     for warning in &config.warnings {
-        console::tell(&format!("warning: {warning}"));
+        output::tell(&format!("warning: {warning}"));
     }
-    console::print(config.describe().trim_end())?;
-    console::tell("the configuration is good");
+    output::print(config.describe().trim_end())?;
+    output::tell("the configuration is good");
     Ok(Status::Done)
 }

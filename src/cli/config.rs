@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use crate::config;
 
-use super::console;
 use super::failure::{Failure, Status};
+use super::output;
 
 /// The presets whose sources the example shows.
 const EXAMPLES: [&str; 4] = ["cxone", "cognigy", "hmac", "http"];
@@ -28,6 +28,6 @@ pub(super) fn run(command: &Command) -> Result<Status, Failure> {
         Command::Reference => document.reference(),
         Command::Example => document.example(&EXAMPLES),
     };
-    console::print(text.trim_end())?;
+    output::print(text.trim_end())?;
     Ok(Status::Done)
 }

@@ -10,7 +10,7 @@ use crate::settings::{ConfigError, ConfigErrors};
 
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
-use super::{console, dev_certificates, serve, shell};
+use super::{dev_certificates, output, serve, shell};
 
 const FILE: &str = "config/dev.toml";
 /// For a binary that runs away from its repository.
@@ -25,7 +25,7 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
     invocation.file = Some(file.clone());
     let certificates = Path::new(dev_certificates::DIRECTORY);
     if dev_certificates::ensure(certificates, invocation.clock.now())? == dev_certificates::Ensured::Made {
-        console::tell(&format!("made a throw-away CA and server certificate under {}/", certificates.display()));
+        output::tell(&format!("made a throw-away CA and server certificate under {}/", certificates.display()));
     }
     let config = invocation.load()?;
     only_loopback(&config)?;
@@ -37,7 +37,7 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
     let bound = app.webhook_address();
     // Another shell that pastes the line reads the file, but has not this shell's variables.
     let told_otherwise = bound != configured || invocation.vars.contains_key("GATEPOST_LISTEN");
-    console::tell(&instructions(&file, &sources, bound, app.admin_address(), told_otherwise));
+    output::tell(&instructions(&file, &sources, bound, app.admin_address(), told_otherwise));
     Ok(serve::finish(app, signals).await)
 }
 
@@ -47,7 +47,7 @@ fn development_file() -> Result<PathBuf, Failure> {
     if !file.exists() {
         let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, BUILT_IN));
         written.map_err(|error| Failure::runtime(format_args!("cannot write {FILE}"), &error))?;
-        console::tell(&format!("wrote {FILE}: development secrets, yours to change"));
+        output::tell(&format!("wrote {FILE}: development secrets, yours to change"));
     }
     Ok(file)
 }

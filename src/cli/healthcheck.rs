@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::console;
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
+use super::output;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9090";
@@ -28,7 +28,7 @@ pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
         Ok(Err(error)) => format!("not ready: {address}: {error}"),
         Err(_) => format!("not ready: {address} did not answer within {} s", DEADLINE.as_secs()),
     };
-    console::tell(&words);
+    output::tell(&words);
     Ok(Status::Failed)
 }
 

@@ -45,9 +45,15 @@ impl Invocation {
     }
 }
 
-/// Opens the store of `config`, beside whatever else has it open.
-pub(super) async fn open_store(config: &Config) -> Result<Store, Failure> {
-    Ok(store::open(&config.store(), Arc::new(Metrics::new())).await?)
+/// Does `work` with the store of `config`, beside whatever else has it open, and closes it.
+pub(super) async fn with_store<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Store) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let store = store::open(&config.store(), Arc::new(Metrics::new())).await?;
+    let done = work(&store).await?;
+    store.maintenance.close().await?;
+    Ok(done)
 }
 
 /// The source called `name`.

@@ -2,12 +2,34 @@
 
 use serde_json::Value;
 
-use super::console;
+use crate::store::{Bounded, Cursor, Page, StoreError};
+
 use super::failure::Failure;
 use super::table::Columns;
+use super::{output, pages};
+
+/// What stands in a listing, in `N` columns.
+pub(super) trait Row<const N: usize> {
+    /// What stands above the columns.
+    const HEADINGS: [&'static str; N];
+    /// It in a table.
+    fn cells(&self) -> [String; N];
+    /// It as JSON.
+    fn summary(&self) -> Value;
+}
+
+/// Lists what matches `filter` as the store gives it.
+pub(super) async fn print<const N: usize, F: Bounded, R: Row<N>>(
+    filter: &F,
+    json: bool,
+    page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
+) -> Result<(), Failure> {
+    let mut listing = Listing::new(R::HEADINGS, json);
+    if pages::each(filter, page, |rows| listing.write(&rows)).await? { listing.end() } else { Ok(()) }
+}
 
 /// A listing being written.
-pub(super) struct Listing<const N: usize> {
+struct Listing<const N: usize> {
     columns: Columns<N>,
     json: bool,
     rows: u64,
@@ -16,37 +38,32 @@ pub(super) struct Listing<const N: usize> {
 
 impl<const N: usize> Listing<N> {
     /// A table under `headings`, or an array where `json`.
-    pub(super) fn new(headings: [&'static str; N], json: bool) -> Self {
+    fn new(headings: [&'static str; N], json: bool) -> Self {
         Self { columns: Columns::under(headings), json, rows: 0, begun: false }
     }
 
-    /// Writes `rows`, each as `cells` or as `value` make it; whether anybody still reads.
-    pub(super) fn write<T>(
-        &mut self,
-        rows: &[T],
-        cells: impl Fn(&T) -> [String; N],
-        value: impl Fn(&T) -> Value,
-    ) -> Result<bool, Failure> {
+    /// Writes `rows`; whether anybody still reads.
+    fn write(&mut self, rows: &[impl Row<N>]) -> Result<bool, Failure> {
         let text = if self.json {
-            self.array(rows.iter().map(value))?
+            self.array(rows.iter().map(Row::summary))?
         } else {
-            let lines = self.columns.lines(&rows.iter().map(cells).collect::<Vec<_>>());
+            let lines = self.columns.lines(&rows.iter().map(Row::cells).collect::<Vec<_>>());
             if self.begun { lines } else { self.columns.heading() + &lines }
         };
         self.begun = true;
-        console::write(text.as_bytes())
+        output::write(text.as_bytes())
     }
 
     /// Writes what is left: the end of the array, or the headings over nothing.
-    pub(super) fn end(mut self) -> Result<(), Failure> {
+    fn end(mut self) -> Result<(), Failure> {
         if !self.json {
-            return if self.begun { Ok(()) } else { console::print_bytes(self.columns.heading().as_bytes()) };
+            return if self.begun { Ok(()) } else { output::print_bytes(self.columns.heading().as_bytes()) };
         }
         let nothing: [Value; 0] = [];
         let begin = self.array(nothing.into_iter())?;
         let end = if self.rows == 0 { "]\n" } else { "\n]\n" };
         self.begun = true;
-        console::print_bytes(format!("{begin}{end}").as_bytes())
+        output::print_bytes(format!("{begin}{end}").as_bytes())
     }
 
     /// The next elements, as `serde_json` would write them in one go.

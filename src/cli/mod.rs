@@ -5,25 +5,27 @@
 mod args;
 mod check;
 mod config;
-mod console;
 mod dead;
 mod dev;
 mod dev_certificates;
+mod event_ref;
 mod events;
 mod explain;
 mod failure;
 mod healthcheck;
 mod invocation;
 mod listing;
-mod moment;
+mod output;
+mod pages;
 mod quarantine;
-mod reference;
-mod release;
+mod selection;
 mod send;
 mod serve;
 mod shell;
+mod sinks;
 mod store;
 mod table;
+mod time_arg;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -46,7 +48,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(status) => status.into(),
         Err(failure) => {
-            console::tell(&failure.to_string());
+            output::tell(&failure.to_string());
             failure.status().into()
         }
     }

@@ -9,7 +9,7 @@ use crate::store::{self, Report, Settings};
 
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
-use super::{console, table};
+use super::{output, table};
 
 /// What to do with the store as a whole.
 #[derive(Subcommand, Debug)]
@@ -40,11 +40,11 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     check_target(&to.url)?;
     let report = store::migrate(&Settings { url: from, ..to.clone() }, &to).await?;
     if json {
-        console::print_json(&summary(report))?;
+        output::print_json(&summary(report))?;
     } else {
-        console::print(&shown(report))?;
+        output::print(&shown(report))?;
     }
-    console::tell("the old store was left as it was: remove it once the daemon runs on the new one");
+    output::tell("the old store was left as it was: remove it once the daemon runs on the new one");
     Ok(Status::Done)
 }
 

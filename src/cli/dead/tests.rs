@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 
+use super::print::{GONE, died_at, error};
 use super::*;
+use crate::cli::event_ref::named;
 use crate::event::Event;
+use crate::store::State;
 
 fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
     DeadLetter {
@@ -30,7 +33,7 @@ fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
 
 fn ids(text: &str, letters: &[DeadLetter]) -> Result<Vec<i64>, Status> {
     let found = named(text, letters);
-    found.map(|ids| ids.into_iter().map(|id| id.0).collect()).map_err(|failure| failure.status())
+    found.map(|ids| ids.into_iter().map(|letter| letter.id.0).collect()).map_err(|failure| failure.status())
 }
 
 #[test]
@@ -54,6 +57,10 @@ fn nothing_is_guessed() {
     // `a:x` is x of a, and an id of b's own.
     let colons = [letter(1, "a", "x"), letter(2, "b", "a:x"), letter(3, "b", "a:x")];
     assert_eq!(ids("a:x", &colons), Err(Status::Wrong));
+    let told = named("a:x", &colons).unwrap_err().to_string();
+    assert!(told.ends_with("say 1 or b:a:x"), "what is said next means one event: {told}");
+    let told = named("a:x", &[letter(4, "a", "x"), letter(1, "a", "x"), letter(2, "b", "a:x")]).unwrap_err();
+    assert!(told.to_string().ends_with("say 4 1 or b:a:x"), "{told}");
     assert_eq!(ids("b:a:x", &colons), Ok(vec![2, 3]));
     assert_eq!(ids("a:x", &colons[..1]), Ok(vec![1]));
     assert_eq!(ids("a:x", &colons[1..]), Ok(vec![2, 3]));
@@ -61,29 +68,20 @@ fn nothing_is_guessed() {
 
 #[test]
 fn an_age_is_an_upper_bound() {
-    let invocation = Invocation {
-        file: None,
-        vars: std::collections::BTreeMap::new(),
-        clock: crate::clock::Clock::manual("2026-05-02T00:00:00Z".parse().unwrap()),
-    };
+    let now = "2026-05-02T00:00:00Z".parse().unwrap();
     let which = Which { older: Some(SignedDuration::from_hours(24)), ..Which::default() };
-    assert_eq!(which.filter(&invocation, &[], None).until, Some("2026-05-01T00:00:00Z".parse().unwrap()));
-    assert!(!which.is_everything());
-    assert!(Which::default().is_everything());
+    assert_eq!(which.filter(now, &[], None).until, Some("2026-05-01T00:00:00Z".parse().unwrap()));
+    assert_ne!(which, Which::default());
 }
 
 #[test]
 fn what_waits_for_a_sink_that_is_gone_counts_where_that_is_named() {
-    let invocation = Invocation {
-        file: None,
-        vars: std::collections::BTreeMap::new(),
-        clock: crate::clock::Clock::manual("2026-05-02T00:00:00Z".parse().unwrap()),
-    };
+    let now = Timestamp::UNIX_EPOCH;
     let gone = ["old".into(), "older".into()];
     let of = |sink: Option<&str>| Which { sink: sink.map(str::to_owned), ..Which::default() };
-    assert_eq!(of(None).filter(&invocation, &gone, None).gone, []);
-    assert_eq!(of(Some("orders")).filter(&invocation, &gone, None).gone, []);
-    assert_eq!(of(Some("old")).filter(&invocation, &gone, None).gone, [Name::from("old")]);
+    assert_eq!(of(None).filter(now, &gone, None).gone, []);
+    assert_eq!(of(Some("orders")).filter(now, &gone, None).gone, []);
+    assert_eq!(of(Some("old")).filter(now, &gone, None).gone, [Name::from("old")]);
     let waiting = DeadLetter { state: State::Pending, error: String::new(), ..letter(1, "a", "e") };
     assert_eq!((error(&waiting).as_str(), died_at(&waiting)), (GONE, None));
 }

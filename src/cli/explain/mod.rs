@@ -14,8 +14,8 @@ use crate::config::{Config, Source};
 use crate::scheme;
 
 use super::failure::{Failure, Status};
-use super::invocation::{self, Invocation, open_store};
-use super::{console, quarantine, table};
+use super::invocation::{self, Invocation, with_store};
+use super::{output, quarantine, table};
 use checks::Patient;
 use request::Specimen;
 
@@ -45,14 +45,12 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
         Some(name) => invocation::source(&config, name)?,
         None => by_path(&config, &specimen)?,
     };
-    console::print(&explain(&config.live.sources, source, specimen)?)?;
+    output::print(&explain(&config.live.sources, source, specimen)?)?;
     Ok(Status::Done)
 }
 
 async fn from_quarantine(config: &Config, id: &str) -> Result<(Specimen, Option<String>), Failure> {
-    let store = open_store(config).await?;
-    let entry = quarantine::find(store.quarantine.as_ref(), id).await?;
-    store.maintenance.close().await?;
+    let entry = with_store(config, async |store| quarantine::find(store, id).await).await?;
     Ok((request::from_quarantine(&entry)?, Some(entry.source.to_string())))
 }
 

@@ -25,9 +25,9 @@ use fault::Kind;
 use report::{Report, Sent};
 use target::Target;
 
-use super::console;
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation};
+use super::output;
 
 /// What to send, where to, how often.
 #[derive(clap::Args, Debug)]
@@ -65,19 +65,19 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
     let given = args.body.as_deref().map(read_body).transpose()?;
     let composer = Composer::new(source, target.clone(), given, args.fault, invocation.clock)?;
     if let Some(key) = composer.key_of_several() {
-        console::tell(&format!("signed with the first of several keys, which logs and metrics call {key}"));
+        output::tell(&format!("signed with the first of several keys, which logs and metrics call {key}"));
     }
     if args.dry_run {
         let origin = config.origins.get(&format!("source.{}.keys[0].session_token", source.name));
         for _ in 0..args.count {
             for message in composer.compose()? {
-                console::print(&curl::command(&target, &message, origin.map(String::as_str)))?;
+                output::print(&curl::command(&target, &message, origin.map(String::as_str)))?;
             }
         }
         return Ok(Status::Done);
     }
     if let Some(warning) = target.warning() {
-        console::tell(&warning);
+        output::tell(&warning);
     }
     let client = Client::new(&target)?;
     let report = send_all(composer, client, args.count, args.concurrency).await?;

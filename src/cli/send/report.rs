@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::failure::Failure;
-use super::super::{console, table};
+use super::super::{output, table};
 use super::client::Answer;
 use super::fault::Expected;
 
@@ -68,10 +68,10 @@ impl Report {
     /// Answers or summary to stdout, what was unexpected to stderr.
     pub(super) fn print(&self) -> Result<(), Failure> {
         if self.many {
-            console::print(&self.summary())?;
+            output::print(&self.summary())?;
         } else {
             for sent in &self.sent {
-                console::print(&sent.line())?;
+                output::print(&sent.line())?;
             }
         }
         // One of each is enough to see what is wrong.
@@ -83,7 +83,7 @@ impl Report {
             }
         }
         for words in &wrong {
-            console::tell(words);
+            output::tell(words);
         }
         Ok(())
     }

@@ -4,14 +4,14 @@ use jiff::{SignedDuration, Timestamp, civil};
 
 /// A point in time on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Moment {
+pub(super) enum TimeArg {
     /// This very one.
     At(Timestamp),
     /// So long before now.
     Ago(SignedDuration),
 }
 
-impl Moment {
+impl TimeArg {
     /// The point it means when it is `now`.
     pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
@@ -22,29 +22,29 @@ impl Moment {
 }
 
 /// Reads RFC 3339 (`2026-05-01T12:00:00Z`), a date (`2026-05-01`, midnight UTC) or an age (`90s`, `15m`, `2h`, `3d`).
-pub(super) fn parse(text: &str) -> Result<Moment, String> {
+pub(super) fn parse(text: &str) -> Result<TimeArg, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Moment::At(at));
+        return Ok(TimeArg::At(at));
     }
     if let Some(at) = text.parse::<civil::Date>().ok().and_then(midnight) {
-        return Ok(Moment::At(at));
+        return Ok(TimeArg::At(at));
     }
-    parse_age(text).map(Moment::Ago).map_err(|()| {
+    age(text).map(TimeArg::Ago).map_err(|()| {
         "expected a time such as 2026-05-01T12:00:00Z, a date such as 2026-05-01, or how long ago such as 90s, 15m, 2h, 3d"
             .to_owned()
     })
 }
 
 /// Reads an age (`90s`, `15m`, `2h`, `3d`, `1w`).
-pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    parse_age(text).map_err(|()| "expected a number with a unit, such as 90s, 15m, 2h, 3d".to_owned())
+pub(super) fn parse_age(text: &str) -> Result<SignedDuration, String> {
+    age(text).map_err(|()| "expected a number with a unit, such as 90s, 15m, 2h, 3d".to_owned())
 }
 
 fn midnight(date: civil::Date) -> Option<Timestamp> {
     date.to_datetime(civil::Time::midnight()).to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp())
 }
 
-fn parse_age(text: &str) -> Result<SignedDuration, ()> {
+fn age(text: &str) -> Result<SignedDuration, ()> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: i64 = number.parse().map_err(|_| ())?;
@@ -83,6 +83,6 @@ mod tests {
         for text in ["", "h", "2", "-2h", "2 h", "2hours", "9223372036854775807w", "yesterday", "2026-13-01"] {
             assert!(parse(text).is_err(), "{text:?}");
         }
-        assert_eq!(Moment::Ago(SignedDuration::from_secs(i64::MAX)).resolve(Timestamp::UNIX_EPOCH), Timestamp::MIN);
+        assert_eq!(TimeArg::Ago(SignedDuration::from_secs(i64::MAX)).resolve(Timestamp::UNIX_EPOCH), Timestamp::MIN);
     }
 }

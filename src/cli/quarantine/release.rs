@@ -11,8 +11,8 @@ use crate::event::{Digest, EventId, MAX_ID_BYTES, Name};
 use crate::ingress::{self, ID_CONFLICT, Released};
 use crate::store::{Insertion, Quarantined, Store};
 
-use super::failure::Failure;
-use super::{invocation, table};
+use super::super::failure::Failure;
+use super::super::{invocation, table};
 
 /// Where the operator's name is looked for when it is not given; `sudo` tells who is behind it.
 const VARIABLES: [&str; 2] = ["SUDO_USER", "USER"];
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn somebody_has_to_answer_for_it() {
-        let wrong = Err(super::super::failure::Status::Wrong);
+        let wrong = Err(crate::cli::failure::Status::Wrong);
         assert_eq!(operator(Some("ann"), &[("USER", "root")]), Ok("ann".into()));
         assert_eq!(operator(None, &[("USER", "root"), ("SUDO_USER", "bob")]), Ok("bob".into()));
         assert_eq!(operator(None, &[("USER", "root"), ("SUDO_USER", "")]), Ok("root".into()));

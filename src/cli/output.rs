@@ -3,6 +3,8 @@
 
 use std::io::{self, ErrorKind, Write as _};
 
+use serde_json::{Value, json};
+
 use super::failure::Failure;
 
 /// Writes `data` and a line end to stdout.
@@ -14,9 +16,24 @@ pub(super) fn print(data: &str) -> Result<(), Failure> {
 }
 
 /// Writes `value` to stdout, indented.
-pub(super) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::runtime("cannot write JSON", &error))?;
     print(&text)
+}
+
+/// Writes `value` to stdout where JSON is wanted, else `words`.
+pub(super) fn print_either(
+    json: bool,
+    value: impl FnOnce() -> Value,
+    words: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    if json { print_json(&value()) } else { print(&words()) }
+}
+
+/// Says how many were `done`: `discarded 2 dead letters`, or `[{"discarded": 2}]`.
+pub(super) fn print_count(json: bool, done: &str, count: u64, noun: &str) -> Result<(), Failure> {
+    let words = || format!("{done} {count} {noun}{}", if count == 1 { "" } else { "s" });
+    print_either(json, || json!([{ done: count }]), words)
 }
 
 /// Writes `data` to stdout as it is.

@@ -1,0 +1,97 @@
+//! How events are printed: in a listing, as JSON, and one with all there is.
+
+use serde_json::{Value, json};
+
+use crate::store::{Archived, State};
+
+use super::super::listing::Row;
+use super::super::table;
+
+impl Row<6> for Archived {
+    const HEADINGS: [&'static str; 6] = ["ID", "SOURCE", "TYPE", "STATE", "RECEIVED", "BYTES"];
+
+    fn cells(&self) -> [String; 6] {
+        let event = &self.event;
+        [
+            event.id.to_string(),
+            event.source.to_string(),
+            event.kind.clone(),
+            state_word(self.state).to_owned(),
+            format!("{:.0}", event.received_at),
+            self.bytes.to_string(),
+        ]
+    }
+
+    fn summary(&self) -> Value {
+        let event = &self.event;
+        json!({
+            "id": event.id.as_str(),
+            "source": event.source,
+            "type": event.kind,
+            "state": self.state,
+            "received_at": event.received_at,
+            "content_type": event.content_type,
+            "bytes": self.bytes,
+            "key": event.key,
+            "request_id": event.request_id,
+            "client_ip": event.client_ip,
+            "deliveries": self.deliveries,
+        })
+    }
+}
+
+const fn state_word(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Delivered => "delivered",
+        State::Dead => "dead",
+    }
+}
+
+/// An event with all there is, as JSON; a body that is not text in base64.
+pub(super) fn detail(archived: &Archived) -> Value {
+    let mut value = archived.summary();
+    let payload = &archived.event.payload;
+    value["sha256"] = payload.digest().to_string().into();
+    value["traceparent"] = archived.event.traceparent.clone().into();
+    table::put_body(&mut value, payload.bytes());
+    value
+}
+
+pub(super) fn shown(archived: &Archived) -> String {
+    let event = &archived.event;
+    let mut text = table::fields(&[
+        ("id", event.id.to_string()),
+        ("source", event.source.to_string()),
+        ("type", event.kind.clone()),
+        ("state", state_word(archived.state).to_owned()),
+        ("received at", event.received_at.to_string()),
+        ("content type", event.content_type.clone()),
+        ("bytes", archived.bytes.to_string()),
+        ("sha256", event.payload.digest().to_string()),
+        ("verified by key", event.key.clone()),
+        ("request id", event.request_id.clone()),
+        ("client", event.client_ip.map_or_else(String::new, |ip| ip.to_string())),
+        ("traceparent", event.traceparent.clone().unwrap_or_default()),
+    ]);
+    if !archived.deliveries.is_empty() {
+        let rows = archived.deliveries.iter().map(|delivery| {
+            [
+                delivery.sink.to_string(),
+                format!("{}{}", state_word(delivery.state), if delivery.duplicate { " (duplicate)" } else { "" }),
+                delivery.attempts.to_string(),
+                delivery.replays.to_string(),
+                delivery.next_attempt_at.map_or_else(String::new, |at| format!("{at:.0}")),
+                delivery.last_error.clone().unwrap_or_default(),
+            ]
+        });
+        text.push_str("\n\n");
+        text.push_str(&table::table(
+            ["SINK", "STATE", "ATTEMPTS", "REPLAYS", "NEXT", "LAST ERROR"],
+            &rows.collect::<Vec<_>>(),
+        ));
+    }
+    text.push_str("\n\n");
+    text.push_str(&table::body(event.payload.bytes()));
+    text
+}

@@ -1,0 +1,201 @@
+//! `quarantine`: refused requests kept for inspection. Works on the store, beside a running daemon.
+
+mod print;
+mod release;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::event::{EventId, Name};
+use crate::store::{QuarantineFilter, Quarantined, Store};
+
+use super::event_ref::Numbered;
+use super::failure::{Failure, Status};
+use super::invocation::{Invocation, with_store};
+use super::selection::{Criteria, ListArgs, Received, Selection, ShowArgs};
+use super::{event_ref, listing, output};
+use release::{Operator, Outcome, Releaser};
+
+pub(super) use print::header_lines;
+
+/// What to do with refused requests.
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List refused requests, newest first
+    List(ListArgs<Which>),
+    /// Show one refused request with its headers and its body
+    Show {
+        /// As listed, a request id, an event id, or source:id
+        id: String,
+        #[command(flatten)]
+        form: ShowArgs,
+    },
+    /// Accept refused requests as if they had been valid, forged ones too; the events tell who did so
+    Release {
+        /// As listed, request ids, event ids, or source:id
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Who answers for it, as the event will say; default: `SUDO_USER`, else `USER`
+        #[arg(long, value_name = "NAME")]
+        operator: Option<String>,
+        /// Print the outcome as one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove refused requests
+    Discard(Selection<Which>),
+}
+
+/// Which refused requests.
+#[derive(Args, Default, PartialEq, Debug)]
+pub(super) struct Which {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only those refused for this reason, such as `signature_mismatch` or `id_conflict`
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    #[command(flatten)]
+    received: Received,
+}
+
+impl Criteria for Which {
+    const IDS: &'static str = "As listed, request ids, event ids, or source:id";
+}
+
+impl Which {
+    fn filter(&self, now: Timestamp, limit: Option<u64>) -> QuarantineFilter {
+        QuarantineFilter {
+            source: self.source.as_ref().map(Name::from),
+            reason: self.reason.clone(),
+            since: self.received.since(now),
+            until: self.received.until(now),
+            limit,
+        }
+    }
+}
+
+/// Lists, shows, releases or discards.
+pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
+    let (config, now) = (invocation.load()?, invocation.clock.now());
+    with_store(&config, async |store| match command {
+        Command::List(ListArgs { which, limit, json }) => {
+            let page = async |filter: &_, from| store.quarantine.page(filter, from).await;
+            listing::print(&which.filter(now, Some(limit)), json, page).await
+        }
+        Command::Show { id, form } => {
+            let entry = find(store, &id).await?;
+            form.print(&entry.body, || print::detail(&entry), || print::shown(&entry))
+        }
+        Command::Release { ids, operator, json } => {
+            let operator = Operator::new(operator, &invocation.vars)?;
+            let entries = named(store, &ids, &QuarantineFilter::default()).await?;
+            let outcomes = Releaser { config: &config, store, operator, now }.release(&entries).await?;
+            let value = || Value::Array(outcomes.iter().map(Outcome::json).collect());
+            let words = || outcomes.iter().map(Outcome::words).collect::<Vec<_>>().join("\n");
+            output::print_either(json, value, words)
+        }
+        Command::Discard(selection) => {
+            selection.require("discard what?")?;
+            let filter = selection.which.filter(now, None);
+            let entries = if selection.ids.is_empty() {
+                store.quarantine.list(&filter).await?.iter().map(|entry| entry.id).collect()
+            } else {
+                named(store, &selection.ids, &filter).await?
+            };
+            let count = store.quarantine.remove(&entries).await?;
+            output::print_count(selection.json, "discarded", count, "refused request")
+        }
+    })
+    .await?;
+    Ok(Status::Done)
+}
+
+/// The entry that `text` names, with its body.
+pub(super) async fn find(store: &Store, text: &str) -> Result<Quarantined, Failure> {
+    let missing = || event_ref::missing_row::<Quarantined>(text);
+    let id = named(store, &[text.to_owned()], &QuarantineFilter::default()).await?.pop().ok_or_else(missing)?;
+    store.quarantine.get(id).await?.ok_or_else(missing)
+}
+
+/// The entries that `texts` name among those that match `filter`; the newest of several that conflicted over one event
+/// id.
+async fn named(store: &Store, texts: &[String], filter: &QuarantineFilter) -> Result<Vec<i64>, Failure> {
+    let page = async |filter: &_, from| store.quarantine.page(filter, from).await;
+    let entries: Vec<Vec<Quarantined>> = event_ref::rows(texts, filter, page).await?;
+    Ok(entries.iter().filter_map(|of_text| of_text.first()).map(|entry| entry.id).collect())
+}
+
+impl Numbered for Quarantined {
+    const NOUN: &'static str = "refused request";
+    const LISTED_BY: &'static str = "quarantine list";
+
+    fn number(&self) -> i64 {
+        self.id
+    }
+
+    fn event(&self) -> Option<(&Name, &EventId)> {
+        self.event_id.as_ref().map(|id| (&self.source, id))
+    }
+
+    fn is_called(&self, text: &str) -> bool {
+        text.parse() == Ok(self.id) || self.request_id == text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::print::{detail, shown};
+    use super::*;
+
+    fn entry(id: i64, request: &str, event: Option<&str>) -> Quarantined {
+        Quarantined {
+            id,
+            source: "nice".into(),
+            reason: "id_conflict".into(),
+            received_at: Timestamp::UNIX_EPOCH,
+            request_id: request.into(),
+            client_ip: None,
+            target: "POST /webhooks/nice".into(),
+            headers: r#"[["host","localhost"],["x-evil","\u001b[2J"]]"#.into(),
+            event_id: event.and_then(EventId::new),
+            body: Bytes::from_static(b"{\"a\":1}"),
+        }
+    }
+
+    /// The newest entry of those that `text` names.
+    fn named(text: &str, entries: &[Quarantined]) -> Result<i64, Status> {
+        event_ref::named(text, entries).map(|found| found[0].id).map_err(|failure| failure.status())
+    }
+
+    #[test]
+    fn a_request_is_named_as_listed_by_request_or_by_event() {
+        let entries = [entry(3, "r3", None), entry(2, "r2", Some("e")), entry(1, "r1", Some("e"))];
+        for (text, expected) in [("3", 3), ("r1", 1), ("e", 2), ("nice:e", 2)] {
+            assert_eq!(named(text, &entries), Ok(expected), "{text}");
+        }
+        assert_eq!(named("other", &entries), Err(Status::Failed));
+        let mut other = entry(1, "r1", Some("nice:e"));
+        other.source = "other".into();
+        let two = [entry(2, "r2", Some("e")), other];
+        assert_eq!(named("nice:e", &two), Err(Status::Wrong));
+        assert_eq!(named("other:nice:e", &two), Ok(1));
+    }
+
+    #[test]
+    fn a_number_that_is_two_things_is_not_guessed() {
+        let entries = [entry(3, "r3", None), entry(2, "r2", Some("3"))];
+        assert_eq!(named("3", &entries), Err(Status::Wrong));
+        assert_eq!(named("nice:3", &entries), Ok(2));
+    }
+
+    #[test]
+    fn what_is_shown_is_safe_for_a_terminal_and_whole() {
+        let text = shown(&entry(1, "r", None));
+        assert!(text.contains("POST /webhooks/nice\nhost: localhost\nx-evil: \\u{1b}[2J\n\n{\"a\":1}"), "{text}");
+        assert_eq!(detail(&entry(1, "r", None))["headers"][0][1], "localhost");
+    }
+}
