@@ -2,27 +2,34 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use http::{Request, Response};
-use tower_http::validate_request::ValidateRequest;
+use http::Request;
+use http::request::Parts;
 
-use super::record::Arrival;
+use super::arrival::{Arrival, Origin};
+use super::refused::{Capped, Refused};
 use super::reject::Reject;
 use super::source::Source;
 
-/// Refuses clients that are not on the source's list, and those whose address cannot be told.
-#[derive(Clone)]
-pub(super) struct AllowIp(pub Arc<Source>);
+/// A request from a client on the allowlist.
+pub(super) struct Allowed {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Every header as received.
+    pub head: Parts,
+    /// Not read.
+    pub body: Capped,
+}
 
-impl<B> ValidateRequest<B> for AllowIp {
-    type ResponseBody = Body;
-
-    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+/// Refuses clients that are not on the list of `source`, and those whose address cannot be told.
+pub(super) fn allow_ip(source: Arc<Source>) -> impl Fn(Request<Capped>) -> Result<Allowed, Box<Refused>> + Clone {
+    move |request| {
+        let (mut head, body) = request.into_parts();
         // No arrival, or an address that cannot be told: refused, whatever the list says.
-        let client = request.extensions().get::<Arrival>().and_then(|arrival| arrival.client.ok());
-        match client {
-            Some(address) if self.0.config.allowed_ips.contains(address) => Ok(()),
-            _ => Err(Reject::IpNotWhitelisted.into_response()),
+        match head.extensions.remove::<Arrival>() {
+            Some(Arrival { request_id, client: Ok(client) }) if source.config.allowed_ips.contains(client) => {
+                Ok(Allowed { origin: Origin { request_id, client }, head, body })
+            }
+            Some(_) | None => Err(Reject::IpNotWhitelisted.into()),
         }
     }
 }

@@ -2,32 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Request, Response};
-use tower_http::validate_request::ValidateRequest;
+use http::{HeaderMap, Request};
 
 use super::reject::Reject;
 use super::source::Source;
 
-/// Refuses other media types with 415, before anything about the sender is looked at.
-#[derive(Clone)]
-pub(super) struct Content(pub Arc<Source>);
-
-impl<B> ValidateRequest<B> for Content {
-    type ResponseBody = Body;
-
-    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        judge(request.headers(), &self.0.config.content_types)
-            .map_err(|why| Reject::UnsupportedMediaType(why).into_response())
-    }
+/// Refuses what `source` does not take, before anything about the sender is looked at.
+pub(super) fn content<B>(source: Arc<Source>) -> impl Fn(&Request<B>) -> Result<(), Reject> + Clone {
+    move |request| check_content(request.headers(), &source.config.content_types).map_err(Reject::UnsupportedMediaType)
 }
 
-/// Judges the media type and the content codings.
+/// Checks the media type and the content codings.
 ///
 /// # Errors
 /// What is wrong, for the sender.
-pub fn judge(headers: &HeaderMap, taken: &[String]) -> Result<(), &'static str> {
+pub fn check_content(headers: &HeaderMap, taken: &[String]) -> Result<(), &'static str> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(content_type), None) = (types.next(), types.next()) else {
         return Err("exactly one Content-Type is needed");
@@ -46,23 +36,23 @@ pub fn judge(headers: &HeaderMap, taken: &[String]) -> Result<(), &'static str> 
 mod tests {
     use super::*;
 
-    fn judged(lines: &[(&'static str, &'static str)]) -> bool {
+    fn taken(lines: &[(&'static str, &'static str)]) -> bool {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, http::HeaderValue::from_static(value));
         }
-        judge(&headers, &["application/json".to_owned()]).is_ok()
+        check_content(&headers, &["application/json".to_owned()]).is_ok()
     }
 
     #[test]
     fn one_known_type_with_any_parameters_and_no_coding() {
-        assert!(judged(&[("content-type", "application/json")]));
-        assert!(judged(&[("content-type", "Application/JSON ; charset=utf-8")]));
-        assert!(judged(&[("content-type", "application/json"), ("content-encoding", "identity")]));
-        assert!(!judged(&[]));
-        assert!(!judged(&[("content-type", "application/jsonp")]));
-        assert!(!judged(&[("content-type", "application/json"), ("content-type", "application/json")]));
-        assert!(!judged(&[("content-type", "application/json"), ("content-encoding", "gzip")]));
-        assert!(!judged(&[("content-type", "application/json"), ("content-encoding", "identity, aws-chunked")]));
+        assert!(taken(&[("content-type", "application/json")]));
+        assert!(taken(&[("content-type", "Application/JSON ; charset=utf-8")]));
+        assert!(taken(&[("content-type", "application/json"), ("content-encoding", "identity")]));
+        assert!(!taken(&[]));
+        assert!(!taken(&[("content-type", "application/jsonp")]));
+        assert!(!taken(&[("content-type", "application/json"), ("content-type", "application/json")]));
+        assert!(!taken(&[("content-type", "application/json"), ("content-encoding", "gzip")]));
+        assert!(!taken(&[("content-type", "application/json"), ("content-encoding", "identity, aws-chunked")]));
     }
 }

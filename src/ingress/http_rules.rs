@@ -2,50 +2,31 @@
 
 mod host;
 
-use axum::body::Body;
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{Method, Request, Response, Version};
-use tower_http::validate_request::ValidateRequest;
+use http::{Method, Request, Version};
 
 use super::reject::Reject;
 use crate::server::Unreadable;
 
 /// Says why, where the HTTP library refused the request by itself: the same words as for what is refused here.
-#[derive(Clone, Copy)]
-pub(super) struct Readable;
-
-impl<B> ValidateRequest<B> for Readable {
-    type ResponseBody = Body;
-
-    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        let reject = match request.extensions().get::<Unreadable>() {
-            None => return Ok(()),
-            Some(Unreadable::Malformed) => Reject::BadRequest("the request line or a header is malformed"),
-            Some(Unreadable::TargetTooLong) => Reject::TargetTooLong,
-            Some(Unreadable::HeadTooLarge) => Reject::HeadersTooLarge,
-            Some(Unreadable::TooManyStreams) => Reject::Overloaded,
-            Some(Unreadable::Http2) => Reject::BadRequest("HTTP/2 was spoken wrongly"),
-        };
-        Err(reject.into_response())
-    }
-}
-
-/// Refuses what RFC 9112 3.2 and 6.1 and RFC 9113 8.3.1 tell a server to refuse.
-#[derive(Clone, Copy)]
-pub(super) struct WellFormed;
-
-impl<B> ValidateRequest<B> for WellFormed {
-    type ResponseBody = Body;
-
-    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        well_formed(request).map_err(Reject::into_response)
-    }
-}
-
-/// Judges a head by those rules.
 ///
 /// # Errors
-/// The first that it breaks.
+/// That reason.
+pub(super) fn readable<B>(request: &Request<B>) -> Result<(), Reject> {
+    Err(match request.extensions().get::<Unreadable>() {
+        None => return Ok(()),
+        Some(Unreadable::Malformed) => Reject::BadRequest("the request line or a header is malformed"),
+        Some(Unreadable::TargetTooLong) => Reject::TargetTooLong,
+        Some(Unreadable::HeadTooLarge) => Reject::HeadersTooLarge,
+        Some(Unreadable::TooManyStreams) => Reject::Overloaded,
+        Some(Unreadable::Http2) => Reject::BadRequest("HTTP/2 was spoken wrongly"),
+    })
+}
+
+/// Checks what RFC 9112 3.2 and 6.1 and RFC 9113 8.3.1 tell a server to refuse.
+///
+/// # Errors
+/// The first rule that is broken.
 pub fn well_formed<B>(request: &Request<B>) -> Result<(), Reject> {
     [size, host, transfer_coding].iter().try_for_each(|rule| rule(request))
 }
@@ -105,15 +86,11 @@ fn transfer_coding<B>(request: &Request<B>) -> Result<(), Reject> {
 }
 
 /// A webhook is POSTed.
-#[derive(Clone, Copy)]
-pub(super) struct OnlyPost;
-
-impl<B> ValidateRequest<B> for OnlyPost {
-    type ResponseBody = Body;
-
-    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
-        if request.method() == Method::POST { Ok(()) } else { Err(Reject::MethodNotAllowed.into_response()) }
-    }
+///
+/// # Errors
+/// [`Reject::MethodNotAllowed`] where it is not.
+pub(super) fn only_post<B>(request: &Request<B>) -> Result<(), Reject> {
+    if request.method() == Method::POST { Ok(()) } else { Err(Reject::MethodNotAllowed) }
 }
 
 #[cfg(test)]
@@ -121,7 +98,7 @@ mod tests {
     use super::*;
 
     fn judged(request: http::request::Builder) -> Result<(), http::StatusCode> {
-        WellFormed.validate(&mut request.body(()).unwrap()).map_err(|response| response.status())
+        well_formed(&request.body(()).unwrap()).map_err(|reject| reject.status())
     }
 
     #[test]

@@ -27,7 +27,7 @@ const MAC_BYTES: [usize; 4] = [20, 32, 48, 64];
 
 /// What the entries of one source keep; cheap to clone.
 #[derive(Clone)]
-pub struct Kept {
+pub(super) struct Kept {
     family: Family,
     /// The headers that hold the signature, lower case, with what their format spells out before it.
     signatures: Arc<[(String, String)]>,
@@ -47,7 +47,7 @@ impl Kept {
     /// token goes; nobody needs the values of any other, and senders do put tokens there.
     ///
     /// Over HTTP/2 the target is `:path`; what `:authority` says is kept as the host.
-    pub fn target(&self, head: &Parts) -> String {
+    pub(super) fn target(&self, head: &Parts) -> String {
         let target = match head.uri.path_and_query() {
             Some(target) if head.version >= Version::HTTP_2 => target.to_string(),
             _ => head.uri.to_string(),
@@ -67,7 +67,7 @@ impl Kept {
 
     /// The header lines as a JSON array of pairs, every line of a repeated header; bytes that are not UTF-8 become
     /// replacement characters. An HTTP/2 request without `host` gets the line that HTTP/1.1 would have had.
-    pub fn headers(&self, head: &Parts) -> String {
+    pub(super) fn headers(&self, head: &Parts) -> String {
         let authority = head.uri.authority().map(http::uri::Authority::as_str);
         let host = authority.filter(|_| head.version >= Version::HTTP_2 && !head.headers.contains_key(HOST));
         let mut pairs: Vec<(&str, String)> = host.map(|host| ("host", host.to_owned())).into_iter().collect();

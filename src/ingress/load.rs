@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::Either;
-use http::{Request, Response};
+use http::Request;
 use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
 
+use super::refused::Refused;
 use super::reject::Reject;
 
 /// The requests in flight, and how many there may be; the limit can change while they are.
@@ -73,13 +74,13 @@ pub(super) struct Load<S> {
 
 impl<S> Service<Request<Body>> for Load<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<Body>, Error = Box<Refused>>,
 {
     type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<std::future::Ready<Result<Response<Body>, S::Error>>, S::Future>;
+    type Error = Box<Refused>;
+    type Future = Either<std::future::Ready<Result<S::Response, Box<Refused>>>, S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Box<Refused>>> {
         self.inner.poll_ready(cx)
     }
 
@@ -90,7 +91,7 @@ where
                 request.extensions_mut().insert(Arc::new(permit));
                 Either::Right(self.inner.call(request))
             }
-            None => Either::Left(std::future::ready(Ok(Reject::Overloaded.into_response()))),
+            None => Either::Left(std::future::ready(Err(Reject::Overloaded.into()))),
         }
     }
 }

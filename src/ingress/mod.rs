@@ -1,6 +1,9 @@
 //! Ingress: from a request to a stored event, through one stack per source that can be read aloud.
 
 mod allow_ip;
+mod arrival;
+mod body;
+mod body_limit;
 mod content;
 mod fields;
 mod http_rules;
@@ -11,13 +14,17 @@ mod load;
 mod quarantine;
 mod receive;
 mod record;
+mod refused;
 mod reject;
 mod release;
+mod request_end;
+mod rescue;
 mod sampler;
 mod source;
 #[cfg(test)]
 mod tests;
 mod text;
+mod try_map_request;
 mod twins;
 mod verify;
 mod waiting;
@@ -34,7 +41,6 @@ use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
 use tower::{Service, ServiceBuilder};
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 use crate::clock::Clock;
@@ -42,25 +48,30 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::{Metrics, NO_SOURCE};
 use crate::store::{Inbox, Quarantine};
 
-use self::allow_ip::AllowIp;
-use self::content::Content;
-use self::http_rules::{OnlyPost, Readable, WellFormed};
+use self::allow_ip::allow_ip;
+use self::body_limit::BodyLimitLayer;
+use self::content::content;
+use self::http_rules::{only_post, readable};
 use self::kept::Kept;
 use self::load::LoadLayer;
 use self::receive::Receive;
-use self::record::{Ended, RecordLayer};
+use self::record::RecordLayer;
+use self::refused::Refused;
 use self::reject::Reject;
-use self::verify::VerifyLayer;
-use self::window::WindowLayer;
+use self::request_end::Answered;
+use self::rescue::RescueLayer;
+use self::try_map_request::{check, try_map};
+use self::verify::{Verifier, VerifyLayer};
+use self::window::window;
 
-pub use self::content::judge as judge_content;
+pub use self::content::check_content;
 pub use self::fields::Wanted;
 pub use self::http_rules::well_formed;
 pub use self::kept::names_credential;
 pub(crate) use self::limits::BODY_BYTES;
 pub use self::limits::Limits;
 pub use self::load::{BodyBudget, RequestPermits};
-pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
+pub use self::quarantine::{Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
 pub use self::source::Source;
@@ -93,15 +104,18 @@ pub struct Shared {
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
 pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
     let lifecycle = shared.lifecycle.clone();
-    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())))
-        .layer(ValidateRequestHeaderLayer::custom(WellFormed));
+    let healthz =
+        get(move || std::future::ready(health(lifecycle.is_ready()))).layer(ValidateRequestHeaderLayer::custom(
+            |request: &mut Request<Body>| well_formed(request).map_err(|reject| rescue::answer(&reject)),
+        ));
     let unknown = ServiceBuilder::new()
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
+        .layer(RescueLayer::new(None, Arc::clone(&shared.budget)))
         // 400, 414, 431: what stands for a head that could not be read. It has no target, so it ends up here.
-        .layer(ValidateRequestHeaderLayer::custom(Readable))
+        .layer(check(readable))
         .layer(LoadLayer(Arc::clone(&shared.requests)))
-        .layer(ValidateRequestHeaderLayer::custom(WellFormed))
-        .service_fn(|_: Request<Body>| std::future::ready(Ok::<_, Infallible>(Reject::NotFound.into_response())));
+        .layer(check(well_formed))
+        .service_fn(|_: Request<Body>| std::future::ready(Err::<Answered, Box<Refused>>(Reject::NotFound.into())));
     // A path may begin a segment with a colon; only braces mean something here, and configuration refuses those.
     let router = Router::new().without_v07_checks().route("/healthz", healthz).fallback_service(unknown);
     sources
@@ -118,68 +132,52 @@ fn stack(
 {
     let keeper = shared.intake.keeper(&source.config.name, Kept::from(&source.config.scheme));
     let source = || Arc::clone(source);
+    let receive = Arc::new(Receive {
+        source: source(),
+        inbox: Arc::clone(&shared.inbox),
+        quarantine: Arc::clone(&shared.quarantine),
+        keeper: Arc::clone(&keeper),
+        clock: shared.clock.clone(),
+    });
     ServiceBuilder::new()
         // A name, one access record however it ends, metrics, the audit record.
         .layer(RecordLayer { recorder: Arc::clone(recorder), source: Some(source()) })
+        // What any layer beneath refuses: offered to the quarantine, answered.
+        .layer(RescueLayer::new(Some(keeper), Arc::clone(&shared.budget)))
         // 503: too many in flight, said at once instead of queued.
         .layer(LoadLayer(Arc::clone(&shared.requests)))
         // 400, 501: what two HTTP parsers could understand differently.
-        .layer(ValidateRequestHeaderLayer::custom(WellFormed))
+        .layer(check(well_formed))
         // 405: webhooks are POSTed.
-        .layer(ValidateRequestHeaderLayer::custom(OnlyPost))
+        .layer(check(only_post))
         // 415: other media types, anything compressed.
-        .layer(ValidateRequestHeaderLayer::custom(Content(source())))
+        .layer(check(content(source())))
         // 413: declared too large; and the stream is cut at the limit, whatever was declared.
-        .map_response(in_our_words)
-        .layer(RequestBodyLimitLayer::new(source().config.body_bytes))
-        // 403: not on the allowlist.
-        .layer(ValidateRequestHeaderLayer::custom(AllowIp(source())))
-        // 401, 410, 400: outside the window, or nothing to verify. Request → Claimed.
-        .layer(WindowLayer {
-            source: source(),
-            clock: shared.clock.clone(),
-            keeper: Arc::clone(&keeper),
-            budget: Arc::clone(&shared.budget),
-        })
-        // 408, 413, 503, 401: the body, buffered and proven. Claimed → Verified.
-        .layer(VerifyLayer {
+        .layer(BodyLimitLayer(source().config.body_bytes))
+        // 403: not on the allowlist. Request → Allowed.
+        .layer(try_map(allow_ip(source())))
+        // 401, 410, 400: outside the window, or nothing to verify. Allowed → Unverified.
+        .layer(try_map(window(source(), shared.clock.clone())))
+        // 408, 413, 503, 401: the body, buffered and proven. Unverified → Verified.
+        .layer(VerifyLayer::from(Verifier {
             source: source(),
             budget: Arc::clone(&shared.budget),
             waiting: Arc::clone(&shared.waiting),
             timeout: shared.body_timeout,
-            keeper: Arc::clone(&keeper),
-        })
+        }))
         // 400, 503, 200: understood, committed, answered.
-        .service(Receive {
-            source: source(),
-            inbox: Arc::clone(&shared.inbox),
-            quarantine: Arc::clone(&shared.quarantine),
-            keeper,
-            clock: shared.clock.clone(),
-        })
-}
-
-/// The body limit's own plain-text 413, said like every other refusal.
-fn in_our_words<B>(response: Response<B>) -> Response<Body>
-where
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<tower::BoxError>,
-{
-    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && response.extensions().get::<Ended>().is_none() {
-        return Reject::PayloadTooLarge.into_response();
-    }
-    response.map(Body::new)
+        .service_fn(move |request| Arc::clone(&receive).receive(request))
 }
 
 fn health(ready: bool) -> Response<Body> {
     let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    reject::json(status, &serde_json::json!({ "status": word }))
+    rescue::json(status, &serde_json::json!({ "status": word }))
 }
 
 /// The series of requests that no source takes.
 #[must_use]
 pub fn unrouted(metrics: &Metrics) -> crate::metrics::SourceMetrics {
-    metrics.source(NO_SOURCE, &reject::REASONS, &[])
+    metrics.source(NO_SOURCE, &[])
 }
 
 /// The service behind every connection: the router of the moment, exchanged on reload.

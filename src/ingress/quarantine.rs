@@ -8,21 +8,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::event::Name;
 use crate::lifecycle::Lifecycle;
 use crate::store::{Quarantine, Quarantined};
+use crate::verdict::Reason;
 
+use super::arrival::Origin;
 use super::kept::Kept;
-use super::record::Arrival;
-use super::reject::Reject;
 use super::sampler::{Rates, Sampler};
-
-/// The reason of a verified request whose id belongs to another body.
-pub const ID_CONFLICT: &str = "id_conflict";
 
 /// Entries that wait for the store, all sources together; their bodies hold their share of the body budget meanwhile.
 const QUEUE: usize = 64;
@@ -45,7 +41,7 @@ pub fn intake(store: Arc<dyn Quarantine>, clock: Clock) -> (Intake, Shelver) {
 impl Intake {
     /// The keeper of `source`'s refused requests; whoever asks again for the same name shares its rate.
     #[must_use]
-    pub fn keeper(&self, source: &Name, kept: Kept) -> Arc<Keeper> {
+    pub(super) fn keeper(&self, source: &Name, kept: Kept) -> Arc<Keeper> {
         let rates = self.sampler.rates(source);
         let (source, queue, clock) = (source.clone(), self.queue.clone(), self.clock.clone());
         Arc::new(Keeper { source, kept, rates, queue, clock })
@@ -53,7 +49,7 @@ impl Intake {
 }
 
 /// Keeps refused requests of one source, as far as the rate allows.
-pub struct Keeper {
+pub(super) struct Keeper {
     source: Name,
     kept: Kept,
     rates: Arc<Rates>,
@@ -62,56 +58,50 @@ pub struct Keeper {
 }
 
 /// Leave to keep one refused request.
-pub struct Leave(Arc<Keeper>);
+pub(super) struct Leave {
+    keeper: Arc<Keeper>,
+    reason: Reason,
+}
 
 impl Keeper {
-    /// Leave to keep a request that was refused with `reject`; `None` where such requests are not kept, or too many
+    /// Leave to keep a request that was refused for `reason`; `None` where such requests are not kept, or too many
     /// were. Costs one atomic operation.
     #[must_use]
-    pub fn leave(self: &Arc<Self>, reject: &Reject) -> Option<Leave> {
-        (is_kept(reject) && self.may_keep(reject.reason())).then(|| Leave(Arc::clone(self)))
+    pub(super) fn leave(self: &Arc<Self>, reason: Reason) -> Option<Leave> {
+        (reason.is_kept() && self.may_keep(reason)).then(|| Leave { keeper: Arc::clone(self), reason })
     }
 
     /// Whether the rate allows one more entry for `reason`; counts it.
     #[must_use]
-    pub fn may_keep(&self, reason: &str) -> bool {
+    pub(super) fn may_keep(&self, reason: Reason) -> bool {
         self.rates.take(reason, self.clock.now().as_millisecond())
     }
 
-    /// Keeps the request where there is leave for it.
-    pub fn offer(self: &Arc<Self>, reject: &Reject, head: &Parts, body: &Bytes) {
-        if let Some(leave) = self.leave(reject) {
-            leave.keep(reject, head, body.clone());
+    /// The entry for a request that is set aside for `reason`.
+    #[must_use]
+    pub(super) fn entry(&self, reason: Reason, origin: &Origin, head: &Parts, body: Bytes) -> Quarantined {
+        Quarantined {
+            id: 0,
+            source: self.source.clone(),
+            reason: reason.as_str().to_owned(),
+            received_at: self.clock.now(),
+            request_id: origin.request_id.to_string(),
+            client_ip: Some(origin.client),
+            target: self.kept.target(head),
+            headers: self.kept.headers(head),
+            event_id: None,
+            body,
         }
     }
 }
 
 impl Leave {
     /// Sends the request on its way to the store, or drops it where the store is behind.
-    pub fn keep(self, reject: &Reject, head: &Parts, body: Bytes) {
-        if let Ok(place) = self.0.queue.try_reserve() {
-            let keeper = &self.0;
-            let entry = entry((&keeper.source, &keeper.kept), head, body, reject.reason(), keeper.clock.now());
-            place.send(entry);
+    pub(super) fn keep(self, origin: &Origin, head: &Parts, body: Bytes) {
+        if let Ok(place) = self.keeper.queue.try_reserve() {
+            place.send(self.keeper.entry(self.reason, origin, head, body));
         }
     }
-}
-
-/// Contract 6.4: refused for its timestamp, its signature or its JSON. Every check before those is about requests
-/// that come from elsewhere or are too large; what comes after is not the sender's fault.
-const fn is_kept(reject: &Reject) -> bool {
-    matches!(
-        reject,
-        Reject::MissingTimestamp
-            | Reject::InvalidTimestamp
-            | Reject::TimestampExpired(_)
-            | Reject::MissingSignature
-            | Reject::MalformedAuthorization(_)
-            | Reject::SignatureMismatch
-            | Reject::InvalidJson(_)
-            | Reject::MissingFields(_)
-            | Reject::InvalidEventId(_)
-    )
 }
 
 /// Writes what is kept into the store.
@@ -148,35 +138,13 @@ impl Shelver {
     }
 }
 
-/// The entry for a request to a source (its name, what is kept of its requests) that is set aside for `reason`.
-#[must_use]
-pub(super) fn entry(
-    (source, kept): (&Name, &Kept),
-    head: &Parts,
-    body: Bytes,
-    reason: &str,
-    now: Timestamp,
-) -> Quarantined {
-    let arrival = head.extensions.get::<Arrival>();
-    Quarantined {
-        id: 0,
-        source: source.clone(),
-        reason: reason.to_owned(),
-        received_at: now,
-        request_id: arrival.map(|arrival| arrival.request_id.to_string()).unwrap_or_default(),
-        client_ip: arrival.and_then(|arrival| arrival.client.ok()),
-        target: kept.target(head),
-        headers: kept.headers(head),
-        event_id: None,
-        body,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
     use std::time::Duration;
+
+    use jiff::Timestamp;
 
     use crate::metrics::Metrics;
     use crate::store::{Cursor, Page, QuarantineFilter as Filter, StoreError};
@@ -189,6 +157,10 @@ mod tests {
         Kept::from(&settings.live.sources[1].scheme)
     }
 
+    fn origin() -> Origin {
+        Origin { request_id: "r".into(), client: [192, 0, 2, 1].into() }
+    }
+
     #[test]
     fn what_is_full_drops_and_a_reload_shares_the_rate() {
         let (queue, mut waiting) = mpsc::channel(1);
@@ -197,22 +169,23 @@ mod tests {
         let intake = Intake { queue, sampler: Sampler::default(), clock };
         let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
-        let reject = Reject::SignatureMismatch;
+        let reason = Reason::SignatureMismatch;
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            intake.keeper(&"a".into(), kept()).offer(&reject, &head, &charge.hold(Bytes::from_static(&[b'x'; 60])));
+            let leave = intake.keeper(&"a".into(), kept()).leave(reason).unwrap();
+            leave.keep(&origin(), &head, charge.hold(Bytes::from_static(&[b'x'; 60])));
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
             if let Ok(first) = waiting.try_recv() {
                 assert_eq!((first.source, &first.body[..]), ("a".into(), &[b'x'; 60][..]));
             }
         }
-        let left = (0..100).filter(|_| intake.keeper(&"a".into(), kept()).leave(&reject).is_some()).count();
+        let left = (0..100).filter(|_| intake.keeper(&"a".into(), kept()).leave(reason).is_some()).count();
         assert_eq!(left, 18);
-        assert!(intake.keeper(&"b".into(), kept()).leave(&reject).is_some());
-        assert!(intake.keeper(&"b".into(), kept()).leave(&Reject::PayloadTooLarge).is_none());
-        assert!(intake.keeper(&"b".into(), kept()).leave(&Reject::IpNotWhitelisted).is_none());
+        assert!(intake.keeper(&"b".into(), kept()).leave(reason).is_some());
+        assert!(intake.keeper(&"b".into(), kept()).leave(Reason::PayloadTooLarge).is_none());
+        assert!(intake.keeper(&"b".into(), kept()).leave(Reason::IpNotWhitelisted).is_none());
     }
 
     /// Remembers what was put; knows nothing else.
@@ -256,13 +229,13 @@ mod tests {
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let keeper = intake.keeper(&"a".into(), kept());
         for _ in 0..5 {
-            keeper.offer(&Reject::MissingSignature, &head, &Bytes::new());
+            keeper.leave(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
         }
         let lifecycle = Lifecycle::default();
         lifecycle.stop_accepting().cancel();
         // Ends by itself, though the stacks still hold their ends.
         shelver.run(lifecycle).await;
         assert_eq!(shelf.0.lock().unwrap().len(), 5);
-        keeper.offer(&Reject::MissingSignature, &head, &Bytes::new());
+        keeper.leave(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
     }
 }

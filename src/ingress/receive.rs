@@ -1,33 +1,28 @@
 //! The end of the stack: a verified request becomes an event, the event is committed, and only then answered.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::body::Body;
 use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use serde::Serialize;
-use tower::Service;
 
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::scheme::Answer;
 use crate::store::{Inbox, Insertion, Quarantine, StoreError};
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Reason};
 
 use super::fields::Fields;
-use super::kept::Kept;
-use super::quarantine::{self, Keeper};
-use super::record::{Arrival, Ended, Known};
-use super::reject::{self, Reject};
+use super::quarantine::Keeper;
+use super::refused::Refused;
+use super::reject::Reject;
+use super::request_end::{Answered, Known, RequestEnd};
+use super::rescue::json;
 use super::source::Source;
 use super::verify::Verified;
 
 /// Takes what is verified. The only user of [`Verified`].
-#[derive(Clone)]
 pub(super) struct Receive {
     /// Whose events.
     pub source: Arc<Source>,
@@ -35,7 +30,7 @@ pub(super) struct Receive {
     pub inbox: Arc<dyn Inbox>,
     /// Where a second body under a known id is kept.
     pub quarantine: Arc<dyn Quarantine>,
-    /// Where what is no event is kept.
+    /// At which rate.
     pub keeper: Arc<Keeper>,
     /// The time.
     pub clock: Clock,
@@ -53,53 +48,40 @@ struct Receipt<'a> {
     timestamp: Option<Timestamp>,
 }
 
-impl Service<Verified> for Receive {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Verified) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move { Ok(this.receive(request).await) })
-    }
+/// What a verified request came to.
+struct Stored {
+    response: Response<Body>,
+    outcome: Outcome,
+    quarantine_id: Option<i64>,
 }
 
 impl Receive {
-    async fn receive(&self, request: Verified) -> Response<Body> {
+    /// Answers `request`, once its event is stored.
+    pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
         let index = request.key().0;
         if let Some(last_used) = self.source.metrics.key_last_used(index) {
             last_used.set(self.clock.now().as_duration().as_secs_f64());
         }
         let key = self.source.scheme.keys().get(index).cloned().unwrap_or_default();
-        let mut known = Known { key, ..Known::default() };
-        let bytes = request.payload().bytes().len();
-        let mut quarantine_id = None;
-        let (response, outcome, reason) = match self.store(&request, &mut known, &mut quarantine_id).await {
-            Ok((response, outcome)) => (response, outcome, (outcome == Outcome::Quarantined).then_some("id_conflict")),
-            Err(reject) => {
-                let (head, body) = request.into_parts();
-                self.keeper.offer(&reject, &head, &body);
-                (reject.clone().into_response(), reject.outcome(), Some(reject.reason()))
+        let mut known = Box::new(Known { key, ..Known::default() });
+        match self.store(&request, &mut known).await {
+            Ok(Stored { response, outcome, quarantine_id }) => {
+                let reason = (outcome == Outcome::Quarantined).then_some(Reason::IdConflict);
+                let bytes = request.payload().bytes().len();
+                let event = Some(known);
+                let end = RequestEnd { outcome, reason, validated: Some(true), bytes, event, quarantine_id };
+                Ok(Answered { response, end })
             }
-        };
-        // A signed body that is not understood is not a valid webhook; a store that is down does not make it invalid.
-        let validated = Some(outcome != Outcome::Refused);
-        let event = Some(Box::new(known));
-        answered(response, Ended { outcome, reason, validated, bytes, event, quarantine_id })
+            Err(reject) => {
+                let mut refused = request.refused(reject);
+                refused.event = Some(known);
+                Err(refused)
+            }
+        }
     }
 
-    /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused, and where it
-    /// went in quarantine in `kept`.
-    async fn store(
-        &self,
-        request: &Verified,
-        known: &mut Known,
-        kept: &mut Option<i64>,
-    ) -> Result<(Response<Body>, Outcome), Reject> {
+    /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused.
+    async fn store(&self, request: &Verified, known: &mut Known) -> Result<Stored, Reject> {
         let fields = self.source.wanted.pick(request.head(), request.payload())?;
         known.event_id = Some(fields.id.to_string());
         known.kind = Some(fields.kind.clone());
@@ -109,11 +91,12 @@ impl Receive {
         let sinks = self.source.sinks_for(&event.kind);
         let twins = self.source.twins.keys(request.head(), request.payload());
         let inserted = self.inbox.insert_beside(event, &twins, sinks).await;
+        let mut quarantine_id = None;
         let (outcome, status) = match inserted.map_err(|error| unavailable(&error))? {
             Insertion::Accepted => (Outcome::Accepted, self.word()),
             Insertion::Duplicate => (Outcome::Duplicate, self.word()),
             Insertion::Conflict => {
-                *kept = self.keep_aside(request, &fields).await?;
+                quarantine_id = self.keep_aside(request, &fields).await?;
                 (Outcome::Quarantined, "quarantined")
             }
         };
@@ -125,7 +108,7 @@ impl Receive {
             session_id: fields.session_id.as_deref(),
             timestamp: processed.then(|| self.clock.now()),
         };
-        Ok((reject::json(StatusCode::OK, &receipt), outcome))
+        Ok(Stored { response: json(StatusCode::OK, &receipt), outcome, quarantine_id })
     }
 
     fn word(&self) -> &'static str {
@@ -138,7 +121,7 @@ impl Receive {
 
     fn event(&self, request: &Verified, fields: &Fields, key: &str) -> Event {
         let head = request.head();
-        let arrival = head.extensions.get::<Arrival>();
+        let origin = request.origin();
         Event {
             source: self.source.config.name.clone(),
             id: fields.id.clone(),
@@ -147,8 +130,8 @@ impl Receive {
             content_type: text_of(&head.headers, CONTENT_TYPE.as_str()).unwrap_or_default(),
             payload: request.payload().clone(),
             key: key.to_owned(),
-            request_id: arrival.map(|arrival| arrival.request_id.to_string()).unwrap_or_default(),
-            client_ip: arrival.and_then(|arrival| arrival.client.ok()),
+            request_id: origin.request_id.to_string(),
+            client_ip: Some(origin.client),
             traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
         }
     }
@@ -157,13 +140,11 @@ impl Receive {
     /// number, where it is kept.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<Option<i64>, Reject> {
         let body = request.payload().bytes().clone();
-        let kept = Kept::from(&self.source.config.scheme);
-        let source = (&self.source.config.name, &kept);
-        let mut entry = quarantine::entry(source, request.head(), body, quarantine::ID_CONFLICT, self.clock.now());
+        let mut entry = self.keeper.entry(Reason::IdConflict, request.origin(), request.head(), body);
         entry.event_id = Some(fields.id.clone());
         // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
         let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
-        if known.is_some() || !self.keeper.may_keep(quarantine::ID_CONFLICT) {
+        if known.is_some() || !self.keeper.may_keep(Reason::IdConflict) {
             return Ok(known);
         }
         let id = self.quarantine.put(entry).await.map_err(|error| unavailable(&error))?;
@@ -176,11 +157,6 @@ impl Receive {
 fn unavailable(error: &StoreError) -> Reject {
     tracing::error!(target: "gatepost::store", %error, "the store did not commit: answering 503, nothing was accepted");
     Reject::StoreUnavailable
-}
-
-fn answered(mut response: Response<Body>, ended: Ended) -> Response<Body> {
-    response.extensions_mut().insert(ended);
-    response
 }
 
 /// The value of a header, where it is text.

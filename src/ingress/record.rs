@@ -4,12 +4,13 @@
 //! leaves its record when its future is dropped.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -26,66 +27,12 @@ use crate::metrics::SourceMetrics;
 use crate::server::Unreadable;
 use crate::server::client::{self, BadForwarded, Peer};
 use crate::server::networks::Networks;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Reason, Verdict};
 
-use super::reject::Reject;
+use super::arrival::Arrival;
+use super::request_end::{Answered, RequestEnd};
 use super::source::Source;
 use super::text;
-
-/// What the stack knows of a request from the start; in its extensions.
-#[derive(Clone, Debug)]
-pub(super) struct Arrival {
-    /// Unique name of the request: 32 hex digits.
-    pub request_id: Arc<str>,
-    /// Where it came from, as far as that can be told.
-    pub client: Result<IpAddr, BadForwarded>,
-}
-
-/// How a request ended; in the extensions of every answer that the stack makes.
-#[derive(Clone, Debug)]
-pub(super) struct Ended {
-    /// The outcome.
-    pub outcome: Outcome,
-    /// Why, unless accepted.
-    pub reason: Option<&'static str>,
-    /// Whether the sender proved who it is; `None` where nobody asked.
-    pub validated: Option<bool>,
-    /// Bytes of the body that were read.
-    pub bytes: usize,
-    /// What is known of a verified event.
-    pub event: Option<Box<Known>>,
-    /// Where it is kept in quarantine. Refused requests are kept in the background, after the answer: for those it is
-    /// `None`, though they may be kept.
-    pub quarantine_id: Option<i64>,
-}
-
-/// What is known of an event once it is verified. Texts are the sender's: to be cut before they are logged.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    /// The event's id, once it has one.
-    pub event_id: Option<String>,
-    /// The event's type.
-    pub kind: Option<String>,
-    /// `/botId` of the body.
-    pub bot_id: Option<String>,
-    /// `/intent` of the body.
-    pub intent: Option<String>,
-    /// Label of the key that verified it.
-    pub key: String,
-}
-
-impl Ended {
-    /// Ended by a refusal.
-    #[must_use]
-    pub(super) fn refused(reject: &Reject) -> Self {
-        let unasked = matches!(reject, Reject::Overloaded | Reject::NotFound | Reject::IncompleteBody);
-        Self { validated: (!unasked).then_some(false), ..Self::failed(reject.outcome(), Some(reject.reason())) }
-    }
-
-    const fn failed(outcome: Outcome, reason: Option<&'static str>) -> Self {
-        Self { outcome, reason, validated: None, bytes: 0, event: None, quarantine_id: None }
-    }
-}
 
 /// The `gatepost::access` record, in the contract's order.
 #[derive(Serialize)]
@@ -157,13 +104,13 @@ pub(super) struct Record<S> {
 
 impl<S> Service<Request<Body>> for Record<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Answered, Error = Infallible>,
 {
-    type Response = S::Response;
-    type Error = S::Error;
+    type Response = Response<Body>;
+    type Error = Infallible;
     type Future = Recorded<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
@@ -206,20 +153,17 @@ pin_project! {
     }
 }
 
-impl<F, E> Future for Recorded<F>
+impl<F> Future for Recorded<F>
 where
-    F: Future<Output = Result<Response<Body>, E>>,
+    F: Future<Output = Result<Answered, Infallible>>,
 {
-    type Output = F::Output;
+    type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = std::task::ready!(this.inner.poll(cx));
-        if let Ok(response) = &answer {
-            let unmarked = Ended::failed(Outcome::Failed, None);
-            this.entry.write(response.extensions().get().unwrap_or(&unmarked), Some(response.status()));
-        }
-        Poll::Ready(answer)
+        let Ok(Answered { response, end }) = ready!(this.inner.poll(cx));
+        this.entry.write(&end, Some(response.status()));
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -265,64 +209,64 @@ struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if !self.written {
-            self.write(&Ended::failed(Outcome::Failed, Some("client_disconnected")), None);
+            self.write(&RequestEnd::disconnected(), None);
         }
     }
 }
 
 impl Entry {
-    fn write(&mut self, ended: &Ended, status: Option<StatusCode>) {
+    fn write(&mut self, end: &RequestEnd, status: Option<StatusCode>) {
         self.written = true;
         let now = self.layer.recorder.clock.now();
         let elapsed = self.started.elapsed();
         let latency_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        self.count(ended, elapsed.as_secs_f64());
-        self.log(now, ended, status, latency_us);
-        self.audit(now, ended, latency_us);
+        self.count(end, elapsed.as_secs_f64());
+        self.log(now, end, status, latency_us);
+        self.audit(now, end, latency_us);
     }
 
     fn series(&self) -> &SourceMetrics {
         self.layer.source.as_ref().map_or(&self.layer.recorder.unrouted, |source| &source.metrics)
     }
 
-    fn count(&self, ended: &Ended, seconds: f64) {
+    fn count(&self, end: &RequestEnd, seconds: f64) {
         let series = self.series();
-        series.outcome(ended.outcome).inc();
+        series.outcome(end.outcome).inc();
         series.duration.observe(seconds);
-        if let Some(counter) = ended.reason.and_then(|reason| series.refusal(reason)) {
+        if let Some(counter) = end.reason.and_then(|reason| series.refusal(reason)) {
             counter.inc();
         }
     }
 
-    fn log(&self, timestamp: Timestamp, ended: &Ended, status: Option<StatusCode>, latency_us: u64) {
-        let (known, asked) = (ended.event.as_deref(), self.asked.as_ref());
+    fn log(&self, timestamp: Timestamp, end: &RequestEnd, status: Option<StatusCode>, latency_us: u64) {
+        let (known, asked) = (end.event.as_deref(), self.asked.as_ref());
         let event_id = known.and_then(|known| known.event_id.as_deref()).map(text::shown);
         let kind = known.and_then(|known| known.kind.as_deref()).map(text::shown);
         let record = Access {
             timestamp,
             request_id: &self.arrival.request_id,
             source: self.layer.source.as_ref().map(|source| source.config.name.as_str()),
-            outcome: ended.outcome,
+            outcome: end.outcome,
             method: asked.map(|asked| text::shown(asked.method.as_str())),
             path: asked.and_then(Asked::path),
             content_type: asked.and_then(Asked::content_type),
-            reason: ended.reason,
-            quarantine_id: ended.quarantine_id,
+            reason: end.reason.map(Reason::as_str),
+            quarantine_id: end.quarantine_id,
             status: status.filter(|_| self.answered).map(|status| status.as_u16()),
             event_id: event_id.as_deref(),
             event_type: kind.as_deref(),
             client_ip: self.arrival.client.ok(),
             peer_ip: self.peer.0,
-            bytes: ended.bytes,
+            bytes: end.bytes,
             latency_us,
             key: known.map(|known| known.key.as_str()),
         };
         tracing::info!(target: "gatepost::access", record = %AsJson(&record));
     }
 
-    fn audit(&self, timestamp: Timestamp, ended: &Ended, latency_us: u64) {
-        let (Some(source), Some(validated)) = (&self.layer.source, ended.validated) else { return };
-        let known = ended.event.as_deref();
+    fn audit(&self, timestamp: Timestamp, end: &RequestEnd, latency_us: u64) {
+        let (Some(source), Some(validated)) = (&self.layer.source, end.validated) else { return };
+        let known = end.event.as_deref();
         let shown = |text: Option<&String>| text.map(|text| text::shown(text).into_owned());
         let verdict = Verdict {
             event: "webhook_validation",
@@ -331,7 +275,7 @@ impl Entry {
             bot_id: shown(known.and_then(|known| known.bot_id.as_ref())),
             intent: shown(known.and_then(|known| known.intent.as_ref())),
             validated,
-            reason: ended.reason,
+            reason: end.reason.map(Reason::as_str),
             latency_us,
             rejections: source.metrics.outcome(Outcome::Refused).get(),
         };

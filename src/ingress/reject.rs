@@ -1,16 +1,11 @@
-//! Every way a request can be refused, and the one place where a refusal becomes an answer.
+//! Every way a request can be refused.
 
 use std::borrow::Cow;
 
-use axum::body::Body;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
-use serde::Serialize;
+use http::StatusCode;
 
 use crate::scheme::Refusal;
-use crate::verdict::Outcome;
-
-use super::record::Ended;
+use crate::verdict::{Outcome, Reason};
 
 /// Why a request was refused, in the order in which the checks are made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,87 +56,66 @@ pub enum Reject {
     StoreUnavailable,
 }
 
-/// Every `reason` there is, for metrics that are present from the start.
-pub(super) const REASONS: [&str; 20] = [
-    "bad_request",
-    "uri_too_long",
-    "header_fields_too_large",
-    "overloaded",
-    "not_found",
-    "method_not_allowed",
-    "unsupported_media_type",
-    "payload_too_large",
-    "ip_not_whitelisted",
-    "missing_timestamp",
-    "invalid_timestamp_format",
-    "timestamp_expired",
-    "missing_signature",
-    "malformed_authorization",
-    "body_timeout",
-    "signature_mismatch",
-    "invalid_json",
-    "missing_required_fields",
-    "invalid_event_id",
-    "store_unavailable",
-];
-
-/// Seconds after which a sender may try again: long enough to shed load, short enough for the shortest retry schedule.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-/// RFC 9110 11.6.1 wants a challenge on every 401; there is no registered scheme for signed webhooks.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Signature realm=\"webhooks\"");
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    error: &'a str,
-    code: u16,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-}
-
 impl Reject {
-    /// Its row in the contract: status and reason.
+    /// The word for logs, metrics, quarantine and the answer.
     #[must_use]
-    pub fn row(&self) -> (StatusCode, &'static str) {
+    pub const fn reason(&self) -> Reason {
         match self {
-            Self::BadRequest(_) | Self::IncompleteBody => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
-            Self::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header_fields_too_large"),
-            Self::UnknownTransferCoding => (StatusCode::NOT_IMPLEMENTED, "bad_request"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
-            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
-            Self::IpNotWhitelisted => (StatusCode::FORBIDDEN, "ip_not_whitelisted"),
-            Self::MissingTimestamp => (StatusCode::UNAUTHORIZED, "missing_timestamp"),
-            Self::InvalidTimestamp => (StatusCode::UNAUTHORIZED, "invalid_timestamp_format"),
-            Self::TimestampExpired(410) => (StatusCode::GONE, "timestamp_expired"),
-            Self::TimestampExpired(_) => (StatusCode::UNAUTHORIZED, "timestamp_expired"),
-            Self::MissingSignature => (StatusCode::UNAUTHORIZED, "missing_signature"),
-            Self::MalformedAuthorization(_) => (StatusCode::BAD_REQUEST, "malformed_authorization"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
-            Self::SignatureMismatch => (StatusCode::UNAUTHORIZED, "signature_mismatch"),
-            Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, "invalid_json"),
-            Self::MissingFields(_) => (StatusCode::BAD_REQUEST, "missing_required_fields"),
-            Self::InvalidEventId(_) => (StatusCode::BAD_REQUEST, "invalid_event_id"),
-            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::BadRequest(_) | Self::UnknownTransferCoding | Self::IncompleteBody => Reason::BadRequest,
+            Self::TargetTooLong => Reason::UriTooLong,
+            Self::HeadersTooLarge => Reason::HeaderFieldsTooLarge,
+            Self::Overloaded => Reason::Overloaded,
+            Self::NotFound => Reason::NotFound,
+            Self::MethodNotAllowed => Reason::MethodNotAllowed,
+            Self::UnsupportedMediaType(_) => Reason::UnsupportedMediaType,
+            Self::PayloadTooLarge => Reason::PayloadTooLarge,
+            Self::IpNotWhitelisted => Reason::IpNotWhitelisted,
+            Self::MissingTimestamp => Reason::MissingTimestamp,
+            Self::InvalidTimestamp => Reason::InvalidTimestampFormat,
+            Self::TimestampExpired(_) => Reason::TimestampExpired,
+            Self::MissingSignature => Reason::MissingSignature,
+            Self::MalformedAuthorization(_) => Reason::MalformedAuthorization,
+            Self::BodyTimeout => Reason::BodyTimeout,
+            Self::SignatureMismatch => Reason::SignatureMismatch,
+            Self::InvalidJson(_) => Reason::InvalidJson,
+            Self::MissingFields(_) => Reason::MissingRequiredFields,
+            Self::InvalidEventId(_) => Reason::InvalidEventId,
+            Self::StoreUnavailable => Reason::StoreUnavailable,
         }
     }
 
-    /// The word for logs, metrics and the answer.
+    /// The status of the answer: its reason's, but where RFC 9112 6.1 or the source want another.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
-        self.row().1
+    pub fn status(&self) -> StatusCode {
+        if matches!(self, Self::UnknownTransferCoding) {
+            return StatusCode::NOT_IMPLEMENTED;
+        }
+        if matches!(self, Self::TimestampExpired(410)) {
+            return StatusCode::GONE;
+        }
+        // Every refusal has one.
+        self.reason().status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Whether the sender proved who it is; `None` where nobody asked.
+    #[must_use]
+    pub const fn validated(&self) -> Option<bool> {
+        if matches!(self, Self::Overloaded | Self::NotFound | Self::IncompleteBody) {
+            return None;
+        }
+        // Only what is proven is stored.
+        Some(matches!(self, Self::StoreUnavailable))
     }
 
     /// How the access record counts it.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
-        match self {
-            Self::Overloaded => Outcome::Shed,
-            Self::StoreUnavailable | Self::IncompleteBody => Outcome::Failed,
-            _ => Outcome::Refused,
+        if matches!(self, Self::Overloaded) {
+            Outcome::Shed
+        } else if matches!(self, Self::StoreUnavailable | Self::IncompleteBody) {
+            Outcome::Failed
+        } else {
+            Outcome::Refused
         }
     }
 
@@ -156,30 +130,21 @@ impl Reject {
             Self::MissingFields(fields) => Some(fields),
             Self::IncompleteBody => Some("the body ended early"),
             Self::UnknownTransferCoding => Some("the only transfer coding taken is chunked"),
-            _ => None,
+            Self::TargetTooLong
+            | Self::HeadersTooLarge
+            | Self::Overloaded
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::PayloadTooLarge
+            | Self::IpNotWhitelisted
+            | Self::MissingTimestamp
+            | Self::InvalidTimestamp
+            | Self::TimestampExpired(_)
+            | Self::MissingSignature
+            | Self::BodyTimeout
+            | Self::SignatureMismatch
+            | Self::StoreUnavailable => None,
         }
-    }
-
-    /// The answer, with [`Ended`] in its extensions for the access record.
-    #[must_use]
-    pub fn into_response(self) -> Response<Body> {
-        let (status, reason) = self.row();
-        let answer = Answer {
-            error: status.canonical_reason().unwrap_or_default(),
-            code: status.as_u16(),
-            message: reason,
-            detail: self.detail(),
-        };
-        let mut response = json(status, &answer);
-        let headers = response.headers_mut();
-        match status {
-            StatusCode::UNAUTHORIZED => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
-            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
-            StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
-            _ => {}
-        }
-        response.extensions_mut().insert(Ended::refused(&self));
-        response
     }
 }
 
@@ -195,23 +160,12 @@ impl From<Refusal> for Reject {
     }
 }
 
-/// A small JSON answer that no cache keeps.
-pub(super) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Body> {
-    // Answers are plain structs of texts and numbers, which always serialise.
-    let text = serde_json::to_vec(answer).unwrap_or_default();
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_known_to_the_metrics() {
+    fn every_refusal_has_a_reason_that_refuses_and_every_such_reason_a_refusal() {
         let all = [
             Reject::BadRequest(""),
             Reject::TargetTooLong,
@@ -236,17 +190,15 @@ mod tests {
             Reject::InvalidEventId(""),
             Reject::StoreUnavailable,
         ];
-        for reject in &all {
-            assert!(REASONS.contains(&reject.reason()), "{reject:?}");
-        }
-        for reason in REASONS {
-            assert!(all.iter().any(|reject| reject.reason() == reason), "{reason}");
+        for reason in Reason::ALL {
+            let refuses = all.iter().any(|reject| reject.reason() == reason);
+            assert_eq!(refuses, reason.is_refusal(), "{reason:?}");
         }
     }
 
     #[test]
     fn a_stale_request_is_gone_only_where_the_source_says_so() {
-        assert_eq!(Reject::TimestampExpired(410).row().0, StatusCode::GONE);
-        assert_eq!(Reject::TimestampExpired(401).row().0, StatusCode::UNAUTHORIZED);
+        assert_eq!(Reject::TimestampExpired(410).status(), StatusCode::GONE);
+        assert_eq!(Reject::TimestampExpired(401).status(), StatusCode::UNAUTHORIZED);
     }
 }

@@ -12,9 +12,9 @@ use crate::config;
 use crate::event::{Event, EventId, EventKey, Name, Payload};
 use crate::sink;
 use crate::store::Quarantined;
+use crate::verdict::Reason;
 
 use super::fields::Wanted;
-use super::quarantine::ID_CONFLICT;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
 use super::text;
@@ -29,7 +29,7 @@ pub struct Released {
     /// The sinks it goes to.
     pub sinks: Arc<[Name]>,
     /// Why its body was not understood, where that is so: id and type are then the digest and the preset's name.
-    pub not_understood: Option<&'static str>,
+    pub not_understood: Option<Reason>,
 }
 
 /// Makes an event of `entry` by the rules of `source`, to which it was sent; `sinks` are all there are.
@@ -52,7 +52,7 @@ pub fn release(
         Ok(fields) => (fields.id, fields.kind),
         Err(_) => (EventId::of_digest(&payload.digest()), source.preset.name.to_owned()),
     };
-    let id = if entry.reason == ID_CONFLICT { EventId::of_digest(&payload.digest()) } else { id };
+    let id = if entry.reason == Reason::IdConflict.as_str() { EventId::of_digest(&payload.digest()) } else { id };
     let takes = |sink: &&sink::Settings| source.sinks.contains(&sink.name) && sink.takes(&kind);
     let sinks = sinks.iter().filter(takes).map(|sink| sink.name.clone()).collect();
     let twins = Twins::of(source).keys(&head, &payload);

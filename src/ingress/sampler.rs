@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::Name;
+use crate::verdict::Reason;
 
 /// Requests that are kept in a row: enough to see what a misconfigured sender does.
 const BURST: i64 = 20;
@@ -13,31 +14,13 @@ const BURST: i64 = 20;
 /// the store one small write a second.
 const INTERVAL_MILLIS: i64 = 1000;
 
-/// The reasons for which requests are kept (contract 6.4); each has a rate of its own.
-const REASONS: [&str; 10] = [
-    "id_conflict",
-    "missing_timestamp",
-    "invalid_timestamp_format",
-    "timestamp_expired",
-    "missing_signature",
-    "malformed_authorization",
-    "signature_mismatch",
-    "invalid_json",
-    "missing_required_fields",
-    "invalid_event_id",
-];
-
 /// The rates of all sources. Made once; survives reloads.
 #[derive(Clone, Default)]
 pub(super) struct Sampler(Arc<Mutex<HashMap<Name, Arc<Rates>>>>);
 
 /// The rates of one source.
 #[derive(Default)]
-pub(super) struct Rates {
-    of_reason: [Bucket; REASONS.len()],
-    /// Of reasons that are not named above.
-    other: Bucket,
-}
+pub(super) struct Rates([Bucket; Reason::ALL.len()]);
 
 impl Sampler {
     /// The rates of `source`; whoever asks again for the same name shares them.
@@ -50,9 +33,8 @@ impl Sampler {
 
 impl Rates {
     /// Whether one more request may be kept for `reason`, at `now` in milliseconds since 1970. One atomic operation.
-    pub(super) fn take(&self, reason: &str, now: i64) -> bool {
-        let of_reason = REASONS.iter().zip(&self.of_reason).find(|(name, _)| **name == reason);
-        of_reason.map_or(&self.other, |(_, bucket)| bucket).take(now)
+    pub(super) fn take(&self, reason: Reason, now: i64) -> bool {
+        self.0.get(reason as usize).is_some_and(|bucket| bucket.take(now))
     }
 }
 
@@ -105,10 +87,10 @@ mod tests {
     fn each_reason_and_each_source_has_a_rate_of_its_own() {
         let sampler = Sampler::default();
         let a = sampler.rates(&"a".into());
-        for reason in REASONS.iter().chain(&["a reason to come"]) {
-            assert_eq!((0..100).filter(|_| a.take(reason, at(0))).count(), 20, "{reason}");
+        for reason in Reason::ALL {
+            assert_eq!((0..100).filter(|_| a.take(reason, at(0))).count(), 20, "{reason:?}");
         }
-        assert!(!sampler.rates(&"a".into()).take("id_conflict", at(0)), "asked for again, as a reload does");
-        assert!(sampler.rates(&"b".into()).take("id_conflict", at(0)));
+        assert!(!sampler.rates(&"a".into()).take(Reason::IdConflict, at(0)), "asked for again, as a reload does");
+        assert!(sampler.rates(&"b".into()).take(Reason::IdConflict, at(0)));
     }
 }

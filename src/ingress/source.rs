@@ -9,7 +9,6 @@ use crate::scheme::Scheme;
 use crate::sink;
 
 use super::fields::Wanted;
-use super::reject::REASONS;
 use super::twins::Twins;
 
 /// A source, ready to receive.
@@ -36,7 +35,7 @@ impl Source {
     pub fn new(config: config::Source, scheme: Arc<dyn Scheme>, sinks: &[sink::Settings], metrics: &Metrics) -> Self {
         let sinks: Vec<_> = sinks.iter().filter(|sink| config.sinks.contains(&sink.name)).cloned().collect();
         Self {
-            metrics: metrics.source(config.name.as_str(), &REASONS, scheme.keys()),
+            metrics: metrics.source(config.name.as_str(), scheme.keys()),
             everywhere: sinks.iter().map(|sink| sink.name.clone()).collect(),
             wanted: Wanted::new(&config),
             twins: Twins::of(&config),
@@ -50,7 +49,7 @@ impl Source {
     pub fn forget(&self, next: Option<&Self>, metrics: &Metrics) {
         let (name, keys) = (self.config.name.as_str(), self.scheme.keys());
         match next {
-            None => metrics.forget_source(name, &REASONS, keys),
+            None => metrics.forget_source(name, keys),
             Some(next) => {
                 let gone = keys.iter().filter(|key| !next.scheme.keys().contains(key));
                 gone.for_each(|key| metrics.forget_key(name, key));

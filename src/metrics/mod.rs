@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::event::Name;
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Reason};
 
 /// A gauge that holds seconds since 1970 or an age.
 pub type SecondsGauge = Gauge<f64, AtomicU64>;
@@ -138,7 +138,7 @@ pub struct Metrics {
 #[derive(Clone)]
 pub struct SourceMetrics {
     outcomes: [Counter; 6],
-    reasons: Arc<[(&'static str, Counter)]>,
+    refusals: Arc<[Option<Counter>]>,
     keys: Arc<[SecondsGauge]>,
     /// `gatepost_request_duration_seconds`
     pub duration: Histogram,
@@ -151,10 +151,10 @@ impl SourceMetrics {
         &self.outcomes[outcome as usize]
     }
 
-    /// The counter of refusal `reason`; `None` for one that was not registered.
+    /// The counter of refusals for `reason`; `None` where that refuses nothing.
     #[must_use]
-    pub fn refusal(&self, reason: &str) -> Option<&Counter> {
-        self.reasons.iter().find(|(name, _)| *name == reason).map(|(_, counter)| counter)
+    pub fn refusal(&self, reason: Reason) -> Option<&Counter> {
+        self.refusals.get(reason as usize)?.as_ref()
     }
 
     /// When the key at `index` last verified a request, seconds since 1970.
@@ -265,17 +265,20 @@ impl Metrics {
 
     /// The series of source `source` (or [`NO_SOURCE`]), each made now.
     #[must_use]
-    pub fn source(&self, source: &str, reasons: &[&'static str], keys: &[String]) -> SourceMetrics {
+    pub fn source(&self, source: &str, keys: &[String]) -> SourceMetrics {
         let name = || source.to_owned();
         let counter = |outcome: Outcome| {
             self.requests.get_or_create_owned(&SourceOutcome { source: name(), outcome: outcome.as_str() })
         };
-        let refusal = |reason| self.refusals.get_or_create_owned(&SourceReason { source: name(), reason });
+        let refusal = |reason: Reason| {
+            let label = || SourceReason { source: name(), reason: reason.as_str() };
+            reason.is_refusal().then(|| self.refusals.get_or_create_owned(&label()))
+        };
         let key =
             |key: &String| self.key_last_used.get_or_create_owned(&SourceKey { source: name(), key: key.clone() });
         SourceMetrics {
             outcomes: Outcome::ALL.map(counter),
-            reasons: reasons.iter().map(|reason| (*reason, refusal(reason))).collect(),
+            refusals: Reason::ALL.into_iter().map(refusal).collect(),
             keys: keys.iter().map(key).collect(),
             duration: self.durations.get_or_create_owned(&SourceLabel { source: name() }),
         }
@@ -303,13 +306,13 @@ impl Metrics {
     }
 
     /// Takes the series of source `source` away, which is gone.
-    pub fn forget_source(&self, source: &str, reasons: &[&'static str], keys: &[String]) {
+    pub fn forget_source(&self, source: &str, keys: &[String]) {
         let name = || source.to_owned();
         for outcome in Outcome::ALL {
             self.requests.remove(&SourceOutcome { source: name(), outcome: outcome.as_str() });
         }
-        for reason in reasons {
-            self.refusals.remove(&SourceReason { source: name(), reason });
+        for reason in Reason::ALL {
+            self.refusals.remove(&SourceReason { source: name(), reason: reason.as_str() });
         }
         self.durations.remove(&SourceLabel { source: name() });
         for key in keys {

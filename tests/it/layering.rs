@@ -2,6 +2,8 @@
 //!
 //! Reads text, not syntax: `crate::name` anywhere in code counts as an import, comments do not.
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

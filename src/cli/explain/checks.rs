@@ -5,8 +5,9 @@ use http::{Method, Request};
 
 use crate::clock::UnixSeconds;
 use crate::config::Source;
-use crate::ingress::{self, ID_CONFLICT, Wanted};
+use crate::ingress::{self, Wanted};
 use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
+use crate::verdict::Reason;
 
 use super::super::failure::Failure;
 use super::report::{Check, Report};
@@ -75,9 +76,9 @@ fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
         report.refused(reject.reason(), reject.detail().unwrap_or("it is not HTTP as it should be"));
     }
     if specimen.head.method != Method::POST {
-        report.refused("method_not_allowed", &format!("it is a {}, and webhooks are POSTed", specimen.head.method));
+        report.refused(Reason::MethodNotAllowed, &format!("it is a {}, and webhooks are POSTed", specimen.head.method));
     }
-    match ingress::judge_content(&specimen.head.headers, &source.content_types) {
+    match ingress::check_content(&specimen.head.headers, &source.content_types) {
         Ok(()) => report.ok(format!("content type {}", specimen.header("content-type").unwrap_or_default())),
         Err(why) => {
             let given = |name| specimen.lines(name).unwrap_or_else(|| "absent".to_owned());
@@ -86,12 +87,12 @@ fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
             let why = format!(
                 "{why}; Content-Type is {kind}, Content-Encoding {coding}, and the source takes {wanted}, not compressed"
             );
-            report.refused("unsupported_media_type", &why);
+            report.refused(Reason::UnsupportedMediaType, &why);
         }
     }
     if specimen.body.len() > source.body_bytes {
         let why = format!("{} bytes, and the source takes {}", specimen.body.len(), source.body_bytes);
-        report.refused("payload_too_large", &why);
+        report.refused(Reason::PayloadTooLarge, &why);
     }
 }
 
@@ -121,7 +122,7 @@ fn window(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mu
         ("after", "the sender's clock is fast, or this machine's is slow")
     };
     let why = format!("it says it was signed {away} s {side} it arrived ({}), the window is {window} s", specimen.at);
-    report.refused("timestamp_expired", &why);
+    report.refused(Reason::TimestampExpired, &why);
     let thousandth = UnixSeconds(at.0 / 1000);
     report.time = Some(if thousandth.abs_diff(arrived) <= window {
         "the timestamp is in milliseconds".to_owned()
@@ -150,7 +151,7 @@ fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: 
     }
 }
 
-fn in_words(source: &Source, refusal: &Refusal) -> (&'static str, String) {
+fn in_words(source: &Source, refusal: &Refusal) -> (Reason, String) {
     let signature = match source.scheme.family {
         Family::SigV4 => "Authorization".to_owned(),
         Family::Hmac => source.scheme.signature_headers.join(", "),
@@ -160,15 +161,17 @@ fn in_words(source: &Source, refusal: &Refusal) -> (&'static str, String) {
         Family::Hmac => source.scheme.timestamp_header.clone().unwrap_or_else(|| signature.clone()),
     };
     match refusal {
-        Refusal::MissingTimestamp => ("missing_timestamp", format!("{timestamp} is not there or holds no timestamp")),
+        Refusal::MissingTimestamp => {
+            (Reason::MissingTimestamp, format!("{timestamp} is not there or holds no timestamp"))
+        }
         Refusal::InvalidTimestamp => {
-            ("invalid_timestamp_format", format!("{timestamp} stands more than once or holds no valid time"))
+            (Reason::InvalidTimestampFormat, format!("{timestamp} stands more than once or holds no valid time"))
         }
         Refusal::MissingSignature => {
-            ("missing_signature", format!("{signature} is not there or holds no signature of a known version"))
+            (Reason::MissingSignature, format!("{signature} is not there or holds no signature of a known version"))
         }
-        Refusal::MalformedAuthorization(why) => ("malformed_authorization", (*why).to_owned()),
-        Refusal::SignatureMismatch => ("signature_mismatch", "the signature does not fit what arrived".to_owned()),
+        Refusal::MalformedAuthorization(why) => (Reason::MalformedAuthorization, (*why).to_owned()),
+        Refusal::SignatureMismatch => (Reason::SignatureMismatch, "the signature does not fit what arrived".to_owned()),
     }
 }
 
@@ -177,9 +180,9 @@ fn content(source: &Source, specimen: &Specimen, report: &mut Report) {
     match Wanted::new(source).pick(&specimen.head, &specimen.body.clone().into()) {
         Ok(fields) => {
             report.ok(format!("the body is fine: event id {}, type {}", fields.id, fields.kind));
-            if specimen.reason.as_deref() == Some(ID_CONFLICT) {
+            if specimen.reason.as_deref() == Some(Reason::IdConflict.as_str()) {
                 let why = "its id was taken by an event with another body: the sender used one id for two events";
-                report.refused(ID_CONFLICT, why);
+                report.refused(Reason::IdConflict, why);
             }
         }
         Err(reject) => {

@@ -4,6 +4,7 @@ use crate::config::Source;
 use crate::ingress;
 use crate::scheme::{Diagnosis, REDACTED};
 use crate::secret::Secret;
+use crate::verdict::Reason;
 
 use super::advice;
 use super::request::Specimen;
@@ -16,7 +17,7 @@ pub(super) enum Check {
     /// It passes.
     Passed(String),
     /// It refuses, for this reason.
-    Refused(&'static str, String),
+    Refused(Reason, String),
 }
 
 /// All that was found.
@@ -43,7 +44,7 @@ impl Report {
     }
 
     /// A check that refuses.
-    pub(super) fn refused(&mut self, reason: &'static str, why: &str) {
+    pub(super) fn refused(&mut self, reason: Reason, why: &str) {
         self.checks.push(Check::Refused(reason, why.to_owned()));
     }
 
@@ -90,7 +91,10 @@ impl Report {
     /// What decides whether a request that came at the wrong time may be released.
     fn release(&self) -> Option<String> {
         let late = self.checks.iter().any(|check| {
-            matches!(check, Check::Refused("timestamp_expired" | "missing_timestamp" | "invalid_timestamp_format", _))
+            matches!(
+                check,
+                Check::Refused(Reason::TimestampExpired | Reason::MissingTimestamp | Reason::InvalidTimestampFormat, _)
+            )
         });
         let words = if self.holds? {
             "signed   the signature holds: the sender made this request, only its time is refused; release it if its content is still wanted"

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::event::{Digest, EventId, MAX_ID_BYTES, Name};
-use crate::ingress::{self, ID_CONFLICT, Released};
+use crate::ingress::{self, Released};
 use crate::store::{Insertion, Quarantined, Store};
+use crate::verdict::Reason;
 
 use super::super::failure::Failure;
 use super::super::{invocation, table};
@@ -106,8 +107,11 @@ impl Releaser<'_> {
             return Err(Failure::Runtime(problem));
         }
         self.store.quarantine.remove(&[entry.id]).await?;
-        let taken =
-            if conflicts { Some(&own) } else { entry.event_id.as_ref().filter(|_| entry.reason == ID_CONFLICT) };
+        let taken = if conflicts {
+            Some(&own)
+        } else {
+            entry.event_id.as_ref().filter(|_| entry.reason == Reason::IdConflict.as_str())
+        };
         let note = match (taken, not_understood) {
             (Some(taken), _) => Some(format!("{taken} belongs to another body, so it goes by its digest")),
             (None, Some(reason)) => Some(format!("its body is not understood ({reason}), so it goes by its digest")),

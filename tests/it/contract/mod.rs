@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod order;
 mod quarantine;
+mod reasons;
 mod reject;
 mod reject_sigv4;
 mod schemes_hmac;

@@ -1,0 +1,24 @@
+//! What the stack knows of a request before it knows who signed it: its name, and where it came from.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::server::client::BadForwarded;
+
+/// Known of every request; in its extensions until the allowlist has looked at it.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    /// Unique name of the request: 32 hex digits.
+    pub request_id: Arc<str>,
+    /// Where it came from, as far as that can be told.
+    pub client: Result<IpAddr, BadForwarded>,
+}
+
+/// Known of a request whose client may send to its source.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// As in [`Arrival`].
+    pub request_id: Arc<str>,
+    /// Where it came from.
+    pub client: IpAddr,
+}
