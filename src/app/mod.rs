@@ -6,7 +6,6 @@ mod assembly;
 mod certificates;
 mod deliveries;
 mod descriptors;
-mod fingerprint;
 mod live;
 pub mod orphans;
 mod reload;

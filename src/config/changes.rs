@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Config;
 use crate::scheme;
 use crate::secret::Secret;
-use crate::sink::Proxies;
+use crate::settings::record::{Change, Section};
 
 /// A section, source or sink: its effective keys as `check` shows them, and its secrets.
 #[derive(Default)]
@@ -20,11 +20,18 @@ impl Config {
     pub fn changes(&self, next: &Self) -> Vec<String> {
         let (before, after) = (self.parts(), next.parts());
         let mut changes = Vec::new();
+        let secrets_changed = |name: &str| {
+            let of = |sections: &[Section]| sections.iter().position(|section| section.called() == name);
+            let pair = of(&self.sections)
+                .and_then(|old| Some((self.sections.get(old)?, next.sections.get(of(&next.sections)?)?)));
+            pair.is_some_and(|(old, new)| old.change(new) == Change::Secrets)
+        };
         for (name, part) in &after {
             match before.get(name) {
                 None => changes.push(format!("{name} added")),
                 Some(old) if old.text != part.text => changes.push(format!("{name} changed")),
                 Some(old) if !same(&old.secrets, &part.secrets) => changes.push(format!("secrets of {name} changed")),
+                Some(_) if secrets_changed(name) => changes.push(format!("secrets of {name} changed")),
                 Some(_) => {}
             }
         }
@@ -57,22 +64,9 @@ impl Config {
         for source in &self.sources {
             keyed(format!("source {}", source.name), secrets_of(&source.scheme));
         }
-        for sink in &self.sinks {
-            let given = sink.secret.iter().chain(&sink.token).cloned();
-            keyed(format!("sink {}", sink.name), given.chain(hidden(&sink.url, &sink.proxies)).collect());
-        }
-        if let Some(siem) = &self.siem {
-            keyed("[siem]".to_owned(), siem.token.iter().cloned().chain(hidden(&siem.url, &siem.proxies)).collect());
-        }
         keyed("[admin]".to_owned(), self.admin.token.iter().cloned().collect());
         parts
     }
-}
-
-/// Passwords that stand in URLs, which are shown without them: the URL whole, and what tells one proxy from another.
-fn hidden(url: &str, proxies: &Proxies) -> impl Iterator<Item = Secret> {
-    let proxies = proxies.fingerprint().map(hex::encode).unwrap_or_default();
-    [url.to_owned(), proxies].into_iter().filter_map(|text| Secret::token(text).ok())
 }
 
 fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {

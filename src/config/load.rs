@@ -8,11 +8,11 @@ use toml::Table;
 use super::env::{self, Environment};
 use super::section::Section;
 use super::sections::{self, within};
-use super::{Config, Tls, outlets, sources};
+use super::{Config, Tls, sources};
+use crate::audit::Siem;
 use crate::file::read_regular;
-use crate::settings::Diagnostics;
-use crate::settings::Watched;
-use crate::settings::{ConfigError, ConfigErrors};
+use crate::settings::{self, ConfigError, ConfigErrors, Diagnostics, Watched};
+use crate::sink;
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -84,8 +84,10 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     Draft { config, faults: diagnostics.errors, watched: diagnostics.files }
 }
 
-fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
+fn assemble(mut table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
     let env = Environment::read(vars, diagnostics);
+    let owned = ["siem", "sink"].iter().filter_map(|key| table.remove_entry(*key)).collect();
+    let mut owned = settings::Table::new("", "", owned);
     let mut root = Section::new("", table);
     let listener =
         within(&mut root, "listener", diagnostics, |file, found| sections::listener(file, &env.process, found));
@@ -96,8 +98,8 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Dia
     let store = within(&mut root, "store", diagnostics, |file, found| sections::store(file, &env, quarantine, found));
     let admin = within(&mut root, "admin", diagnostics, |file, found| sections::admin(file, &env.process, found));
     let log = within(&mut root, "log", diagnostics, |file, found| sections::log(file, &env.process, found));
-    let siem = within(&mut root, "siem", diagnostics, |file, found| outlets::siem(file, &env.outlets, found));
-    let sinks = outlets::sinks(&mut root, &env.outlets, diagnostics);
+    let sinks = sink::read(&mut owned, diagnostics);
+    let siem = Siem::read(&mut owned, diagnostics);
     let sources = sources::sources(&mut root, &env, &limits, &sinks, diagnostics);
     root.finish(&mut diagnostics.errors);
     if limits.body_bytes > limits.body_memory_bytes {
@@ -120,6 +122,7 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Dia
         sources,
         sinks,
         siem,
+        sections: std::mem::take(&mut diagnostics.sections).into(),
         warnings: std::mem::take(&mut diagnostics.warnings),
         files: diagnostics.files.paths().cloned().collect(),
         origins: std::mem::take(&mut diagnostics.origins),

@@ -9,7 +9,6 @@ mod enabled;
 mod env;
 mod load;
 mod material;
-mod outlets;
 mod section;
 mod sections;
 mod source;
@@ -24,10 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Siem;
 use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset};
 use crate::secret::Secret;
 use crate::server::networks::Networks;
+use crate::settings::record::Section;
 use crate::{sink, store};
 
 pub use crate::settings::Watched;
@@ -56,6 +57,8 @@ pub struct Config {
     pub sinks: Vec<sink::Settings>,
     /// `[siem]`
     pub siem: Option<Siem>,
+    /// Every key that was read by its owner, with its value and origin.
+    sections: Arc<[Section]>,
     /// What is allowed but worth a warning at start (shared secrets, http:// to elsewhere, TLS 1.2, `any`).
     pub warnings: Vec<String>,
     /// Every file that was read or is to be read: the configuration, secrets, certificates.
@@ -203,32 +206,4 @@ pub enum TypeRule {
     Header(String),
     /// Always this.
     Literal(String),
-}
-
-/// `[siem]`
-#[derive(Clone)]
-pub struct Siem {
-    /// Where audit records are sent with `POST`.
-    pub url: String,
-    /// `Authorization: Bearer` (or `Splunk`).
-    pub token: Option<Secret>,
-    /// PEM file of the authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Which HTTP proxy is between us.
-    pub proxies: sink::Proxies,
-    /// `json`, `ecs` or `splunk-hec`.
-    pub format: SiemFormat,
-}
-
-/// What the SIEM reads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SiemFormat {
-    /// The audit record as it is logged.
-    #[default]
-    Json,
-    /// Elastic Common Schema.
-    Ecs,
-    /// Splunk HTTP Event Collector.
-    SplunkHec,
 }

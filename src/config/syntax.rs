@@ -3,10 +3,7 @@
 //! Each function reads one text and says, where it cannot, what was expected.
 
 use super::{IdRule, TypeRule};
-pub(super) use crate::settings::grammar::{
-    address, file, header_name, is_loopback, is_open_wire, media_type, name, pointer,
-};
-use crate::sink::address as sink_address;
+pub(super) use crate::settings::grammar::{address, file, header_name, is_loopback, media_type, name, pointer};
 
 /// The longest path of a source; longer targets are refused by most proxies.
 const MAX_PATH: usize = 1024;
@@ -84,11 +81,6 @@ pub(super) fn type_rule(text: &str) -> Result<TypeRule, String> {
     Ok(TypeRule::Literal(text.to_owned()))
 }
 
-/// An `http` or `https` URL that can be sent to. The text is never repeated: it may hold a password.
-pub(super) fn web_url(text: &str) -> Result<String, String> {
-    sink_address::web(text).map(|_| text.to_owned())
-}
-
 /// A store's URL.
 pub(super) fn store_url(text: &str) -> Result<String, String> {
     let postgres =
@@ -148,15 +140,6 @@ mod tests {
         }
         for bad in ["", "sqlite:", "sqlite::memory:", "postgres://", "mysql://u@h/d", "data/gatepost.db"] {
             assert!(store_url(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn web_urls_are_not_repeated_when_wrong() {
-        assert!(web_url("https://siem.internal/api?x=1").is_ok());
-        for bad in ["", "siem.internal", "ftp://h/", "https://", "/path", "https://h/ hunter2"] {
-            let problem = web_url(bad).unwrap_err();
-            assert!(!problem.contains("hunter2"), "{problem}");
         }
     }
 }
