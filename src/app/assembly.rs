@@ -11,11 +11,10 @@ use crate::metrics::Metrics;
 use crate::server::Tls;
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::settings::{ConfigError, ConfigErrors};
-use crate::sink::{self, Sink};
+use crate::sink::{self, Fingerprint, Sink};
 use crate::store::{self, Store};
 use crate::{scheme, telemetry};
 
-use super::fingerprint::Fingerprint;
 use super::{Loader, orphans};
 
 /// A sink, not yet connected, and what it was built from.
@@ -96,7 +95,7 @@ fn sinks(config: &Config) -> Result<Vec<BuiltSink>, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let mut sinks = Vec::new();
     for settings in &config.live.sinks {
-        let fingerprint = Fingerprint::of(settings);
+        let fingerprint = settings.fingerprint();
         match sink::build(settings) {
             Ok(sink) => sinks.push(BuiltSink { settings: settings.clone(), fingerprint, sink }),
             Err(found) => faults.extend(found.into_iter().map(|fault| fault.under(&format!("sink {}", settings.name)))),

@@ -13,10 +13,10 @@ use crate::dispatch::Dispatcher;
 use crate::event::Name;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::sink::Fingerprint;
 use crate::store::Outbox;
 
 use super::assembly::BuiltSink;
-use super::fingerprint::Fingerprint;
 
 /// How long a successor waits for a sink that is slow. Then it begins beside the old dispatcher, which only finishes what
 /// it has begun: leases keep the two apart, as they do replicas. A sink that hangs must not hold up its own mending.

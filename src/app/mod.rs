@@ -6,7 +6,6 @@ mod assembly;
 mod certificates;
 mod deliveries;
 mod descriptors;
-mod fingerprint;
 mod live;
 mod maintenance;
 pub mod orphans;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::config::SiemFormat;
+use super::settings::SiemFormat;
 use crate::store::QueuedAudit;
 
 /// The version of the schema that the fields are taken from.

@@ -5,6 +5,7 @@ mod collector;
 mod flood;
 mod format;
 mod sender;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use collector::Collector;
 use sender::Sender;
 
 pub use sender::{Target, Targets};
+pub use settings::{Siem, SiemFormat};
 
 /// What may be spent on the last records after the cut-off.
 const LAST_WORDS: Duration = Duration::from_secs(1);

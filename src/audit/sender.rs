@@ -10,14 +10,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::format;
+use super::settings::{Siem, SiemFormat};
 use crate::backoff;
 use crate::clock::Clock;
-use crate::config::{Siem, SiemFormat};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::settings::ConfigError;
 use crate::sink::http_client::{self, HttpClient};
-use crate::sink::{Retry, SinkError, address, answer};
+use crate::sink::{Retry, SinkError, answer};
 use crate::store::{AuditQueue, QueuedAudit, StoreError};
 
 /// Records in one request; some 200 KB, below what collectors take by default.
@@ -47,24 +47,15 @@ impl Target {
     /// What `siem` describes. Does not connect.
     ///
     /// # Errors
-    /// [`ConfigError`]s at `url`, `token` and `ca_file`, relative to `[siem]`.
+    /// [`ConfigError`]s at `token` and `ca_file`, relative to `[siem]`.
     pub fn new(siem: &Siem) -> Result<Self, Vec<ConfigError>> {
         let scheme = if siem.format == SiemFormat::SplunkHec { "Splunk" } else { "Bearer" };
-        let mut faults = Vec::new();
-        let authorization = siem
-            .token
-            .as_ref()
-            .and_then(|token| http_client::authorization(scheme, token).map_err(|fault| faults.push(fault)).ok());
-        let client = address::endpoint(&siem.url).and_then(|url| {
-            let client = HttpClient::new(&url, siem.ca_file.as_deref(), &siem.proxies, TIMEOUT, 1)?;
-            Ok((url, client))
-        });
-        match client {
-            Ok((url, client)) if faults.is_empty() => Ok(Self { client, url, authorization, format: siem.format }),
-            client => {
-                faults.extend(client.err());
-                Err(faults)
+        let authorization = siem.token.as_ref().map(|token| http_client::authorization(scheme, token)).transpose();
+        match (HttpClient::new(siem.url.uri(), &siem.client, TIMEOUT, 1), authorization) {
+            (Ok(client), Ok(authorization)) => {
+                Ok(Self { client, url: siem.url.uri().clone(), authorization, format: siem.format })
             }
+            (client, authorization) => Err([authorization.err(), client.err()].into_iter().flatten().collect()),
         }
     }
 }
@@ -170,7 +161,7 @@ impl Sender {
             .body(Full::from(format::body(target.format, batch)))
             .map_err(|error| SinkError { message: error.to_string(), retry: Retry::Never })?;
         let answer = target.client.send(request).await?;
-        answer::judge(answer.status, &answer.headers, self.clock.now())
+        answer::accepted(answer.status, &answer.headers, self.clock.now())
     }
 
     /// The batch may go through later: it stays first in line.

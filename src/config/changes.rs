@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::Config;
 use crate::scheme;
 use crate::secret::Secret;
-use crate::settings::record::Change;
-use crate::sink::Proxies;
+use crate::settings::record::{Change, Section};
 
 /// A section, source or sink: its effective keys as `check` shows them, and its secrets.
 #[derive(Default)]
@@ -19,15 +18,19 @@ impl Config {
     /// What `next` changes, one entry a section, source or sink; empty where nothing does.
     #[must_use]
     pub fn changes(&self, next: &Self) -> Vec<String> {
-        let (before, after) = (self.parts(), next.parts());
         let mut changes = Vec::new();
-        for (old, new) in self.sections.iter().zip(next.sections.iter()) {
-            match old.change(new) {
-                Change::None => {}
-                Change::Secrets => changes.push(format!("secrets of {} changed", old.called())),
-                Change::Values => changes.push(format!("{} changed", old.called())),
+        let named = |sections: &[Section], name: &str| sections.iter().position(|section| section.called() == name);
+        for new in next.sections.iter() {
+            let name = new.called();
+            let old = named(&self.sections, &name).and_then(|at| self.sections.get(at));
+            match old.map(|old| old.change(new)) {
+                None => changes.push(format!("{name} added")),
+                Some(Change::Values) => changes.push(format!("{name} changed")),
+                Some(Change::Secrets) => changes.push(format!("secrets of {name} changed")),
+                Some(Change::None) => {}
             }
         }
+        let (before, after) = (self.parts(), next.parts());
         for (name, part) in &after {
             match before.get(name) {
                 None => changes.push(format!("{name} added")),
@@ -37,6 +40,8 @@ impl Config {
             }
         }
         changes.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} removed")));
+        let gone = self.sections.iter().map(Section::called).filter(|name| named(&next.sections, name).is_none());
+        changes.extend(gone.map(|name| format!("{name} removed")));
         changes
     }
 
@@ -65,21 +70,8 @@ impl Config {
         for source in &self.live.sources {
             keyed(format!("source {}", source.name), secrets_of(&source.scheme));
         }
-        for sink in &self.live.sinks {
-            let given = sink.secret.iter().chain(&sink.token).cloned();
-            keyed(format!("sink {}", sink.name), given.chain(hidden(&sink.url, &sink.proxies)).collect());
-        }
-        if let Some(siem) = &self.live.siem {
-            keyed("[siem]".to_owned(), siem.token.iter().cloned().chain(hidden(&siem.url, &siem.proxies)).collect());
-        }
         parts
     }
-}
-
-/// Passwords that stand in URLs, which are shown without them: the URL whole, and what tells one proxy from another.
-fn hidden(url: &str, proxies: &Proxies) -> impl Iterator<Item = Secret> {
-    let proxies = proxies.fingerprint().map(hex::encode).unwrap_or_default();
-    [url.to_owned(), proxies].into_iter().filter_map(|text| Secret::token(text).ok())
 }
 
 fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {

@@ -6,8 +6,7 @@ use super::{Config, IdRule, Source, TypeRule};
 use crate::scheme::{self, BodyFormat, Family};
 use crate::server::networks::Networks;
 use crate::settings::duration;
-use crate::settings::redact::{self, REDACTED};
-use crate::sink::{self, Proxy};
+use crate::settings::redact::REDACTED;
 
 /// Lines of `key = value` in sections.
 struct Text(String);
@@ -55,20 +54,6 @@ impl Config {
         let mut text = Text(String::new());
         for source in &self.live.sources {
             self.describe_source(source, &mut text);
-        }
-        for sink in &self.live.sinks {
-            self.describe_sink(sink, &mut text);
-        }
-        if let Some(siem) = &self.live.siem {
-            text.section("[siem]");
-            text.quoted("url", &redact::url(&siem.url));
-            if siem.token.is_some() {
-                text.quoted("token", &self.secret("siem.token"));
-            }
-            text.maybe("ca_file", siem.ca_file.as_ref().map(|path| path.display().to_string()).as_ref());
-            let proxy = siem.url.parse().ok().and_then(|url| siem.proxies.to(&url));
-            text.maybe("proxy", proxy.map(|proxy| self.proxy(&proxy, "siem.proxy")).as_ref());
-            text.quoted("format", siem_format(siem.format));
         }
         text.0
     }
@@ -130,40 +115,6 @@ impl Config {
         text.list("secrets", &secrets.collect::<Vec<_>>());
     }
 
-    fn describe_sink(&self, sink: &sink::Settings, text: &mut Text) {
-        text.section("[[sink]]");
-        text.quoted("name", sink.name.as_str());
-        text.quoted("type", &sink.kind);
-        // Only NATS has several, and no comma within one.
-        let urls = if sink.kind == "nats" { sink.url.split(',').collect() } else { vec![sink.url.as_str()] };
-        text.quoted("url", &urls.into_iter().map(redact::url).collect::<Vec<_>>().join(","));
-        for (key, there) in [("secret", sink.secret.is_some()), ("token", sink.token.is_some())] {
-            if there {
-                text.quoted(key, &self.secret(&format!("sink.{}.{key}", sink.name)));
-            }
-        }
-        text.maybe("subject", sink.subject.as_ref());
-        text.maybe("ca_file", sink.ca_file.as_ref().map(|path| path.display().to_string()).as_ref());
-        let label = format!("sink.{}.proxy", sink.name);
-        text.maybe("proxy", sink.proxy().map(|proxy| self.proxy(&proxy, &label)).as_ref());
-        text.quoted("timeout", &duration::write(sink.timeout));
-        text.bare("concurrency", sink.concurrency);
-        text.bare("max_attempts", sink.max_attempts);
-        text.quoted("max_age", &duration::write(sink.max_age));
-        if !sink.event_types.is_empty() {
-            text.list("event_types", &sink.event_types);
-        }
-    }
-
-    /// Without its password; says what named it where that is not the file itself.
-    fn proxy(&self, proxy: &Proxy, label: &str) -> String {
-        match self.origins.get(label) {
-            Some(origin) if origin == crate::settings::THE_FILE => proxy.to_string(),
-            Some(origin) => format!("{proxy} from {origin}"),
-            None => format!("{proxy} from variable {}", proxy.origin),
-        }
-    }
-
     fn secret(&self, label: &str) -> String {
         match self.origins.get(label) {
             Some(origin) => format!("{REDACTED} from {origin}"),
@@ -191,13 +142,5 @@ fn type_rule(rule: &TypeRule) -> String {
     match rule {
         TypeRule::Pointer(text) | TypeRule::Literal(text) => text.clone(),
         TypeRule::Header(header) => format!("header:{header}"),
-    }
-}
-
-const fn siem_format(format: super::SiemFormat) -> &'static str {
-    match format {
-        super::SiemFormat::Json => "json",
-        super::SiemFormat::Ecs => "ecs",
-        super::SiemFormat::SplunkHec => "splunk-hec",
     }
 }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
+use crate::audit::Siem;
 use crate::settings::Diagnostics;
 use crate::settings::suggestion;
+use crate::sink;
 
 /// Declares a raw struct whose fields are variables in lower case (as envy hands them over), and their list.
 macro_rules! variables {
@@ -46,13 +48,8 @@ variables! {
     #[expect(clippy::struct_field_names, reason = "fields are the variables' own names, which envy matches")]
     Cxone: cxone_aws_access_key, cxone_aws_region, cxone_aws_service,
 }
-variables! {
-    /// Over `[[sink]]` and `[siem]`.
-    Outlets: gatepost_forward_url, gatepost_siem_url,
-}
-
 /// Variables that hold a secret; each exists with `_FILE` appended too.
-pub(super) const SECRETS: [&str; 11] = [
+pub(super) const SECRETS: [&str; 9] = [
     "CXONE_AWS_SECRET_KEY",
     "COGNIGY_WEBHOOK_SECRETS",
     "COGNIGY_WEBHOOK_SECRET",
@@ -61,8 +58,6 @@ pub(super) const SECRETS: [&str; 11] = [
     "CXONE_EXPERT_WEBHOOK_SECRETS",
     "CXONE_EXPERT_WEBHOOK_SECRET",
     "GATEPOST_STORE",
-    "GATEPOST_FORWARD_SECRET",
-    "GATEPOST_SIEM_TOKEN",
     "GATEPOST_ADMIN_TOKEN",
 ];
 
@@ -85,8 +80,6 @@ pub(super) struct Environment {
     pub sources: SourceDefaults,
     /// Source `cxone`
     pub cxone: Cxone,
-    /// `[[sink]]`, `[siem]`
-    pub outlets: Outlets,
 }
 
 impl Environment {
@@ -98,7 +91,6 @@ impl Environment {
             bounds: section(vars, Bounds::NAMES, diagnostics),
             sources: section(vars, SourceDefaults::NAMES, diagnostics),
             cxone: section(vars, Cxone::NAMES, diagnostics),
-            outlets: section(vars, Outlets::NAMES, diagnostics),
         }
     }
 }
@@ -126,10 +118,25 @@ fn section<T: Default + DeserializeOwned>(
 
 /// Every variable with a meaning, without the `_FILE` forms.
 pub(super) fn names() -> Vec<String> {
-    let lists =
-        [Process::NAMES, Tls::NAMES, Bounds::NAMES, SourceDefaults::NAMES, Cxone::NAMES, Outlets::NAMES, &SECRETS];
+    let lists = [Process::NAMES, Tls::NAMES, Bounds::NAMES, SourceDefaults::NAMES, Cxone::NAMES, &SECRETS];
     let mut names: Vec<String> = lists.concat().into_iter().map(str::to_ascii_uppercase).collect();
     names.push(CONFIG.to_owned());
+    names
+}
+
+/// Variables that rooms declare with their keys; those of secrets also with `_FILE` appended.
+fn declared() -> Vec<String> {
+    let none = BTreeMap::new();
+    let mut found = Diagnostics::new(&none);
+    sink::declare(&mut found);
+    Siem::declare(&mut found);
+    let mut names = Vec::new();
+    for entry in found.sections.iter().flat_map(|section| &section.entries) {
+        for name in &entry.variables {
+            names.push((*name).to_owned());
+            names.extend(entry.secret.then(|| format!("{name}_FILE")));
+        }
+    }
     names
 }
 
@@ -137,6 +144,7 @@ pub(super) fn names() -> Vec<String> {
 pub(super) fn report_unknown(vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) {
     let mut known = names();
     known.extend(SECRETS.iter().map(|name| format!("{name}_FILE")));
+    known.extend(declared());
     let referenced = diagnostics.referenced.clone();
     let is_referenced = |name: &str| {
         referenced.contains(name) || name.strip_suffix("_FILE").is_some_and(|name| referenced.contains(name))

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::env::{self, Environment};
-use super::leftover::within;
 use super::section::Section;
-use super::{Boot, Config, Live, outlets, sources};
+use super::{Boot, Config, Live, sources};
+use crate::audit::Siem;
 use crate::file::read_regular;
 use crate::ingress::Limits;
 use crate::lifecycle::Shutdown;
 use crate::server::{self, Deadlines, Tls};
 use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched};
 use crate::store::{self, QuarantineBounds};
-use crate::{admin, telemetry};
+use crate::{admin, sink, telemetry};
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -98,9 +98,9 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
     let quarantine = section(&mut root, "quarantine", diagnostics, QuarantineBounds::read);
     let (admin_address, admin_token) = section(&mut root, "admin", diagnostics, admin::settings::read);
     let (log_format, log_filter) = section(&mut root, "log", diagnostics, telemetry::settings::read);
-    let mut old = Section::new("", root.take_several(&["siem", "sink", "source"]));
-    let siem = within(&mut old, "siem", diagnostics, |file, found| outlets::siem(file, &env.outlets, found));
-    let sinks = outlets::sinks(&mut old, &env.outlets, diagnostics);
+    let sinks = sink::read(&mut root, diagnostics);
+    let siem = Siem::read(&mut root, diagnostics);
+    let mut old = Section::new("", root.take_several(&["source"]));
     let sources = sources::sources(&mut old, &env, &limits, &sinks, diagnostics);
     old.finish(&mut diagnostics.errors);
     root.finish(diagnostics);

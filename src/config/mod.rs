@@ -11,7 +11,6 @@ mod env;
 mod leftover;
 mod load;
 mod material;
-mod outlets;
 mod section;
 mod source;
 mod sources;
@@ -25,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Siem;
 use crate::event::Name;
 use crate::ingress::Limits;
 use crate::lifecycle::Shutdown;
@@ -165,32 +165,4 @@ pub enum TypeRule {
     Header(String),
     /// Always this.
     Literal(String),
-}
-
-/// `[siem]`
-#[derive(Clone)]
-pub struct Siem {
-    /// Where audit records are sent with `POST`.
-    pub url: String,
-    /// `Authorization: Bearer` (or `Splunk`).
-    pub token: Option<Secret>,
-    /// PEM file of the authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Which HTTP proxy is between us.
-    pub proxies: sink::Proxies,
-    /// `json`, `ecs` or `splunk-hec`.
-    pub format: SiemFormat,
-}
-
-/// What the SIEM reads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SiemFormat {
-    /// The audit record as it is logged.
-    #[default]
-    Json,
-    /// Elastic Common Schema.
-    Ecs,
-    /// Splunk HTTP Event Collector.
-    SplunkHec,
 }

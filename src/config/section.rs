@@ -124,7 +124,7 @@ impl Section {
 
     /// Takes the path of a file.
     pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        self.parse(key, super::syntax::file)
+        self.parse(key, crate::settings::grammar::file)
     }
 
     /// Takes a list of strings. `None` where it is absent or not such a list.

@@ -9,7 +9,7 @@ use super::env::Environment;
 use super::leftover::{from_env, plain};
 use super::section::Section;
 use super::source::{self, AllowedIps, Defaults, Place};
-use super::{Limits, Source, outlets, syntax};
+use super::{Limits, Source, syntax};
 use crate::event::Name;
 use crate::scheme::{self, PRESETS, Preset, preset};
 use crate::server::networks::Networks;
@@ -160,7 +160,7 @@ fn defaults<'a>(
         max_drift: from_env(diagnostics, "GATEPOST_MAX_DRIFT_SECONDS", drift, read).unwrap_or(Duration::from_mins(5)),
         limits,
         sinks,
-        always: env.outlets.gatepost_forward_url.as_ref().map(|_| outlets::FORWARD.into()),
+        always: sinks.iter().find(|sink| sink.everywhere).map(|sink| sink.name.clone()),
     }
 }
 

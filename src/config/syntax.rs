@@ -3,8 +3,7 @@
 //! Each function reads one text and says, where it cannot, what was expected.
 
 use super::{IdRule, TypeRule};
-pub(super) use crate::settings::grammar::{file, header_name, is_open_wire, media_type, name, pointer};
-use crate::sink::address as sink_address;
+pub(super) use crate::settings::grammar::{header_name, media_type, name, pointer};
 
 /// The longest path of a source; longer targets are refused by most proxies.
 const MAX_PATH: usize = 1024;
@@ -82,11 +81,6 @@ pub(super) fn type_rule(text: &str) -> Result<TypeRule, String> {
     Ok(TypeRule::Literal(text.to_owned()))
 }
 
-/// An `http` or `https` URL that can be sent to. The text is never repeated: it may hold a password.
-pub(super) fn web_url(text: &str) -> Result<String, String> {
-    sink_address::web(text).map(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,15 +118,6 @@ mod tests {
         assert_eq!(type_rule("order.created"), Ok(TypeRule::Literal("order.created".into())));
         for bad in ["", "/", "header:", "a\nb", &"x".repeat(257)] {
             assert!(type_rule(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn web_urls_are_not_repeated_when_wrong() {
-        assert!(web_url("https://siem.internal/api?x=1").is_ok());
-        for bad in ["", "siem.internal", "ftp://h/", "https://", "/path", "https://h/ hunter2"] {
-            let problem = web_url(bad).unwrap_err();
-            assert!(!problem.contains("hunter2"), "{problem}");
         }
     }
 }

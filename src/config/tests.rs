@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::audit::SiemFormat;
 
 const KEY: &str = "a-secret-of-sufficient-length";
 const OTHER: &str = "another-secret-of-sufficient-length";

@@ -1,6 +1,6 @@
 //! What the unit tests of this room deliver, and a store and a sink that do as they are told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,25 +14,15 @@ use super::context::Context;
 use super::lease::DeliveryLease;
 use crate::event::{Event, EventId, Name, Payload};
 use crate::metrics::Metrics;
-use crate::sink::{Attempt, Delivered, Proxies, Settings, Sink, SinkError};
+use crate::settings::{Diagnostics, Table};
+use crate::sink::{self, Attempt, Delivered, Settings, Sink, SinkError};
 use crate::store::{Backlog, Claimed, DeliveryId, Outbox, Settlement, StoreError};
 
 pub(super) fn settings(concurrency: usize) -> Settings {
-    Settings {
-        name: "orders".into(),
-        kind: "http".into(),
-        url: "http://127.0.0.1:1/".into(),
-        secret: None,
-        token: None,
-        subject: None,
-        ca_file: None,
-        proxies: Proxies::default(),
-        timeout: Duration::from_secs(10),
-        concurrency,
-        max_attempts: 12,
-        max_age: Duration::from_hours(72),
-        event_types: Vec::new(),
-    }
+    let file =
+        format!("[[sink]]\nname = 'orders'\ntype = 'http'\nurl = 'http://127.0.0.1:1/'\nconcurrency = {concurrency}\n");
+    let nothing = BTreeMap::new();
+    sink::read(&mut Table::new("", "", file.parse().unwrap()), &mut Diagnostics::new(&nothing)).remove(0)
 }
 
 fn event(id: i64) -> Event {

@@ -7,7 +7,7 @@ use toml::Value;
 use super::diagnostics::Diagnostics;
 use super::kind::expected;
 use super::nearest::suggestion;
-use super::record::{Entry, Section};
+use super::record::{Entry, Section, Shown};
 
 /// A table of the file, or one that only variables make, with what was asked of it so far.
 pub(crate) struct Table {
@@ -106,6 +106,18 @@ impl Table {
         for entry in self.entries.iter_mut().filter(|entry| entry.key == Some(key)) {
             entry.value = None;
         }
+    }
+
+    /// Shows `value` for `key` instead of what was read.
+    pub(crate) fn show(&mut self, key: &str, value: Shown) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == Some(key)) {
+            entry.value = Some(value);
+        }
+    }
+
+    /// Whether nothing is left that nobody took.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
     /// Takes the table `key`; an empty one where it is absent or not a table.

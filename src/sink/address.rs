@@ -1,6 +1,6 @@
 //! The URLs that things are sent to: what may stand in one, told so that it can be mended. Connects to nothing.
 //!
-//! No text is repeated in a fault: a password may stand anywhere in a URL that was written wrongly.
+//! No text is repeated in an error: a password may stand anywhere in a URL that was written wrongly.
 
 use std::net::Ipv6Addr;
 
@@ -8,25 +8,111 @@ use http::Uri;
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 
-use crate::settings::ConfigError;
+use crate::secret::Secret;
+use crate::settings::grammar::is_open_wire;
+use crate::settings::kind::{Problems, expected, problem};
+use crate::settings::{Diagnostics, Kind, redact};
 
 /// What ports there are, for whoever wrote another.
-pub const PORTS: &str = "the port must be a number from 1 to 65535";
+pub(super) const PORTS: &str = "the port must be a number from 1 to 65535";
 
-/// Reads an `http://` or `https://` URL to send to.
-///
-/// # Errors
-/// [`ConfigError`] at `url` where it is none, cannot be reached by anybody, or holds credentials (it is logged, they must
-/// not be).
-pub fn endpoint(url: &str) -> Result<Uri, ConfigError> {
-    web(url).map_err(|problem| ConfigError::new("url", problem))
+/// An `http://` or `https://` URL to send to. No `Debug`: its query may hold a credential.
+#[derive(Clone)]
+pub struct Endpoint {
+    text: String,
+    uri: Uri,
 }
 
-/// As [`endpoint`], with the problem alone.
+impl Endpoint {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong, in words: it is none, cannot be reached by anybody, or holds credentials (it is logged, they must
+    /// not be).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        web(text).map(|uri| Self { text: text.to_owned(), uri })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Warns where `what` goes to another machine in the open.
+    pub(crate) fn warn_if_open(&self, what: &str, at: &str, diagnostics: &mut Diagnostics) {
+        if is_open_wire(&self.text) {
+            diagnostics.warn(format!("{at}: {what} go to another machine over http://, readable on the way"));
+        }
+    }
+
+    /// As it is sent to.
+    #[must_use]
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+}
+
+/// Keys that hold URLs, which are shown without the passwords they may hold.
+pub(crate) struct Address<T> {
+    /// Reads what was written.
+    pub(super) read: fn(&str) -> Result<T, String>,
+    /// What was written: one URL, or several separated by commas where `several` says so.
+    pub(super) text: fn(&T) -> &str,
+    /// See `text`.
+    pub(super) several: bool,
+    /// What is expected, in words.
+    pub(super) expects: &'static str,
+}
+
+/// An [`Endpoint`].
+pub(crate) const fn endpoint() -> Address<Endpoint> {
+    Address {
+        read: Endpoint::parse,
+        text: Endpoint::as_str,
+        several: false,
+        expects: "a URL that begins with https:// or http://",
+    }
+}
+
+impl<T> Kind for Address<T> {
+    type Value = T;
+
+    fn from_file(&self, value: toml::Value) -> Result<T, Problems> {
+        match value {
+            toml::Value::String(text) => self.from_variable(&text),
+            other => Err(expected("a string", &other)),
+        }
+    }
+
+    fn from_variable(&self, text: &str) -> Result<T, Problems> {
+        (self.read)(text).map_err(problem)
+    }
+
+    fn show(&self, value: &T) -> String {
+        let text = (self.text)(value);
+        let urls = if self.several { text.split(',').collect() } else { vec![text] };
+        format!("{:?}", urls.into_iter().map(redact::url).collect::<Vec<_>>().join(","))
+    }
+
+    fn hides(&self, value: &T) -> Option<Secret> {
+        Secret::token((self.text)(value)).ok()
+    }
+
+    fn expects(&self) -> String {
+        self.expects.to_owned()
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "string" })
+    }
+}
+
+/// Reads an `http://` or `https://` URL.
 ///
 /// # Errors
 /// What is wrong, in words.
-pub fn web(url: &str) -> Result<Uri, String> {
+pub(super) fn web(url: &str) -> Result<Uri, String> {
     if url.is_empty() {
         return Err("is empty; expected https://host/path".to_owned());
     }
@@ -52,7 +138,7 @@ pub fn web(url: &str) -> Result<Uri, String> {
 ///
 /// # Errors
 /// What is wrong, in words.
-pub fn unsent(url: &str) -> Result<(), String> {
+pub(super) fn unsent(url: &str) -> Result<(), String> {
     if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("holds blanks or line breaks: remove them, or write %20 for a blank that belongs to it".to_owned());
     }
@@ -68,7 +154,7 @@ pub fn unsent(url: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// What is wrong, in words.
-pub fn place(authority: &Authority) -> Result<(), String> {
+pub(super) fn place(authority: &Authority) -> Result<(), String> {
     let host = authority.host();
     if host.is_empty() || host.trim_matches('.').is_empty() {
         return Err("names no host".to_owned());
@@ -87,13 +173,13 @@ pub fn place(authority: &Authority) -> Result<(), String> {
 
 /// A port to connect to: 0 is none.
 #[must_use]
-pub fn is_port(text: &str) -> bool {
+pub(super) fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 /// `host` without the brackets of an IPv6 address.
 #[must_use]
-pub fn bare(host: &str) -> &str {
+pub(super) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
@@ -121,7 +207,7 @@ mod tests {
             "HTTPS://h:1/",
             "https://h/?to=a@b:0",
         ] {
-            assert!(endpoint(url).is_ok(), "{url}");
+            assert!(Endpoint::parse(url).is_ok(), "{url}");
         }
     }
 
@@ -156,10 +242,9 @@ mod tests {
             ("https://a..b/", "certificate"),
             ("https://-/", "certificate"),
         ] {
-            let fault = endpoint(url).unwrap_err();
-            assert_eq!(fault.at, "url", "{url}");
-            assert!(fault.problem.contains(word), "{url}: {fault}");
-            assert!(!fault.problem.contains("hunter2"), "{url}: {fault}");
+            let problem = Endpoint::parse(url).err().unwrap();
+            assert!(problem.contains(word), "{url}: {problem}");
+            assert!(!problem.contains("hunter2"), "{url}: {problem}");
         }
     }
 }

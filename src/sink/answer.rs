@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
-use super::{Retry, SinkError};
+use super::delivery::{Retry, SinkError};
 use crate::backoff;
 
 /// 2xx is taken; 408, 425, 429 and 5xx are tried again, when the other side says or after the usual backoff; everything
@@ -14,7 +14,7 @@ use crate::backoff;
 ///
 /// # Errors
 /// [`SinkError`] for everything but 2xx; its text names the status, never the answer's body.
-pub fn judge(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<(), SinkError> {
+pub fn accepted(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<(), SinkError> {
     if status.is_success() {
         return Ok(());
     }
@@ -50,7 +50,7 @@ mod tests {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
         }
         let now = "1994-11-06T08:49:37Z".parse().unwrap();
-        judge(StatusCode::from_u16(status).unwrap(), &headers, now).err().map(|error| error.retry)
+        accepted(StatusCode::from_u16(status).unwrap(), &headers, now).err().map(|error| error.retry)
     }
 
     #[test]

@@ -2,31 +2,85 @@
 //!
 //! The body is the sender's, byte for byte; of the sender's headers only `traceparent` is forwarded.
 
+mod signer;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use base64::{Engine as _, alphabet};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
-use sha2::Sha256;
 
+use self::signer::Signer;
+use super::address::{Endpoint, endpoint};
+use super::client_settings::ClientSettings;
+use super::delivery::{Attempt, Delivered, Retry, Sink, SinkError};
+use super::fingerprint::Parts;
 use super::http_client::{self, HttpClient};
-use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, answer, cloudevent};
+use super::settings::{self as sink, SinkType};
+use super::{answer, cloudevent, forward};
 use crate::clock::Clock;
-use crate::event::Event;
-use crate::secret::{MIN_BYTES, Secret};
-use crate::settings::ConfigError;
+use crate::event::{Event, Name};
+use crate::secret::Secret;
+use crate::settings::{ConfigError, Diagnostics, Table, key, secret};
 
-/// Secrets are written with and without padding; both are the same bytes.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+/// What an http sink is told.
+pub(super) struct Settings {
+    url: Endpoint,
+    secret: Option<(Secret, Signer)>,
+    authorization: Option<HeaderValue>,
+    client: ClientSettings,
+}
+
+impl SinkType for Settings {
+    fn read(name: Option<&Name>, table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let (url_variable, secret_variable) = forward::variables(name);
+        let doc = "Where to. http:// to another machine warns at start.";
+        let url = key("url", doc, endpoint()).variable(url_variable).required("is missing", table, diagnostics);
+        let doc = "Signs what we send, per Standard Webhooks (whsec_ and base64).";
+        let secret = secret("secret", doc).variable(secret_variable).mac_key(table, diagnostics).value();
+        let secret = secret.and_then(|secret| match Signer::new(&secret) {
+            Ok(signer) => Some((secret, signer)),
+            Err(problem) => {
+                table.error("secret", problem, diagnostics);
+                None
+            }
+        });
+        let authorization = authorization(table, diagnostics);
+        let client = ClientSettings::read(url.as_ref(), true, table, diagnostics);
+        let url = url?;
+        client.warn_if_unused(&url, table, diagnostics);
+        url.warn_if_open("events", &table.place("url"), diagnostics);
+        Some(Self { url, secret, authorization, client })
+    }
+
+    fn build(&self, sink: &sink::Settings) -> Result<Arc<dyn Sink>, Vec<ConfigError>> {
+        Http::new(self, sink, Clock::system()).map(|sink| Arc::new(sink) as _).map_err(|error| vec![error])
+    }
+
+    fn consists_of(&self, parts: &mut Parts) {
+        let Self { url, secret, authorization, client } = self;
+        parts.add(url.as_str());
+        parts.maybe(secret.as_ref().map(|(secret, _)| secret.expose()));
+        parts.maybe(authorization.as_ref());
+        client.add_to(parts);
+    }
+}
+
+/// `Authorization`, by key `token`.
+fn authorization(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
+    let token = secret("token", "Sent in Authorization: Bearer.").token(table, diagnostics).value()?;
+    match http_client::authorization("Bearer", &token) {
+        Ok(authorization) => Some(authorization),
+        Err(error) => {
+            table.error(&error.at, error.problem, diagnostics);
+            None
+        }
+    }
+}
 
 /// Delivers by POST.
-pub(super) struct Http {
+struct Http {
     client: HttpClient,
     url: Uri,
     signer: Option<Signer>,
@@ -35,34 +89,18 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// A sink from `settings` that signs with the time of `clock`.
+    /// A sink that signs with the time of `clock`.
     ///
     /// # Errors
-    /// [`ConfigError`]s at `url`, `secret`, `token` and `ca_file`.
-    pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, Vec<ConfigError>> {
-        let url = address::endpoint(&settings.url);
-        let signer = settings.secret.as_ref().map(Signer::new).transpose();
-        let authorization =
-            settings.token.as_ref().map(|token| http_client::authorization("Bearer", token)).transpose();
-        let client = match &url {
-            Ok(url) => HttpClient::new(
-                url,
-                settings.ca_file.as_deref(),
-                &settings.proxies,
-                settings.timeout,
-                settings.concurrency,
-            )
-            .map(Some),
-            Err(_) => Ok(None),
-        };
-        match (url, signer, authorization, client) {
-            (Ok(url), Ok(signer), Ok(authorization), Ok(Some(client))) => {
-                Ok(Self { client, url, signer, authorization, clock })
-            }
-            (url, signer, authorization, client) => {
-                Err([url.err(), signer.err(), authorization.err(), client.err()].into_iter().flatten().collect())
-            }
-        }
+    /// At `ca_file`, see [`HttpClient::new`].
+    fn new(settings: &Settings, sink: &sink::Settings, clock: Clock) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: HttpClient::new(settings.url.uri(), &settings.client, sink.timeout, sink.concurrency)?,
+            url: settings.url.uri().clone(),
+            signer: settings.secret.as_ref().map(|(_, signer)| signer.clone()),
+            authorization: settings.authorization.clone(),
+            clock,
+        })
     }
 
     fn request(&self, event: &Event) -> Result<Request<Full<bytes::Bytes>>, http::Error> {
@@ -103,66 +141,30 @@ impl Sink for Http {
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
-        answer::judge(answer.status, &answer.headers, self.clock.now())?;
+        answer::accepted(answer.status, &answer.headers, self.clock.now())?;
         Ok(Delivered::New)
-    }
-}
-
-/// Signs per Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `{id}.{timestamp}.{body}`.
-struct Signer(Hmac<Sha256>);
-
-impl Signer {
-    fn new(secret: &Secret) -> Result<Self, ConfigError> {
-        let fault = |problem: String| ConfigError::new("secret", problem);
-        let form = || fault("expected a Standard Webhooks secret: whsec_ and base64".into());
-        let text = std::str::from_utf8(secret.expose()).map_err(|_| form())?;
-        let bytes = BASE64.decode(text.strip_prefix("whsec_").ok_or_else(form)?).map_err(|_| form())?;
-        // The rules for secrets are about the bytes that key the MAC; NUL is fine in those.
-        if bytes.len() < MIN_BYTES {
-            return Err(fault(format!("shorter than {MIN_BYTES} bytes after whsec_")));
-        }
-        Hmac::new_from_slice(&bytes).map(Self).map_err(|_| form())
-    }
-
-    fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
-        let mut mac = self.0.clone();
-        for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-            mac.update(part);
-        }
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::cloudevent::tests::event;
-    use super::super::tests::settings;
+    use super::super::settings::tests::{read, wrong};
     use super::*;
 
     #[test]
-    fn the_signature_is_the_published_one() {
-        // The example of the Standard Webhooks libraries.
-        let signer = Signer::new(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()).ok().unwrap();
-        let signature = signer.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
-        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
-
-    #[test]
-    fn all_faults_come_at_once() {
-        let mut settings = settings("http", "ftp://a");
+    fn all_errors_come_at_once() {
         for secret in ["whsec_!!!!!!!!!!!!!!!!!!!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAA=="] {
-            settings.secret = Secret::new(secret).ok();
-            settings.token = Secret::token("a\nb").ok();
-            let faults = Http::new(&settings, Clock::system()).err().unwrap();
-            assert_eq!(faults.iter().map(|fault| fault.at.as_str()).collect::<Vec<_>>(), ["url", "secret", "token"]);
+            let keys = format!("url = 'ftp://a'\nsecret = {{ value = '{secret}' }}\ntoken = {{ value = \"a\\nb\" }}\n");
+            assert_eq!(wrong::<Settings>(&keys, &[]), ["url", "secret", "token"]);
         }
     }
 
     #[test]
     fn the_request_carries_the_attributes_and_nothing_of_the_sender_but_its_trace() {
-        let mut settings = settings("http", "http://127.0.0.1:1/events");
-        settings.secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").ok();
-        let sink = Http::new(&settings, Clock::manual("2026-01-02T03:05:00Z".parse().unwrap())).ok().unwrap();
+        let secret = "secret = { value = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }";
+        let (settings, sink) = read::<Settings>(&format!("url = 'http://127.0.0.1:1/events'\n{secret}\n"), &[]);
+        let sink = Http::new(&settings, &sink, Clock::manual("2026-01-02T03:05:00Z".parse().unwrap())).ok().unwrap();
         let request = sink.request(&event("e 1", b"{}")).unwrap();
         let mut headers: Vec<_> =
             request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

@@ -21,10 +21,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::client_settings::ClientSettings;
 use super::deadline::within;
+use super::delivery::{Retry, SinkError};
 use super::proxy::{Proxies, Proxy};
 use super::route::{AUTHORIZATION, Route};
-use super::{Retry, SinkError};
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 
@@ -35,7 +36,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// How long an answer's body may take once its head is here. The head decides; the body only frees the connection.
 pub const ANSWER_TIME: Duration = Duration::from_secs(1);
 /// Connections idle for longer are not used again: common servers close theirs after 5 s, and a request that meets
-/// such a close fails although nobody is at fault.
+/// such a close fails although nobody did anything wrong.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// A client for one destination.
@@ -61,16 +62,10 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`ConfigError`] at `ca_file`, see [`tls_config`].
-    pub fn new(
-        url: &Uri,
-        ca_file: Option<&Path>,
-        proxies: &Proxies,
-        timeout: Duration,
-        idle: usize,
-    ) -> Result<Self, ConfigError> {
-        let encrypted = |uri: &Uri| uri.scheme_str() == Some("https");
-        let needed = encrypted(url) || proxies.to(url).is_some_and(|proxy| encrypted(&proxy.uri));
-        let tls = if needed { tls_config(ca_file)? } else { trusting(RootCertStore::empty())? };
+    pub fn new(url: &Uri, settings: &ClientSettings, timeout: Duration, idle: usize) -> Result<Self, ConfigError> {
+        let ClientSettings { ca_file, proxies } = settings;
+        let needed = proxies.tls_on_the_way(url);
+        let tls = if needed { tls_config(ca_file.as_deref())? } else { trusting(RootCertStore::empty())? };
         let mut direct = HttpConnector::new();
         direct.enforce_http(false);
         direct.set_nodelay(true);
@@ -114,7 +109,7 @@ impl HttpClient {
     }
 }
 
-/// Reads a body to its end, so that the connection can be reused, or up to the bounds; a fault on the way ends it.
+/// Reads a body to its end, so that the connection can be reused, or up to the bounds; an error on the way ends it.
 async fn read_some(mut body: Incoming) -> Bytes {
     let mut read = BytesMut::new();
     let all = async {
@@ -161,21 +156,21 @@ pub fn authorization(scheme: &str, token: &Secret) -> Result<HeaderValue, Config
 /// # Errors
 /// [`ConfigError`] at `ca_file` where the file cannot be read or holds no certificate, or the system has none.
 pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, ConfigError> {
-    let fault = |problem: String| ConfigError::new("ca_file", problem);
+    let wrong = |problem: String| ConfigError::new("ca_file", problem);
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca_file {
-        let unreadable = |error: &dyn Error| fault(format!("{}: {error}", path.display()));
+        let unreadable = |error: &dyn Error| wrong(format!("{}: {error}", path.display()));
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
             let certificate = certificate.map_err(|error| unreadable(&error))?;
             roots.add(certificate).map_err(|error| unreadable(&error))?;
         }
         if roots.is_empty() {
-            return Err(fault(format!("{}: holds no PEM certificate", path.display())));
+            return Err(wrong(format!("{}: holds no PEM certificate", path.display())));
         }
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            return Err(fault("the system has no certificate authorities; name a PEM file of them".into()));
+            return Err(wrong("the system has no certificate authorities; name a PEM file of them".into()));
         }
     }
     trusting(roots)
@@ -196,9 +191,9 @@ mod tests {
     #[test]
     fn a_ca_file_must_hold_certificates() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let fault = tls_config(Some(file.path())).unwrap_err();
-        assert_eq!(fault.at, "ca_file");
-        assert!(fault.problem.contains("no PEM certificate"), "{fault}");
+        let error = tls_config(Some(file.path())).unwrap_err();
+        assert_eq!(error.at, "ca_file");
+        assert!(error.problem.contains("no PEM certificate"), "{error}");
         assert!(tls_config(Some(Path::new("/nonexistent/ca.pem"))).is_err());
     }
 }

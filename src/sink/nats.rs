@@ -2,8 +2,10 @@
 //!
 //! The stream is the operator's: none is made here, and without one for the subject deliveries are repeated.
 
+mod login;
 mod servers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -12,14 +14,94 @@ use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use self::servers::{Servers, User};
-use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, cloudevent, http_client};
-use crate::event::Event;
+use self::login::Login;
+use self::servers::Servers;
+use super::address::Address;
+use super::client_settings::ca_file;
+use super::delivery::{Attempt, Delivered, Retry, Sink, SinkError};
+use super::fingerprint::Parts;
+use super::proxy::Proxies;
+use super::settings::{self as sink, SinkType};
+use super::{cloudevent, http_client};
+use crate::event::{Event, Name};
 use crate::secret::Secret;
-use crate::settings::ConfigError;
+use crate::settings::kind::text;
+use crate::settings::{ConfigError, Diagnostics, Table, key, secret};
+
+/// What a nats sink is told.
+pub(super) struct Settings {
+    servers: Servers,
+    token: Option<(Secret, Login)>,
+    subject: Option<String>,
+    ca_file: Option<std::path::PathBuf>,
+}
+
+impl SinkType for Settings {
+    fn read(_: Option<&Name>, table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let doc = "Where to: nats://host:4222 or tls://…, several separated by commas, perhaps with user:password@ or token@ \
+            (percent-encoded).";
+        let kind = Address {
+            read: Servers::read,
+            text: Servers::as_str,
+            several: true,
+            expects: "URLs that begin with nats:// or tls://, separated by commas",
+        };
+        let servers = key("url", doc, kind).required("is missing", table, diagnostics);
+        let token = token(servers.as_ref(), table, diagnostics);
+        let doc = "Where in NATS to. \"gatepost.\" and the source's name, where it is left out.";
+        let subject =
+            key("subject", doc, text(subject, "a subject without wildcards")).maybe(table, diagnostics).value();
+        let ca_file = ca_file(table, diagnostics);
+        table.misplaced(&["proxy"], "NATS does not go through an HTTP proxy: remove it", diagnostics);
+        let servers = servers?;
+        warn_of_proxy(&servers, table, diagnostics);
+        Some(Self { servers, token, subject, ca_file })
+    }
+
+    fn build(&self, sink: &sink::Settings) -> Result<Arc<dyn Sink>, Vec<ConfigError>> {
+        Nats::new(self, sink).map(|sink| Arc::new(sink) as _).map_err(|error| vec![error])
+    }
+
+    fn consists_of(&self, parts: &mut Parts) {
+        let Self { servers, token, subject, ca_file } = self;
+        parts.add(servers.as_str());
+        parts.maybe(token.as_ref().map(|(token, _)| token.expose()));
+        parts.maybe(subject.as_ref());
+        parts.file(ca_file.as_deref());
+    }
+}
+
+/// Key `token`, which nothing beside it may contradict.
+fn token(servers: Option<&Servers>, table: &mut Table, diagnostics: &mut Diagnostics) -> Option<(Secret, Login)> {
+    let doc = "A token, a seed (SU…) or the text of a credentials file.";
+    let token = secret("token", doc).token(table, diagnostics).value()?;
+    if servers.is_some_and(|servers| servers.login.is_some()) {
+        table.error("token", "is set, and `url` holds a user or token too: keep one of the two", diagnostics);
+    }
+    match Login::read(&token) {
+        Ok(login) => Some((token, login)),
+        Err(problem) => {
+            table.error("token", problem, diagnostics);
+            None
+        }
+    }
+}
+
+/// Operators who set the usual variables may believe that everything goes through their proxy.
+fn warn_of_proxy(servers: &Servers, table: &Table, diagnostics: &mut Diagnostics) {
+    let proxies = Proxies::of_variables(|name| diagnostics.foreign_variable(name)).unwrap_or_default();
+    let first = servers
+        .addresses
+        .first()
+        .and_then(|server| format!("https://{}:{}", server.host(), server.port()).parse().ok());
+    if let Some(proxy) = first.and_then(|server| proxies.to(&server)) {
+        let (at, variable) = (table.place("url"), proxy.origin);
+        diagnostics.warn(format!("{at}: NATS does not go through an HTTP proxy: {variable} is not used for it"));
+    }
+}
 
 /// Delivers through `JetStream`.
-pub(super) struct Nats {
+struct Nats {
     servers: Vec<ServerAddr>,
     subject: Option<String>,
     options: ConnectOptions,
@@ -31,30 +113,15 @@ pub(super) struct Nats {
 }
 
 impl Nats {
-    /// A sink from `settings`: `url` is one or more `nats://` or `tls://` addresses separated by commas, perhaps with
-    /// `user:password@` or `token@`, `subject` the subject (default `gatepost.<source>`), `token` a token, a seed
-    /// (`SU…`) or the text of a credentials file.
-    ///
     /// # Errors
-    /// [`ConfigError`]s at `url`, `subject`, `token`, `ca_file` and `proxy`.
-    pub(super) fn new(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
-        let mut faults = Vec::new();
-        let servers = Servers::read(&settings.url).map_err(|fault| faults.push(fault));
-        if let Some(subject) = settings.subject.as_deref().filter(|subject| !is_subject(subject)) {
-            let problem = format!("{subject:?} is no subject to publish to: no blanks, wildcards or empty parts");
-            faults.push(ConfigError::new("subject", problem));
-        }
-        if settings.proxies.is_fixed() {
-            faults.push(ConfigError::new("proxy", "NATS does not go through an HTTP proxy: remove it"));
-        }
-        let options = options(settings, servers.as_ref().ok()).map_err(|fault| faults.push(fault)).unwrap_or_default();
-        let Some(servers) = servers.ok().filter(|_| faults.is_empty()) else { return Err(faults) };
+    /// At `ca_file`, see [`http_client::tls_config`].
+    fn new(settings: &Settings, sink: &sink::Settings) -> Result<Self, ConfigError> {
         Ok(Self {
-            servers: servers.addresses,
+            servers: settings.servers.addresses.clone(),
             subject: settings.subject.clone(),
-            options,
-            timeout: settings.timeout,
-            concurrency: settings.concurrency,
+            options: options(settings, sink)?,
+            timeout: sink.timeout,
+            concurrency: sink.concurrency,
             connection: OnceCell::new(),
         })
     }
@@ -119,85 +186,77 @@ fn headers(event: &Event, replay: u32) -> HeaderMap {
     headers
 }
 
-/// Whether `subject` can be published to.
-fn is_subject(subject: &str) -> bool {
-    subject.split('.').all(|part| !part.is_empty() && part != "*" && part != ">")
-        && !subject.contains(|c: char| c.is_whitespace() || c.is_control())
+/// A subject to publish to.
+fn subject(subject: &str) -> Result<String, String> {
+    let fits = subject.split('.').all(|part| !part.is_empty() && part != "*" && part != ">")
+        && !subject.contains(|c: char| c.is_whitespace() || c.is_control());
+    if fits {
+        return Ok(subject.to_owned());
+    }
+    Err(format!("{subject:?} is no subject to publish to: no blanks, wildcards or empty parts"))
 }
 
-fn options(settings: &Settings, servers: Option<&Servers>) -> Result<ConnectOptions, ConfigError> {
-    let name = format!("gatepost {}", settings.name);
-    let mut options = ConnectOptions::new().name(name).connection_timeout(settings.timeout);
-    if servers.is_some_and(|servers| servers.addresses.iter().any(ServerAddr::tls_required))
-        || settings.ca_file.is_some()
-    {
-        options = options.require_tls(true).tls_client_config(http_client::tls_config(settings.ca_file.as_deref())?);
+fn options(settings: &Settings, sink: &sink::Settings) -> Result<ConnectOptions, ConfigError> {
+    let Settings { servers, token, ca_file, .. } = settings;
+    let name = format!("gatepost {}", sink.name);
+    let mut options = ConnectOptions::new().name(name).connection_timeout(sink.timeout);
+    if ca_file.is_some() || servers.addresses.iter().any(ServerAddr::tls_required) {
+        options = options.require_tls(true).tls_client_config(http_client::tls_config(ca_file.as_deref())?);
     }
-    match (&settings.token, servers.and_then(|servers| servers.user.as_ref())) {
-        (Some(_), Some(_)) => {
-            Err(ConfigError::new("token", "is set, and `url` holds a user or token too: keep one of the two"))
-        }
-        (Some(token), None) => authenticated(options, token),
-        (None, Some(user)) => identified(options, user),
-        (None, None) => Ok(options),
+    match token.as_ref().map(|(_, login)| login).or(servers.login.as_ref()) {
+        Some(login) => login.with(options).map_err(|problem| ConfigError::new("token", problem)),
+        None => Ok(options),
     }
-}
-
-fn identified(options: ConnectOptions, user: &User) -> Result<ConnectOptions, ConfigError> {
-    let text = |secret: &Secret| {
-        let text = String::from_utf8(secret.expose().to_vec());
-        text.map_err(|_| ConfigError::new("url", "a user or password is not UTF-8"))
-    };
-    match user {
-        User::Token(token) => Ok(options.token(text(token)?)),
-        User::Named(name, password) => Ok(options.user_and_password(name.clone(), text(password)?)),
-    }
-}
-
-fn authenticated(options: ConnectOptions, token: &Secret) -> Result<ConnectOptions, ConfigError> {
-    let fault = |problem: &str| ConfigError::new("token", problem);
-    let text = std::str::from_utf8(token.expose()).map_err(|_| fault("is not text"))?.trim();
-    if text.contains("-----BEGIN NATS USER JWT-----") {
-        return options.credentials(text).map_err(|_| fault("is not a usable NATS credentials file"));
-    }
-    if text.starts_with("SU") && text.len() == 58 {
-        return Ok(options.nkey(text.to_owned()));
-    }
-    Ok(options.token(text.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::settings;
+    use super::super::settings::tests::{read, wrong};
     use super::*;
 
     #[test]
-    fn all_faults_come_at_once() {
-        let mut settings = settings("nats", "http://a");
-        settings.subject = Some("a.*".into());
-        settings.token = Secret::token("-----BEGIN NATS USER JWT----- junk").ok();
-        let faults = Nats::new(&settings).err().unwrap();
-        assert_eq!(faults.iter().map(|fault| fault.at.as_str()).collect::<Vec<_>>(), ["url", "subject", "token"]);
+    fn all_errors_come_at_once() {
+        let keys = "url = 'http://a'\nsubject = 'a.*'\ntoken = { value = '-----BEGIN NATS USER JWT----- junk' }\n\
+            proxy = 'http://p:1'\n";
+        assert_eq!(wrong::<Settings>(keys, &[]), ["url", "token", "subject", "proxy"]);
     }
 
     #[test]
     fn subjects_to_publish_to_have_no_wildcards_or_gaps() {
-        assert!(is_subject("orders") && is_subject("a.b-c.d_e"));
-        for subject in ["", "a..b", ".a", "a.", "a.*", ">", "a b", "a\nb"] {
-            assert!(!is_subject(subject), "{subject:?}");
+        assert!(subject("orders").is_ok() && subject("a.b-c.d_e").is_ok());
+        for wrong in ["", "a..b", ".a", "a.", "a.*", ">", "a b", "a\nb"] {
+            assert!(subject(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
     fn one_sink_is_one_user() {
-        let mut settings = settings("nats", "nats://u:hunter2@a");
-        assert!(Nats::new(&settings).is_ok());
-        settings.token = Secret::token("t0ken").ok();
+        let (settings, sink) = read::<Settings>("url = 'nats://u:hunter2@a'", &[]);
+        assert!(Nats::new(&settings, &sink).is_ok());
         for url in ["nats://u:hunter2@a", "nats://hunter2@a", "nats://a,nats://hunter2@b"] {
-            settings.url = url.into();
-            let faults = Nats::new(&settings).err().unwrap();
-            assert_eq!(faults.iter().map(|fault| fault.at.as_str()).collect::<Vec<_>>(), ["token"]);
-            assert!(!faults[0].problem.contains("hunter2"));
+            assert_eq!(wrong::<Settings>(&format!("url = '{url}'\ntoken = {{ value = 't0ken' }}"), &[]), ["token"]);
+        }
+    }
+
+    #[test]
+    fn every_key_counts() {
+        let print = |keys: &str| {
+            let mut parts = Parts::default();
+            read::<Settings>(keys, &[]).0.consists_of(&mut parts);
+            parts.fingerprint()
+        };
+        let url = "url = 'nats://a'\n";
+        let all = [
+            url.to_owned(),
+            "url = 'nats://b'\n".to_owned(),
+            "url = 'nats://u:p@a'\n".to_owned(),
+            "url = 'nats://u:o@a'\n".to_owned(),
+            format!("{url}token = {{ value = 'a' }}"),
+            format!("{url}subject = 'a'"),
+            format!("{url}ca_file = 'a'"),
+        ];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(j, other)| (print(one) == print(other)) == (i == j)), "{one}");
         }
     }
 }

@@ -9,7 +9,11 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use sha2::{Digest as _, Sha256};
 
-use super::address;
+use super::address::{self, Endpoint};
+use super::no_proxy::Exceptions;
+use crate::secret::Secret;
+use crate::settings::record::Shown;
+use crate::settings::{Diagnostics, Found, Located, THE_FILE, Table, secret};
 
 /// Which proxy a destination is reached through; none of them by default.
 #[derive(Clone, Default)]
@@ -17,8 +21,8 @@ pub struct Proxies(Option<Arc<Rules>>);
 
 struct Rules {
     matcher: Matcher,
-    /// Destinations that are reached without, on this port alone: `NO_PROXY` entries that name one.
-    ported: Vec<(u16, Matcher)>,
+    /// What is reached without.
+    exceptions: Exceptions,
     /// By scheme of the destination, who said so.
     origins: [&'static str; 2],
     /// Of everything that was said.
@@ -54,6 +58,8 @@ pub struct Unusable {
 }
 
 const KEY: &str = "proxy";
+const DOC: &str = "The HTTP proxy on the way, perhaps with user:password@; { file = \"…\" } keeps that out of here. Where \
+    it is left out, the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY (or in lower case) name it but for what NO_PROXY names.";
 /// Each variable, its other form after it.
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
@@ -61,6 +67,55 @@ const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const NO: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 impl Proxies {
+    /// Reads key `proxy`, else the usual variables, which are read only where somebody is to go through them, as `used`
+    /// says. Shown is the proxy on the way to `to`.
+    pub(crate) fn read(to: Option<&Endpoint>, used: bool, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
+        let (proxies, origin) = match secret(KEY, DOC).text(None, table, diagnostics) {
+            Found::Value(located) => (Self::located(&located, diagnostics), Some(located.origin)),
+            Found::Faulty => (Self::default(), None),
+            Found::Unset if used => (Self::told_of_variables(diagnostics), None),
+            Found::Unset => (Self::default(), None),
+        };
+        // What was read may hold a password in a form that only this file knows.
+        table.hide(KEY);
+        if let Some(proxy) = to.and_then(|to| proxies.to(to.uri())) {
+            let text = match origin {
+                Some(origin) if origin == THE_FILE => proxy.to_string(),
+                Some(origin) => format!("{proxy} from {origin}"),
+                None => format!("{proxy} from variable {}", proxy.origin),
+            };
+            let all = proxies.fingerprint().and_then(|all| Secret::token(hex::encode(all)).ok());
+            table.show(KEY, Shown::Plain(format!("{text:?}"), all));
+        }
+        proxies
+    }
+
+    fn located(located: &Located, diagnostics: &mut Diagnostics) -> Self {
+        Self::fixed(&located.text).unwrap_or_else(|problem| {
+            diagnostics.error(&located.at, problem);
+            Self::default()
+        })
+    }
+
+    fn told_of_variables(diagnostics: &mut Diagnostics) -> Self {
+        let proxies = match Self::of_variables(|name| diagnostics.foreign_variable(name)) {
+            Ok(proxies) => proxies,
+            Err(unusable) => {
+                for Unusable { variable, problem } in unusable {
+                    diagnostics.error(variable, problem);
+                }
+                Self::default()
+            }
+        };
+        for warning in proxies.pointless_exceptions() {
+            // Every sink reads the same variables.
+            if !diagnostics.warnings.contains(&warning) {
+                diagnostics.warn(warning);
+            }
+        }
+        proxies
+    }
+
     /// Everything through `proxy`, a URL that may hold `user:password@`; says where it is key `proxy`.
     ///
     /// # Errors
@@ -69,7 +124,7 @@ impl Proxies {
         let proxy = usable(proxy)?;
         let matcher = Matcher::builder().all(&proxy).build();
         let fingerprint = fingerprint(&[KEY, &proxy]);
-        Ok(Self(Some(Arc::new(Rules { matcher, ported: Vec::new(), origins: [KEY; 2], fingerprint }))))
+        Ok(Self(Some(Arc::new(Rules { matcher, exceptions: Exceptions::default(), origins: [KEY; 2], fingerprint }))))
     }
 
     /// What the usual variables say.
@@ -105,20 +160,32 @@ impl Proxies {
         let origins = [&https, &http].map(|named| named.as_ref().map_or("", |(variable, _)| variable));
         let [https, http] = [https, http].map(|named| named.map_or_else(String::new, |(_, value)| value));
         let fingerprint = fingerprint(&[&https, &http, list]);
-        let matcher = Matcher::builder().https(https).http(http).no(exceptions.hosts).build();
-        Ok(Self(Some(Arc::new(Rules { matcher, ported: exceptions.ported, origins, fingerprint }))))
+        let matcher = Matcher::builder().https(https).http(http).no(exceptions.hosts.as_str()).build();
+        Ok(Self(Some(Arc::new(Rules { matcher, exceptions, origins, fingerprint }))))
     }
 
     /// The same for what says the same, passwords included; tells whether a reload changes something.
-    #[must_use]
-    pub fn fingerprint(&self) -> Option<[u8; 32]> {
+    pub(super) fn fingerprint(&self) -> Option<[u8; 32]> {
         self.0.as_ref().map(|rules| rules.fingerprint)
     }
 
-    /// Whether key `proxy` says so, and not the variables.
-    #[must_use]
-    pub fn is_fixed(&self) -> bool {
-        self.0.as_ref().is_some_and(|rules| rules.origins == [KEY; 2])
+    /// Whether TLS is spoken on the way to `to`: with itself, or with a proxy.
+    pub(super) fn tls_on_the_way(&self, to: &Uri) -> bool {
+        let encrypted = |uri: &Uri| uri.scheme_str() == Some("https");
+        encrypted(to) || self.to(to).is_some_and(|proxy| encrypted(&proxy.uri))
+    }
+
+    /// A warning for each entry of `NO_PROXY` that cannot match.
+    fn pointless_exceptions(&self) -> Vec<String> {
+        let entries = self.0.iter().flat_map(|rules| &rules.exceptions.pointless);
+        let warning = |entry: &String| {
+            // Somebody may have written a URL with a password.
+            let entry = if entry.contains('@') { "an entry".to_owned() } else { format!("{entry:?}") };
+            format!(
+                "NO_PROXY: {entry} matches no destination: write a host, .suffix, address or network, perhaps with :port"
+            )
+        };
+        entries.map(warning).collect()
     }
 
     /// The proxy on the way to `to`, if there is one.
@@ -127,7 +194,7 @@ impl Proxies {
         let rules = self.0.as_ref()?;
         let encrypted = to.scheme_str() == Some("https");
         let port = to.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-        if rules.ported.iter().any(|(only, except)| *only == port && except.intercept(to).is_none()) {
+        if rules.exceptions.name_port_of(to, port) {
             return None;
         }
         let found = rules.matcher.intercept(to)?;
@@ -143,43 +210,6 @@ impl Proxies {
 /// Of parts that cannot run into each other: none of them holds a line end.
 fn fingerprint(parts: &[&str]) -> [u8; 32] {
     Sha256::digest(parts.join("\n")).into()
-}
-
-/// `NO_PROXY`: hosts, suffixes, networks, `*`, each perhaps with a port; separated by commas or blanks.
-#[derive(Default)]
-struct Exceptions {
-    everything: bool,
-    hosts: String,
-    ported: Vec<(u16, Matcher)>,
-}
-
-impl Exceptions {
-    fn read(list: &str) -> Self {
-        let mut read = Self::default();
-        for entry in list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()) {
-            let (host, port) = match entry.rsplit_once(':') {
-                // A colon before that one: an IPv6 address, not a port, unless it is in brackets.
-                Some((host, port)) if address::is_port(port) && (!host.contains(':') || host.ends_with(']')) => {
-                    (host, port.parse::<u16>().ok())
-                }
-                _ => (entry, None),
-            };
-            let host = address::bare(host);
-            // `*.example` is what others write for `.example`.
-            let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
-            match port {
-                None if host == "*" => read.everything = true,
-                None => {
-                    read.hosts.push_str(host);
-                    read.hosts.push(',');
-                }
-                // Whatever is let through here is no exception.
-                Some(port) if host == "*" => read.ported.push((port, Matcher::builder().build())),
-                Some(port) => read.ported.push((port, Matcher::builder().all("http://any").no(host).build())),
-            }
-        }
-        read
-    }
 }
 
 /// The URL of a proxy that we can talk to, `http://` in front where there was no scheme.

@@ -7,9 +7,11 @@ mod credentials;
 mod refusal;
 mod source;
 mod transport;
+mod variables;
 
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -22,16 +24,82 @@ use http_body_util::Full;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use self::credentials::Signer;
+use self::credentials::{Asked, Signer};
+use self::variables::Variables;
+use super::address::{Address, Endpoint};
+use super::client_settings::ClientSettings;
+use super::delivery::{Attempt, Delivered, Retry, Sink, SinkError};
+use super::fingerprint::Parts;
 use super::http_client::{self, HttpClient};
-use super::{Attempt, Delivered, Retry, Settings, Sink, SinkError, address, cloudevent, structured};
+use super::settings::{self as sink, SinkType};
+use super::{cloudevent, structured};
 use crate::clock::Clock;
-use crate::event::Event;
-use crate::settings::ConfigError;
+use crate::event::{Event, Name};
+use crate::secret::Secret;
+use crate::settings::kind::text;
+use crate::settings::{ConfigError, Diagnostics, Table, key, secret};
 
 /// Names the call in SQS's JSON protocol.
 const TARGET: &str = "AmazonSQS.SendMessage";
 const JSON: &str = "application/x-amz-json-1.0";
+
+/// What an sqs sink is told.
+pub(super) struct Settings {
+    queue: Queue,
+    region: String,
+    token: Option<Secret>,
+    group: Option<String>,
+    client: ClientSettings,
+    variables: Variables,
+}
+
+impl SinkType for Settings {
+    fn read(_: Option<&Name>, table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let variables = Variables::read(diagnostics);
+        let kind = Address {
+            read: Queue::read,
+            text: |queue| queue.url.as_str(),
+            several: false,
+            expects: "the URL of a queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
+        };
+        let queue = key("url", "The queue's URL.", kind).required("is missing", table, diagnostics);
+        let doc = "\"ACCESS_KEY_ID:SECRET_ACCESS_KEY\", perhaps with \":SESSION_TOKEN\". Without it AWS_ACCESS_KEY_ID and \
+            AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN), and without them the role, by AWS's variables, of the pod (IRSA, \
+            Pod Identity), the task (ECS) or, last, the instance (IMDSv2; not with AWS_EC2_METADATA_DISABLED=true).";
+        let token = secret("token", doc).token(table, diagnostics).value();
+        let doc = "The message group of a FIFO queue. The source's name, where it is left out.";
+        let group = key("subject", doc, text(group, "1 to 128 letters, digits and punctuation marks"));
+        let group = group.maybe(table, diagnostics).value();
+        let client = ClientSettings::read(queue.as_ref().map(|queue| &queue.url), true, table, diagnostics);
+        let region = queue.as_ref().and_then(|queue| region(queue.host(), &variables));
+        if queue.is_some() && region.is_none() {
+            table.error("url", "does not name the AWS region; set AWS_REGION", diagnostics);
+        }
+        // Whatever the region is: errors of the credentials are told along with its absence.
+        let asked = Asked { token: token.as_ref(), client: &client, variables: &variables, timeout: Duration::ZERO };
+        if let Err(error) = Signer::new(&asked, region.clone().unwrap_or_default(), Clock::system()) {
+            diagnostics.consequence(table.place(&error.at), error.problem);
+        }
+        let (queue, region) = (queue?, region?);
+        queue.url.warn_if_open("events", &table.place("url"), diagnostics);
+        Some(Self { queue, region, token, group, client, variables })
+    }
+
+    fn build(&self, sink: &sink::Settings) -> Result<Arc<dyn Sink>, Vec<ConfigError>> {
+        Sqs::new(self, sink, Clock::system()).map(|sink| Arc::new(sink) as _).map_err(|error| vec![error])
+    }
+
+    fn consists_of(&self, parts: &mut Parts) {
+        // The variables are those of this process as long as it runs.
+        let Self { queue, region, token, group, client, variables: _ } = self;
+        parts.add(queue.url.as_str());
+        parts.add(region);
+        parts.maybe(token.as_ref().map(Secret::expose));
+        parts.maybe(group.as_ref());
+        client.add_to(parts);
+    }
+}
+
 /// Delivers to a queue.
 pub(super) struct Sqs {
     client: HttpClient,
@@ -56,55 +124,23 @@ struct SendMessage<'a> {
 }
 
 impl Sqs {
-    /// A sink from `settings`: `url` is the queue's URL, `subject` the message group of a FIFO queue (default: the
-    /// source's name), `token` is `ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]`. What they lack is asked of
-    /// `variable`: `AWS_ACCESS_KEY_ID` and the like, or who gives a role's credentials, and `AWS_REGION` where the host
-    /// does not name it.
+    /// A sink that signs with the time of `clock`.
     ///
     /// # Errors
-    /// [`ConfigError`]s at `url`, `subject`, `token` and `ca_file`.
-    pub(super) fn new(
-        settings: &Settings,
-        variable: &dyn Fn(&str) -> Option<String>,
-        clock: Clock,
-    ) -> Result<Self, Vec<ConfigError>> {
-        let mut faults = Vec::new();
-        let url = queue(&settings.url).map_err(|fault| faults.push(fault)).ok();
-        let region = url.as_ref().and_then(|(endpoint, _)| {
-            let region = region(endpoint.host().unwrap_or_default(), variable);
-            if region.is_none() {
-                faults.push(ConfigError::new("url", "does not name the AWS region; set AWS_REGION"));
-            }
-            region
-        });
-        let group = settings.subject.clone();
-        if group.as_deref().is_some_and(|group| !is_group(group)) {
-            faults.push(ConfigError::new(
-                "subject",
-                "a message group has 1 to 128 letters, digits and punctuation marks",
-            ));
-        }
-        // Whatever the region is: faults of the credentials are told along with its absence.
-        let signer = Signer::new(settings, region.clone().unwrap_or_default(), variable, clock.clone());
-        let signer = signer.map_err(|fault| faults.push(fault)).ok();
-        let client = url.as_ref().and_then(|(endpoint, _)| {
-            let ca_file = settings.ca_file.as_deref();
-            HttpClient::new(endpoint, ca_file, &settings.proxies, settings.timeout, settings.concurrency)
-                // Asking for credentials may have met the same one.
-                .map_err(|fault| {
-                    if !faults.contains(&fault) {
-                        faults.push(fault);
-                    }
-                })
-                .ok()
-        });
-        match (url, region, signer, client) {
-            (Some((endpoint, queue_url)), Some(region), Some(signer), Some(client)) if faults.is_empty() => {
-                let fifo = queue_url.rsplit('.').next() == Some("fifo");
-                Ok(Self { client, endpoint, queue_url, region, signer, fifo, group, clock })
-            }
-            _ => Err(faults),
-        }
+    /// At `token` and `ca_file`, see [`Signer::new`] and [`HttpClient::new`].
+    fn new(settings: &Settings, sink: &sink::Settings, clock: Clock) -> Result<Self, ConfigError> {
+        let Settings { queue, region, token, group, client, variables } = settings;
+        let asked = Asked { token: token.as_ref(), client, variables, timeout: sink.timeout };
+        Ok(Self {
+            client: HttpClient::new(&queue.endpoint, client, sink.timeout, sink.concurrency)?,
+            endpoint: queue.endpoint.clone(),
+            queue_url: queue.url.as_str().to_owned(),
+            region: region.clone(),
+            signer: Signer::new(&asked, region.clone(), clock.clone())?,
+            fifo: queue.url.as_str().rsplit('.').next() == Some("fifo"),
+            group: group.clone(),
+            clock,
+        })
     }
 
     fn message(&self, event: &Event, replay: u32) -> Result<Vec<u8>, serde_json::Error> {
@@ -158,27 +194,38 @@ impl Sink for Sqs {
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
-        refusal::judge(&answer, &self.clock)?;
+        refusal::accepted(&answer, &self.clock)?;
         // What a FIFO queue drops is answered like what it takes.
         Ok(Delivered::New)
     }
 }
 
-/// The endpoint and the queue's URL as SQS wants to hear it.
-fn queue(url: &str) -> Result<(Uri, String), ConfigError> {
-    let uri = address::endpoint(url)?;
-    if uri.path().len() < 2 || uri.query().is_some() {
-        return Err(ConfigError::new("url", "expected a queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"));
+/// A queue's URL, and where it is sent to.
+struct Queue {
+    url: Endpoint,
+    endpoint: Uri,
+}
+
+impl Queue {
+    fn read(url: &str) -> Result<Self, String> {
+        let url = Endpoint::parse(url)?;
+        if url.uri().path().len() < 2 || url.uri().query().is_some() {
+            return Err("expected a queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME".to_owned());
+        }
+        let mut parts = url.uri().clone().into_parts();
+        parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+        let endpoint = Uri::from_parts(parts).map_err(|error| error.to_string())?;
+        Ok(Self { url, endpoint })
     }
-    let mut parts = uri.into_parts();
-    parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
-    let endpoint = Uri::from_parts(parts).map_err(|error| ConfigError::new("url", error.to_string()))?;
-    Ok((endpoint, url.to_owned()))
+
+    fn host(&self) -> &str {
+        self.endpoint.host().unwrap_or_default()
+    }
 }
 
 /// The region in `sqs.REGION.amazonaws.com` and its variants, else what the variables say. Emulators on this machine
 /// take any, so they get the first one there was.
-fn region(host: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+fn region(host: &str, variables: &Variables) -> Option<String> {
     let labels: Vec<_> = host.split('.').collect();
     let named = match labels.as_slice() {
         // The second form is that of interface endpoints: vpce-….sqs.REGION.vpce.amazonaws.com
@@ -190,28 +237,34 @@ fn region(host: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Strin
         let is_local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
         is_local.then(|| "us-east-1".to_owned())
     };
-    named.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION")).or_else(local)
+    let set = |name| variables.get(name).map(str::to_owned);
+    named.or_else(|| set("AWS_REGION")).or_else(|| set("AWS_DEFAULT_REGION")).or_else(local)
 }
 
-fn is_group(group: &str) -> bool {
-    (1..=128).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic())
+/// A message group.
+fn group(group: &str) -> Result<String, String> {
+    if (1..=128).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(group.to_owned());
+    }
+    Err("a message group has 1 to 128 letters, digits and punctuation marks".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::cloudevent::tests::event;
-    use super::super::tests::settings;
+    use super::super::settings::tests::{read, wrong};
     use super::*;
-    use crate::secret::Secret;
 
-    fn sqs(url: &str) -> Result<Sqs, Vec<ConfigError>> {
-        let mut settings = settings("sqs", url);
-        settings.token = Secret::token("AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY").ok();
-        Sqs::new(&settings, &|_| None, Clock::manual("2026-01-02T03:05:00Z".parse().unwrap()))
+    const TOKEN: &str = "token = { value = 'AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }";
+
+    fn sqs(url: &str) -> Sqs {
+        let (settings, sink) = read::<Settings>(&format!("url = '{url}'\n{TOKEN}\n"), &[]);
+        Sqs::new(&settings, &sink, Clock::manual("2026-01-02T03:05:00Z".parse().unwrap())).ok().unwrap()
     }
 
     #[test]
     fn the_region_is_read_from_the_host_or_asked_for() {
+        let none = Variables::of(&[]);
         for (host, region) in [
             ("sqs.eu-west-1.amazonaws.com", Some("eu-west-1")),
             ("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
@@ -219,31 +272,56 @@ mod tests {
             ("127.0.0.1", Some("us-east-1")),
             ("queue.internal", None),
         ] {
-            assert_eq!(super::region(host, &|_| None).as_deref(), region);
+            assert_eq!(super::region(host, &none).as_deref(), region);
         }
-        let set = |name: &str| (name == "AWS_DEFAULT_REGION").then(|| "eu-north-1".to_owned());
+        let set = Variables::of(&[("AWS_DEFAULT_REGION", "eu-north-1")]);
         assert_eq!(super::region("queue.internal", &set).as_deref(), Some("eu-north-1"));
-        assert_eq!(sqs("http://queue.internal/1/q").err().unwrap()[0].at, "url");
+        assert_eq!(wrong::<Settings>(&format!("url = 'http://queue.internal/1/q'\n{TOKEN}\n"), &[]), ["url"]);
     }
 
     #[test]
     fn credentials_come_from_the_token_or_both_variables() {
-        let settings = settings("sqs", "https://sqs.eu-west-1.amazonaws.com/1/q");
-        let some = |names: &'static [&'static str]| move |name: &str| names.contains(&name).then(|| "x".to_owned());
-        assert!(Sqs::new(&settings, &some(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]), Clock::system()).is_ok());
-        let faults = Sqs::new(&settings, &some(&["AWS_ACCESS_KEY_ID"]), Clock::system()).err().unwrap();
-        assert_eq!(faults[0].at, "token");
+        let keys = "url = 'https://sqs.eu-west-1.amazonaws.com/1/q'";
+        read::<Settings>(keys, &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")]);
+        assert_eq!(wrong::<Settings>(keys, &[("AWS_ACCESS_KEY_ID", "x")]), ["token"]);
+    }
+
+    #[test]
+    fn all_errors_come_at_once() {
+        let keys = "url = 'ftp://a'\nsubject = 'a b'\ntoken = { value = 'a' }\nproxy = 'socks5://a'\n";
+        assert_eq!(wrong::<Settings>(keys, &[]), ["url", "subject", "proxy", "token"]);
+    }
+
+    #[test]
+    fn every_key_counts() {
+        let print = |keys: &str| {
+            let mut parts = Parts::default();
+            read::<Settings>(keys, &[]).0.consists_of(&mut parts);
+            parts.fingerprint()
+        };
+        let url = "url = 'https://sqs.eu-west-1.amazonaws.com/1/q'\n";
+        let all = [
+            url.to_owned(),
+            url.replace("/q", "/r"),
+            format!("{url}token = {{ value = 'a:b' }}"),
+            format!("{url}token = {{ value = 'a:c' }}"),
+            format!("{url}subject = 'a'"),
+            format!("{url}proxy = 'http://p:1'"),
+        ];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(j, other)| (print(one) == print(other)) == (i == j)), "{one}");
+        }
     }
 
     #[test]
     fn fifo_queues_get_a_group_and_a_deduplication_id() {
-        let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders.fifo").ok().unwrap();
+        let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders.fifo");
         let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
         assert_eq!(message["MessageGroupId"], "bot-a");
         assert_eq!(message["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e")));
         let again: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 2).unwrap()).unwrap();
         assert_eq!(again["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e#2")));
-        let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders").ok().unwrap();
+        let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders");
         let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
         assert!(message.get("MessageGroupId").is_none());
         let Signer::Fixed(identity) = &sink.signer else { panic!("a token is fixed") };

@@ -6,65 +6,49 @@ use async_nats::ServerAddr;
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
+use super::login::Login;
 use crate::secret::Secret;
-use crate::settings::ConfigError;
 use crate::sink::address;
 
 /// What is connected to, and as whom.
 pub(super) struct Servers {
+    /// As it was written.
+    text: String,
     /// At least one, without user and password.
-    pub addresses: Vec<ServerAddr>,
-    /// The one that every address which names any names.
-    pub user: Option<User>,
-}
-
-/// Who we are, percent-decoded.
-pub(super) enum User {
-    /// `nats://token@host`
-    Token(Secret),
-    /// `nats://user:password@host`
-    Named(String, Secret),
-}
-
-impl User {
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Token(ours), Self::Token(theirs)) => ours.expose() == theirs.expose(),
-            (Self::Named(our_name, ours), Self::Named(their_name, theirs)) => {
-                our_name == their_name && ours.expose() == theirs.expose()
-            }
-            (Self::Token(_), Self::Named(..)) | (Self::Named(..), Self::Token(_)) => false,
-        }
-    }
+    pub(super) addresses: Vec<ServerAddr>,
+    /// The one that every address which names any names, percent-decoded.
+    pub(super) login: Option<Login>,
 }
 
 impl Servers {
     /// Reads `nats://` or `tls://` addresses separated by commas.
     ///
     /// # Errors
-    /// [`ConfigError`] at `url`; its text repeats nothing of the URL.
-    pub(super) fn read(url: &str) -> Result<Self, ConfigError> {
-        let fault = |problem: String| ConfigError::new("url", problem);
-        let mut servers = Self { addresses: Vec::new(), user: None };
+    /// What is wrong, in words that repeat nothing of the URL.
+    pub(super) fn read(url: &str) -> Result<Self, String> {
+        let mut servers = Self { text: url.to_owned(), addresses: Vec::new(), login: None };
         for text in url.split(',') {
-            let (address, user) = server(text.trim_matches(' ')).map_err(fault)?;
+            let (address, login) = server(text.trim_matches(' '))?;
             servers.addresses.push(address);
-            match (&servers.user, user) {
+            match (&servers.login, login) {
                 (_, None) => {}
-                (None, user) => servers.user = user,
+                (None, login) => servers.login = login,
                 (Some(ours), Some(theirs)) if ours.is(&theirs) => {}
                 (Some(_), Some(_)) => {
-                    return Err(fault(
-                        "names several users or passwords: all servers of a sink know the same one".into(),
-                    ));
+                    return Err("names several users or passwords: all servers of a sink know the same one".to_owned());
                 }
             }
         }
         Ok(servers)
     }
+
+    /// As it was written; it may hold a password.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
 }
 
-fn server(text: &str) -> Result<(ServerAddr, Option<User>), String> {
+fn server(text: &str) -> Result<(ServerAddr, Option<Login>), String> {
     let form = || "expected nats://host:port or tls://host:port, several separated by commas".to_owned();
     address::unsent(text)?;
     let (scheme, rest) = text.split_once("://").ok_or_else(form)?;
@@ -92,7 +76,7 @@ fn server(text: &str) -> Result<(ServerAddr, Option<User>), String> {
 }
 
 /// The user in a URL (RFC 3986 3.2.1): what is no colon, `@` or the like stands for itself or is percent-encoded.
-fn identity(text: &str) -> Result<User, String> {
+fn identity(text: &str) -> Result<Login, String> {
     let decoded = |text: &str| {
         if text.contains(['@', ':', '[', ']']) {
             return Err("a user or password holds `@`, `:` or brackets: write %40, %3A, %5B, %5D".to_owned());
@@ -103,9 +87,9 @@ fn identity(text: &str) -> Result<User, String> {
     let secret =
         |text: String| Secret::token(text).map_err(|_| "holds an `@` and an empty user or password".to_owned());
     match text.split_once(':') {
-        None => Ok(User::Token(secret(decoded(text)?)?)),
+        None => Ok(Login::Token(secret(decoded(text)?)?)),
         Some(("", _)) => Err("holds a password without a user".to_owned()),
-        Some((name, password)) => Ok(User::Named(decoded(name)?, secret(decoded(password)?)?)),
+        Some((name, password)) => Ok(Login::Named(decoded(name)?, secret(decoded(password)?)?)),
     }
 }
 
@@ -115,9 +99,10 @@ mod tests {
 
     fn user(url: &str) -> Option<(String, String)> {
         let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
-        match Servers::read(url).map_err(|fault| fault.to_string()).unwrap().user? {
-            User::Token(token) => Some((String::new(), text(&token))),
-            User::Named(name, password) => Some((name, text(&password))),
+        match Servers::read(url).ok().unwrap().login? {
+            Login::Token(token) => Some((String::new(), text(&token))),
+            Login::Named(name, password) => Some((name, text(&password))),
+            Login::Seed(_) | Login::Credentials(_) => panic!("no URL holds those"),
         }
     }
 
@@ -162,10 +147,9 @@ mod tests {
             ("nats://u:hunter2@a,nats://u:other@b", "several users"),
             ("nats://hunter2@a,nats://u:hunter2@b", "several users"),
         ] {
-            let fault = Servers::read(url).err().unwrap();
-            assert_eq!(fault.at, "url", "{url}");
-            assert!(fault.problem.contains(word), "{url}: {fault}");
-            assert!(!fault.problem.contains("hunter2"), "{fault}");
+            let problem = Servers::read(url).err().unwrap();
+            assert!(problem.contains(word), "{url}: {problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
         }
     }
 }

@@ -11,15 +11,29 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::source::Source;
+use super::variables::Variables;
 use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::settings::ConfigError;
-use crate::sink::{Retry, Settings, SinkError};
+use crate::sink::client_settings::ClientSettings;
+use crate::sink::delivery::{Retry, SinkError};
 
 /// How long before they expire credentials are renewed. AWS has the next ones ready by then.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// How long a renewal waits that brought nothing new, while the old ones are good.
 const PAUSE: SignedDuration = SignedDuration::from_secs(30);
+
+/// What decides who signs.
+pub(super) struct Asked<'s> {
+    /// Key `token`.
+    pub(super) token: Option<&'s Secret>,
+    /// How to reach whoever gives credentials.
+    pub(super) client: &'s ClientSettings,
+    /// AWS's variables.
+    pub(super) variables: &'s Variables,
+    /// The most that asking may take.
+    pub(super) timeout: Duration,
+}
 
 /// Where the identity comes from that signs a call.
 pub(super) enum Signer {
@@ -33,18 +47,14 @@ impl Signer {
     /// By `token`, else the variables for a key, else a role ([`Source::choose`]).
     ///
     /// # Errors
-    /// [`ConfigError`] at `token`.
-    pub(super) fn new(
-        settings: &Settings,
-        region: String,
-        variable: &dyn Fn(&str) -> Option<String>,
-        clock: Clock,
-    ) -> Result<Self, ConfigError> {
-        if let Some(credentials) = fixed(settings.token.as_ref(), variable)? {
+    /// [`ConfigError`] at `token` or `ca_file`.
+    pub(super) fn new(asked: &Asked, region: String, clock: Clock) -> Result<Self, ConfigError> {
+        let Asked { token, client, variables, timeout } = *asked;
+        if let Some(credentials) = fixed(token, variables)? {
             return Ok(Self::Fixed(credentials.into()));
         }
-        let source = Source::choose(settings, region, variable, clock.clone())?;
-        Ok(Self::Role(Role { source: Arc::new(source), limit: settings.timeout, clock, state: Mutex::default() }))
+        let source = Source::choose(client, timeout, region, variables, clock.clone())?;
+        Ok(Self::Role(Role { source: Arc::new(source), limit: timeout, clock, state: Mutex::default() }))
     }
 
     /// Who signs now.
@@ -59,23 +69,20 @@ impl Signer {
     }
 }
 
-fn fixed(
-    token: Option<&Secret>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Credentials>, ConfigError> {
-    let fault = |problem: &str| ConfigError::new("token", problem);
+fn fixed(token: Option<&Secret>, variables: &Variables) -> Result<Option<Credentials>, ConfigError> {
+    let wrong = |problem: &str| ConfigError::new("token", problem);
     let (key, secret, session) = if let Some(token) = token {
-        let form = || fault("expected ACCESS_KEY_ID:SECRET_ACCESS_KEY, perhaps with :SESSION_TOKEN");
+        let form = || wrong("expected ACCESS_KEY_ID:SECRET_ACCESS_KEY, perhaps with :SESSION_TOKEN");
         let mut parts = std::str::from_utf8(token.expose()).map_err(|_| form())?.splitn(3, ':');
         let key = parts.next().filter(|key| !key.is_empty()).ok_or_else(form)?;
         let secret = parts.next().filter(|secret| !secret.is_empty()).ok_or_else(form)?;
         (key.to_owned(), secret.to_owned(), parts.next().map(str::to_owned))
     } else {
-        let named = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let named = |name: &str| variables.filled(name).map(str::to_owned);
         match (named("AWS_ACCESS_KEY_ID"), named("AWS_SECRET_ACCESS_KEY")) {
             (Some(key), Some(secret)) => (key, secret, named("AWS_SESSION_TOKEN")),
             (None, None) => return Ok(None),
-            _ => return Err(fault("missing, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set")),
+            _ => return Err(wrong("missing, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set")),
         }
     };
     Ok(Some(Credentials::new(key, secret, session, None, "gatepost")))
@@ -189,7 +196,6 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::super::tests::settings;
     use super::*;
 
     /// An instance's metadata service whose nth document (from 0) is `document(n)`; counts them.
@@ -231,9 +237,10 @@ mod tests {
     }
 
     fn role(endpoint: &str, clock: &Clock) -> Role {
-        let settings = settings("sqs", "https://sqs.eu-west-1.amazonaws.com/1/q");
-        let variable = |name: &str| (name == "AWS_EC2_METADATA_SERVICE_ENDPOINT").then(|| endpoint.to_owned());
-        match Signer::new(&settings, "eu-west-1".to_owned(), &variable, clock.clone()) {
+        let variables = Variables::of(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)]);
+        let (client, timeout) = (ClientSettings::default(), Duration::from_secs(10));
+        let asked = Asked { token: None, client: &client, variables: &variables, timeout };
+        match Signer::new(&asked, "eu-west-1".to_owned(), clock.clone()) {
             Ok(Signer::Role(role)) => role,
             _ => panic!("a role"),
         }
@@ -285,16 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn half_a_key_is_a_fault_and_none_is_not() {
-        let some = |names: &'static [&'static str]| move |name: &str| names.contains(&name).then(|| "x".to_owned());
-        assert!(fixed(None, &some(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])).unwrap().is_some());
-        assert!(fixed(None, &some(&[])).unwrap().is_none());
-        for half in [&["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"]] {
-            assert_eq!(fixed(None, &some(half)).unwrap_err().at, "token");
+    fn half_a_key_is_an_error_and_none_is_not() {
+        let both = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+        assert!(fixed(None, &Variables::of(&both)).unwrap().is_some());
+        let none = Variables::of(&[]);
+        assert!(fixed(None, &none).unwrap().is_none());
+        for half in both {
+            assert_eq!(fixed(None, &Variables::of(&[half])).unwrap_err().at, "token");
         }
         for junk in ["AKIDEXAMPLE", ":secret", "AKIDEXAMPLE:"] {
             let token = Secret::token(junk).unwrap();
-            assert_eq!(fixed(Some(&token), &some(&[])).unwrap_err().at, "token");
+            assert_eq!(fixed(Some(&token), &none).unwrap_err().at, "token");
         }
     }
 }

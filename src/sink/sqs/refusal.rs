@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::clock::Clock;
+use crate::sink::answer;
+use crate::sink::delivery::{Retry, SinkError};
 use crate::sink::http_client::Answer;
-use crate::sink::{Retry, SinkError, answer};
 
 /// Which errors are alike, by a part of their names, and what to say about them. The first that fits counts.
 const KINDS: [(Kind, &[&str], &str); 7] = [
@@ -58,9 +59,9 @@ enum Kind {
 ///
 /// # Errors
 /// [`SinkError`] for everything but 2xx.
-pub(super) fn judge(answer: &Answer, clock: &Clock) -> Result<(), SinkError> {
+pub(super) fn accepted(answer: &Answer, clock: &Clock) -> Result<(), SinkError> {
     let now = clock.now();
-    let Err(mut error) = answer::judge(answer.status, &answer.headers, now) else { return Ok(()) };
+    let Err(mut error) = answer::accepted(answer.status, &answer.headers, now) else { return Ok(()) };
     let Named { name, message } = named(answer);
     if name.is_empty() {
         return Err(error);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     fn refused(answer: &Answer) -> SinkError {
-        judge(answer, &Clock::manual(NOW.parse().unwrap())).unwrap_err()
+        accepted(answer, &Clock::manual(NOW.parse().unwrap())).unwrap_err()
     }
 
     fn error(status: u16, name: &str, message: &str) -> SinkError {
@@ -206,7 +207,7 @@ mod tests {
         assert_eq!(refused(&slow).retry, Retry::After(std::time::Duration::from_secs(7)));
         assert_eq!(refused(&answer(400, "junk")).retry, Retry::Never);
         assert_eq!(refused(&answer(500, "")).retry, Retry::Backoff);
-        assert!(judge(&answer(200, ""), &Clock::system()).is_ok());
+        assert!(accepted(&answer(200, ""), &Clock::system()).is_ok());
     }
 
     #[test]

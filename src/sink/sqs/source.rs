@@ -19,10 +19,13 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::transport::{self, ByClock};
+use super::variables::Variables;
 use crate::clock::Clock;
 use crate::settings::ConfigError;
+use crate::sink::address;
+use crate::sink::client_settings::ClientSettings;
 use crate::sink::http_client::{self, HttpClient};
-use crate::sink::{Proxies, Settings, address};
+use crate::sink::proxy::Proxies;
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -53,48 +56,49 @@ enum Kind {
 }
 
 impl Source {
-    /// The first that `variable` configures: web identity, container, else the instance. That is the order of AWS's
+    /// The first that `variables` configure: web identity, container, else the instance. That is the order of AWS's
     /// own chain. Connects to nothing.
     ///
     /// # Errors
     /// [`ConfigError`] at `token` where what is configured cannot work or the instance, the last resort, must not be
     /// asked; at `ca_file` see [`HttpClient::new`].
     pub(super) fn choose(
-        settings: &Settings,
+        settings: &ClientSettings,
+        timeout: Duration,
         region: String,
-        variable: &dyn Fn(&str) -> Option<String>,
+        variables: &Variables,
         clock: Clock,
     ) -> Result<Self, ConfigError> {
-        let config = |to: &Uri, proxies: &Proxies| {
-            let client = HttpClient::new(to, settings.ca_file.as_deref(), proxies, settings.timeout, 1)?;
+        let config = |to: &Uri, settings: &ClientSettings| {
+            let client = HttpClient::new(to, settings, timeout, 1)?;
             Ok(ProviderConfig::empty()
                 .with_region(Some(Region::new(region)))
                 .with_time_source(ByClock(clock))
                 .with_http_client(transport::over(client)))
         };
-        if let Some(identity) = web_identity(variable)? {
-            let config = config(&Uri::from_static("https://sts.amazonaws.com/"), &settings.proxies)?;
+        if let Some(identity) = web_identity(variables)? {
+            let config = config(&Uri::from_static("https://sts.amazonaws.com/"), settings)?;
             return Ok(Self { kind: Kind::WebIdentity(identity), config });
         }
         // What gives credentials without TLS is on this machine: a proxy could not reach it, and would read them.
-        let near = Proxies::default();
-        if let Some((from, endpoint)) = container(variable)? {
-            let proxies = if endpoint.scheme_str() == Some("https") { &settings.proxies } else { &near };
-            return Ok(Self { kind: Kind::Container(from), config: config(&endpoint, proxies)? });
+        let near = ClientSettings { proxies: Proxies::default(), ..settings.clone() };
+        if let Some((from, endpoint)) = container(variables)? {
+            let settings = if endpoint.scheme_str() == Some("https") { settings } else { &near };
+            return Ok(Self { kind: Kind::Container(from), config: config(&endpoint, settings)? });
         }
-        if variable(INSTANCE_DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Err(fault(format!(
+        if variables.get(INSTANCE_DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Err(wrong(format!(
                 "missing, there is no role of a container, and {INSTANCE_DISABLED} forbids to ask the instance: set \
                  `token`, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )));
         }
-        let named = variable(INSTANCE).filter(|endpoint| !endpoint.is_empty());
-        let endpoint = named.as_deref().unwrap_or("http://169.254.169.254");
-        let endpoint = address::endpoint(endpoint).map_err(|error| fault(format!("{INSTANCE} {}", error.problem)))?;
+        let named = variables.filled(INSTANCE);
+        let endpoint = named.unwrap_or("http://169.254.169.254");
+        let endpoint = address::web(endpoint).map_err(|problem| wrong(format!("{INSTANCE} {problem}")))?;
         let config = config(&endpoint, &near)?;
         let mut client = imds::Client::builder().configure(&config);
         if named.is_some() {
-            client = client.endpoint(endpoint.to_string()).map_err(|error| fault(format!("{INSTANCE}: {error}")))?;
+            client = client.endpoint(endpoint.to_string()).map_err(|error| wrong(format!("{INSTANCE}: {error}")))?;
         }
         Ok(Self { kind: Kind::Instance(client.build()), config })
     }
@@ -150,43 +154,43 @@ impl Source {
     }
 }
 
-fn fault(problem: String) -> ConfigError {
+fn wrong(problem: String) -> ConfigError {
     ConfigError::new("token", problem)
 }
 
-fn web_identity(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<StaticConfiguration>, ConfigError> {
-    let named = |name: &str| variable(name).filter(|value| !value.is_empty());
+fn web_identity(variables: &Variables) -> Result<Option<StaticConfiguration>, ConfigError> {
+    let named = |name: &str| variables.filled(name).map(str::to_owned);
     match (named(IDENTITY_FILE), named(ROLE)) {
         (Some(file), Some(role_arn)) => Ok(Some(StaticConfiguration {
             web_identity_token_file: file.into(),
             role_arn,
             session_name: named("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "gatepost".to_owned()),
         })),
-        (Some(_), None) => Err(fault(format!("missing, and {IDENTITY_FILE} is set without {ROLE}"))),
+        (Some(_), None) => Err(wrong(format!("missing, and {IDENTITY_FILE} is set without {ROLE}"))),
         // Tools that take a role by other means set it too.
         (None, _) => Ok(None),
     }
 }
 
-/// The variable that names the container's endpoint, and where that is. An empty one is a fault and not absent: the
+/// The variable that names the container's endpoint, and where that is. An empty one is an error and not absent: the
 /// library takes it for set.
-fn container(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<(&'static str, Uri)>, ConfigError> {
-    if let Some(path) = variable(RELATIVE) {
+fn container(variables: &Variables) -> Result<Option<(&'static str, Uri)>, ConfigError> {
+    if let Some(path) = variables.get(RELATIVE) {
         // The value is not repeated: on ECS whoever knows it gets the credentials.
         if !path.starts_with('/') || path.parse::<Uri>().is_err() {
-            return Err(fault(format!("missing, and {RELATIVE} is not a path; unset it or let it begin with /")));
+            return Err(wrong(format!("missing, and {RELATIVE} is not a path; unset it or let it begin with /")));
         }
         return Ok(Some((RELATIVE, Uri::from_static("http://169.254.170.2/"))));
     }
-    let Some(full) = variable(FULL) else { return Ok(None) };
-    let uri = address::endpoint(&full).map_err(|error| fault(format!("missing, and {FULL} {}", error.problem)))?;
+    let Some(full) = variables.get(FULL) else { return Ok(None) };
+    let uri = address::web(full).map_err(|problem| wrong(format!("missing, and {FULL} {problem}")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let near = match host.parse::<IpAddr>() {
         Ok(address) => address.is_loopback() || CONTAINER.contains(&address),
         Err(_) => host == "localhost",
     };
     if uri.scheme_str() != Some("https") && !near {
-        return Err(fault(format!(
+        return Err(wrong(format!(
             "missing, and {FULL} must be https:// or on loopback, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]: \
              credentials would cross the network in the open"
         )));
@@ -196,13 +200,12 @@ fn container(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<(&'stat
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::tests::settings;
     use super::*;
 
     fn choose(set: &[(&str, &str)]) -> Result<String, ConfigError> {
-        let settings = settings("sqs", "https://sqs.eu-west-1.amazonaws.com/1/q");
-        let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Source::choose(&settings, "eu-west-1".to_owned(), &variable, Clock::system()).map(|source| source.name())
+        let (client, region) = (ClientSettings::default(), "eu-west-1".to_owned());
+        let source = Source::choose(&client, Duration::from_secs(10), region, &Variables::of(set), Clock::system());
+        source.map(|source| source.name())
     }
 
     #[test]
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_a_fault_at_token_that_says_what_to_set() {
+    fn what_cannot_work_is_an_error_at_token_that_says_what_to_set() {
         for (set, word) in [
             ((INSTANCE_DISABLED, "True"), "AWS_ACCESS_KEY_ID"),
             ((INSTANCE, "169.254.169.254"), INSTANCE),
@@ -228,9 +231,9 @@ mod tests {
             ((FULL, ""), FULL),
             ((FULL, "/v1/credentials"), FULL),
         ] {
-            let fault = choose(&[set]).unwrap_err();
-            assert_eq!(fault.at, "token");
-            assert!(fault.problem.contains(word), "{fault}");
+            let error = choose(&[set]).unwrap_err();
+            assert_eq!(error.at, "token");
+            assert!(error.problem.contains(word), "{error}");
         }
     }
 

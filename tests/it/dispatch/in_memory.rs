@@ -85,7 +85,7 @@ fn sample(metrics: &Metrics, series: &str) -> u64 {
 async fn what_is_due_is_delivered_and_settled_together() {
     let (store, metrics) = stored(40);
     let sink = Scripted::new(|_, _| Ok(()));
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("delivery", || store.count("orders", |row| row.done) == 40).await;
     sleep(Duration::from_secs(3)).await;
     stop(lifecycle).await;
@@ -104,7 +104,7 @@ async fn failures_wait_at_most_one_then_two_then_four_seconds_and_end_as_a_dead_
         noted.lock().unwrap().push(Instant::now());
         fails(Retry::Backoff)
     });
-    let mut settings = settings("http", "");
+    let mut settings = settings("http", "http://127.0.0.1:1/");
     settings.max_attempts = 5;
     let lifecycle = run(&settings, sink.clone(), &store, &metrics);
     eventually("the end", || store.row(1).dead.is_some()).await;
@@ -126,7 +126,7 @@ async fn retry_after_wins_over_the_backoff() {
     let (store, metrics) = stored(1);
     let sink =
         Scripted::new(|_, attempt| if attempt == 1 { fails(Retry::After(Duration::from_secs(90))) } else { Ok(()) });
-    let (lifecycle, begun) = (run(&settings("http", ""), sink, &store, &metrics), Instant::now());
+    let (lifecycle, begun) = (run(&settings("http", "http://127.0.0.1:1/"), sink, &store, &metrics), Instant::now());
     sleep(Duration::from_secs(89)).await;
     assert!(!store.row(1).done);
     eventually("delivery", || store.row(1).done).await;
@@ -139,7 +139,7 @@ async fn retry_after_wins_over_the_backoff() {
 async fn refused_and_too_old_deliveries_are_dead_letters() {
     let (store, metrics) = stored(2);
     let sink = Scripted::new(|event, _| fails(if event.id.as_str() == "e0" { Retry::Never } else { Retry::Backoff }));
-    let mut settings = settings("http", "");
+    let mut settings = settings("http", "http://127.0.0.1:1/");
     settings.max_age = Duration::from_secs(30);
     let (lifecycle, begun) = (run(&settings, sink.clone(), &store, &metrics), Instant::now());
     eventually("the refused one", || store.row(1).dead.is_some()).await;
@@ -156,7 +156,7 @@ async fn a_dead_sink_is_not_hammered_and_its_recovery_is_noticed() {
     let up = Arc::new(AtomicBool::new(false));
     let answers = Arc::clone(&up);
     let sink = Scripted::new(move |_, _| if answers.load(Ordering::SeqCst) { Ok(()) } else { fails(Retry::Backoff) });
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     sleep(Duration::from_mins(1)).await;
     assert!((20..150).contains(&sink.count()), "{} attempts in a minute", sink.count());
     assert_eq!(circuit(&metrics)[0], 0);
@@ -174,7 +174,7 @@ async fn an_unreadable_event_is_a_dead_letter_and_holds_up_no_other() {
     let (store, metrics) = stored(30);
     store.damage(3, "an event id that is none");
     let sink = Scripted::new(|_, _| Ok(()));
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("the others", || store.count("orders", |row| row.done) == 29).await;
     eventually("its end", || store.row(3).dead.is_some()).await;
     stop(lifecycle).await;
@@ -207,7 +207,7 @@ pub(super) async fn stop(lifecycle: Lifecycle) {
 async fn a_running_dispatcher_is_woken_by_the_store() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     let sink = Scripted::new(|_, _| Ok(()));
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     for n in 0..200 {
         store.queue("orders", [event(&format!("e{n}"), b"{}")]);
         eventually("delivery", || store.count("orders", |row| row.done) == n + 1).await;
@@ -244,7 +244,7 @@ async fn a_hundred_thousand_are_drained_in_batches_with_few_held_at_once() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     store.queue("orders", (0..ALL).map(|n| event(&format!("e{n}"), b"{}")));
     let sink = Scripted::new(|_, _| Ok(()));
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("all delivered", || sink.count() == ALL).await;
     stop(lifecycle).await;
     assert_eq!(store.count("orders", |row| row.done), ALL);
@@ -258,7 +258,7 @@ async fn a_hundred_thousand_are_drained_in_batches_with_few_held_at_once() {
 async fn replicas_deliver_everything_once() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     let sink = Scripted::new(|_, _| Ok(()));
-    let replicas = [(); 3].map(|()| run(&settings("http", ""), sink.clone(), &store, &metrics));
+    let replicas = [(); 3].map(|()| run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics));
     for batch in 0..100 {
         let events = (0..50).map(|n| event(&format!("e{batch}-{n}"), b"{}"));
         store.queue("orders", events);
@@ -276,7 +276,7 @@ async fn stopping_finishes_what_is_under_way_and_hands_the_rest_back() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     store.queue("orders", (0..100).map(|n| event(&format!("e{n}"), b"{}")));
     let sink = Scripted::gated(0);
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("full", || sink.begun.load(Ordering::SeqCst) == 16).await;
     lifecycle.stop_accepting().cancel();
     sink.gate.as_ref().unwrap().add_permits(1000);
@@ -291,14 +291,14 @@ async fn what_is_cut_off_is_repeated_with_the_same_id() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     store.queue("orders", (0..20).map(|n| event(&format!("e{n}"), b"{}")));
     let stuck = Scripted::gated(0);
-    let lifecycle = run(&settings("http", ""), stuck.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), stuck.clone(), &store, &metrics);
     eventually("full", || stuck.begun.load(Ordering::SeqCst) == 16).await;
     lifecycle.stop_accepting().cancel();
     lifecycle.cut_off().cancel();
     lifecycle.tasks_done().await;
     assert_eq!(store.count("orders", |row| row.leased), 0);
     let sink = Scripted::new(|_, _| Ok(()));
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("all delivered", || store.count("orders", |row| row.done) == 20).await;
     stop(lifecycle).await;
     let expected: HashMap<_, _> = (0..20).map(|n| (format!("e{n}"), 1)).collect();
@@ -311,7 +311,7 @@ async fn a_store_that_fails_for_a_while_costs_no_delivery_and_repeats_none() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     store.queue("orders", (0..500).map(|n| event(&format!("e{n}"), b"{}")));
     let sink = Scripted::gated(100);
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("a hundred", || sink.count() == 100).await;
     store.broken.store(true, Ordering::SeqCst);
     sink.gate.as_ref().unwrap().add_permits(1000);
@@ -329,7 +329,7 @@ async fn deliveries_grow_too_old_while_the_sink_is_down() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     store.queue("orders", (0..1000).map(|n| event(&format!("e{n}"), b"{}")));
     let sink = Scripted::new(|_, _| fails(Retry::Backoff));
-    let mut settings = settings("http", "");
+    let mut settings = settings("http", "http://127.0.0.1:1/");
     settings.max_age = Duration::from_secs(1);
     let lifecycle = run(&settings, sink.clone(), &store, &metrics);
     eventually("all dead", || store.count("orders", |row| row.dead.is_some()) == 1000).await;
@@ -342,7 +342,7 @@ async fn a_sink_that_panics_is_tried_again() {
     let (store, metrics) = (Arc::new(Memory::default()), Metrics::new());
     store.queue("orders", [event("e", b"{}")]);
     let sink = Scripted::new(|_, attempt| if attempt == 1 { panic!("a fault of the sink") } else { Ok(()) });
-    let lifecycle = run(&settings("http", ""), sink.clone(), &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics);
     eventually("delivered", || store.row(1).done).await;
     stop(lifecycle).await;
     assert_eq!(store.row(1).attempts, 1);

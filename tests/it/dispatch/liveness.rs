@@ -24,7 +24,7 @@ async fn a_sink_that_refuses_beside_a_slow_store_is_tried_again_when_both_are_we
     let up = Arc::new(AtomicBool::new(false));
     let answers = Arc::clone(&up);
     let sink = Scripted::new(move |_, _| if answers.load(Ordering::SeqCst) { Ok(()) } else { fails(Retry::Backoff) });
-    let lifecycle = run(&settings("http", ""), sink, &store, &metrics);
+    let lifecycle = run(&settings("http", "http://127.0.0.1:1/"), sink, &store, &metrics);
     sleep(Duration::from_secs(5)).await;
     *store.latency.lock().unwrap() = (3400, 3900);
     sleep(Duration::from_mins(1)).await;
@@ -41,8 +41,9 @@ async fn results_that_outlast_their_lease_in_a_stall_are_settled_and_not_repeate
     for replicas in [1, 2].repeat(10) {
         let (store, metrics) = stored(200);
         let sink = Scripted::gated(40);
-        let running: Vec<_> =
-            (0..replicas).map(|_| run(&settings("http", ""), sink.clone(), &store, &metrics)).collect();
+        let running: Vec<_> = (0..replicas)
+            .map(|_| run(&settings("http", "http://127.0.0.1:1/"), sink.clone(), &store, &metrics))
+            .collect();
         eventually("some", || done(&store) == 40).await;
         let begun = sink.begun.load(Ordering::SeqCst);
         store.broken.store(true, Ordering::SeqCst);
@@ -64,7 +65,7 @@ async fn results_that_outlast_their_lease_in_a_stall_are_settled_and_not_repeate
 async fn what_is_under_way_is_not_begun_again_after_its_lease() {
     let (store, metrics) = stored(3);
     let sink = Scripted::gated(0);
-    let mut settings = settings("http", "");
+    let mut settings = settings("http", "http://127.0.0.1:1/");
     settings.timeout = Duration::from_mins(10);
     let lifecycle = run(&settings, sink.clone(), &store, &metrics);
     eventually("begun", || sink.begun.load(Ordering::SeqCst) == 3).await;
@@ -112,7 +113,7 @@ async fn live_through(phases: Vec<Phase>, replicas: usize) -> (usize, usize, Dur
         WELL => Ok(()),
         _ => fails(Retry::Backoff),
     });
-    let mut settings = settings("http", "");
+    let mut settings = settings("http", "http://127.0.0.1:1/");
     (settings.max_attempts, settings.max_age) = (1000, Duration::from_hours(1000));
     let running: Vec<_> = (0..replicas).map(|_| run(&settings, sink.clone(), &store, &metrics)).collect();
     let mut all = 1;

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::audit::{Auditor, Target};
+use gatepost::audit::{Auditor, Siem, SiemFormat, Target};
 use gatepost::clock::Clock;
-use gatepost::config::{Siem, SiemFormat};
 use gatepost::dispatch::Dispatcher;
 use gatepost::event::Name;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
-use gatepost::sink::{self, Proxies, Settings};
+use gatepost::sink::address::Endpoint;
+use gatepost::sink::{self, ClientSettings, Settings};
 use gatepost::store::{self, DeadLetterFilter, Insertion, QuarantineBounds, Store};
 use gatepost::verdict::Verdict;
 use tokio::sync::{mpsc, watch};
@@ -151,10 +151,9 @@ async fn audit_records_survive_a_reopened_store() {
     for (upstream, count) in [(&down, 1000), (&up, 0)] {
         let store = open(folder.path(), &metrics).await;
         let siem = Siem {
-            url: upstream.url(),
+            url: Endpoint::parse(&upstream.url()).unwrap(),
             token: None,
-            ca_file: None,
-            proxies: Proxies::default(),
+            client: ClientSettings::default(),
             format: SiemFormat::Json,
         };
         let (records, receiver) = mpsc::channel(64);

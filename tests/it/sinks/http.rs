@@ -1,16 +1,16 @@
 //! The http sink against real sockets: what it sends, what it makes of answers, faults and TLS.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gatepost::secret::Secret;
 use gatepost::sink::{Delivered, Retry, Settings, SinkError, build};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 
 use crate::support::dispatch_memory::event;
-use crate::support::sink_upstream::{Reply, Upstream, attempt, nowhere, settings};
+use crate::support::sink_upstream::{Reply, Upstream, attempt, nowhere, settings, settings_with};
 
 async fn deliver(settings: &Settings) -> Result<Delivered, SinkError> {
     build(settings).ok().unwrap().deliver(&event("e1", b"{}"), attempt(1)).await
@@ -26,9 +26,8 @@ async fn answered(reply: Reply) -> Result<Delivered, Retry> {
 #[tokio::test]
 async fn an_event_arrives_byte_for_byte_with_its_attributes_and_a_signature() {
     let upstream = Upstream::start(|_, _| Reply::status(204));
-    let mut settings = settings("http", &format!("http://{}/events?a=1", upstream.address));
-    settings.secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").ok();
-    settings.token = Secret::token("t0ken").ok();
+    let keys = "secret = { value = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }\ntoken = { value = 't0ken' }";
+    let settings = settings_with("http", &format!("http://{}/events?a=1", upstream.address), keys);
     let body = b"{ \"caf\xc3\xa9\" : [1.0 ,2]}\n\n";
     let mut event = event("id é\"%", body);
     event.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
@@ -122,14 +121,13 @@ async fn tls_trusts_the_named_authorities_and_nobody_else() {
     let (ca, other) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
     let upstream = Upstream::start_tls(&ca, |_, _| Reply::status(200));
     let _other = Upstream::start_tls(&other, |_, _| Reply::status(200));
-    let mut settings = settings("http", &format!("https://localhost:{}/", upstream.address.port()));
-    settings.ca_file = Some(ca.clone());
-    assert_eq!(deliver(&settings).await, Ok(Delivered::New));
-    settings.ca_file = Some(other);
-    let error = deliver(&settings).await.unwrap_err();
+    let trusting = |host: &str, ca: &Path| {
+        let url = format!("https://{host}:{}/", upstream.address.port());
+        settings_with("http", &url, &format!("ca_file = {:?}", ca.display().to_string()))
+    };
+    assert_eq!(deliver(&trusting("localhost", &ca)).await, Ok(Delivered::New));
+    let error = deliver(&trusting("localhost", &other)).await.unwrap_err();
     assert_eq!(error.retry, Retry::Backoff);
     assert!(error.message.contains("certificate"), "{error}");
-    settings.ca_file = Some(ca);
-    settings.url = format!("https://127.0.0.2:{}/", upstream.address.port());
-    assert!(deliver(&settings).await.is_err());
+    assert!(deliver(&trusting("127.0.0.2", &ca)).await.is_err());
 }

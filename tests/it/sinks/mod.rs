@@ -4,6 +4,7 @@ mod address;
 mod http;
 mod nats;
 mod proxy;
+mod registry;
 mod reload_outlets;
 mod siem;
 mod sqs;

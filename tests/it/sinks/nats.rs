@@ -6,13 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream;
-use gatepost::secret::Secret;
 use gatepost::sink::{Attempt, Delivered, Retry, build};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::dispatch_memory::event;
-use crate::support::sink_upstream::{attempt, nowhere, settings};
+use crate::support::sink_upstream::{attempt, nowhere, settings, settings_with};
 use crate::support::{self, Setup, Signer, unique};
 
 /// A server with its store in a folder of its own; both go when it is dropped.
@@ -112,12 +111,15 @@ async fn an_event_is_stored_once_with_its_attributes() {
 async fn what_nobody_stores_is_repeated_and_what_is_too_large_is_refused() {
     let server = Server::start("authorization { token: \"s3cret-token\" }");
     let context = server.context(async_nats::ConnectOptions::new().token("s3cret-token".into())).await;
-    let mut settings = settings("nats", &server.url());
-    let denied = build(&settings).ok().unwrap().deliver(&event("e", b"{}"), attempt(1)).await.unwrap_err();
+    let denied = build(&settings("nats", &server.url()))
+        .ok()
+        .unwrap()
+        .deliver(&event("e", b"{}"), attempt(1))
+        .await
+        .unwrap_err();
     assert_eq!(denied.retry, Retry::Backoff);
-    settings.token = Secret::token("s3cret-token").ok();
-    settings.subject = Some("gatepost.orders".into());
-    let sink = build(&settings).ok().unwrap();
+    let keys = "token = { value = 's3cret-token' }\nsubject = 'gatepost.orders'";
+    let sink = build(&settings_with("nats", &server.url(), keys)).ok().unwrap();
     let error = sink.deliver(&event("e", b"{}"), attempt(1)).await.unwrap_err();
     assert_eq!(error.retry, Retry::Backoff);
     let stream = stream(&context).await;

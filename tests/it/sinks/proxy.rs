@@ -1,12 +1,13 @@
 //! Outbound proxies: how http and sqs sinks and the SIEM get through one, what stops them, and what `check` says.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use gatepost::sink::{Delivered, Proxies, Retry, Settings, SinkError, build};
+use gatepost::sink::{Delivered, Retry, Settings, SinkError, build};
 
 use crate::support::dispatch_memory::event;
 use crate::support::proxy::{Policy, Proxy};
-use crate::support::sink_upstream::{Reply, Upstream, attempt, nowhere, server_config, settings};
+use crate::support::sink_upstream::{Reply, Upstream, attempt, nowhere, server_config, settings_with};
 use crate::support::{self, Setup, Signer, unique};
 
 /// `printf 'us@er:hunter2hunter2' | base64`
@@ -15,9 +16,12 @@ const USER: &str = "us%40er:hunter2hunter2";
 const PASSWORD: &str = "hunter2hunter2";
 
 fn through(proxy: &str, url: &str) -> Settings {
-    let mut settings = settings("http", url);
-    settings.proxies = Proxies::fixed(proxy).unwrap();
-    settings
+    trusting(proxy, url, None)
+}
+
+fn trusting(proxy: &str, url: &str, ca: Option<&Path>) -> Settings {
+    let ca = ca.map(|ca| format!("ca_file = {:?}", ca.display().to_string()));
+    settings_with("http", url, &format!("proxy = '{proxy}'\n{}", ca.unwrap_or_default()))
 }
 
 async fn deliver(settings: &Settings) -> Result<Delivered, SinkError> {
@@ -37,9 +41,7 @@ async fn an_https_sink_gets_a_tunnel_and_a_http_sink_is_forwarded() {
     let with_user = format!("http://{USER}@{}", proxy.address);
 
     let place = format!("localhost:{}", encrypted.address.port());
-    let mut settings = through(&with_user, &format!("https://{place}/events"));
-    settings.ca_file = Some(ca);
-    deliver(&settings).await.unwrap();
+    deliver(&trusting(&with_user, &format!("https://{place}/events"), Some(&ca))).await.unwrap();
     let head = proxy.heads().remove(0);
     assert!(head.starts_with(&format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n")), "{head}");
     assert_eq!(encrypted.seen()[0].line, "POST /events HTTP/1.1");
@@ -61,11 +63,9 @@ async fn a_proxy_may_speak_tls_itself() {
     std::fs::write(&both, [std::fs::read(&ca).unwrap(), std::fs::read(&own).unwrap()].concat()).unwrap();
     let plain = upstream();
     for url in [format!("https://localhost:{}/", encrypted.address.port()), plain.url()] {
-        let mut settings = through(&format!("https://localhost:{}", proxy.address.port()), &url);
-        settings.ca_file = Some(both.clone());
-        deliver(&settings).await.unwrap();
-        settings.ca_file = Some(ca.clone());
-        let error = deliver(&settings).await.unwrap_err();
+        let by = format!("https://localhost:{}", proxy.address.port());
+        deliver(&trusting(&by, &url, Some(&both))).await.unwrap();
+        let error = deliver(&trusting(&by, &url, Some(&ca))).await.unwrap_err();
         assert!(error.message.contains("certificate"), "{error}");
     }
     assert_eq!((encrypted.count(), plain.count(), proxy.heads().len()), (1, 1, 2));

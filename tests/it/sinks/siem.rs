@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gatepost::audit::{Auditor, Target};
+use gatepost::audit::{Auditor, Siem, SiemFormat, Target};
 use gatepost::clock::Clock;
-use gatepost::config::{Siem, SiemFormat};
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
 use gatepost::secret::Secret;
-use gatepost::sink::Proxies;
+use gatepost::sink::ClientSettings;
+use gatepost::sink::address::Endpoint;
 use gatepost::verdict::Verdict;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -27,10 +27,9 @@ struct Running {
 
 fn target(upstream: &Upstream, format: SiemFormat, token: &str) -> Option<Arc<Target>> {
     let siem = Siem {
-        url: upstream.url(),
+        url: Endpoint::parse(&upstream.url()).unwrap(),
         token: Secret::token(token).ok(),
-        ca_file: None,
-        proxies: Proxies::default(),
+        client: ClientSettings::default(),
         format,
     };
     let target = Target::new(&siem).map(Arc::new).ok();

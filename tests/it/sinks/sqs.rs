@@ -11,12 +11,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use gatepost::clock::Clock;
-use gatepost::secret::Secret;
 use gatepost::sink::{Attempt, Retry, Settings, build};
 use serde_json::{Value, json};
 
 use crate::support::dispatch_memory::{event, eventually};
-use crate::support::sink_upstream::{Received, Reply, Upstream, attempt, post, settings};
+use crate::support::sink_upstream::{Received, Reply, Upstream, attempt, post, settings_with};
 use crate::support::{self, Daemon, Setup, Signer, unique};
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
@@ -92,9 +91,7 @@ fn region() -> String {
 }
 
 fn sqs(queue: &str) -> Settings {
-    let mut settings = settings("sqs", queue);
-    settings.token = Secret::token("AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY").ok();
-    settings
+    settings_with("sqs", queue, "token = { value = 'AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }")
 }
 
 #[tokio::test]

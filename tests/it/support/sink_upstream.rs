@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatepost::sink::{Attempt, Proxies, Settings};
+use gatepost::sink::{Attempt, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -201,19 +201,20 @@ pub(crate) fn attempt(number: u32) -> Attempt {
 }
 
 pub(crate) fn settings(kind: &str, url: &str) -> Settings {
-    Settings {
-        name: "orders".into(),
-        kind: kind.into(),
-        url: url.into(),
-        secret: None,
-        token: None,
-        subject: None,
-        ca_file: None,
-        proxies: Proxies::default(),
-        timeout: Duration::from_secs(10),
-        concurrency: 16,
-        max_attempts: 12,
-        max_age: Duration::from_hours(72),
-        event_types: Vec::new(),
-    }
+    settings_with(kind, url, "")
+}
+
+/// A sink as the program reads it; `keys` are more lines of its `[[sink]]`.
+pub(crate) fn settings_with(kind: &str, url: &str, keys: &str) -> Settings {
+    let vars = [
+        ("TLS_CERT_FILE", "c"),
+        ("TLS_KEY_FILE", "k"),
+        ("GATEPOST_ALLOWED_IPS", "any"),
+        ("NICE_WEBHOOK_SECRET", "a-secret-of-sufficient-length"),
+    ];
+    let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, format!("[[sink]]\nname = 'orders'\ntype = '{kind}'\nurl = '{url}'\n{keys}\n")).unwrap();
+    let config = gatepost::config::load(Some(file.path()), &vars);
+    config.unwrap_or_else(|errors| panic!("{errors}")).live.sinks.remove(0)
 }

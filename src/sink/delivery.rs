@@ -1,0 +1,53 @@
+//! What it is to be a sink: an event is delivered once, and what became of that is told.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::event::Event;
+
+/// Somewhere that events are delivered to.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Delivers `event` once. Returns when the other side has taken it, and whether it had it already.
+    async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError>;
+}
+
+/// Which attempt at a delivery this is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// Counts from 1, anew with each replay.
+    pub number: u32,
+    /// How often an operator had it delivered again. A sink that removes duplicates must not remove that.
+    pub replay: u32,
+}
+
+/// What became of an event that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivered {
+    /// It is there, as far as the other side tells.
+    New,
+    /// The other side had it already and dropped this one.
+    Duplicate,
+}
+
+/// Why a delivery failed and whether another attempt makes sense.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    /// What happened, in words, without credentials.
+    pub message: String,
+    /// Whether and when to try again.
+    pub retry: Retry,
+}
+
+/// Whether and when to try a delivery again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// With the usual backoff.
+    Backoff,
+    /// The other side said how long to wait.
+    After(Duration),
+    /// Never: the answer is final.
+    Never,
+}
