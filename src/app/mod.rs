@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::audit::{Auditor, Target};
 use crate::clock::Clock;
 use crate::config::{Config, Draft};
-use crate::ingress::{self, BodyBudget, Intake, RequestPermits, Shared, Shelver, Waiting};
+use crate::ingress::{self, BodyBudget, QuarantineQueue, QuarantineWriter, RequestPermits, Shared, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::settings::ConfigErrors;
@@ -73,7 +73,7 @@ pub struct App {
     live: Arc<Live>,
     reloader: Option<Reloader>,
     auditor: Option<Auditor>,
-    shelver: Option<Shelver>,
+    quarantine_writer: Option<QuarantineWriter>,
     first: Option<First>,
     webhook: Bound,
     admin: Bound,
@@ -114,8 +114,9 @@ impl App {
         let store = assembly::store(&config, &metrics).await.map_err(|fault| runtime(&fault))?;
         front.set_store_healthy(true);
         let (auditor, verdicts, targets) = auditor(&store, parts.target.take(), &metrics, &clock);
-        let (intake, shelver) = ingress::intake(Arc::clone(&store.quarantine), clock.clone());
-        let shared = shared(&config, &store, intake, clock.clone(), &metrics, &front);
+        let (quarantine_queue, quarantine_writer) =
+            ingress::quarantine_queue(Arc::clone(&store.quarantine), clock.clone());
+        let shared = shared(&config, &store, quarantine_queue, clock.clone(), &metrics, &front);
         let outbox = Arc::clone(&store.outbox);
         let deliveries = Deliveries::new(outbox, Arc::clone(&metrics), background.clone());
         let to = Outside {
@@ -152,7 +153,7 @@ impl App {
             live,
             reloader: Some(reloader),
             auditor: Some(auditor),
-            shelver: Some(shelver),
+            quarantine_writer: Some(quarantine_writer),
             first: Some(first),
             webhook,
             admin,
@@ -189,7 +190,7 @@ fn auditor(
 fn shared(
     config: &Config,
     store: &Store,
-    intake: Intake,
+    quarantine_queue: QuarantineQueue,
     clock: Clock,
     metrics: &Arc<Metrics>,
     front: &Lifecycle,
@@ -197,7 +198,7 @@ fn shared(
     Shared {
         inbox: Arc::clone(&store.inbox),
         quarantine: Arc::clone(&store.quarantine),
-        intake,
+        quarantine_queue,
         requests: Arc::new(RequestPermits::new(config.live.limits.concurrent_requests)),
         waiting: Arc::new(Waiting::new(config.live.limits.concurrent_requests)),
         budget: Arc::new(BodyBudget::new(config.live.limits.body_memory_bytes, Arc::clone(metrics))),

@@ -95,8 +95,8 @@ impl App {
         if let Some(auditor) = self.auditor.take() {
             background.spawn(auditor.run(background.clone()));
         }
-        if let Some(shelver) = self.shelver.take() {
-            background.spawn(shelver.run(background.clone()));
+        if let Some(writer) = self.quarantine_writer.take() {
+            background.spawn(writer.run(background.clone()));
         }
         let (store, front) = (self.store.clone(), self.front.clone());
         background.spawn(maintenance::probe(store.clone(), front, background.clone()));

@@ -10,7 +10,7 @@ use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt, LengthLimitError};
 use tower::BoxError;
 
-use super::load::{BodyBudget, Charge};
+use super::body_budget::{BodyBudget, Charge};
 use super::reject::Reject;
 
 /// How long a request that is refused by its head is looked at for its body, which mostly came along with the head.

@@ -1,19 +1,21 @@
 //! Ingress: from a request to a stored event, through one stack per source that can be read aloud.
 
+mod access_log;
 mod allow_ip;
 mod arrival;
 mod body;
+mod body_budget;
 mod body_limit;
+mod concurrency_limit;
 mod content;
-mod fields;
+mod extract;
 mod http_rules;
 mod json;
-mod kept;
 mod limits;
-mod load;
+mod log_text;
 mod quarantine;
 mod receive;
-mod record;
+mod redaction;
 mod refused;
 mod reject;
 mod release;
@@ -23,7 +25,6 @@ mod sampler;
 mod source;
 #[cfg(test)]
 mod tests;
-mod text;
 mod try_map_request;
 mod twins;
 mod verify;
@@ -48,14 +49,14 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::{Metrics, NO_SOURCE};
 use crate::store::{Inbox, Quarantine};
 
+use self::access_log::AccessLogLayer;
 use self::allow_ip::allow_ip;
 use self::body_limit::BodyLimitLayer;
+use self::concurrency_limit::ConcurrencyLimitLayer;
 use self::content::content;
 use self::http_rules::{only_post, readable};
-use self::kept::Kept;
-use self::load::LoadLayer;
 use self::receive::Receive;
-use self::record::RecordLayer;
+use self::redaction::Redaction;
 use self::refused::Refused;
 use self::reject::Reject;
 use self::request_end::Answered;
@@ -64,15 +65,16 @@ use self::try_map_request::{check, try_map};
 use self::verify::{Verifier, VerifyLayer};
 use self::window::window;
 
+pub use self::access_log::Recorder;
+pub use self::body_budget::BodyBudget;
+pub use self::concurrency_limit::RequestPermits;
 pub use self::content::check_content;
-pub use self::fields::Wanted;
+pub use self::extract::Extractor;
 pub use self::http_rules::well_formed;
-pub use self::kept::names_credential;
 pub(crate) use self::limits::BODY_BYTES;
 pub use self::limits::Limits;
-pub use self::load::{BodyBudget, RequestPermits};
-pub use self::quarantine::{Intake, Shelver, intake};
-pub use self::record::Recorder;
+pub use self::quarantine::{QuarantineQueue, QuarantineWriter, quarantine_queue};
+pub use self::redaction::names_credential;
 pub use self::release::{Released, release};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
@@ -86,7 +88,7 @@ pub struct Shared {
     /// Where second bodies of known ids go.
     pub quarantine: Arc<dyn Quarantine>,
     /// Where refused requests go.
-    pub intake: Intake,
+    pub quarantine_queue: QuarantineQueue,
     /// Requests in flight.
     pub requests: Arc<RequestPermits>,
     /// Those of them whose body has not arrived yet.
@@ -109,11 +111,11 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
             |request: &mut Request<Body>| well_formed(request).map_err(|reject| rescue::answer(&reject)),
         ));
     let unknown = ServiceBuilder::new()
-        .layer(RecordLayer { recorder: Arc::clone(recorder), source: None })
+        .layer(AccessLogLayer { recorder: Arc::clone(recorder), source: None })
         .layer(RescueLayer::new(None, Arc::clone(&shared.budget)))
         // 400, 414, 431: what stands for a head that could not be read. It has no target, so it ends up here.
         .layer(check(readable))
-        .layer(LoadLayer(Arc::clone(&shared.requests)))
+        .layer(ConcurrencyLimitLayer(Arc::clone(&shared.requests)))
         .layer(check(well_formed))
         .service_fn(|_: Request<Body>| std::future::ready(Err::<Answered, Box<Refused>>(Reject::NotFound.into())));
     // A path may begin a segment with a colon; only braces mean something here, and configuration refuses those.
@@ -130,22 +132,23 @@ fn stack(
     source: &Arc<Source>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
 {
-    let keeper = shared.intake.keeper(&source.config.name, Kept::from(&source.config.scheme));
+    let source_quarantine =
+        shared.quarantine_queue.of_source(&source.config.name, Redaction::from(&source.config.scheme));
     let source = || Arc::clone(source);
     let receive = Arc::new(Receive {
         source: source(),
         inbox: Arc::clone(&shared.inbox),
         quarantine: Arc::clone(&shared.quarantine),
-        keeper: Arc::clone(&keeper),
+        source_quarantine: Arc::clone(&source_quarantine),
         clock: shared.clock.clone(),
     });
     ServiceBuilder::new()
         // A name, one access record however it ends, metrics, the audit record.
-        .layer(RecordLayer { recorder: Arc::clone(recorder), source: Some(source()) })
+        .layer(AccessLogLayer { recorder: Arc::clone(recorder), source: Some(source()) })
         // What any layer beneath refuses: offered to the quarantine, answered.
-        .layer(RescueLayer::new(Some(keeper), Arc::clone(&shared.budget)))
+        .layer(RescueLayer::new(Some(source_quarantine), Arc::clone(&shared.budget)))
         // 503: too many in flight, said at once instead of queued.
-        .layer(LoadLayer(Arc::clone(&shared.requests)))
+        .layer(ConcurrencyLimitLayer(Arc::clone(&shared.requests)))
         // 400, 501: what two HTTP parsers could understand differently.
         .layer(check(well_formed))
         // 405: webhooks are POSTed.

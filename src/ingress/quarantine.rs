@@ -17,58 +17,58 @@ use crate::store::{Quarantine, Quarantined};
 use crate::verdict::Reason;
 
 use super::arrival::Origin;
-use super::kept::Kept;
-use super::sampler::{Rates, Sampler};
+use super::redaction::Redaction;
+use super::sampler::{QuarantineSampler, Rates};
 
 /// Entries that wait for the store, all sources together; their bodies hold their share of the body budget meanwhile.
 const QUEUE: usize = 64;
 
 /// The way into the quarantine that all sources share. Made once; survives reloads, so that the rate does too.
 #[derive(Clone)]
-pub struct Intake {
+pub struct QuarantineQueue {
     queue: mpsc::Sender<Quarantined>,
-    sampler: Sampler,
+    sampler: QuarantineSampler,
     clock: Clock,
 }
 
 /// The two ends of the way: what stacks are given, and what has to run in the background.
 #[must_use]
-pub fn intake(store: Arc<dyn Quarantine>, clock: Clock) -> (Intake, Shelver) {
+pub fn quarantine_queue(store: Arc<dyn Quarantine>, clock: Clock) -> (QuarantineQueue, QuarantineWriter) {
     let (queue, waiting) = mpsc::channel(QUEUE);
-    (Intake { queue, sampler: Sampler::default(), clock }, Shelver { waiting, store })
+    (QuarantineQueue { queue, sampler: QuarantineSampler::default(), clock }, QuarantineWriter { waiting, store })
 }
 
-impl Intake {
-    /// The keeper of `source`'s refused requests; whoever asks again for the same name shares its rate.
+impl QuarantineQueue {
+    /// The part of `source`; whoever asks again for the same name shares its rate.
     #[must_use]
-    pub(super) fn keeper(&self, source: &Name, kept: Kept) -> Arc<Keeper> {
+    pub(super) fn of_source(&self, source: &Name, redaction: Redaction) -> Arc<SourceQuarantine> {
         let rates = self.sampler.rates(source);
         let (source, queue, clock) = (source.clone(), self.queue.clone(), self.clock.clone());
-        Arc::new(Keeper { source, kept, rates, queue, clock })
+        Arc::new(SourceQuarantine { source, redaction, rates, queue, clock })
     }
 }
 
 /// Keeps refused requests of one source, as far as the rate allows.
-pub(super) struct Keeper {
+pub(super) struct SourceQuarantine {
     source: Name,
-    kept: Kept,
+    redaction: Redaction,
     rates: Arc<Rates>,
     queue: mpsc::Sender<Quarantined>,
     clock: Clock,
 }
 
-/// Leave to keep one refused request.
-pub(super) struct Leave {
-    keeper: Arc<Keeper>,
+/// Room to keep one refused request.
+pub(super) struct Permit {
+    source_quarantine: Arc<SourceQuarantine>,
     reason: Reason,
 }
 
-impl Keeper {
-    /// Leave to keep a request that was refused for `reason`; `None` where such requests are not kept, or too many
+impl SourceQuarantine {
+    /// Room to keep a request that was refused for `reason`; `None` where such requests are not kept, or too many
     /// were. Costs one atomic operation.
     #[must_use]
-    pub(super) fn leave(self: &Arc<Self>, reason: Reason) -> Option<Leave> {
-        (reason.is_kept() && self.may_keep(reason)).then(|| Leave { keeper: Arc::clone(self), reason })
+    pub(super) fn permit(self: &Arc<Self>, reason: Reason) -> Option<Permit> {
+        (reason.is_kept() && self.may_keep(reason)).then(|| Permit { source_quarantine: Arc::clone(self), reason })
     }
 
     /// Whether the rate allows one more entry for `reason`; counts it.
@@ -87,30 +87,30 @@ impl Keeper {
             received_at: self.clock.now(),
             request_id: origin.request_id.to_string(),
             client_ip: Some(origin.client),
-            target: self.kept.target(head),
-            headers: self.kept.headers(head),
+            target: self.redaction.target(head),
+            headers: self.redaction.headers(head),
             event_id: None,
             body,
         }
     }
 }
 
-impl Leave {
+impl Permit {
     /// Sends the request on its way to the store, or drops it where the store is behind.
     pub(super) fn keep(self, origin: &Origin, head: &Parts, body: Bytes) {
-        if let Ok(place) = self.keeper.queue.try_reserve() {
-            place.send(self.keeper.entry(self.reason, origin, head, body));
+        if let Ok(place) = self.source_quarantine.queue.try_reserve() {
+            place.send(self.source_quarantine.entry(self.reason, origin, head, body));
         }
     }
 }
 
 /// Writes what is kept into the store.
-pub struct Shelver {
+pub struct QuarantineWriter {
     waiting: mpsc::Receiver<Quarantined>,
     store: Arc<dyn Quarantine>,
 }
 
-impl Shelver {
+impl QuarantineWriter {
     /// Runs until told to stop, then writes what still waits, unless cut off.
     pub async fn run(mut self, lifecycle: Lifecycle) {
         let stop = lifecycle.stop_accepting().clone();
@@ -149,12 +149,12 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::store::{Cursor, Page, QuarantineFilter as Filter, StoreError};
 
-    use super::super::load::BodyBudget;
+    use super::super::body_budget::BodyBudget;
     use super::*;
 
-    fn kept() -> Kept {
+    fn redaction() -> Redaction {
         let settings = crate::config::load(Some(std::path::Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
-        Kept::from(&settings.live.sources[1].scheme)
+        Redaction::from(&settings.live.sources[1].scheme)
     }
 
     fn origin() -> Origin {
@@ -166,26 +166,26 @@ mod tests {
         let (queue, mut waiting) = mpsc::channel(1);
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         clock.advance(Duration::from_secs(1_000_000));
-        let intake = Intake { queue, sampler: Sampler::default(), clock };
+        let shared = QuarantineQueue { queue, sampler: QuarantineSampler::default(), clock };
         let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let reason = Reason::SignatureMismatch;
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            let leave = intake.keeper(&"a".into(), kept()).leave(reason).unwrap();
-            leave.keep(&origin(), &head, charge.hold(Bytes::from_static(&[b'x'; 60])));
+            let permit = shared.of_source(&"a".into(), redaction()).permit(reason).unwrap();
+            permit.keep(&origin(), &head, charge.hold(Bytes::from_static(&[b'x'; 60])));
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
             if let Ok(first) = waiting.try_recv() {
                 assert_eq!((first.source, &first.body[..]), ("a".into(), &[b'x'; 60][..]));
             }
         }
-        let left = (0..100).filter(|_| intake.keeper(&"a".into(), kept()).leave(reason).is_some()).count();
+        let left = (0..100).filter(|_| shared.of_source(&"a".into(), redaction()).permit(reason).is_some()).count();
         assert_eq!(left, 18);
-        assert!(intake.keeper(&"b".into(), kept()).leave(reason).is_some());
-        assert!(intake.keeper(&"b".into(), kept()).leave(Reason::PayloadTooLarge).is_none());
-        assert!(intake.keeper(&"b".into(), kept()).leave(Reason::IpNotWhitelisted).is_none());
+        assert!(shared.of_source(&"b".into(), redaction()).permit(reason).is_some());
+        assert!(shared.of_source(&"b".into(), redaction()).permit(Reason::PayloadTooLarge).is_none());
+        assert!(shared.of_source(&"b".into(), redaction()).permit(Reason::IpNotWhitelisted).is_none());
     }
 
     /// Remembers what was put; knows nothing else.
@@ -225,17 +225,17 @@ mod tests {
         let shelf = Arc::new(Shelf::default());
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         clock.advance(Duration::from_secs(1_000_000));
-        let (intake, shelver) = intake(Arc::clone(&shelf) as Arc<dyn Quarantine>, clock);
+        let (queue, writer) = quarantine_queue(Arc::clone(&shelf) as Arc<dyn Quarantine>, clock);
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
-        let keeper = intake.keeper(&"a".into(), kept());
+        let source_quarantine = queue.of_source(&"a".into(), redaction());
         for _ in 0..5 {
-            keeper.leave(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
+            source_quarantine.permit(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
         }
         let lifecycle = Lifecycle::default();
         lifecycle.stop_accepting().cancel();
         // Ends by itself, though the stacks still hold their ends.
-        shelver.run(lifecycle).await;
+        writer.run(lifecycle).await;
         assert_eq!(shelf.0.lock().unwrap().len(), 5);
-        keeper.leave(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
+        source_quarantine.permit(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
     }
 }

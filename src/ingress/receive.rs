@@ -13,8 +13,8 @@ use crate::scheme::Answer;
 use crate::store::{Inbox, Insertion, Quarantine, StoreError};
 use crate::verdict::{Outcome, Reason};
 
-use super::fields::Fields;
-use super::quarantine::Keeper;
+use super::extract::Fields;
+use super::quarantine::SourceQuarantine;
 use super::refused::Refused;
 use super::reject::Reject;
 use super::request_end::{Answered, Known, RequestEnd};
@@ -31,7 +31,7 @@ pub(super) struct Receive {
     /// Where a second body under a known id is kept.
     pub quarantine: Arc<dyn Quarantine>,
     /// At which rate.
-    pub keeper: Arc<Keeper>,
+    pub source_quarantine: Arc<SourceQuarantine>,
     /// The time.
     pub clock: Clock,
 }
@@ -82,7 +82,7 @@ impl Receive {
 
     /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused.
     async fn store(&self, request: &Verified, known: &mut Known) -> Result<Stored, Reject> {
-        let fields = self.source.wanted.pick(request.head(), request.payload())?;
+        let fields = self.source.extractor.extract(request.head(), request.payload())?;
         known.event_id = Some(fields.id.to_string());
         known.kind = Some(fields.kind.clone());
         known.bot_id.clone_from(&fields.bot_id);
@@ -140,11 +140,11 @@ impl Receive {
     /// number, where it is kept.
     async fn keep_aside(&self, request: &Verified, fields: &Fields) -> Result<Option<i64>, Reject> {
         let body = request.payload().bytes().clone();
-        let mut entry = self.keeper.entry(Reason::IdConflict, request.origin(), request.head(), body);
+        let mut entry = self.source_quarantine.entry(Reason::IdConflict, request.origin(), request.head(), body);
         entry.event_id = Some(fields.id.clone());
         // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
         let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
-        if known.is_some() || !self.keeper.may_keep(Reason::IdConflict) {
+        if known.is_some() || !self.source_quarantine.may_keep(Reason::IdConflict) {
             return Ok(known);
         }
         let id = self.quarantine.put(entry).await.map_err(|error| unavailable(&error))?;

@@ -14,10 +14,10 @@ use crate::sink;
 use crate::store::Quarantined;
 use crate::verdict::Reason;
 
-use super::fields::Wanted;
+use super::extract::Extractor;
+use super::log_text::escape_for_log;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
-use super::text;
 use super::twins::Twins;
 
 /// What a refused request becomes.
@@ -46,7 +46,7 @@ pub fn release(
 ) -> Released {
     let payload = Payload::from(entry.body.clone());
     let head = head(entry);
-    let picked = Wanted::new(source).pick(&head, &payload);
+    let picked = Extractor::new(source).extract(&head, &payload);
     let not_understood = picked.as_ref().err().map(Reject::reason);
     let (id, kind) = match picked {
         Ok(fields) => (fields.id, fields.kind),
@@ -63,7 +63,7 @@ pub fn release(
         received_at: now,
         content_type: text_of(&head.headers, CONTENT_TYPE.as_str()).unwrap_or_default(),
         payload,
-        key: format!("released:{}", text::shown(operator)),
+        key: format!("released:{}", escape_for_log(operator)),
         request_id: entry.request_id.clone(),
         client_ip: entry.client_ip,
         traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),

@@ -18,8 +18,8 @@ use serde::Serialize;
 use tower::{Layer, Service};
 
 use super::body::peek_body;
-use super::load::BodyBudget;
-use super::quarantine::Keeper;
+use super::body_budget::BodyBudget;
+use super::quarantine::SourceQuarantine;
 use super::refused::{Refused, Rest, RestBody};
 use super::reject::Reject;
 use super::request_end::{Answered, RequestEnd};
@@ -34,13 +34,13 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Signature realm=\"webho
 pub(super) struct RescueLayer(Arc<Rescuer>);
 
 struct Rescuer {
-    quarantine: Option<Arc<Keeper>>,
+    quarantine: Option<Arc<SourceQuarantine>>,
     budget: Arc<BodyBudget>,
 }
 
 impl RescueLayer {
     /// Offers to `quarantine`, where there is one, what a source refused; bodies that are peeked at share `budget`.
-    pub(super) fn new(quarantine: Option<Arc<Keeper>>, budget: Arc<BodyBudget>) -> Self {
+    pub(super) fn new(quarantine: Option<Arc<SourceQuarantine>>, budget: Arc<BodyBudget>) -> Self {
         Self(Arc::new(Rescuer { quarantine, budget }))
     }
 }
@@ -132,17 +132,17 @@ impl Rescuer {
         if matches!(body, RestBody::Unread(_)) && head.headers.contains_key(EXPECT) {
             return Either::Left(answered);
         }
-        let Some(leave) = quarantine.leave(reject.reason()) else { return Either::Left(answered) };
+        let Some(permit) = quarantine.permit(reject.reason()) else { return Either::Left(answered) };
         match body {
             RestBody::Read(body) => {
-                leave.keep(&origin, &head, body);
+                permit.keep(&origin, &head, body);
                 Either::Left(answered)
             }
             RestBody::Unread(body) => {
                 let budget = Arc::clone(&self.budget);
                 Either::Right(Box::pin(async move {
                     if let Some(body) = peek_body(&head.headers, body, budget).await {
-                        leave.keep(&origin, &head, body);
+                        permit.keep(&origin, &head, body);
                     }
                     answered
                 }))

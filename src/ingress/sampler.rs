@@ -16,13 +16,13 @@ const INTERVAL_MILLIS: i64 = 1000;
 
 /// The rates of all sources. Made once; survives reloads.
 #[derive(Clone, Default)]
-pub(super) struct Sampler(Arc<Mutex<HashMap<Name, Arc<Rates>>>>);
+pub(super) struct QuarantineSampler(Arc<Mutex<HashMap<Name, Arc<Rates>>>>);
 
 /// The rates of one source.
 #[derive(Default)]
 pub(super) struct Rates([Bucket; Reason::ALL.len()]);
 
-impl Sampler {
+impl QuarantineSampler {
     /// The rates of `source`; whoever asks again for the same name shares them.
     #[must_use]
     pub(super) fn rates(&self, source: &Name) -> Arc<Rates> {
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn each_reason_and_each_source_has_a_rate_of_its_own() {
-        let sampler = Sampler::default();
+        let sampler = QuarantineSampler::default();
         let a = sampler.rates(&"a".into());
         for reason in Reason::ALL {
             assert_eq!((0..100).filter(|_| a.take(reason, at(0))).count(), 20, "{reason:?}");

@@ -8,7 +8,7 @@ use crate::metrics::{Metrics, SourceMetrics};
 use crate::scheme::Scheme;
 use crate::sink;
 
-use super::fields::Wanted;
+use super::extract::Extractor;
 use super::twins::Twins;
 
 /// A source, ready to receive.
@@ -20,7 +20,7 @@ pub struct Source {
     /// Its series.
     pub metrics: SourceMetrics,
     /// What is picked out of its bodies.
-    pub wanted: Wanted,
+    pub extractor: Extractor,
     /// Among which one body counts once.
     pub twins: Twins,
     /// The sinks its events go to.
@@ -37,7 +37,7 @@ impl Source {
         Self {
             metrics: metrics.source(config.name.as_str(), scheme.keys()),
             everywhere: sinks.iter().map(|sink| sink.name.clone()).collect(),
-            wanted: Wanted::new(&config),
+            extractor: Extractor::new(&config),
             twins: Twins::of(&config),
             config,
             scheme,

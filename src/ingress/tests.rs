@@ -59,7 +59,7 @@ struct Rig {
     router: Router,
     store: Arc<Stalled>,
     metrics: Arc<Metrics>,
-    _shelver: Shelver,
+    _writer: QuarantineWriter,
 }
 
 fn rig(permits: usize, budget: usize) -> Rig {
@@ -73,11 +73,11 @@ fn rig(permits: usize, budget: usize) -> Rig {
     std::fs::write(&file, toml).unwrap();
     let config = crate::config::load(Some(&file), &[("A".into(), SECRET.into())].into()).unwrap();
     let (store, metrics, clock) = (Arc::new(Stalled::default()), Arc::new(Metrics::new()), Clock::system());
-    let (intake, shelver) = intake(Arc::clone(&store) as Arc<dyn Quarantine>, clock.clone());
+    let (quarantine_queue, writer) = quarantine_queue(Arc::clone(&store) as Arc<dyn Quarantine>, clock.clone());
     let shared = Shared {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
-        intake,
+        quarantine_queue,
         requests: Arc::new(RequestPermits::new(permits)),
         waiting: Arc::new(Waiting::new(permits)),
         budget: Arc::new(BodyBudget::new(budget, Arc::clone(&metrics))),
@@ -89,7 +89,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
     let recorder = Arc::new(Recorder { clock, trusted, unrouted: unrouted(&metrics), audit: None });
     let scheme = crate::scheme::build(&config.live.sources[0].scheme).unwrap();
     let source = Arc::new(Source::new(config.live.sources[0].clone(), scheme, &[], &metrics));
-    Rig { router: router(&shared, &recorder, &[source]), store, metrics, _shelver: shelver }
+    Rig { router: router(&shared, &recorder, &[source]), store, metrics, _writer: writer }
 }
 
 /// From where a request comes: socket address, connection, what a proxy says.

@@ -8,16 +8,16 @@ use http::request::Parts;
 use crate::config;
 use crate::event::{EventId, EventKey, Name, Payload};
 
-use super::fields::Wanted;
+use super::extract::Extractor;
 
 /// The twins of one source.
-pub struct Twins(Vec<(Name, Wanted)>);
+pub struct Twins(Vec<(Name, Extractor)>);
 
 impl Twins {
     /// Those of `source`.
     #[must_use]
     pub fn of(source: &config::Source) -> Self {
-        Self(source.twins.iter().map(|twin| (twin.name.clone(), Wanted::new(twin))).collect())
+        Self(source.twins.iter().map(|twin| (twin.name.clone(), Extractor::new(twin))).collect())
     }
 
     /// The keys under which they would have stored this body: its id by their rules, or its digest, by which an
@@ -25,9 +25,9 @@ impl Twins {
     #[must_use]
     pub fn keys(&self, head: &Parts, payload: &Payload) -> Vec<EventKey> {
         let mut keys = Vec::new();
-        for (name, wanted) in &self.0 {
+        for (name, extractor) in &self.0 {
             keys.push(EventKey::of(name, &EventId::of_digest(&payload.digest())));
-            keys.extend(wanted.pick(head, payload).map(|fields| EventKey::of(name, &fields.id)));
+            keys.extend(extractor.extract(head, payload).map(|fields| EventKey::of(name, &fields.id)));
         }
         keys.sort_unstable();
         keys.dedup();

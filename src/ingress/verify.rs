@@ -18,7 +18,7 @@ use crate::server::client::{ConnectionId, Peer};
 
 use super::arrival::Origin;
 use super::body::{buffer, declared_length};
-use super::load::BodyBudget;
+use super::body_budget::BodyBudget;
 use super::refused::Refused;
 use super::reject::Reject;
 use super::request_end::Answered;

@@ -5,7 +5,7 @@ use http::{Method, Request};
 
 use crate::clock::UnixSeconds;
 use crate::config::Source;
-use crate::ingress::{self, Wanted};
+use crate::ingress::{self, Extractor};
 use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
 use crate::verdict::Reason;
 
@@ -177,7 +177,7 @@ fn in_words(source: &Source, refusal: &Refusal) -> (Reason, String) {
 
 /// What is judged of a body that is signed.
 fn content(source: &Source, specimen: &Specimen, report: &mut Report) {
-    match Wanted::new(source).pick(&specimen.head, &specimen.body.clone().into()) {
+    match Extractor::new(source).extract(&specimen.head, &specimen.body.clone().into()) {
         Ok(fields) => {
             report.ok(format!("the body is fine: event id {}, type {}", fields.id, fields.kind));
             if specimen.reason.as_deref() == Some(Reason::IdConflict.as_str()) {

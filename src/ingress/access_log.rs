@@ -30,9 +30,9 @@ use crate::server::networks::Networks;
 use crate::verdict::{Outcome, Reason, Verdict};
 
 use super::arrival::Arrival;
+use super::log_text::escape_for_log;
 use super::request_end::{Answered, RequestEnd};
 use super::source::Source;
-use super::text;
 
 /// The `gatepost::access` record, in the contract's order.
 #[derive(Serialize)]
@@ -78,37 +78,37 @@ pub struct Recorder {
     pub audit: Option<mpsc::Sender<Verdict>>,
 }
 
-/// Makes [`Record`]; `source` is `None` on the stack of unknown paths.
+/// Makes [`AccessLog`]; `source` is `None` on the stack of unknown paths.
 #[derive(Clone)]
-pub(super) struct RecordLayer {
+pub(super) struct AccessLogLayer {
     /// Shared by all stacks.
     pub recorder: Arc<Recorder>,
     /// Whose stack it is on.
     pub source: Option<Arc<Source>>,
 }
 
-impl<S> Layer<S> for RecordLayer {
-    type Service = Record<S>;
+impl<S> Layer<S> for AccessLogLayer {
+    type Service = AccessLog<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Record { layer: self.clone(), inner }
+        AccessLog { layer: self.clone(), inner }
     }
 }
 
-/// See [`RecordLayer`].
+/// See [`AccessLogLayer`].
 #[derive(Clone)]
-pub(super) struct Record<S> {
-    layer: RecordLayer,
+pub(super) struct AccessLog<S> {
+    layer: AccessLogLayer,
     inner: S,
 }
 
-impl<S> Service<Request<Body>> for Record<S>
+impl<S> Service<Request<Body>> for AccessLog<S>
 where
     S: Service<Request<Body>, Response = Answered, Error = Infallible>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Recorded<S::Future>;
+    type Future = Logged<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -135,7 +135,7 @@ where
         let layer = self.layer.clone();
         let entry = Entry { layer, started, peer, arrival: arrival.clone(), asked, answered, written: false };
         request.extensions_mut().insert(arrival);
-        Recorded { inner: self.inner.call(request), entry }
+        Logged { inner: self.inner.call(request), entry }
     }
 }
 
@@ -146,14 +146,14 @@ fn request_id() -> Arc<str> {
 
 pin_project! {
     /// The answer of the inner service, recorded.
-    pub struct Recorded<F> {
+    pub struct Logged<F> {
         #[pin]
         inner: F,
         entry: Entry,
     }
 }
 
-impl<F> Future for Recorded<F>
+impl<F> Future for Logged<F>
 where
     F: Future<Output = Result<Answered, Infallible>>,
 {
@@ -182,20 +182,20 @@ impl Asked {
 
     /// Without the query, whose values senders use for secrets; `None` where the target has no path (CONNECT).
     fn path(&self) -> Option<Cow<'_, str>> {
-        Some(self.target.path()).filter(|path| !path.is_empty()).map(text::shown)
+        Some(self.target.path()).filter(|path| !path.is_empty()).map(escape_for_log)
     }
 
     fn content_type(&self) -> Option<Cow<'_, str>> {
         self.content_type.as_ref().map(|value| match String::from_utf8_lossy(value.as_bytes()) {
-            Cow::Borrowed(plain) => text::shown(plain),
-            Cow::Owned(mended) => Cow::Owned(text::shown(&mended).into_owned()),
+            Cow::Borrowed(plain) => escape_for_log(plain),
+            Cow::Owned(mended) => Cow::Owned(escape_for_log(&mended).into_owned()),
         })
     }
 }
 
 /// The record to be: written once, at the answer or, failing that, when dropped.
 struct Entry {
-    layer: RecordLayer,
+    layer: AccessLogLayer,
     started: Instant,
     peer: Peer,
     arrival: Arrival,
@@ -240,14 +240,14 @@ impl Entry {
 
     fn log(&self, timestamp: Timestamp, end: &RequestEnd, status: Option<StatusCode>, latency_us: u64) {
         let (known, asked) = (end.event.as_deref(), self.asked.as_ref());
-        let event_id = known.and_then(|known| known.event_id.as_deref()).map(text::shown);
-        let kind = known.and_then(|known| known.kind.as_deref()).map(text::shown);
+        let event_id = known.and_then(|known| known.event_id.as_deref()).map(escape_for_log);
+        let kind = known.and_then(|known| known.kind.as_deref()).map(escape_for_log);
         let record = Access {
             timestamp,
             request_id: &self.arrival.request_id,
             source: self.layer.source.as_ref().map(|source| source.config.name.as_str()),
             outcome: end.outcome,
-            method: asked.map(|asked| text::shown(asked.method.as_str())),
+            method: asked.map(|asked| escape_for_log(asked.method.as_str())),
             path: asked.and_then(Asked::path),
             content_type: asked.and_then(Asked::content_type),
             reason: end.reason.map(Reason::as_str),
@@ -267,7 +267,7 @@ impl Entry {
     fn audit(&self, timestamp: Timestamp, end: &RequestEnd, latency_us: u64) {
         let (Some(source), Some(validated)) = (&self.layer.source, end.validated) else { return };
         let known = end.event.as_deref();
-        let shown = |text: Option<&String>| text.map(|text| text::shown(text).into_owned());
+        let shown = |text: Option<&String>| text.map(|text| escape_for_log(text).into_owned());
         let verdict = Verdict {
             event: "webhook_validation",
             timestamp,

@@ -12,7 +12,7 @@ pub(super) const MAX_BYTES: usize = 256;
 ///
 /// JSON would escape them too, but whoever reads the record unescapes that, and a terminal obeys what is left.
 #[must_use]
-pub(super) fn shown(text: &str) -> Cow<'_, str> {
+pub(super) fn escape_for_log(text: &str) -> Cow<'_, str> {
     // Nearly all of it is short and plain.
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hidden);
     if text.len() <= MAX_BYTES && plain {
@@ -40,21 +40,21 @@ mod tests {
 
     #[test]
     fn cuts_between_characters() {
-        assert_eq!(shown("short"), "short");
+        assert_eq!(escape_for_log("short"), "short");
         let long = format!("{}é", "x".repeat(255));
-        assert_eq!(shown(&long).len(), 255);
+        assert_eq!(escape_for_log(&long).len(), 255);
     }
 
     #[test]
     fn spells_control_characters_out() {
-        assert_eq!(shown("a\r\n\u{1b}[31m"), "a\\r\\n\\u{1b}[31m");
-        assert_eq!(shown(&"\n".repeat(300)).len(), 256);
-        assert_eq!(shown("a\u{7f}b\u{85}c\u{9f}°é"), "a\\u{7f}b\\u{85}c\\u{9f}°é");
+        assert_eq!(escape_for_log("a\r\n\u{1b}[31m"), "a\\r\\n\\u{1b}[31m");
+        assert_eq!(escape_for_log(&"\n".repeat(300)).len(), 256);
+        assert_eq!(escape_for_log("a\u{7f}b\u{85}c\u{9f}°é"), "a\\u{7f}b\\u{85}c\\u{9f}°é");
     }
 
     #[test]
     fn spells_out_what_breaks_lines_reorders_or_hides() {
-        assert_eq!(shown("a\u{2028}b\u{202e}c\u{200b}d\u{feff}"), "a\\u{2028}b\\u{202e}c\\u{200b}d\\u{feff}");
-        assert!(matches!(shown("日本 é"), Cow::Borrowed(_)));
+        assert_eq!(escape_for_log("a\u{2028}b\u{202e}c\u{200b}d\u{feff}"), "a\\u{2028}b\\u{202e}c\\u{200b}d\\u{feff}");
+        assert!(matches!(escape_for_log("日本 é"), Cow::Borrowed(_)));
     }
 }

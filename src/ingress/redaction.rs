@@ -27,13 +27,13 @@ const MAC_BYTES: [usize; 4] = [20, 32, 48, 64];
 
 /// What the entries of one source keep; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct Redaction {
     family: Family,
     /// The headers that hold the signature, lower case, with what their format spells out before it.
     signatures: Arc<[(String, String)]>,
 }
 
-impl From<&Settings> for Kept {
+impl From<&Settings> for Redaction {
     fn from(settings: &Settings) -> Self {
         let format = settings.signature_format.as_deref().unwrap_or_default();
         let prefix = format.split('{').next().unwrap_or_default().to_ascii_lowercase();
@@ -42,7 +42,7 @@ impl From<&Settings> for Kept {
     }
 }
 
-impl Kept {
+impl Redaction {
     /// Method and target as received, but for what a query may grant: `SigV4` signs the query, so there only a session
     /// token goes; nobody needs the values of any other, and senders do put tokens there.
     ///
@@ -142,19 +142,19 @@ mod tests {
 
     const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-    fn kept(header: &str, format: &str) -> Kept {
-        Kept {
+    fn kept(header: &str, format: &str) -> Redaction {
+        Redaction {
             family: Family::Hmac,
             signatures: [(header.to_owned(), format.split('{').next().unwrap_or_default().to_owned())].into(),
         }
     }
 
-    fn of(family: Family) -> Kept {
-        Kept { family, signatures: [].into() }
+    fn of(family: Family) -> Redaction {
+        Redaction { family, signatures: [].into() }
     }
 
     /// The value kept of a header.
-    fn value(kept: &Kept, name: &str, value: &str) -> String {
+    fn value(kept: &Redaction, name: &str, value: &str) -> String {
         let (head, ()) = http::Request::post("/x").header(name, value).body(()).unwrap().into_parts();
         let pairs: Vec<(String, String)> = serde_json::from_str(&kept.headers(&head)).unwrap();
         pairs[0].1.clone()
@@ -242,7 +242,7 @@ mod tests {
             signature_format: Some("Token {hex}".into()),
             ..Settings::of(row)
         };
-        assert_ne!(value(&Kept::from(&settings), "authorization", &format!("Token {HEX}")), REDACTED);
+        assert_ne!(value(&Redaction::from(&settings), "authorization", &format!("Token {HEX}")), REDACTED);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use crate::event::{EventId, Payload};
 use crate::scheme::{Answer, BodyFormat};
 
 use super::json::{self, Found, Pointer, Value};
+use super::log_text::escape_for_log;
 use super::reject::Reject;
-use super::text;
 
 /// Which values of a source's bodies are wanted; made once per source.
-pub struct Wanted {
+pub struct Extractor {
     pointers: Vec<Pointer>,
     required: Vec<String>,
     id: IdRule,
@@ -45,7 +45,7 @@ const INTENT: usize = 3;
 const SESSION_ID: usize = 4;
 const REQUIRED: usize = 5;
 
-impl Wanted {
+impl Extractor {
     /// What `source` wants of its bodies.
     #[must_use]
     pub fn new(source: &config::Source) -> Self {
@@ -70,7 +70,7 @@ impl Wanted {
     ///
     /// # Errors
     /// [`Reject::InvalidJson`], [`Reject::MissingFields`] or [`Reject::InvalidEventId`], in this order.
-    pub fn pick(&self, head: &Parts, payload: &Payload) -> Result<Fields, Reject> {
+    pub fn extract(&self, head: &Parts, payload: &Payload) -> Result<Fields, Reject> {
         let found = match (json::scan(payload.bytes(), &self.pointers), self.body_format) {
             (Ok(found), _) => found,
             (Err(fault), BodyFormat::Json) => return Err(Reject::InvalidJson(Cow::from(fault))),
@@ -116,7 +116,7 @@ impl Wanted {
             TypeRule::Literal(kind) => Some(kind.clone()),
         };
         let kind = kind.filter(|kind| !kind.is_empty() && !kind.chars().any(char::is_control));
-        kind.map_or_else(|| self.fallback_kind.to_owned(), |kind| text::shown(&kind).into_owned())
+        kind.map_or_else(|| self.fallback_kind.to_owned(), |kind| escape_for_log(&kind).into_owned())
     }
 }
 
