@@ -20,7 +20,9 @@ mod outbox;
 mod postgres;
 mod quarantine;
 mod settings;
+mod sql;
 mod sqlite;
+mod stored;
 mod transfer;
 
 use std::sync::Arc;

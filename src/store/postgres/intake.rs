@@ -21,9 +21,11 @@ use crate::store::inbox::{Inbox, Insertion};
 use crate::store::postgres::address::Address;
 use crate::store::postgres::batches;
 use crate::store::postgres::clock::clock;
-use crate::store::postgres::rows::{micros, text};
+use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, Values, within};
+use crate::store::sql::sql;
+use crate::store::stored::micros;
 
 /// Events that may wait; beyond it senders are told at once.
 const QUEUE: usize = 8192;
@@ -37,7 +39,7 @@ pub(super) const SETUP: &str =
 /// itself when it takes the id. Then the events of those, their deliveries, and how many of these.
 macro_rules! insert {
     ($more_values:literal, $more_columns:literal, $more_conditions:literal) => {
-        concat!(
+        sql!(
             clock!(),
             "given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
@@ -60,7 +62,7 @@ macro_rules! insert {
     FROM fresh f JOIN given g ON g.key = f.key
 ), queued AS (
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease)
-    SELECT f.gen, f.seq, d.sink, 0, 0, (SELECT t FROM clock), (SELECT t FROM clock), 0
+    SELECT f.gen, f.seq, d.sink, {PENDING}, 0, (SELECT t FROM clock), (SELECT t FROM clock), 0
     FROM fresh f JOIN unnest($12::bytea[], $13::text[]) AS d (key, sink) ON d.key = f.key
     ON CONFLICT DO NOTHING RETURNING sink
 ), counted AS (

@@ -10,6 +10,7 @@ mod audit_queue;
 mod batches;
 mod clock;
 mod dead_letters;
+mod error;
 mod generations;
 pub(super) mod import;
 mod intake;
@@ -23,7 +24,6 @@ mod selection;
 mod session;
 mod tls;
 
-use std::error::Error as _;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -74,22 +74,4 @@ pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock
         }),
         inbox,
     })
-}
-
-impl From<tokio_postgres::Error> for StoreError {
-    /// What the server refuses for its content (SQLSTATE classes 22, 23 and 54) is [`StoreError::Corrupt`].
-    fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(refusal) => {
-                let (code, message) = (refusal.code().code(), refusal.message());
-                match code.get(..2) {
-                    Some("22" | "23" | "54") => Self::Corrupt(format!("{message} ({code})")),
-                    _ => Self::Unavailable(format!("{message} ({code})")),
-                }
-            }
-            None => {
-                Self::Unavailable(error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
-            }
-        }
-    }
 }
