@@ -51,7 +51,7 @@ impl AuditQueue for PostgresAuditQueue {
             let rows = lent.session.query(ROOM, &[&capacity]).await?;
             let held: i64 = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
             let fits = usize::try_from(capacity - held).unwrap_or(0).min(records.len());
-            let added: Vec<_> = records[..fits].iter().map(|record| text(record)).collect();
+            let added: Vec<_> = records.iter().take(fits).map(|record| text(record)).collect();
             let sql = "INSERT INTO gatepost_audit (record)
                        SELECT record FROM unnest($1::text[]) WITH ORDINALITY AS g (record, n) ORDER BY n";
             lent.session.execute(sql, &[&added]).await?;

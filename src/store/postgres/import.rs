@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use crate::event::Name;
 use crate::store::error::StoreError;
 use crate::store::postgres::clock::clock;
-use crate::store::postgres::intake::{self, Offer, insert};
+use crate::store::postgres::insert::{self, Candidate};
 use crate::store::postgres::quarantine;
 use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::GENERATIONS;
@@ -58,7 +58,7 @@ impl Import {
             let other = Session::connect(&address, "", || ()).await?;
             other.check_server().await?;
             schema::migrate(&other).await?;
-            let events = Session::connect(&address, intake::SETUP, || ()).await?;
+            let events = Session::connect(&address, insert::SETUP, || ()).await?;
             Ok(Self { events, other, from, sources: HashSet::new() })
         })
         .await
@@ -77,19 +77,19 @@ impl Import {
     pub(crate) async fn events(&mut self, moved: &[MovedEvent]) -> Result<u64, StoreError> {
         for one in moved {
             if self.sources.insert(one.event.source.clone()) {
-                within(intake::note_source(&self.events, &one.event.source)).await?;
+                within(insert::note_source(&self.events, &one.event.source)).await?;
             }
         }
         let none: Arc<[Name]> = Arc::new([]);
-        let offer = |one: &MovedEvent| Offer {
+        let candidate = |one: &MovedEvent| Candidate {
             key: one.event.unique_key(),
             twins: Vec::new(),
             event: one.event.clone(),
             sinks: Arc::clone(&none),
         };
-        let mut offers: Vec<Offer> = moved.iter().map(offer).collect();
-        offers.sort_by_key(|offer| offer.key);
-        let fresh = within(insert(&self.events, &offers.iter().collect::<Vec<_>>())).await?;
+        let mut candidates: Vec<Candidate> = moved.iter().map(candidate).collect();
+        candidates.sort_by_key(|candidate| candidate.key);
+        let fresh = within(insert::insert(&self.events, &candidates.iter().collect::<Vec<_>>())).await?;
         let deliveries: Vec<(Vec<u8>, &MovedDelivery)> = moved
             .iter()
             .flat_map(|one| one.deliveries.iter().map(|to| (one.event.unique_key().0.to_vec(), to)))

@@ -178,7 +178,7 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         } else {
             rows::event(row, 4).map_err(|error| match error {
                 StoreError::Corrupt(error) | StoreError::Unavailable(error) => error,
-                other => other.to_string(),
+                error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => error.to_string(),
             })
         },
     })

@@ -75,7 +75,7 @@ fn push(tx: &Tx<'_>, records: &[String], capacity: u64) -> Result<u64, StoreErro
     let room = capacity.saturating_sub(unsigned(held));
     let fits = usize::try_from(room).unwrap_or(usize::MAX).min(records.len());
     let mut sql = tx.conn.prepare_cached("INSERT INTO audit (record) VALUES (?1)")?;
-    for record in &records[..fits] {
+    for record in records.iter().take(fits) {
         sql.execute([record])?;
     }
     if fits > 0 {

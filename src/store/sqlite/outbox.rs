@@ -162,14 +162,17 @@ enum Unread {
 fn read_event(sql: &mut Statement<'_>, sources: &Names, seq: i64) -> Result<Event, Unread> {
     let stepped = |error: rusqlite::Error| match StoreError::from(error) {
         StoreError::Corrupt(error) => Unread::Ever(error),
-        error => Unread::Now(error),
+        error @ (StoreError::Url(_)
+        | StoreError::TooNew { .. }
+        | StoreError::Foreign(_)
+        | StoreError::Unavailable(_)) => Unread::Now(error),
     };
     let mut rows = sql.query([seq]).map_err(stepped)?;
     let Some(row) = rows.next().map_err(stepped)? else { return Err(Unread::Ever("it is gone".into())) };
     let body = row.get(EVENT_COLUMNS).map_err(StoreError::from);
     body.and_then(|body| sources.event(row, 0, body)).map_err(|error| match error {
         StoreError::Corrupt(error) | StoreError::Unavailable(error) => Unread::Ever(error),
-        error => Unread::Now(error),
+        error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => Unread::Now(error),
     })
 }
 
