@@ -108,7 +108,7 @@ DELETE FROM gatepost_events WHERE gen = 0 AND seq = ANY (ARRAY(SELECT seq FROM o
 /// forgotten. One replica at a time: to the others there is nothing to do. Nobody who inserts waits for it for longer
 /// than [`partitions::WAIT`].
 pub(super) async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError> {
-    // Not lent again: with its session ends the lock, whatever happens.
+    // Not lent again: whatever happens, the lock ends with its session.
     let lent = within(pool.lend()).await?;
     let session = &lent.session;
     within(session.batch(partitions::WAIT)).await?;
@@ -124,7 +124,10 @@ pub(super) async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError>
     within(session.batch("ROLLBACK")).await?;
     let swept = sweep(session, until).await;
     opened?;
-    Ok(retired? + swept?)
+    let gone = retired? + swept?;
+    // The end of the session would do it, but the server may take longer over that than until the next turn.
+    within(session.query("SELECT pg_advisory_unlock($1)", &[&TURNING])).await?;
+    Ok(gone)
 }
 
 /// Makes the next generation ahead of its time; when the open one has had its own, closes that and opens the next.
