@@ -20,7 +20,9 @@ mod outbox;
 mod postgres;
 mod quarantine;
 pub(crate) mod settings;
+mod sql;
 mod sqlite;
+mod stored;
 mod transfer;
 
 use std::sync::Arc;

@@ -11,10 +11,12 @@ use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
 use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::postgres::clock::clock;
-use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, unsigned};
+use crate::store::postgres::rows::{self, limit};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Lent, Pool, within};
+use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
+use crate::store::stored::unsigned;
 
 /// Events queued again in one transaction.
 const STEP: usize = 200;
@@ -24,7 +26,7 @@ const STEP: usize = 200;
 /// ids are held, so that none is swept away meanwhile (`generations.rs`); what is about to be forgotten is left alone.
 /// What is queued for a sink that the event was not queued for before counts as replayed as often as any other, and once
 /// more: the sinks may lead to one place that removes duplicates.
-const REQUEUE: &str = concat!(
+const REQUEUE: &str = sql!(
     clock!(),
     "held AS (
     SELECT i.key, i.gen, i.seq FROM gatepost_ids i WHERE i.key = ANY ($1::bytea[])
@@ -38,34 +40,34 @@ const REQUEUE: &str = concat!(
     ORDER BY d.id FOR UPDATE OF d
 ), queued AS (
     INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease, replays)
-    SELECT gen, seq, sink, 0, 0, t, t, 0,
+    SELECT gen, seq, sink, {PENDING}, 0, t, t, 0,
         1 + coalesce((SELECT max(o.replays) FROM gatepost_deliveries o WHERE o.seq = target.seq), 0)
     FROM target, clock WHERE (SELECT count(*) FROM before) >= 0
     ON CONFLICT (seq, sink) DO UPDATE
-        SET state = 0, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
+        SET state = {PENDING}, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
             error = NULL, duplicate = false, replays = d.replays + 1
-        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
+        WHERE d.state <> {PENDING} OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
     RETURNING d.seq, d.sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts
-    SELECT q.sink, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
+    SELECT q.sink, count(*) FILTER (WHERE b.state IS DISTINCT FROM {PENDING}), -count(*) FILTER (WHERE b.state = {DEAD})
     FROM queued q LEFT JOIN before b ON b.seq = q.seq AND b.sink = q.sink GROUP BY q.sink
 )
 SELECT count(*) FROM queued"
 );
 
 /// What waits for sinks `$2` that are gone, or died on the way to them, is queued for `$3` now, where it could be.
-const TAKE_AWAY: &str = concat!(
+const TAKE_AWAY: &str = sql!(
     clock!(),
     "taken AS (
     DELETE FROM gatepost_deliveries d USING gatepost_ids i, clock
     WHERE i.key = ANY ($1) AND i.seq = d.seq AND d.sink = ANY ($2)
-        AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
-        AND EXISTS (SELECT 1 FROM gatepost_deliveries o WHERE o.seq = d.seq AND o.sink = ANY ($3) AND o.state = 0)
+        AND (d.state = {DEAD} OR (d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= t)))
+        AND EXISTS (SELECT 1 FROM gatepost_deliveries o WHERE o.seq = d.seq AND o.sink = ANY ($3) AND o.state = {PENDING})
     RETURNING d.sink, d.state
 )
 INSERT INTO gatepost_sink_counts
-SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM taken GROUP BY sink"
+SELECT sink, -count(*) FILTER (WHERE state = {PENDING}), -count(*) FILTER (WHERE state = {DEAD}) FROM taken GROUP BY sink"
 );
 
 /// The accepted events of a PostgreSQL store.
@@ -197,7 +199,7 @@ async fn deliveries(
     wall: &Clock,
     seqs: &[i64],
 ) -> Result<HashMap<i64, Vec<DeliveryStatus>>, StoreError> {
-    let sql = concat!(
+    let sql = sql!(
         clock!(),
         "found AS (SELECT * FROM gatepost_deliveries WHERE seq = ANY ($1))
          SELECT seq, sink, state, attempts, greatest(due_at, 0) - t, error, replays, duplicate

@@ -7,20 +7,21 @@ use tokio_postgres::Row;
 
 use crate::store::audit_queue::{AuditQueue, QueuedAudit};
 use crate::store::error::StoreError;
-use crate::store::postgres::clock::{clock, longest};
-use crate::store::postgres::rows::{text, unsigned, wait};
+use crate::store::postgres::clock::clock;
+use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::session::{Pool, within};
+use crate::store::sql::sql;
+use crate::store::stored::{unsigned, wait};
 
 const ROOM: &str = "SELECT count(*) FROM (SELECT 1 FROM gatepost_audit LIMIT $1) AS held";
 
-const CLAIM: &str = concat!(
+const CLAIM: &str = sql!(
     clock!(),
     "due AS (
     SELECT id FROM gatepost_audit
-    WHERE due_at <= (SELECT t FROM clock) OR due_at > (SELECT t FROM clock) + ",
-    longest!(),
-    " ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    WHERE due_at <= (SELECT t FROM clock) OR due_at > (SELECT t FROM clock) + {LONGEST_WAIT}
+    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE gatepost_audit a SET due_at = t + $2 FROM due, clock WHERE a.id = due.id
     RETURNING a.id, a.record, a.attempts
@@ -28,7 +29,7 @@ const CLAIM: &str = concat!(
 SELECT * FROM taken ORDER BY id"
 );
 
-const RELEASE: &str = concat!(
+const RELEASE: &str = sql!(
     clock!(),
     "one AS (SELECT 1)
     UPDATE gatepost_audit SET due_at = t + $2, attempts = attempts + $3 FROM clock WHERE id = ANY ($1)"
@@ -50,7 +51,7 @@ impl AuditQueue for PostgresAuditQueue {
             let rows = lent.session.query(ROOM, &[&capacity]).await?;
             let held: i64 = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
             let fits = usize::try_from(capacity - held).unwrap_or(0).min(records.len());
-            let added: Vec<_> = records[..fits].iter().map(|record| text(record)).collect();
+            let added: Vec<_> = records.iter().take(fits).map(|record| text(record)).collect();
             let sql = "INSERT INTO gatepost_audit (record)
                        SELECT record FROM unnest($1::text[]) WITH ORDINALITY AS g (record, n) ORDER BY n";
             lent.session.execute(sql, &[&added]).await?;

@@ -11,37 +11,39 @@ use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
 use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::postgres::clock::clock;
-use crate::store::postgres::rows::{self, EVENT, EVENT_COLUMNS, limit, shown};
+use crate::store::postgres::rows::{self, limit};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, within};
+use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
+use crate::store::stored::{shown, state};
 
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
 
-const REPLAY: &str = concat!(
+const REPLAY: &str = sql!(
     clock!(),
     "queued AS (
-    UPDATE gatepost_deliveries SET state = 0, attempts = 0, due_at = t, queued_at = t, claimed_at = NULL, error = NULL,
+    UPDATE gatepost_deliveries SET state = {PENDING}, attempts = 0, due_at = t, queued_at = t, claimed_at = NULL, error = NULL,
         duplicate = false, replays = replays + 1
     FROM clock WHERE id = ANY ($1) AND ($2::text IS NULL OR sink = $2)
-        AND (state = 2 OR (state = 0 AND claimed_at IS NULL AND (attempts > 0 OR due_at > t))) RETURNING id, sink
+        AND (state = {DEAD} OR (state = {PENDING} AND claimed_at IS NULL AND (attempts > 0 OR due_at > t))) RETURNING id, sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts
     SELECT q.sink, count(*), -count(*) FROM queued q JOIN gatepost_deliveries d ON d.id = q.id
-    WHERE d.state = 2 GROUP BY q.sink
+    WHERE d.state = {DEAD} GROUP BY q.sink
 )
 SELECT pg_notify('gatepost_queued', '') FROM queued"
 );
 
 /// Where it waits for sink `$2` already, or is under way, it is not queued again. `before` is counted to have it read
 /// first.
-const MOVE: &str = concat!(
+const MOVE: &str = sql!(
     clock!(),
     "old AS (
     SELECT d.id, d.gen, d.seq, d.replays FROM gatepost_deliveries d, clock
     WHERE d.id = ANY ($1) AND d.sink <> $2
-        AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+        AND (d.state = {DEAD} OR (d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= t)))
     ORDER BY d.id FOR UPDATE OF d
 ), before AS (
     SELECT d.seq, d.state FROM gatepost_deliveries d JOIN old ON old.seq = d.seq
@@ -50,33 +52,33 @@ const MOVE: &str = concat!(
     DELETE FROM gatepost_deliveries d USING old WHERE d.id = old.id RETURNING d.sink, d.state
 ), queued AS (
     INSERT INTO gatepost_deliveries AS d (gen, seq, sink, state, attempts, due_at, queued_at, lease, replays)
-    SELECT DISTINCT ON (seq) gen, seq, $2::text, 0, 0, t, t, 0, replays + 1 FROM old, clock
+    SELECT DISTINCT ON (seq) gen, seq, $2::text, {PENDING}, 0, t, t, 0, replays + 1 FROM old, clock
     WHERE (SELECT count(*) FROM before) >= 0 ORDER BY seq, replays DESC
     ON CONFLICT (seq, sink) DO UPDATE
-        SET state = 0, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
+        SET state = {PENDING}, attempts = 0, due_at = excluded.due_at, queued_at = excluded.queued_at, claimed_at = NULL,
             error = NULL, duplicate = false, replays = greatest(d.replays + 1, excluded.replays)
-        WHERE d.state <> 0 OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
+        WHERE d.state <> {PENDING} OR (d.claimed_at IS NULL AND (d.attempts > 0 OR d.due_at > excluded.due_at))
     RETURNING d.seq
 ), left_behind AS (
     INSERT INTO gatepost_sink_counts
-    SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM gone GROUP BY sink
+    SELECT sink, -count(*) FILTER (WHERE state = {PENDING}), -count(*) FILTER (WHERE state = {DEAD}) FROM gone GROUP BY sink
 ), arrived AS (
     INSERT INTO gatepost_sink_counts
-    SELECT $2::text, count(*) FILTER (WHERE b.state IS DISTINCT FROM 0), -count(*) FILTER (WHERE b.state = 2)
+    SELECT $2::text, count(*) FILTER (WHERE b.state IS DISTINCT FROM {PENDING}), -count(*) FILTER (WHERE b.state = {DEAD})
     FROM queued q LEFT JOIN (SELECT DISTINCT seq, state FROM before) b ON b.seq = q.seq HAVING count(*) > 0
 )
 SELECT 1 FROM gone"
 );
 
-const DISCARD: &str = concat!(
+const DISCARD: &str = sql!(
     clock!(),
     "gone AS (
     DELETE FROM gatepost_deliveries d USING clock
-    WHERE d.id = ANY ($1) AND (d.state = 2 OR (d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)))
+    WHERE d.id = ANY ($1) AND (d.state = {DEAD} OR (d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= t)))
     RETURNING d.sink, d.state
 ), counted AS (
     INSERT INTO gatepost_sink_counts
-    SELECT sink, -count(*) FILTER (WHERE state = 0), -count(*) FILTER (WHERE state = 2) FROM gone GROUP BY sink
+    SELECT sink, -count(*) FILTER (WHERE state = {PENDING}), -count(*) FILTER (WHERE state = {DEAD}) FROM gone GROUP BY sink
 )
 SELECT 1 FROM gone"
 );
@@ -205,7 +207,7 @@ fn dead_letter(row: &Row, now: Timestamp) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         event: rows::shown_event(row, 0),
         id: DeliveryId(row.try_get(EVENT_COLUMNS + 1)?),
-        state: rows::state(row.try_get(EVENT_COLUMNS + 6)?),
+        state: state(row.try_get::<_, i16>(EVENT_COLUMNS + 6)?.into()),
         sink: row.try_get::<_, &str>(EVENT_COLUMNS + 2)?.into(),
         attempts: u32::try_from(row.try_get::<_, i32>(EVENT_COLUMNS + 3)?).unwrap_or(0),
         died_at: shown(now, row.try_get(EVENT_COLUMNS + 4)?),

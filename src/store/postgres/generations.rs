@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use crate::event::{EventId, EventKey, Name};
 use crate::store::error::StoreError;
 use crate::store::postgres::partitions::{self, Outcome};
-use crate::store::postgres::rows::{event_id, unsigned};
 use crate::store::postgres::schema::{GENERATIONS, TURNING};
 use crate::store::postgres::session::{Pool, Session, within};
+use crate::store::sql::sql;
+use crate::store::stored::{event_id, unsigned};
 
 /// Numbers of events looked at in one transaction.
 const STEP: i64 = 2000;
@@ -45,12 +46,14 @@ const OLD: &str = concat!(
 );
 
 /// Events of generation `$1` among some with an open delivery, as many as fit.
-const OPEN: &str = "
+const OPEN: &str = sql!(
+    "
 SELECT seq, source, id FROM (
     SELECT e.seq, e.source, e.id, sum(octet_length(e.body)) OVER (ORDER BY e.seq) - octet_length(e.body) AS before
     FROM gatepost_events e WHERE e.gen = $1 AND e.seq BETWEEN $2 AND $3 AND EXISTS (
-        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN (0, 2))
-) AS open WHERE before < $4 ORDER BY seq";
+        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN ({PENDING}, {DEAD}))
+) AS open WHERE before < $4 ORDER BY seq"
+);
 
 /// Their deliveries, locked in the order in which settlements lock them; whoever settles one meanwhile comes first.
 const HOLD: &str = "SELECT id FROM gatepost_deliveries WHERE gen = $1 AND seq = ANY ($2) ORDER BY id FOR UPDATE";
@@ -73,34 +76,39 @@ WITH ids AS (
 SELECT count(*) FROM events";
 
 const COUNT: &str = "SELECT count(*) FROM gatepost_events WHERE gen = $1 AND seq BETWEEN $2 AND $3";
-const FORGET: &str = "DELETE FROM gatepost_deliveries WHERE seq BETWEEN $2 AND $3 AND gen = $1 AND state = 1";
+const FORGET: &str =
+    sql!("DELETE FROM gatepost_deliveries WHERE seq BETWEEN $2 AND $3 AND gen = $1 AND state = {DELIVERED}");
 
 /// The next events of generation 0, and whether they have an open delivery.
-const KEPT: &str = "
+const KEPT: &str = sql!(
+    "
 SELECT e.seq, e.source, e.id,
-    EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN (0, 2))
-FROM gatepost_events e WHERE e.gen = 0 AND e.seq > $1 ORDER BY e.seq LIMIT $2";
+    EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND d.state IN ({PENDING}, {DEAD}))
+FROM gatepost_events e WHERE e.gen = 0 AND e.seq > $1 ORDER BY e.seq LIMIT $2"
+);
 
 /// Whoever queues one of these again holds its id (see `archive.rs`), and is not waited for.
 const LOCK: &str = "SELECT key FROM gatepost_ids WHERE gen = 0 AND key = ANY ($1) ORDER BY key FOR UPDATE SKIP LOCKED";
 
 /// Forgets those of generation 0 whose ids are locked, but for what was queued again before they were.
-const SWEEP: &str = "
+const SWEEP: &str = sql!(
+    "
 WITH over AS (
     SELECT i.key, i.seq FROM gatepost_ids i WHERE i.gen = 0 AND i.key = ANY ($1) AND NOT EXISTS (
-        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = i.seq AND d.state IN (0, 2))
+        SELECT 1 FROM gatepost_deliveries d WHERE d.seq = i.seq AND d.state IN ({PENDING}, {DEAD}))
 ), deliveries AS (
     DELETE FROM gatepost_deliveries WHERE seq = ANY (ARRAY(SELECT seq FROM over))
 ), ids AS (
     DELETE FROM gatepost_ids WHERE gen = 0 AND key = ANY (ARRAY(SELECT key FROM over))
 )
-DELETE FROM gatepost_events WHERE gen = 0 AND seq = ANY (ARRAY(SELECT seq FROM over))";
+DELETE FROM gatepost_events WHERE gen = 0 AND seq = ANY (ARRAY(SELECT seq FROM over))"
+);
 
 /// Opens and drops generations as the server's time asks for, `retention` in microseconds; returns how many events were
 /// forgotten. One replica at a time: to the others there is nothing to do. Nobody who inserts waits for it for longer
 /// than [`partitions::WAIT`].
 pub(super) async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError> {
-    // Not lent again: with its session ends the lock, whatever happens.
+    // Not lent again: whatever happens, the lock ends with its session.
     let lent = within(pool.lend()).await?;
     let session = &lent.session;
     within(session.batch(partitions::WAIT)).await?;
@@ -116,7 +124,10 @@ pub(super) async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError>
     within(session.batch("ROLLBACK")).await?;
     let swept = sweep(session, until).await;
     opened?;
-    Ok(retired? + swept?)
+    let gone = retired? + swept?;
+    // The end of the session would do it, but the server may take longer over that than until the next turn.
+    within(session.query("SELECT pg_advisory_unlock($1)", &[&TURNING])).await?;
+    Ok(gone)
 }
 
 /// Makes the next generation ahead of its time; when the open one has had its own, closes that and opens the next.

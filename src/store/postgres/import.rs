@@ -8,21 +8,23 @@ use tokio_postgres::types::ToSql;
 use crate::event::Name;
 use crate::store::error::StoreError;
 use crate::store::postgres::clock::clock;
-use crate::store::postgres::intake::{self, Offer, insert};
+use crate::store::postgres::insert::{self, Candidate};
 use crate::store::postgres::quarantine;
-use crate::store::postgres::rows::{self, text};
+use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, within};
 use crate::store::postgres::{address, schema};
 use crate::store::quarantine::Quarantined;
+use crate::store::sql::sql;
+use crate::store::stored::state_number;
 use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent};
 
 /// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
 /// nothing is added to it any more.
-const DELIVERIES: &str = concat!(
+const DELIVERIES: &str = sql!(
     clock!(),
     "given AS (
-    SELECT * FROM unnest($1::bytea[], $2::text[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[],
+    SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[],
         $8::int[], $9::boolean[]) AS g (key, sink, state, attempts, due_in, queued_in, error, replays, duplicate)
 ), added AS (
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, error, replays, duplicate)
@@ -33,7 +35,7 @@ const DELIVERIES: &str = concat!(
     ON CONFLICT DO NOTHING RETURNING sink, state
 )
 INSERT INTO gatepost_sink_counts
-SELECT sink, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 2) FROM added GROUP BY sink"
+SELECT sink, count(*) FILTER (WHERE state = {PENDING}), count(*) FILTER (WHERE state = {DEAD}) FROM added GROUP BY sink"
 );
 
 const MARK: &str = "
@@ -56,7 +58,7 @@ impl Import {
             let other = Session::connect(&address, "", || ()).await?;
             other.check_server().await?;
             schema::migrate(&other).await?;
-            let events = Session::connect(&address, intake::SETUP, || ()).await?;
+            let events = Session::connect(&address, insert::SETUP, || ()).await?;
             Ok(Self { events, other, from, sources: HashSet::new() })
         })
         .await
@@ -75,19 +77,19 @@ impl Import {
     pub(crate) async fn events(&mut self, moved: &[MovedEvent]) -> Result<u64, StoreError> {
         for one in moved {
             if self.sources.insert(one.event.source.clone()) {
-                within(intake::note_source(&self.events, &one.event.source)).await?;
+                within(insert::note_source(&self.events, &one.event.source)).await?;
             }
         }
         let none: Arc<[Name]> = Arc::new([]);
-        let offer = |one: &MovedEvent| Offer {
+        let candidate = |one: &MovedEvent| Candidate {
             key: one.event.unique_key(),
             twins: Vec::new(),
             event: one.event.clone(),
             sinks: Arc::clone(&none),
         };
-        let mut offers: Vec<Offer> = moved.iter().map(offer).collect();
-        offers.sort_by_key(|offer| offer.key);
-        let fresh = within(insert(&self.events, &offers.iter().collect::<Vec<_>>())).await?;
+        let mut candidates: Vec<Candidate> = moved.iter().map(candidate).collect();
+        candidates.sort_by_key(|candidate| candidate.key);
+        let fresh = within(insert::insert(&self.events, &candidates.iter().collect::<Vec<_>>())).await?;
         let deliveries: Vec<(Vec<u8>, &MovedDelivery)> = moved
             .iter()
             .flat_map(|one| one.deliveries.iter().map(|to| (one.event.unique_key().0.to_vec(), to)))
@@ -99,7 +101,7 @@ impl Import {
     async fn deliveries(&self, deliveries: &[(Vec<u8>, &MovedDelivery)]) -> Result<(), StoreError> {
         let keys: Vec<&[u8]> = deliveries.iter().map(|(key, _)| &key[..]).collect();
         let sinks: Vec<&str> = deliveries.iter().map(|(_, to)| to.sink.as_str()).collect();
-        let states: Vec<i16> = deliveries.iter().map(|(_, to)| rows::state_code(to.state)).collect();
+        let states: Vec<i64> = deliveries.iter().map(|(_, to)| state_number(to.state)).collect();
         let attempts: Vec<i32> = deliveries.iter().map(|(_, to)| to.attempts).collect();
         let due: Vec<i64> = deliveries.iter().map(|(_, to)| to.due_in).collect();
         let queued: Vec<i64> = deliveries.iter().map(|(_, to)| to.queued_in).collect();

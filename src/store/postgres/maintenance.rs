@@ -14,7 +14,7 @@ use crate::store::maintenance::Maintenance;
 use crate::store::postgres::address::Address;
 use crate::store::postgres::clock;
 use crate::store::postgres::generations;
-use crate::store::postgres::intake::PostgresInbox;
+use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session};
 
 /// How long to wait before connecting again; meanwhile polling finds what is queued.

@@ -10,9 +10,11 @@ mod audit_queue;
 mod batches;
 mod clock;
 mod dead_letters;
+mod error;
 mod generations;
 pub(super) mod import;
-mod intake;
+mod inbox;
+mod insert;
 mod maintenance;
 mod outbox;
 mod partitions;
@@ -23,7 +25,6 @@ mod selection;
 mod session;
 mod tls;
 
-use std::error::Error as _;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -32,7 +33,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::postgres::intake::PostgresInbox;
+use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::maintenance::Listener;
 use crate::store::postgres::session::{Pool, Session, within};
 use crate::store::settings::Settings;
@@ -74,22 +75,4 @@ pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock
         }),
         inbox,
     })
-}
-
-impl From<tokio_postgres::Error> for StoreError {
-    /// What the server refuses for its content (SQLSTATE classes 22, 23 and 54) is [`StoreError::Corrupt`].
-    fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(refusal) => {
-                let (code, message) = (refusal.code().code(), refusal.message());
-                match code.get(..2) {
-                    Some("22" | "23" | "54") => Self::Corrupt(format!("{message} ({code})")),
-                    _ => Self::Unavailable(format!("{message} ({code})")),
-                }
-            }
-            None => {
-                Self::Unavailable(error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
-            }
-        }
-    }
 }

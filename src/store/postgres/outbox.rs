@@ -11,26 +11,27 @@ use crate::event::Name;
 use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
 use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
-use crate::store::postgres::clock::{clock, longest};
-use crate::store::postgres::rows::{self, duration, text, unsigned, wait};
+use crate::store::postgres::clock::clock;
+use crate::store::postgres::rows::{self, text};
 use crate::store::postgres::session::Pool;
+use crate::store::sql::sql;
+use crate::store::stored::{duration, unsigned, wait};
 
 /// Rows of counts of one sink from which they are summed up into one.
 const SUM_UP: i64 = 64;
 
 /// What is due, then what a clock gone wrong has put off for longer than anything is put off. One whose event is gone
 /// is claimed as well: it can only be given up. A time when it was queued that makes no sense must not end the statement.
-const CLAIM: &str = concat!(
+const CLAIM: &str = sql!(
     clock!(),
     "due AS (
     SELECT id, due_at FROM gatepost_deliveries
-    WHERE sink = $1 AND state = 0 AND due_at <= (SELECT t FROM clock)
+    WHERE sink = $1 AND state = {PENDING} AND due_at <= (SELECT t FROM clock)
     ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), stranded AS (
     SELECT id, due_at FROM gatepost_deliveries
-    WHERE sink = $1 AND state = 0 AND due_at > (SELECT t FROM clock) + ",
-    longest!(),
-    " ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+    WHERE sink = $1 AND state = {PENDING} AND due_at > (SELECT t FROM clock) + {LONGEST_WAIT}
+    ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), picked AS (
     SELECT * FROM due UNION ALL SELECT * FROM stranded LIMIT $2
 ), taken AS (
@@ -39,26 +40,25 @@ const CLAIM: &str = concat!(
     RETURNING d.id, d.lease, d.attempts, t - greatest(d.queued_at, 0) AS age, d.gen, d.seq, d.replays,
         picked.due_at AS was_due
 )
-SELECT t.id, t.lease, t.attempts, t.age, e.source, e.id, e.kind, e.received_at, e.content_type, e.key,
-    e.request_id, e.client_ip, e.traceparent, e.body, e.seq IS NULL, t.replays
+SELECT t.id, t.lease, t.attempts, t.age, {EVENT}, e.body, e.seq IS NULL, t.replays
 FROM taken t LEFT JOIN gatepost_events e ON e.seq = t.seq ORDER BY t.was_due, t.id"
 );
 
 /// Outcomes: 0 done, 1 retry, 2 dead, 3 released, 4 done, and the sink had it already.
-const SETTLE: &str = concat!(
+const SETTLE: &str = sql!(
     clock!(),
     "given AS (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[])
         AS g (id, lease, outcome, after, error)
 ), changed AS (
     UPDATE gatepost_deliveries d SET
-        state = CASE g.outcome WHEN 0 THEN 1 WHEN 4 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
+        state = CASE g.outcome WHEN 0 THEN {DELIVERED} WHEN 4 THEN {DELIVERED} WHEN 2 THEN {DEAD} ELSE {PENDING} END,
         duplicate = g.outcome = 4,
         attempts = d.attempts + CASE g.outcome WHEN 3 THEN 0 ELSE 1 END,
         due_at = CASE WHEN g.outcome IN (0, 4) THEN d.due_at ELSE t + g.after END,
         error = CASE g.outcome WHEN 0 THEN NULL WHEN 4 THEN NULL WHEN 3 THEN d.error ELSE g.error END,
         claimed_at = NULL
-    FROM given g, clock WHERE d.id = g.id AND d.lease = g.lease AND d.state = 0 AND d.claimed_at IS NOT NULL
+    FROM given g, clock WHERE d.id = g.id AND d.lease = g.lease AND d.state = {PENDING} AND d.claimed_at IS NOT NULL
     RETURNING d.sink, g.outcome
 )
 INSERT INTO gatepost_sink_counts
@@ -66,19 +66,17 @@ SELECT sink, -count(*), count(*) FILTER (WHERE outcome = 2) FROM changed WHERE o
 );
 
 /// Both ends of the index: a condition on `due_at` that hardly ever holds would have the whole table read instead.
-const NEXT_DUE: &str = concat!(
+const NEXT_DUE: &str = sql!(
     clock!(),
     "ends (first, last) AS (
-    SELECT min(due_at), max(due_at) FROM gatepost_deliveries WHERE sink = $1 AND state = 0
+    SELECT min(due_at), max(due_at) FROM gatepost_deliveries WHERE sink = $1 AND state = {PENDING}
 )
-SELECT CASE WHEN last > t + ",
-    longest!(),
-    " OR first < 0 THEN 0 ELSE first - t END FROM ends, clock"
+SELECT CASE WHEN last > t + {LONGEST_WAIT} OR first < 0 THEN 0 ELSE first - t END FROM ends, clock"
 );
 
-const BACKLOG: &str = concat!(
+const BACKLOG: &str = sql!(
     clock!(),
-    "oldest (queued_at) AS (SELECT min(queued_at) FROM gatepost_deliveries WHERE state = 0 AND sink = $1)
+    "oldest (queued_at) AS (SELECT min(queued_at) FROM gatepost_deliveries WHERE state = {PENDING} AND sink = $1)
 SELECT count(*), coalesce(sum(pending), 0)::bigint, coalesce(sum(dead), 0)::bigint,
     (SELECT t - greatest(queued_at, 0) FROM oldest, clock WHERE queued_at IS NOT NULL)
 FROM gatepost_sink_counts WHERE sink = $1"
@@ -180,7 +178,7 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         } else {
             rows::event(row, 4).map_err(|error| match error {
                 StoreError::Corrupt(error) | StoreError::Unavailable(error) => error,
-                other => other.to_string(),
+                error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => error.to_string(),
             })
         },
     })

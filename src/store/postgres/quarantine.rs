@@ -10,13 +10,13 @@ use tokio_postgres::Row;
 use crate::event::EventId;
 use crate::store::error::StoreError;
 use crate::store::listing::{Bounded, Cursor, Page};
-use crate::store::postgres::rows::{event_id, limit, micros, text, time, unsigned};
+use crate::store::postgres::rows::{limit, text};
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::selection::Conditions;
 use crate::store::postgres::session::{Pool, Session, Values, within};
 use crate::store::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
-
-const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
+use crate::store::sql::{QUARANTINED, sql};
+use crate::store::stored::{event_id, micros, time, unsigned};
 
 const PUT: &str = "
 INSERT INTO gatepost_quarantine (source, reason, received_at, request_id, client_ip, target, headers, event_id, body,
@@ -74,7 +74,7 @@ impl Quarantine for PostgresQuarantine {
         let count = conditions.parameter(limit(Some(wanted)));
         let condition = conditions.sql();
         let sql = format!(
-            "SELECT {COLUMNS}, ''::bytea FROM gatepost_quarantine WHERE {condition} ORDER BY id DESC LIMIT {count}"
+            "SELECT {QUARANTINED}, ''::bytea FROM gatepost_quarantine WHERE {condition} ORDER BY id DESC LIMIT {count}"
         );
         let rows = within(async {
             let lent = self.pool.lend().await?;
@@ -88,8 +88,7 @@ impl Quarantine for PostgresQuarantine {
     }
 
     async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError> {
-        let sql = "SELECT id, source, reason, received_at, request_id, client_ip, target, headers, event_id, body
-                   FROM gatepost_quarantine WHERE id = $1";
+        let sql = sql!("SELECT {QUARANTINED}, body FROM gatepost_quarantine WHERE id = $1");
         self.pool.query(sql, &[&id]).await?.first().map(entry).transpose()
     }
 

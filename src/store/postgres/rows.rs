@@ -1,66 +1,25 @@
 //! Between rows and the types of `crate::event` and `crate::store`; decides nothing.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::event::{Event, EventId, Name, Payload};
-use crate::store::delivery::{DeliveryStatus, LONGEST_WAIT, State};
+use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
-
-/// The columns of `gatepost_events e` that [`event`] reads, from the first on.
-pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
-                         e.traceparent";
-/// How many columns [`EVENT`] has; a body column follows.
-pub(super) const EVENT_COLUMNS: usize = 9;
+use crate::store::sql::EVENT_COLUMNS;
+use crate::store::stored::{event_id, shown, state, time};
 
 /// `text` as PostgreSQL takes it: without NUL, which it cannot store and which only a hostile sender sends.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text.into() }
 }
 
-/// Microseconds since 1970, as stored.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    at.as_microsecond()
-}
-
-/// A stored time.
-pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
-}
-
-/// How long a wait or a lease is, in microseconds: within what counts as put off.
-pub(super) fn wait(duration: Duration) -> i64 {
-    i64::try_from(duration.min(LONGEST_WAIT).as_micros()).unwrap_or(i64::MAX)
-}
-
-/// A duration of so many microseconds; none where it is negative.
-pub(super) fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-}
-
-/// The wall-clock time so many microseconds after `now`; the last there is where it does not fit.
-pub(super) fn shown(now: Timestamp, after: i64) -> Timestamp {
-    let furthest = if after < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::from_microsecond(micros(now).saturating_add(after)).unwrap_or(furthest)
-}
-
-/// A count, which is never negative.
-pub(super) fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
-}
-
 /// A limit for `LIMIT`; NULL means all.
 pub(super) fn limit(rows: Option<u64>) -> Option<i64> {
     rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
-}
-
-/// A stored event id.
-pub(super) fn event_id(id: &str) -> Result<EventId, StoreError> {
-    EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
 }
 
 /// The event in the columns [`EVENT`] from `first` on, and the body after them.
@@ -101,27 +60,9 @@ pub(super) fn shown_event(row: &Row, first: usize) -> Event {
     }
 }
 
-/// A stored delivery state.
-pub(super) const fn state(stored: i16) -> State {
-    match stored {
-        1 => State::Delivered,
-        2 => State::Dead,
-        _ => State::Pending,
-    }
-}
-
-/// `state` as stored.
-pub(super) const fn state_code(state: State) -> i16 {
-    match state {
-        State::Pending => 0,
-        State::Delivered => 1,
-        State::Dead => 2,
-    }
-}
-
 /// A delivery in the columns sink, state, attempts, how soon it is due, error, replays, duplicate from `first` on, at wall time `now`.
 pub(super) fn delivery(row: &Row, first: usize, now: Timestamp) -> Result<DeliveryStatus, StoreError> {
-    let state = state(row.try_get(first + 1)?);
+    let state = state(row.try_get::<_, i16>(first + 1)?.into());
     Ok(DeliveryStatus {
         sink: row.try_get::<_, &str>(first)?.into(),
         state,

@@ -7,8 +7,9 @@ use crate::event::Name;
 use crate::store::archive::EventFilter;
 use crate::store::dead_letters::DeadLetterFilter;
 use crate::store::delivery::{DeliveryId, State};
-use crate::store::postgres::rows::micros;
 use crate::store::quarantine::QuarantineFilter;
+use crate::store::sql::sql;
+use crate::store::stored::{DEAD, PENDING, micros};
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -85,8 +86,8 @@ impl Conditions {
             let of = of.join(" AND ");
             conditions.parts.push(format!("EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE {of})"));
         }
-        let in_state = |state: i8| format!("(SELECT d.seq FROM gatepost_deliveries d WHERE d.state = {state})");
-        let (pending, dead) = (in_state(0), in_state(2));
+        let in_state = |state: i64| format!("(SELECT d.seq FROM gatepost_deliveries d WHERE d.state = {state})");
+        let (pending, dead) = (in_state(PENDING), in_state(DEAD));
         match filter.state {
             Some(State::Pending) => conditions.parts.push(format!("e.seq IN {pending}")),
             Some(State::Dead) => conditions.parts.push(format!("e.seq IN {dead} AND e.seq NOT IN {pending}")),
@@ -103,8 +104,8 @@ impl Conditions {
         conditions.received("e.received_at", filter.since, filter.until);
         // What somebody has claimed is being delivered, by whoever knows the sink.
         let gone: Vec<String> = filter.gone.iter().map(|sink| sink.as_str().to_owned()).collect();
-        let free = "d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= t)";
-        conditions.add(&format!("(d.state = 2 OR ({free} AND d.sink = ANY (?)))"), gone);
+        let free = sql!("d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= t)");
+        conditions.add(&format!("(d.state = {DEAD} OR ({free} AND d.sink = ANY (?)))"), gone);
         if let Some(sink) = &filter.sink {
             conditions.add("d.sink = ?", sink.as_str().to_owned());
         }

@@ -10,15 +10,17 @@ use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
 use crate::store::delivery::State;
 use crate::store::error::StoreError;
 use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::replay::{discard, requeue};
-use crate::store::sqlite::rows::{self, EVENT, EVENT_COLUMNS, Names, limit, unsigned};
+use crate::store::sqlite::rows::{self, Names, limit};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::unsigned;
 
 /// Events queued again in one transaction, so that a long replay never holds up inserts for long.
 const STEP: usize = 200;

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 
 use crate::store::audit_queue::{AuditQueue, QueuedAudit};
 use crate::store::error::StoreError;
-use crate::store::sqlite::outbox::furthest;
+use crate::store::sqlite::counters;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{unsigned, wait};
-use crate::store::sqlite::transaction::{self, Tx};
+use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::{furthest, unsigned, wait};
 
 const COUNT: &str = "audit_entries";
 
@@ -66,7 +66,7 @@ impl AuditQueue for SqliteAuditQueue {
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
-        self.readers.read(|conn| Ok(unsigned(transaction::counter(conn, COUNT)?))).await
+        self.readers.read(|conn| Ok(unsigned(counters::get(conn, COUNT)?))).await
     }
 }
 
@@ -75,7 +75,7 @@ fn push(tx: &Tx<'_>, records: &[String], capacity: u64) -> Result<u64, StoreErro
     let room = capacity.saturating_sub(unsigned(held));
     let fits = usize::try_from(room).unwrap_or(usize::MAX).min(records.len());
     let mut sql = tx.conn.prepare_cached("INSERT INTO audit (record) VALUES (?1)")?;
-    for record in &records[..fits] {
+    for record in records.iter().take(fits) {
         sql.execute([record])?;
     }
     if fits > 0 {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::store::error::StoreError;
 use crate::store::settings::Clocks;
-use crate::store::sqlite::rows::micros_of;
+use crate::store::stored::{self, micros_of};
 
 /// Tells the time of one store, in microseconds; cheap to clone.
 #[derive(Clone)]
@@ -64,10 +64,7 @@ impl StoreClock {
 
     /// A store time as the wall clock of this machine has it.
     pub(super) fn shown(&self, at: i64) -> Timestamp {
-        let wall = self.clocks.wall.now().as_microsecond();
-        let shown = wall.saturating_add(at.saturating_sub(self.now()));
-        let furthest = if shown < 0 { Timestamp::MIN } else { Timestamp::MAX };
-        Timestamp::from_microsecond(shown).unwrap_or(furthest)
+        stored::shown(self.clocks.wall.now(), at.saturating_sub(self.now()))
     }
 
     /// How far the wall clock went ahead of the store's time since the machine started.

@@ -10,14 +10,16 @@ use crate::store::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters};
 use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
 use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::replay::{discard, is_over, move_to, requeue};
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, limit, state};
+use crate::store::sqlite::rows::{Names, limit};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::state;
 
 /// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
 const STEP: usize = 500;

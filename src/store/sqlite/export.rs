@@ -8,13 +8,15 @@ use rusqlite::{Connection, Row};
 use crate::store::error::StoreError;
 use crate::store::quarantine::Quarantined;
 use crate::store::settings::Clocks;
+use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, state};
+use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
-use crate::store::sqlite::{foreign, quarantine, transaction};
+use crate::store::sqlite::{counters, foreign, quarantine};
+use crate::store::stored::state;
 use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, STEP, STEP_BYTES};
 
 /// A store being read.
@@ -32,7 +34,7 @@ impl Export {
 
     /// Which store this is: a number given when it was made.
     pub(crate) async fn identity(&self) -> Result<i64, StoreError> {
-        self.0.read(|conn| transaction::counter(conn, "store")).await
+        self.0.read(|conn| counters::get(conn, "store")).await
     }
 
     /// The next events after `after`, and what to ask with next.

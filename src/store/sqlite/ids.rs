@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::event::EventKey;
 use crate::store::error::StoreError;
-use crate::store::sqlite::transaction::counter;
+use crate::store::sqlite::counters;
 
 /// Keys in `recent` from which they move.
 const ENOUGH: usize = 65_536;
@@ -61,7 +61,7 @@ impl Recent {
         if self.copied.is_some_and(|(copied, _)| copied == mark) {
             return Ok(());
         }
-        let epoch = counter(conn, EPOCH)?;
+        let epoch = counters::get(conn, EPOCH)?;
         if self.copied.is_none_or(|(_, copied)| copied != epoch) {
             (self.keys, self.last, self.moving) = (HashMap::new(), 0, None);
         }

@@ -8,10 +8,11 @@ use rusqlite::params;
 use crate::event::{Event, EventKey, Name};
 use crate::store::error::StoreError;
 use crate::store::inbox::{Inbox, Insertion};
-use crate::store::sqlite::rows::micros;
-use crate::store::sqlite::schema::{PENDING, SINKS};
+use crate::store::sql::sql;
+use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::micros;
 
 /// The receiving side of a SQLite store.
 pub(super) struct SqliteInbox(pub Arc<Writer>);
@@ -83,10 +84,12 @@ fn same_body(tx: &Tx<'_>, seq: i64, event: &Event) -> Result<Insertion, StoreErr
 /// Queues a delivery of the new event `seq`; a sink named twice gets one.
 fn queue(tx: &mut Tx<'_>, seq: i64, sink: &Name) -> Result<(), StoreError> {
     let sink = tx.sink(sink)?;
-    let sql =
-        "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease) VALUES (?1, ?2, ?3, 0, ?4, ?4, 0)
-               ON CONFLICT DO NOTHING";
-    let added = tx.conn.prepare_cached(sql)?.execute([seq * SINKS + sink, sink, PENDING, tx.now])?;
+    let sql = sql!(
+        "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease)
+             VALUES (?1, ?2, {PENDING}, 0, ?3, ?3, 0)
+         ON CONFLICT DO NOTHING"
+    );
+    let added = tx.conn.prepare_cached(sql)?.execute([seq * SINKS + sink, sink, tx.now])?;
     if added > 0 {
         tx.count(sink, 1, 0);
     }

@@ -8,7 +8,9 @@ mod archive;
 mod audit_queue;
 mod checkpoint;
 mod clock;
+mod counters;
 mod dead_letters;
+mod error;
 pub(super) mod export;
 mod file;
 mod foreign;
@@ -29,7 +31,6 @@ mod writer;
 
 use std::sync::Arc;
 
-use rusqlite::ErrorCode;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
@@ -102,14 +103,5 @@ fn assemble(
             clock,
             retention: settings.retention,
         }),
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
     }
 }

@@ -8,15 +8,18 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
 use tokio::sync::Notify;
 
 use crate::event::{Event, Name};
-use crate::store::delivery::{DeliveryId, LONGEST_WAIT};
+use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
 use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{EVENT, EVENT_COLUMNS, Names, since, unsigned, wait};
+use crate::store::sqlite::retention::loosen;
+use crate::store::sqlite::rows::{Names, since};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::{PENDING, furthest, unsigned, wait};
 
 /// The delivering side of a SQLite store.
 ///
@@ -96,17 +99,12 @@ impl Outbox for SqliteOutbox {
     }
 }
 
-/// What is due later than this counts as due.
-pub(super) fn furthest(now: i64) -> i64 {
-    now.saturating_add(wait(LONGEST_WAIT))
-}
-
 fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lease>, StoreError> {
     let now = tx.now;
     let sql = |due: &str| {
         format!(
             "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays FROM deliveries
-             WHERE state = 0 AND sink = (SELECT id FROM sinks WHERE name = ?1) AND {due} ORDER BY due_at LIMIT ?3"
+             WHERE state = {PENDING} AND sink = (SELECT id FROM sinks WHERE name = ?1) AND {due} ORDER BY due_at LIMIT ?3"
         )
     };
     let read = |row: &Row<'_>| {
@@ -164,33 +162,38 @@ enum Unread {
 fn read_event(sql: &mut Statement<'_>, sources: &Names, seq: i64) -> Result<Event, Unread> {
     let stepped = |error: rusqlite::Error| match StoreError::from(error) {
         StoreError::Corrupt(error) => Unread::Ever(error),
-        error => Unread::Now(error),
+        error @ (StoreError::Url(_)
+        | StoreError::TooNew { .. }
+        | StoreError::Foreign(_)
+        | StoreError::Unavailable(_)) => Unread::Now(error),
     };
     let mut rows = sql.query([seq]).map_err(stepped)?;
     let Some(row) = rows.next().map_err(stepped)? else { return Err(Unread::Ever("it is gone".into())) };
     let body = row.get(EVENT_COLUMNS).map_err(StoreError::from);
     body.and_then(|body| sources.event(row, 0, body)).map_err(|error| match error {
         StoreError::Corrupt(error) | StoreError::Unavailable(error) => Unread::Ever(error),
-        error => Unread::Now(error),
+        error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => Unread::Now(error),
     })
 }
 
 /// Does nothing where the lease has passed on.
 fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
-    const HELD: &str = "WHERE id = ?1 AND lease = ?2 AND state = 0 AND claimed_at IS NOT NULL";
+    const HELD: &str = sql!("WHERE id = ?1 AND lease = ?2 AND state = {PENDING} AND claimed_at IS NOT NULL");
     let DeliveryId(id) = settlement.id;
     let (lease, now) = (settlement.lease, tx.now);
     let sink = id % SINKS;
     match &settlement.outcome {
         Settled::Done { duplicate } => {
-            let sql = "SET state = 1, attempts = attempts + 1, claimed_at = NULL, error = NULL, duplicate = ?3";
+            let sql = sql!(
+                "SET state = {DELIVERED}, attempts = attempts + 1, claimed_at = NULL, error = NULL, duplicate = ?3"
+            );
             if update(tx, sql, HELD, params![id, lease, duplicate])? {
                 tx.count(sink, -1, 0);
                 loosen(tx, id / SINKS)?;
             }
         }
         Settled::Dead { error } => {
-            let sql = "SET state = 2, attempts = attempts + 1, due_at = ?4, claimed_at = NULL, error = ?3";
+            let sql = sql!("SET state = {DEAD}, attempts = attempts + 1, due_at = ?4, claimed_at = NULL, error = ?3");
             if update(tx, sql, HELD, params![id, lease, error, now])? {
                 tx.count(sink, -1, 1);
             }
@@ -210,27 +213,22 @@ fn update(tx: &Tx<'_>, set: &str, held: &str, values: impl rusqlite::Params) -> 
     Ok(tx.conn.prepare_cached(&format!("UPDATE deliveries {set} {held}"))?.execute(values)? > 0)
 }
 
-/// A delivery of event `seq` is over: when retention has passed the event before, it is to be looked at again.
-pub(super) fn loosen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
-    if seq <= tx.pruned_to()? {
-        tx.conn.prepare_cached("INSERT INTO loose (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
-    }
-    Ok(())
-}
-
 fn next_due(conn: &Connection, sink: &Name, now: i64) -> Result<Option<Duration>, StoreError> {
-    let sql = "SELECT (SELECT min(due_at) FROM deliveries WHERE state = 0 AND sink = s.id),
-                   EXISTS (SELECT 1 FROM deliveries WHERE state = 0 AND sink = s.id AND due_at > ?2)
-               FROM sinks s WHERE name = ?1";
+    let sql = sql!(
+        "SELECT (SELECT min(due_at) FROM deliveries WHERE state = {PENDING} AND sink = s.id),
+             EXISTS (SELECT 1 FROM deliveries WHERE state = {PENDING} AND sink = s.id AND due_at > ?2)
+         FROM sinks s WHERE name = ?1"
+    );
     let read = |row: &Row<'_>| Ok((row.get(0).ok().flatten(), row.get(1)?));
     let due = conn.prepare_cached(sql)?.query_row(params![sink.as_str(), furthest(now)], read).optional()?;
     Ok(due.and_then(|(due, stranded)| if stranded { Some(now) } else { due }).map(|due| since(now, due)))
 }
 
 fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreError> {
-    let sql = "SELECT pending, dead,
-                   (SELECT min(queued_at) FROM deliveries d WHERE d.state = 0 AND d.sink = s.id)
-               FROM sinks s WHERE name = ?1";
+    let sql = sql!(
+        "SELECT pending, dead, (SELECT min(queued_at) FROM deliveries d WHERE d.state = {PENDING} AND d.sink = s.id)
+         FROM sinks s WHERE name = ?1"
+    );
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2).ok().flatten()));
     let Some((pending, dead, oldest)) = conn.prepare_cached(sql)?.query_row([sink.as_str()], read).optional()? else {
         return Ok(Backlog::default());

@@ -10,13 +10,15 @@ use crate::event::EventId;
 use crate::store::error::StoreError;
 use crate::store::listing::{Bounded, Cursor, Page};
 use crate::store::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
+use crate::store::sql::QUARANTINED;
+use crate::store::sqlite::counters;
 use crate::store::sqlite::readers::Readers;
-use crate::store::sqlite::rows::{event_id, limit, micros, time, unsigned};
+use crate::store::sqlite::rows::limit;
 use crate::store::sqlite::selection;
-use crate::store::sqlite::transaction::{self, Tx};
+use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::{event_id, micros, time, unsigned};
 
-const COLUMNS: &str = "id, source, reason, received_at, request_id, client_ip, target, headers, event_id";
 /// What each source and reason holds, and its oldest entry; answered by an index alone.
 const SHARES: &str = "SELECT count(*) AS entries, sum(bytes), min(id) FROM quarantine GROUP BY source, reason";
 
@@ -60,7 +62,8 @@ impl Quarantine for SqliteQuarantine {
                 }
                 conditions.values.push(limit(Some(wanted)).into());
                 let condition = conditions.sql();
-                let sql = format!("SELECT {COLUMNS}, x'' FROM quarantine WHERE {condition} ORDER BY id DESC LIMIT ?");
+                let sql =
+                    format!("SELECT {QUARANTINED}, x'' FROM quarantine WHERE {condition} ORDER BY id DESC LIMIT ?");
                 let mut sql = conn.prepare_cached(&sql)?;
                 let mut rows = sql.query(params_from_iter(conditions.values))?;
                 let mut found = Vec::new();
@@ -76,7 +79,8 @@ impl Quarantine for SqliteQuarantine {
     async fn get(&self, id: i64) -> Result<Option<Quarantined>, StoreError> {
         self.readers
             .read(move |conn| {
-                let mut sql = conn.prepare_cached(&format!("SELECT {COLUMNS}, body FROM quarantine WHERE id = ?1"))?;
+                let mut sql =
+                    conn.prepare_cached(&format!("SELECT {QUARANTINED}, body FROM quarantine WHERE id = ?1"))?;
                 let mut rows = sql.query([id])?;
                 rows.next()?.map(entry).transpose()
             })
@@ -89,7 +93,7 @@ impl Quarantine for SqliteQuarantine {
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
-        self.readers.read(|conn| Ok(unsigned(transaction::counter(conn, "quarantine_entries")?))).await
+        self.readers.read(|conn| Ok(unsigned(counters::get(conn, "quarantine_entries")?))).await
     }
 
     async fn resize(&self, bounds: QuarantineBounds) -> Result<(), StoreError> {
@@ -168,7 +172,7 @@ fn grow(tx: &Tx<'_>, entries: i64, bytes: i64) -> Result<(), StoreError> {
 
 /// The next entries after `id`, oldest first, with bodies: at most `count`, and no more once they have `bytes`.
 pub(super) fn after(conn: &Connection, id: i64, count: i64, bytes: usize) -> Result<Vec<Quarantined>, StoreError> {
-    let sql = format!("SELECT {COLUMNS}, body FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let sql = format!("SELECT {QUARANTINED}, body FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([id, count])?;
     let (mut found, mut held) = (Vec::new(), 0);

@@ -4,12 +4,14 @@ use rusqlite::{OptionalExtension as _, params};
 
 use crate::event::Name;
 use crate::store::error::StoreError;
-use crate::store::sqlite::outbox::loosen;
-use crate::store::sqlite::schema::{DEAD, PENDING, SINKS};
+use crate::store::sql::sql;
+use crate::store::sqlite::retention::loosen;
+use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
+use crate::store::stored::{DEAD, PENDING};
 
 /// What may be taken away from a sink: dead, or pending and claimed by nobody at `?2`.
-const FREE: &str = "(state = 2 OR state = 0 AND (claimed_at IS NULL OR due_at <= ?2))";
+const FREE: &str = sql!("(state = {DEAD} OR state = {PENDING} AND (claimed_at IS NULL OR due_at <= ?2))");
 
 /// Whether delivery `id` is dead, or pending and claimed by nobody.
 pub(super) fn is_over(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
@@ -31,10 +33,12 @@ pub(super) fn requeue(tx: &mut Tx<'_>, id: i64, replays: i64) -> Result<bool, St
         Some(_) | None => tx.count(sink, 1, 0),
     }
     // The lease stays, so that a claim from before cannot settle what is queued now.
-    let sql = "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease, replays)
-                   VALUES (?1, ?2, 0, 0, ?3, ?3, 0, ?4)
-               ON CONFLICT (id) DO UPDATE SET state = 0, attempts = 0, due_at = ?3, queued_at = ?3, claimed_at = NULL,
-                   error = NULL, duplicate = 0, replays = replays + 1";
+    let sql = sql!(
+        "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease, replays)
+             VALUES (?1, ?2, {PENDING}, 0, ?3, ?3, 0, ?4)
+         ON CONFLICT (id) DO UPDATE SET state = {PENDING}, attempts = 0, due_at = ?3, queued_at = ?3,
+             claimed_at = NULL, error = NULL, duplicate = 0, replays = replays + 1"
+    );
     tx.conn.prepare_cached(sql)?.execute(params![id, sink, now, replays])?;
     tx.done.queued = true;
     Ok(true)

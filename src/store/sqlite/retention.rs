@@ -12,10 +12,11 @@ use rusqlite::{OptionalExtension as _, params};
 
 use crate::event::{EventId, EventKey, Name};
 use crate::store::error::StoreError;
-use crate::store::sqlite::rows::micros_of;
-use crate::store::sqlite::schema::{DONE, SINKS};
+use crate::store::sql::sql;
+use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stored::micros_of;
 
 /// Events looked at in one transaction.
 const STEP: i64 = 250;
@@ -108,11 +109,19 @@ fn revisit(tx: &mut Tx<'_>, before: i64, after: i64) -> Result<Option<(i64, u64)
     Ok(Some((*last, gone)))
 }
 
+/// A delivery of event `seq` is over: when retention has passed the event before, it is to be looked at again.
+pub(super) fn loosen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
+    if seq <= tx.pruned_to()? {
+        tx.conn.prepare_cached("INSERT INTO loose (seq) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([seq])?;
+    }
+    Ok(())
+}
+
 /// Deletes event `seq`, its id and its deliveries, unless one of these is pending or dead.
 fn forget(tx: &mut Tx<'_>, seq: i64) -> Result<bool, StoreError> {
     let (first, last) = (seq * SINKS, seq * SINKS + SINKS - 1);
-    let open = "SELECT 1 FROM deliveries WHERE id BETWEEN ?1 AND ?2 AND state <> ?3";
-    if tx.conn.prepare_cached(open)?.exists([first, last, DONE])? {
+    let open = sql!("SELECT 1 FROM deliveries WHERE id BETWEEN ?1 AND ?2 AND state <> {DELIVERED}");
+    if tx.conn.prepare_cached(open)?.exists([first, last])? {
         return Ok(false);
     }
     let sql = "SELECT s.name, e.id FROM events e LEFT JOIN sources s ON s.id = e.source WHERE e.seq = ?1";

@@ -8,48 +8,18 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
 use crate::event::{Event, EventId, Name, Payload};
-use crate::store::delivery::{DeliveryStatus, LONGEST_WAIT, State};
+use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
 use crate::store::sqlite::clock::StoreClock;
-use crate::store::sqlite::schema::{DEAD, DONE, SINKS};
-
-/// The columns of `events e` that an event is read from; a body column follows them.
-pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, e.client_ip, \
-                         e.traceparent";
-/// How many columns [`EVENT`] has.
-pub(super) const EVENT_COLUMNS: usize = 9;
+use crate::store::sqlite::schema::SINKS;
+use crate::store::stored::{duration, event_id, state, time};
 
 /// The name, in listings, of what cannot be read.
 const UNREADABLE: &str = "unreadable";
 
-/// Microseconds since 1970, as stored.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    at.as_microsecond()
-}
-
-/// A duration in microseconds.
-pub(super) fn micros_of(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// How long a wait or a lease is, in microseconds: within what counts as put off.
-pub(super) fn wait(duration: Duration) -> i64 {
-    micros_of(duration.min(LONGEST_WAIT))
-}
-
 /// How much has passed at `now` since `at`; none where that is yet to come.
 pub(super) fn since(at: i64, now: i64) -> Duration {
-    Duration::from_micros(u64::try_from(now.saturating_sub(at)).unwrap_or(0))
-}
-
-/// A stored time.
-pub(super) fn time(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt(format!("time {micros}")))
-}
-
-/// A count, which is never negative.
-pub(super) fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
+    duration(now.saturating_sub(at))
 }
 
 /// A limit for `LIMIT`.
@@ -136,11 +106,6 @@ impl Names {
     }
 }
 
-/// A stored event id.
-pub(super) fn event_id(id: &str) -> Result<EventId, StoreError> {
-    EventId::new(id).ok_or_else(|| StoreError::Corrupt("an event id that is none".into()))
-}
-
 /// The deliveries of event `seq`, in the order of their sinks' names.
 pub(super) fn deliveries(
     conn: &Connection,
@@ -167,13 +132,4 @@ pub(super) fn deliveries(
     }
     found.sort_by(|a, b| a.sink.cmp(&b.sink));
     Ok(found)
-}
-
-/// A stored delivery state.
-pub(super) const fn state(stored: i64) -> State {
-    match stored {
-        DONE => State::Delivered,
-        DEAD => State::Dead,
-        _ => State::Pending,
-    }
 }

@@ -14,13 +14,6 @@ pub(super) const VERSION: i64 = 4;
 /// How many sink names one store may ever see.
 pub(super) const SINKS: i64 = 4096;
 
-/// Delivery states as stored.
-pub(super) const PENDING: i64 = 0;
-/// Delivered.
-pub(super) const DONE: i64 = 1;
-/// Ran out of attempts.
-pub(super) const DEAD: i64 = 2;
-
 /// Step `n` takes a store from version `n` to `n + 1`.
 const STEPS: [&str; 4] = [
     "

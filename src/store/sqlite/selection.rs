@@ -8,8 +8,10 @@ use crate::store::archive::EventFilter;
 use crate::store::dead_letters::DeadLetterFilter;
 use crate::store::delivery::State;
 use crate::store::quarantine::QuarantineFilter;
-use crate::store::sqlite::rows::{Names, micros};
+use crate::store::sql::sql;
+use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
+use crate::store::stored::{DEAD, PENDING, micros};
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -74,8 +76,8 @@ pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Op
         conditions.add(format!("EXISTS (SELECT 1 FROM deliveries d WHERE {which})"), []);
     }
     // Led by the small partial indexes: these states are the exception among stored events.
-    let pending = format!("(SELECT id / {SINKS} FROM deliveries WHERE state = 0)");
-    let dead = format!("(SELECT id / {SINKS} FROM deliveries WHERE state = 2)");
+    let pending = format!("(SELECT id / {SINKS} FROM deliveries WHERE state = {PENDING})");
+    let dead = format!("(SELECT id / {SINKS} FROM deliveries WHERE state = {DEAD})");
     match filter.state {
         Some(State::Pending) => conditions.add(format!("e.seq IN {pending}"), []),
         Some(State::Dead) => conditions.add(format!("e.seq IN {dead} AND e.seq NOT IN {pending}"), []),
@@ -97,8 +99,8 @@ pub(super) fn dead_letters(
     conditions.received("e.received_at", filter.since, filter.until);
     // What somebody has claimed is being delivered, by whoever knows the sink.
     let gone: Vec<String> = filter.gone.iter().filter_map(|sink| sinks.id(sink)).map(|id| id.to_string()).collect();
-    let free = "d.state = 0 AND (d.claimed_at IS NULL OR d.due_at <= ?)";
-    conditions.add(format!("(d.state = 2 OR ({free} AND d.sink IN ({})))", gone.join(",")), [now.into()]);
+    let free = sql!("d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= ?)");
+    conditions.add(format!("(d.state = {DEAD} OR ({free} AND d.sink IN ({})))", gone.join(",")), [now.into()]);
     if let Some(sink) = &filter.sink {
         conditions.add("d.sink = ?", [sinks.id(sink)?.into()]);
     }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::event::{EventKey, Name};
 use crate::store::error::StoreError;
+use crate::store::sqlite::counters;
 use crate::store::sqlite::ids::Recent;
 use crate::store::sqlite::schema::SINKS;
 
@@ -163,13 +164,12 @@ impl<'c> Tx<'c> {
 
     /// A counter kept in the store.
     pub(super) fn counter(&self, name: &str) -> Result<i64, StoreError> {
-        counter(self.conn, name)
+        counters::get(self.conn, name)
     }
 
     /// Sets a counter kept in the store.
     pub(super) fn set_counter(&self, name: &str, value: i64) -> Result<(), StoreError> {
-        self.conn.prepare_cached("UPDATE counters SET value = ?2 WHERE name = ?1")?.execute(params![name, value])?;
-        Ok(())
+        counters::set(self.conn, name, value)
     }
 
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
@@ -189,12 +189,6 @@ impl<'c> Tx<'c> {
         }
         Ok(())
     }
-}
-
-/// A counter kept in the store.
-pub(super) fn counter(conn: &Connection, name: &str) -> Result<i64, StoreError> {
-    let mut sql = conn.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
-    Ok(sql.query_row([name], |row| row.get(0))?)
 }
 
 fn number(conn: &Connection, table: &'static str, name: &Name) -> Result<i64, StoreError> {

@@ -140,7 +140,7 @@ pub(crate) async fn accept(store: &Store, event: Event, names: &[&str]) {
     assert_eq!(store.inbox.insert(event, sinks(names)).await.unwrap(), Insertion::Accepted);
 }
 
-/// Names every behaviour once, and runs it on every store.
+/// Names every behaviour once, and makes a test of it for each store.
 macro_rules! on_every_store {
     ($($module:ident :: $test:ident),+ $(,)?) => {
         mod on_sqlite {
@@ -149,17 +149,10 @@ macro_rules! on_every_store {
             })+
         }
 
-        /// One server for all of them, a database for each.
-        #[test]
-        fn all_of_them_on_postgres() {
-            let server = postgres_server::Server::start();
-            run(async {
-                $(
-                    println!("{}", stringify!($test));
-                    let url = server.database(stringify!($test)).await;
-                    $module::$test(Subject::new(settings(url), ()).await).await;
-                )+
-            });
+        mod on_postgres {
+            $(#[test] fn $test() {
+                super::run(async { super::$module::$test(super::postgres::subject().await).await; });
+            })+
         }
     };
 }

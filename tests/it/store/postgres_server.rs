@@ -1,5 +1,5 @@
-//! A PostgreSQL server for the tests of this process: made in a temporary directory, on a free port, with one database
-//! per test, and stopped by the process that started it when the last test is over.
+//! A PostgreSQL server for one test: made in a temporary directory, on a free port, and stopped by the process that
+//! started it when the test is over.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -26,23 +26,28 @@ impl Server {
     pub(crate) fn start() -> Self {
         let dir = tempfile::Builder::new().prefix("gatepost-pg").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let data = dir.path().join("data");
-        let made = as_somebody("initdb")
-            .args(["--auth=trust", "--username=gatepost", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(&data)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(made.success(), "initdb failed: {made}");
+        copy(&initialised(), &dir.path().join("data"));
         certify(dir.path());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { dir, port, child: None };
-        server.resume();
-        server
+        let mut server = Self { dir, port: 0, child: None };
+        loop {
+            server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            match server.launch() {
+                Ok(child) => server.child = Some(child),
+                // Somebody else was given the port before the server took it.
+                Err(log) if log.contains("Address already in use") => continue,
+                Err(log) => panic!("postgres ended:\n{log}"),
+            }
+            return server;
+        }
     }
 
-    /// Starts it (again) on the same data and port; returns when it takes connections.
+    /// Starts it again on the same data and port; returns when it takes connections.
     pub(crate) fn resume(&mut self) {
+        self.child = Some(self.launch().unwrap_or_else(|log| panic!("postgres ended:\n{log}")));
+    }
+
+    /// A server that takes connections, or what it said before it ended.
+    fn launch(&self) -> Result<Child, String> {
         let mut child = as_somebody("postgres")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "unix_socket_directories="])
             // Processes crash here, not machines: without fsync the tests take seconds instead of a minute.
@@ -56,7 +61,10 @@ impl Server {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = String::new();
         loop {
-            let Some(Ok(line)) = lines.next() else { panic!("postgres ended:\n{log}") };
+            let Some(Ok(line)) = lines.next() else {
+                child.wait().unwrap();
+                return Err(log);
+            };
             log.push_str(&line);
             log.push('\n');
             if line.contains("database system is ready to accept connections") {
@@ -65,7 +73,7 @@ impl Server {
         }
         // The pipe is kept empty, or the server would stop at a full one.
         std::thread::spawn(move || lines.for_each(drop));
-        self.child = Some(child);
+        Ok(child)
     }
 
     /// Kills it with all its connections, as a crash does.
@@ -109,6 +117,40 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.crash();
     }
+}
+
+/// What `initdb` makes, made once for all tests: it takes longer than most of them.
+fn initialised() -> PathBuf {
+    let version = Command::new(find("postgres").expect(MISSING)).arg("--version").output().unwrap().stdout;
+    let version: String = String::from_utf8(version).unwrap().split_whitespace().collect::<Vec<_>>().join("-");
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(version.replace('/', "-"));
+    if kept.exists() {
+        return kept;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let data = dir.path().join("data");
+    let made = as_somebody("initdb")
+        .args(["--auth=trust", "--username=gatepost", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+        .arg(&data)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(made.success(), "initdb failed: {made}");
+    // Whole or not at all, whoever makes it at the same time.
+    let beside = tempfile::Builder::new().prefix("postgres-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let whole = beside.path().join("data");
+    copy(&data, &whole);
+    if std::fs::rename(&whole, &kept).is_err() {
+        assert!(kept.exists(), "{} could not be made", kept.display());
+    }
+    kept
+}
+
+/// Copies a directory with owners and modes, both of which the server insists on.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "cp failed: {copied}");
 }
 
 /// Writes a CA and, from it, a certificate for 127.0.0.1 only.
