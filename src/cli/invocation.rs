@@ -14,7 +14,7 @@ use crate::store::{self, Store};
 
 use super::failure::Failure;
 
-/// Prefixes of the variables that configure gatepost; one of these that is not text is a fault, not a gap.
+/// Prefixes of the variables that configure gatepost; one of these that is not text is an error, not a gap.
 const OURS: [&str; 6] = ["GATEPOST_", "CXONE_", "COGNIGY_", "NICE_", "TLS_", "WEBHOOK_"];
 
 /// Arguments and surroundings that every command shares.
@@ -72,7 +72,7 @@ pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a Source, F
 
 fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, Failure> {
     let mut vars = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
@@ -80,12 +80,12 @@ fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Resu
                 vars.insert(name, value);
             }
             Err(_) if OURS.iter().any(|prefix| name.starts_with(prefix)) => {
-                faults.push(ConfigError::new(name, "the value is not UTF-8"));
+                errors.push(ConfigError::new(name, "the value is not UTF-8"));
             }
             Err(_) => {}
         }
     }
-    if faults.is_empty() { Ok(vars) } else { Err(ConfigErrors(faults).into()) }
+    if errors.is_empty() { Ok(vars) } else { Err(ConfigErrors(errors).into()) }
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_not_text_is_a_fault_and_never_a_missing_one() {
+    fn a_secret_that_is_not_text_is_an_error_and_never_a_missing_one() {
         let failure = text_variables([variable("NICE_WEBHOOK_SECRET", b"\xff\xfe")].into_iter()).unwrap_err();
         assert_eq!(failure.to_string(), "NICE_WEBHOOK_SECRET: the value is not UTF-8");
     }
