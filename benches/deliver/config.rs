@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::Outcome;
 use crate::options::{Options, SINK};
 use crate::request::SECRET;
+use crate::result::BenchResult;
 use crate::setting::Setting;
 
 /// Makes everything but the configuration, which depends on the sink.
-pub(crate) fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
+pub(crate) fn prepare(options: &Options, pinned: bool) -> BenchResult<Setting> {
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("deliver"));
     let store = options.store.clone().ok_or_else(|| "queue.db".to_owned());
     let setting = Setting::make(dir, store, pinned)?;
@@ -18,7 +18,7 @@ pub(crate) fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
 }
 
 /// Writes the configuration with a sink of which `lines` say type, address and credentials.
-pub(crate) fn configure(setting: &Setting, lines: &str, concurrency: usize) -> Outcome<()> {
+pub(crate) fn configure(setting: &Setting, lines: &str, concurrency: usize) -> BenchResult<()> {
     let Setting { dir, cert, key, store, .. } = setting;
     let (cert, key, secret) = (cert.display(), key.display(), dir.join("secret"));
     let secret = secret.display();

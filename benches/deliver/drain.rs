@@ -7,7 +7,6 @@ use gatepost::event::Name;
 use gatepost::metrics::Metrics;
 use gatepost::store::{self, QuarantineBounds, Settings};
 
-use crate::Outcome;
 use crate::config;
 use crate::cpu::CpuTime;
 use crate::numbers::float;
@@ -15,6 +14,7 @@ use crate::options::{Kind, Options, SINK};
 use crate::preload;
 use crate::receiver::Receiver;
 use crate::report::Figures;
+use crate::result::BenchResult;
 use crate::server::Server;
 use crate::setting::Setting;
 
@@ -26,9 +26,9 @@ const STUCK: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Fills, drains, checks.
-pub(crate) fn round(kind: Kind, concurrency: usize, setting: &Setting, options: &Options) -> Outcome<Figures> {
+pub(crate) fn round(kind: Kind, concurrency: usize, setting: &Setting, options: &Options) -> BenchResult<Figures> {
     setting.forget_store()?;
-    preload::fill(setting, options)?;
+    preload::fill(setting, &options.stored())?;
     let receiver = Receiver::start(kind, setting, options)?;
     config::configure(setting, &receiver.lines(), concurrency)?;
     let program = Server::program(setting, options)?;
@@ -42,7 +42,7 @@ pub(crate) fn round(kind: Kind, concurrency: usize, setting: &Setting, options: 
 
 /// Looks on until everything is there. What was before the first look that saw something counts for nothing, so that
 /// starting is not measured with it.
-fn watch(program: &Server, receiver: &Receiver, count: u64) -> Outcome<Figures> {
+fn watch(program: &Server, receiver: &Receiver, count: u64) -> BenchResult<Figures> {
     let (begun, begun_at) = progress(receiver, 0, count)?;
     let (cpu, other_cpu) = (program.cpu()?, CpuTime::of(&receiver.processes())?);
     let first = program.resident_kib()?;
@@ -66,7 +66,7 @@ fn watch(program: &Server, receiver: &Receiver, count: u64) -> Outcome<Figures> 
 }
 
 /// How much has arrived and when the last of it did, once that is more than `before`.
-fn progress(receiver: &Receiver, before: u64, count: u64) -> Outcome<(u64, Instant)> {
+fn progress(receiver: &Receiver, before: u64, count: u64) -> BenchResult<(u64, Instant)> {
     let since = Instant::now();
     while since.elapsed() < STUCK {
         std::thread::sleep(LOOK);
@@ -79,7 +79,7 @@ fn progress(receiver: &Receiver, before: u64, count: u64) -> Outcome<(u64, Insta
 }
 
 /// That everything arrived must also be in the store, or it would be delivered again.
-fn nothing_waits(url: &str) -> Outcome<()> {
+fn nothing_waits(url: &str) -> BenchResult<()> {
     let settings = Settings {
         url: url.to_owned(),
         retention: Duration::from_hours(96),
@@ -90,7 +90,7 @@ fn nothing_waits(url: &str) -> Outcome<()> {
         let store = store::open(&settings, Arc::new(Metrics::new())).await?;
         let backlog = store.outbox.backlog(&Name::from(SINK)).await?;
         store.maintenance.close().await?;
-        Outcome::Ok(backlog)
+        BenchResult::Ok(backlog)
     })?;
     if left.pending == 0 && left.dead == 0 { Ok(()) } else { Err(format!("the store still holds {left:?}").into()) }
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
 use crate::config;
 use crate::options::{Kind, Options};
 use crate::report;
 use crate::request::{Kind as Request, Maker};
+use crate::result::BenchResult;
 use crate::server::Server;
 use crate::setting::Setting;
 use crate::web::Web;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WARM_UP: usize = 50;
 
 /// Measures and prints.
-pub(crate) fn run(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) fn run(setting: &Setting, options: &Options) -> BenchResult<()> {
     setting.forget_store()?;
     let web = Web::start(Kind::Http, setting, 0)?;
     config::configure(setting, &web.lines(), options.concurrency.first().copied().unwrap_or(16))?;
@@ -44,7 +44,7 @@ struct Times {
     arrived: Duration,
 }
 
-async fn send(program: &Server, web: &Web, requests: &[Vec<u8>]) -> Outcome<Vec<Times>> {
+async fn send(program: &Server, web: &Web, requests: &[Vec<u8>]) -> BenchResult<Vec<Times>> {
     let mut connection = program.target.connect().await?;
     let mut times = Vec::with_capacity(requests.len());
     for (sent, request) in requests.iter().enumerate() {

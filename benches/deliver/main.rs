@@ -5,6 +5,7 @@
 //! `docs/delivery.md`).
 #![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
 
+mod arrivals;
 #[expect(dead_code, reason = "shared with the receive bench, which keeps connections for longer")]
 #[path = "../receive/client.rs"]
 mod client;
@@ -26,6 +27,8 @@ mod report;
 #[expect(dead_code, reason = "shared with the receive bench, which sends every kind of request")]
 #[path = "../receive/request.rs"]
 mod request;
+#[path = "../receive/result.rs"]
+mod result;
 mod rounds;
 #[expect(dead_code, reason = "shared with the receive bench, which compares with an echo")]
 #[path = "../receive/server.rs"]
@@ -39,9 +42,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::options::Options;
-
-/// Anything that goes wrong ends the run with its words.
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     match rounds::run(&Options::parse()) {

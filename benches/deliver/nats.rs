@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use async_nats::jetstream;
 
-use crate::Outcome;
 use crate::options::SINK;
+use crate::result::BenchResult;
 
 /// A running nats-server.
 pub(crate) struct Broker {
@@ -22,7 +22,7 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// Starts the nats-server on the path with its files in `dir`, and makes the stream.
-    pub(crate) fn start(dir: &Path) -> Outcome<Self> {
+    pub(crate) fn start(dir: &Path) -> BenchResult<Self> {
         std::fs::create_dir_all(dir)?;
         let [port, monitor] = free_ports()?;
         let config = dir.join("nats.conf");
@@ -51,14 +51,14 @@ impl Broker {
     }
 
     /// How many messages the stream holds; it takes each id once.
-    pub(crate) fn messages(&self) -> Outcome<u64> {
+    pub(crate) fn messages(&self) -> BenchResult<u64> {
         let stream = self.stream.as_ref().ok_or("no stream")?;
         let info = self.runtime.block_on(async { stream.get_info().await })?;
         Ok(info.state.messages)
     }
 
     /// How many messages the program has sent, those included that the stream had already.
-    pub(crate) fn published(&self) -> Outcome<u64> {
+    pub(crate) fn published(&self) -> BenchResult<u64> {
         #[derive(serde::Deserialize)]
         struct Connections {
             connections: Vec<Connection>,
@@ -95,13 +95,13 @@ impl Drop for Broker {
 }
 
 /// Two ports that were free a moment ago.
-fn free_ports() -> Outcome<[u16; 2]> {
+fn free_ports() -> BenchResult<[u16; 2]> {
     let bound = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
     let [one, other] = bound.map(|listener| listener.local_addr().map(|address| address.port()));
     Ok([one?, other?])
 }
 
-async fn stream(port: u16) -> Outcome<jetstream::stream::Stream> {
+async fn stream(port: u16) -> BenchResult<jetstream::stream::Stream> {
     let address = format!("nats://127.0.0.1:{port}");
     let client = async_nats::ConnectOptions::new().retry_on_initial_connect().connect(address).await?;
     client.flush().await?;

@@ -1,11 +1,11 @@
 //! What is measured, in order.
 
-use crate::Outcome;
 use crate::options::{Kind, Options};
+use crate::result::BenchResult;
 use crate::{config, cpu, disk, drain, latency, report};
 
 /// Prepares, measures, prints.
-pub(crate) fn run(options: &Options) -> Outcome<()> {
+pub(crate) fn run(options: &Options) -> BenchResult<()> {
     let pinned = cpu::can_pin();
     let setting = config::prepare(options, pinned)?;
     disk::report(&setting.dir)?;
@@ -18,7 +18,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     let mut rows = Vec::new();
     for kind in options.sink.iter().filter(|kind| **kind != Kind::None) {
         for concurrency in &options.concurrency {
-            let rounds: Outcome<Vec<_>> =
+            let rounds: BenchResult<Vec<_>> =
                 (0..options.rounds.max(1)).map(|_| drain::round(*kind, *concurrency, &setting, options)).collect();
             rows.push((format!("{kind:?}").to_lowercase(), *concurrency, rounds?));
         }

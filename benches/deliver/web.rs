@@ -21,9 +21,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::Outcome;
+use crate::arrivals::Arrivals;
 use crate::options::Kind;
-use crate::receiver::Arrivals;
+use crate::result::BenchResult;
 use crate::setting::Setting;
 
 const SENT: &str = r#"{"MessageId":"00000000-0000-0000-0000-000000000000"}"#;
@@ -41,7 +41,7 @@ pub(crate) struct Web {
 
 impl Web {
     /// Starts a server of `kind` that expects `count` preloaded events.
-    pub(crate) fn start(kind: Kind, setting: &Setting, count: u64) -> Outcome<Self> {
+    pub(crate) fn start(kind: Kind, setting: &Setting, count: u64) -> BenchResult<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -71,7 +71,7 @@ impl Web {
                 "type = \"sqs\"\nurl = \"http://{address}/123456789012/events\"\n\
                  token = {{ value = \"AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\" }}"
             ),
-            _ => format!("type = \"http\"\nurl = \"http://{address}/events\""),
+            Kind::Http | Kind::Nats | Kind::None => format!("type = \"http\"\nurl = \"http://{address}/events\""),
         }
     }
 }
@@ -138,7 +138,7 @@ async fn answer(request: Request<Incoming>, kind: Kind, arrivals: &Arrivals) -> 
     Ok(answer)
 }
 
-fn acceptor(setting: &Setting) -> Outcome<TlsAcceptor> {
+fn acceptor(setting: &Setting) -> BenchResult<TlsAcceptor> {
     let chain = vec![CertificateDer::from_pem_file(&setting.cert)?];
     let config = rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
         .with_no_client_auth()

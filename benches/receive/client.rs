@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::Outcome;
 use crate::request::Expected;
+use crate::result::BenchResult;
 
 /// No answer of ours is longer.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -28,7 +28,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// TLS 1.3 to `address`, every handshake a full one.
-    pub(crate) fn new(address: SocketAddr, cert: &Path) -> Outcome<Self> {
+    pub(crate) fn new(address: SocketAddr, cert: &Path) -> BenchResult<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(cert)?)?;
         let mut config = ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
@@ -40,7 +40,7 @@ impl Target {
     }
 
     /// Connects and shakes hands.
-    pub(crate) async fn connect(&self) -> Outcome<Connection> {
+    pub(crate) async fn connect(&self) -> BenchResult<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let stream = self.connector.connect(self.name.clone(), stream).await?;
@@ -62,17 +62,17 @@ impl Connection {
     }
 
     /// Sends one request and checks its answer.
-    pub(crate) async fn exchange(&mut self, request: &[u8], expected: Expected) -> Outcome<()> {
+    pub(crate) async fn exchange(&mut self, request: &[u8], expected: Expected) -> BenchResult<()> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;
         let mut filled = 0;
         loop {
-            let read = self.stream.read(&mut self.buffer[filled..]).await?;
+            let read = self.stream.read(self.buffer.get_mut(filled..).unwrap_or_default()).await?;
             if read == 0 {
                 return Err("the server closed the connection instead of answering".into());
             }
             filled += read;
-            if let Some(answer) = Answer::parse(&self.buffer[..filled])? {
+            if let Some(answer) = Answer::parse(self.buffer.get(..filled).unwrap_or_default())? {
                 self.closing = answer.closing;
                 return answer.check(expected);
             }
@@ -80,7 +80,7 @@ impl Connection {
     }
 
     /// Closes in order and waits until the server has done so too.
-    pub(crate) async fn close(mut self) -> Outcome<()> {
+    pub(crate) async fn close(mut self) -> BenchResult<()> {
         self.stream.shutdown().await?;
         // However it ends, it has ended.
         while matches!(self.stream.read(&mut self.buffer).await, Ok(read) if read > 0) {}
@@ -96,7 +96,7 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// `None` while more is to come.
-    fn parse(bytes: &'a [u8]) -> Outcome<Option<Self>> {
+    fn parse(bytes: &'a [u8]) -> BenchResult<Option<Self>> {
         let text = std::str::from_utf8(bytes)?;
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(None) };
         let (mut length, mut closing) = (None, false);
@@ -112,7 +112,7 @@ impl<'a> Answer<'a> {
         Ok((body.len() >= length).then_some(Self { status, body, closing }))
     }
 
-    fn check(&self, expected: Expected) -> Outcome<()> {
+    fn check(&self, expected: Expected) -> BenchResult<()> {
         if self.status == expected.status && self.body.contains(expected.contains) {
             return Ok(());
         }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::Outcome;
 use crate::options::{Log, Options};
 use crate::request::{ACCESS_KEY, REGION, SECRET, SECRET_KEY};
+use crate::result::BenchResult;
 use crate::setting::Setting;
 
 /// The sink of a backlog: nobody listens there, so the circuit stays open but for a few probes every 10 s, and the
@@ -19,7 +19,7 @@ max_age = "2000h"
 "#;
 
 /// Writes all files; a store that no `--preload` fills begins empty.
-pub(crate) fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
+pub(crate) fn prepare(options: &Options, pinned: bool) -> BenchResult<Setting> {
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench"));
     let store = options.store.clone().ok_or_else(|| match (options.preload, options.backlog) {
         (0, _) => "empty.db".to_owned(),
@@ -34,7 +34,7 @@ pub(crate) fn prepare(options: &Options, pinned: bool) -> Outcome<Setting> {
     Ok(setting)
 }
 
-fn toml(setting: &Setting, options: &Options) -> Outcome<String> {
+fn toml(setting: &Setting, options: &Options) -> BenchResult<String> {
     let Setting { dir, cert, key, store, .. } = setting;
     let (cert, key) = (cert.display(), key.display());
     // The record that says where it listens has to be written.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::Outcome;
+use crate::result::BenchResult;
 
 /// One clock tick of `/proc/PID/stat` (`USER_HZ` is 100 on every Linux).
 const TICK_NANOS: u64 = 10_000_000;
@@ -19,7 +19,7 @@ pub(crate) struct CpuTime {
 
 impl CpuTime {
     /// Reads it for all of `processes`.
-    pub(crate) fn of(processes: &[u32]) -> Outcome<Self> {
+    pub(crate) fn of(processes: &[u32]) -> BenchResult<Self> {
         let mut now = Self { threads: HashMap::new(), ticks: 0 };
         for process in processes {
             now.ticks += ticks(*process)?;
@@ -45,7 +45,7 @@ impl CpuTime {
 }
 
 /// User and system time of a process, in ticks: fields 14 and 15, counted behind the name, which may hold anything.
-fn ticks(process: u32) -> Outcome<u64> {
+fn ticks(process: u32) -> BenchResult<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let (Some(user), Some(system)) = (fields.get(11), fields.get(12)) else { return Err("short stat".into()) };
@@ -53,7 +53,7 @@ fn ticks(process: u32) -> Outcome<u64> {
 }
 
 /// A process and its children.
-pub(crate) fn family(parent: u32) -> Outcome<Vec<u32>> {
+pub(crate) fn family(parent: u32) -> BenchResult<Vec<u32>> {
     let mut members = vec![parent];
     for entry in fs::read_dir("/proc")? {
         let Ok(process) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
@@ -67,7 +67,7 @@ pub(crate) fn family(parent: u32) -> Outcome<Vec<u32>> {
 }
 
 /// Resident memory in KiB.
-pub(crate) fn resident_kib(process: u32) -> Outcome<u64> {
+pub(crate) fn resident_kib(process: u32) -> BenchResult<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
@@ -80,7 +80,7 @@ pub(crate) fn can_pin() -> bool {
 }
 
 /// Puts this process on core 1; threads started later inherit it.
-pub(crate) fn pin_self() -> Outcome<()> {
+pub(crate) fn pin_self() -> BenchResult<()> {
     let id = std::process::id().to_string();
     let status = Command::new("taskset").args(["-a", "-c", "-p", "1", &id]).stdout(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err("taskset failed".into()) }

@@ -5,20 +5,20 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
 use crate::numbers::millis;
+use crate::result::BenchResult;
 
 const PROBES: usize = 300;
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 
 /// Prints what a durable write to `dir` takes.
-pub(crate) fn report(dir: &Path) -> Outcome<()> {
+pub(crate) fn report(dir: &Path) -> BenchResult<()> {
     println!("one 4 KiB write and fdatasync in {}: {}", dir.display(), millis(fsync_time(dir)?));
     Ok(())
 }
 
 /// Median of appending 4 KiB and fdatasync in `dir`.
-fn fsync_time(dir: &Path) -> Outcome<Duration> {
+fn fsync_time(dir: &Path) -> BenchResult<Duration> {
     let path = dir.join("fsync-probe");
     let mut file = File::create(&path)?;
     let mut times = Vec::with_capacity(PROBES);
@@ -30,5 +30,5 @@ fn fsync_time(dir: &Path) -> Outcome<Duration> {
     }
     std::fs::remove_file(&path)?;
     times.sort_unstable();
-    Ok(times[PROBES / 2])
+    Ok(times.get(PROBES / 2).copied().unwrap_or_default())
 }

@@ -17,13 +17,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Outcome;
 use crate::options::Options;
+use crate::result::BenchResult;
 
 const ANSWER: &str = r#"{"status":"accepted","id":"0","duplicate":false}"#;
 
 /// Serves until killed; tells its address as the program does.
-pub(crate) fn serve(options: &Options) -> Outcome<()> {
+pub(crate) fn serve(options: &Options) -> BenchResult<()> {
     let (Some(cert), Some(key)) = (&options.cert, &options.key) else { return Err("no certificate".into()) };
     let acceptor = TlsAcceptor::from(Arc::new(tls(cert, key)?));
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -52,7 +52,7 @@ async fn echo(body: Bytes) -> impl IntoResponse {
 }
 
 /// As the program serves: TLS 1.3 alone, no tickets.
-fn tls(cert: &Path, key: &Path) -> Outcome<rustls::ServerConfig> {
+fn tls(cert: &Path, key: &Path) -> BenchResult<rustls::ServerConfig> {
     let mut config = rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
         .with_no_client_auth()
         .with_single_cert(vec![CertificateDer::from_pem_file(cert)?], PrivateKeyDer::from_pem_file(key)?)?;

@@ -8,9 +8,9 @@ use hdrhistogram::Histogram;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::Outcome;
 use crate::client::{Connection, Target};
 use crate::request::Expected;
+use crate::result::BenchResult;
 
 /// Connections opened at once; more only queue at the one core of the server.
 pub(crate) const HANDSHAKES_AT_ONCE: usize = 16;
@@ -33,7 +33,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Opens `count` connections.
-    pub(crate) async fn open(target: &Target, count: usize) -> Outcome<Self> {
+    pub(crate) async fn open(target: &Target, count: usize) -> BenchResult<Self> {
         let mut connections = Vec::with_capacity(count);
         while connections.len() < count {
             let batch = HANDSHAKES_AT_ONCE.min(count - connections.len());
@@ -46,7 +46,7 @@ impl Pool {
     }
 
     /// Sends one request on every connection, one after the other.
-    pub(crate) async fn touch(&mut self, requests: &[Vec<u8>], expected: Expected) -> Outcome<()> {
+    pub(crate) async fn touch(&mut self, requests: &[Vec<u8>], expected: Expected) -> BenchResult<()> {
         for (connection, request) in self.connections.iter_mut().zip(requests) {
             connection.exchange(request, expected).await?;
         }
@@ -59,7 +59,7 @@ impl Pool {
         requests: Vec<Vec<u8>>,
         expected: Expected,
         pace: Option<Pace>,
-    ) -> Outcome<Seen> {
+    ) -> BenchResult<Seen> {
         let shared = Rc::new(Shared {
             requests,
             next: Cell::new(0),
@@ -83,7 +83,7 @@ impl Pool {
                     self.connections.push(connection);
                     reconnects += again;
                 }
-                Outcome::Ok(())
+                BenchResult::Ok(())
             })
             .await?;
         let took = shared.start.elapsed();
@@ -128,7 +128,7 @@ impl Shared {
 }
 
 /// Microseconds up to a minute.
-fn histogram() -> Outcome<Histogram<u64>> {
+fn histogram() -> BenchResult<Histogram<u64>> {
     Ok(Histogram::new_with_max(60_000_000, 3)?)
 }
 
@@ -152,7 +152,7 @@ async fn work(shared: Rc<Shared>, mut connection: Connection) -> Result<(Connect
 }
 
 /// Full handshakes, each connection closed at once; how long all took.
-pub(crate) async fn handshakes(target: &Target, count: usize) -> Outcome<Seen> {
+pub(crate) async fn handshakes(target: &Target, count: usize) -> BenchResult<Seen> {
     let left = Cell::new(count);
     let mut seen = Seen { took: Duration::ZERO, latency: histogram()?, reconnects: 0 };
     let start = Instant::now();
@@ -165,7 +165,7 @@ pub(crate) async fn handshakes(target: &Target, count: usize) -> Outcome<Seen> {
             times.push(start.elapsed());
             connection.close().await?;
         }
-        Outcome::Ok(times)
+        BenchResult::Ok(times)
     };
     let loops = (0..HANDSHAKES_AT_ONCE).map(|_| one_after_the_other());
     for times in futures_util::future::join_all(loops).await {

@@ -15,6 +15,7 @@ mod options;
 mod preload;
 mod report;
 mod request;
+mod result;
 mod rounds;
 mod scenario;
 mod server;
@@ -26,9 +27,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::options::Options;
-
-/// Anything that goes wrong ends the run with its words.
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let options = Options::parse();

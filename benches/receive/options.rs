@@ -62,7 +62,7 @@ pub(crate) struct Options {
     /// Another program than the one of this build.
     #[arg(long)]
     pub program: Option<PathBuf>,
-    /// The directory of stores, on the disk to be measured; default: `bench-tmp` in cargo's target directory.
+    /// The directory of stores, on the disk to be measured; default: `bench` in cargo's directory for such files.
     #[arg(long)]
     pub dir: Option<PathBuf>,
     /// What cargo passes to every benchmark.

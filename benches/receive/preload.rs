@@ -9,8 +9,7 @@ use gatepost::event::{Event, EventId, Name};
 use gatepost::metrics::Metrics;
 use gatepost::store::{self, QuarantineBounds, Settings, Store};
 
-use crate::Outcome;
-use crate::options::Options;
+use crate::result::BenchResult;
 use crate::setting::Setting;
 
 /// Inserts under way at once.
@@ -28,9 +27,8 @@ pub(crate) struct Stored {
     pub sink: &'static str,
 }
 
-/// Puts what `options` say into the store; one that was filled before (to the end) is left as it is.
-pub(crate) fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
-    let stored = options.stored();
+/// Puts `stored` into the store; one that was filled before (to the end) is left as it is.
+pub(crate) fn fill(setting: &Setting, stored: &Stored) -> BenchResult<()> {
     let mark = setting.store_file().map(|file| file.with_extension("filled"));
     if stored.count == 0 || mark.as_ref().is_some_and(|mark| mark.exists()) {
         return Ok(());
@@ -38,7 +36,7 @@ pub(crate) fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
     setting.forget_store()?;
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(insert_all(&setting.store, &stored))?;
+    runtime.block_on(insert_all(&setting.store, stored))?;
     println!("preloaded {} events in {:.1} s", stored.count, start.elapsed().as_secs_f64());
     if let Some(mark) = mark {
         std::fs::write(mark, "")?;
@@ -46,7 +44,7 @@ pub(crate) fn fill(setting: &Setting, options: &Options) -> Outcome<()> {
     Ok(())
 }
 
-async fn insert_all(url: &str, stored: &Stored) -> Outcome<()> {
+async fn insert_all(url: &str, stored: &Stored) -> BenchResult<()> {
     let Stored { count, bytes, queued, sink } = *stored;
     let settings = Settings {
         url: url.to_owned(),
@@ -68,13 +66,13 @@ async fn insert_all(url: &str, stored: &Stored) -> Outcome<()> {
     Ok(())
 }
 
-async fn insert(store: &Store, event: Outcome<Event>, sinks: &Arc<[Name]>) -> Outcome<()> {
+async fn insert(store: &Store, event: BenchResult<Event>, sinks: &Arc<[Name]>) -> BenchResult<()> {
     store.inbox.insert(event?, Arc::clone(sinks)).await?;
     Ok(())
 }
 
 /// An event as the cognigy source stores it: named by a digest, spread evenly over the key space.
-fn event(run: u64, n: u64, random: &[u8], bytes: usize) -> Outcome<Event> {
+fn event(run: u64, n: u64, random: &[u8], bytes: usize) -> BenchResult<Event> {
     let id = EventId::new(&format!("sha256:{run:016x}{n:048x}")).ok_or("no id")?;
     let offset = usize::try_from(n)? % bytes.max(1);
     let mut body = format!(r#"{{"n":{n},"data":""#).into_bytes();

@@ -10,7 +10,7 @@ use gatepost::clock::Clock;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::Outcome;
+use crate::result::BenchResult;
 
 /// Secret of the HMAC sources.
 pub(crate) const SECRET: &str = "bench-secret-of-enough-length";
@@ -82,11 +82,11 @@ impl Maker {
     }
 
     /// `count` new requests of one kind.
-    pub(crate) fn make(&mut self, kind: Kind, count: usize) -> Outcome<Vec<Vec<u8>>> {
+    pub(crate) fn make(&mut self, kind: Kind, count: usize) -> BenchResult<Vec<Vec<u8>>> {
         (0..count).map(|_| self.one(kind)).collect()
     }
 
-    fn one(&mut self, kind: Kind) -> Outcome<Vec<u8>> {
+    fn one(&mut self, kind: Kind) -> BenchResult<Vec<u8>> {
         let body = self.body();
         let now = Clock::system().now().as_second();
         Ok(match kind {
@@ -116,17 +116,17 @@ impl Maker {
     }
 }
 
-fn cognigy(path: &str, secret: &str, at: i64, body: &[u8]) -> Outcome<Vec<u8>> {
+fn cognigy(path: &str, secret: &str, at: i64, body: &[u8]) -> BenchResult<Vec<u8>> {
     let mac = hmac_hex(secret, body)?;
     Ok(post(path, &format!("X-Cognigy-Signature: {mac}\r\nX-Cognigy-Timestamp: {at}\r\n"), body))
 }
 
-fn hmac_hex(secret: &str, body: &[u8]) -> Outcome<String> {
+fn hmac_hex(secret: &str, body: &[u8]) -> BenchResult<String> {
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?.chain_update(body);
     Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
-fn sigv4_headers(body: &[u8]) -> Outcome<String> {
+fn sigv4_headers(body: &[u8]) -> BenchResult<String> {
     let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::Outcome;
 use crate::load::{Pace, Pool, Seen};
 use crate::options::Options;
 use crate::report::{self, Figures};
 use crate::request::{Expected, Kind, Maker};
+use crate::result::BenchResult;
 use crate::server::Server;
 
 /// What A always answers; also taken for what B refuses.
@@ -30,7 +30,7 @@ pub(crate) struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// One line of the table: `kind` over `connections`; gives B's median events a second.
-    pub(crate) async fn run(&mut self, name: &str, kind: Kind, connections: usize) -> Outcome<f64> {
+    pub(crate) async fn run(&mut self, name: &str, kind: Kind, connections: usize) -> BenchResult<f64> {
         let count = self.options.events_at(connections);
         self.measure(name, kind, connections, count, None).await
     }
@@ -42,7 +42,7 @@ impl Rounds<'_> {
         kind: Kind,
         connections: usize,
         per_second: f64,
-    ) -> Outcome<f64> {
+    ) -> BenchResult<f64> {
         let pace = Pace { interval: Duration::from_secs_f64(1.0 / per_second) };
         self.measure(name, kind, connections, self.options.events, Some(pace)).await
     }
@@ -54,7 +54,7 @@ impl Rounds<'_> {
         connections: usize,
         count: usize,
         pace: Option<Pace>,
-    ) -> Outcome<f64> {
+    ) -> BenchResult<f64> {
         let mut pool_a = Pool::open(&self.a.target, connections).await?;
         let mut pool_b = Pool::open(&self.b.target, connections).await?;
         let stored = self.store_first(kind, &mut pool_b, count).await?;
@@ -74,7 +74,7 @@ impl Rounds<'_> {
     }
 
     /// What can be a duplicate has to be there before; gives the requests to repeat, for other kinds none.
-    async fn store_first(&mut self, kind: Kind, pool: &mut Pool, count: usize) -> Outcome<Vec<Vec<u8>>> {
+    async fn store_first(&mut self, kind: Kind, pool: &mut Pool, count: usize) -> BenchResult<Vec<Vec<u8>>> {
         if kind != Kind::Duplicate {
             return Ok(Vec::new());
         }
@@ -90,7 +90,7 @@ async fn once(
     requests: Vec<Vec<u8>>,
     expected: Expected,
     pace: Option<Pace>,
-) -> Outcome<(Figures, Seen)> {
+) -> BenchResult<(Figures, Seen)> {
     tokio::time::sleep(SETTLE).await;
     let before = server.cpu()?;
     let seen = pool.send(requests, expected, pace).await?;

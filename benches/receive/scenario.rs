@@ -1,9 +1,9 @@
 //! What is measured, in order.
 
-use crate::Outcome;
 use crate::options::{Options, Scenario};
 use crate::report;
 use crate::request::{Kind, Maker};
+use crate::result::BenchResult;
 use crate::rounds::Rounds;
 use crate::server::Server;
 use crate::setting::Setting;
@@ -13,11 +13,11 @@ use crate::{config, cpu, disk, preload, single};
 const CONNECTIONS: usize = 64;
 
 /// Prepares, measures, prints.
-pub(crate) fn run(options: &Options) -> Outcome<()> {
+pub(crate) fn run(options: &Options) -> BenchResult<()> {
     let pinned = cpu::can_pin();
     let setting = config::prepare(options, pinned)?;
     disk::report(&setting.dir)?;
-    preload::fill(&setting, options)?;
+    preload::fill(&setting, &options.stored())?;
     if pinned {
         cpu::pin_self()?;
         println!("server on core 0, generator on core 1; {} rounds each, alternating", options.rounds);
@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     })
 }
 
-async fn measure(scenarios: &[Scenario], setting: &Setting, options: &Options) -> Outcome<()> {
+async fn measure(scenarios: &[Scenario], setting: &Setting, options: &Options) -> BenchResult<()> {
     let (a, b) = (Server::echo(setting)?, Server::program(setting, options)?);
     b.ready()?;
     let mut rounds = Rounds { a: &a, b: &b, maker: Maker::new(options.bytes), options };

@@ -8,10 +8,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
 use crate::client::Target;
 use crate::cpu::{self, CpuTime};
 use crate::options::{Log, Options};
+use crate::result::BenchResult;
 use crate::setting::Setting;
 
 /// How long a server may take to tell its address, or to get ready; a store of millions included.
@@ -38,14 +38,14 @@ struct Listening {
 
 impl Server {
     /// A: this bench as the echo.
-    pub(crate) fn echo(setting: &Setting) -> Outcome<Self> {
+    pub(crate) fn echo(setting: &Setting) -> BenchResult<Self> {
         let mut command = pinned(setting, std::env::current_exe()?);
         command.arg("--serve-echo").arg("--cert").arg(&setting.cert).arg("--key").arg(&setting.key);
         Self::start(command, setting, None)
     }
 
     /// B: the program.
-    pub(crate) fn program(setting: &Setting, options: &Options) -> Outcome<Self> {
+    pub(crate) fn program(setting: &Setting, options: &Options) -> BenchResult<Self> {
         let program = options.program.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_gatepost")));
         let mut command = pinned(setting, program);
         command.arg("--config").arg(&setting.config).arg("serve");
@@ -55,7 +55,7 @@ impl Server {
         Ok(server)
     }
 
-    fn start(mut command: Command, setting: &Setting, log: Option<File>) -> Outcome<Self> {
+    fn start(mut command: Command, setting: &Setting, log: Option<File>) -> BenchResult<Self> {
         // Nothing of the caller's environment configures what is measured.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let started = Instant::now();
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// CPU time of everything that works for this server.
-    pub(crate) fn cpu(&self) -> Outcome<CpuTime> {
+    pub(crate) fn cpu(&self) -> BenchResult<CpuTime> {
         let mut processes = vec![self.child.id()];
         if let Some(database) = self.database {
             processes.extend(cpu::family(database)?);
@@ -86,12 +86,12 @@ impl Server {
     }
 
     /// Resident memory of the server process in KiB.
-    pub(crate) fn resident_kib(&self) -> Outcome<u64> {
+    pub(crate) fn resident_kib(&self) -> BenchResult<u64> {
         cpu::resident_kib(self.child.id())
     }
 
     /// Waits until `/readyz` says 200 (A is ready at once); how long that was after the start.
-    pub(crate) fn ready(&self) -> Outcome<Duration> {
+    pub(crate) fn ready(&self) -> BenchResult<Duration> {
         let Some(admin) = self.admin else { return Ok(self.started.elapsed()) };
         while self.started.elapsed() < PATIENCE {
             let mut stream = TcpStream::connect(admin)?;
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Asks it to stop, as an operator would, and waits.
-    pub(crate) fn stop(mut self) -> Outcome<()> {
+    pub(crate) fn stop(mut self) -> BenchResult<()> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         self.child.wait()?;
         Ok(())
@@ -135,7 +135,7 @@ fn pinned(setting: &Setting, program: PathBuf) -> Command {
     command
 }
 
-fn listening(lines: &mut BufReader<ChildStdout>) -> Outcome<Listening> {
+fn listening(lines: &mut BufReader<ChildStdout>) -> BenchResult<Listening> {
     let mut seen = String::new();
     loop {
         let begin = seen.len();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::Outcome;
+use crate::result::BenchResult;
 
 /// Files of one run. Stores that cost time to fill stay there; the rest is written anew.
 pub(crate) struct Setting {
@@ -24,7 +24,7 @@ pub(crate) struct Setting {
 
 impl Setting {
     /// Makes `dir` and the certificate; `store` is a URL, or the name of a file in `dir`.
-    pub(crate) fn make(dir: PathBuf, store: Result<String, String>, pinned: bool) -> Outcome<Self> {
+    pub(crate) fn make(dir: PathBuf, store: Result<String, String>, pinned: bool) -> BenchResult<Self> {
         fs::create_dir_all(&dir)?;
         let (cert, key, config) = (dir.join("cert.pem"), dir.join("key.pem"), dir.join("gatepost.toml"));
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
@@ -40,7 +40,7 @@ impl Setting {
     }
 
     /// Removes an `SQLite` store, with its journal and the mark that it is filled.
-    pub(crate) fn forget_store(&self) -> Outcome<()> {
+    pub(crate) fn forget_store(&self) -> BenchResult<()> {
         let Some(file) = self.store_file() else { return Ok(()) };
         let beside = ["db", "db-wal", "db-shm", "db-journal", "filled"];
         for path in beside.map(|extension| file.with_extension(extension)) {

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use crate::Outcome;
 use crate::load::{self, Pool};
 use crate::numbers::{float, median, millis};
 use crate::options::Options;
 use crate::report::{self, Figures};
 use crate::request::{Expected, Kind, Maker};
+use crate::result::BenchResult;
 use crate::rounds::ECHOED;
 use crate::server::Server;
 use crate::setting::Setting;
 
 /// Full TLS 1.3 handshakes, rounds alternating.
-pub(crate) async fn handshakes(a: &Server, b: &Server, options: &Options) -> Outcome<()> {
+pub(crate) async fn handshakes(a: &Server, b: &Server, options: &Options) -> BenchResult<()> {
     let (mut figures_a, mut figures_b) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds.max(1) {
         for (server, figures) in [(a, &mut figures_a), (b, &mut figures_b)] {
@@ -27,7 +27,7 @@ pub(crate) async fn handshakes(a: &Server, b: &Server, options: &Options) -> Out
 }
 
 /// Memory of idle connections, each of which has had one request; on servers of its own that have been busy before.
-pub(crate) async fn idle(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) async fn idle(setting: &Setting, options: &Options) -> BenchResult<()> {
     let echo = Server::echo(setting)?;
     let a = idle_at(&echo, ECHOED, options).await?;
     drop(echo);
@@ -38,7 +38,7 @@ pub(crate) async fn idle(setting: &Setting, options: &Options) -> Outcome<()> {
     program.stop()
 }
 
-async fn idle_at(server: &Server, expected: Expected, options: &Options) -> Outcome<f64> {
+async fn idle_at(server: &Server, expected: Expected, options: &Options) -> BenchResult<f64> {
     let mut maker = Maker::new(options.bytes);
     let mut busy = Pool::open(&server.target, 64).await?;
     busy.send(maker.make(Kind::Cognigy, options.events)?, expected, None).await?;
@@ -50,7 +50,7 @@ async fn idle_at(server: &Server, expected: Expected, options: &Options) -> Outc
 }
 
 /// From spawn to ready with the store as it is, and memory at rest then.
-pub(crate) fn start(setting: &Setting, options: &Options) -> Outcome<()> {
+pub(crate) fn start(setting: &Setting, options: &Options) -> BenchResult<()> {
     let (mut times, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds.max(1) {
         let program = Server::program(setting, options)?;

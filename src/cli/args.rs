@@ -33,7 +33,7 @@ pub(super) enum Command {
     /// Makes a certificate authority and a server certificate under certs-dev/ when they are missing or expired, loads
     /// config/dev.toml (or --config), serves on loopback only, and prints a `gatepost send` line for every source.
     Dev,
-    /// Load configuration, secrets, certificates and store; print the effective configuration, or every fault at once
+    /// Load configuration, secrets, certificates and store; print the effective configuration, or every error at once
     Check,
     /// What can be configured: schema, reference, example
     #[command(subcommand)]

@@ -6,7 +6,7 @@ use super::failure::{Failure, Status};
 use super::invocation::Invocation;
 use super::output;
 
-/// Prints the configuration with every secret redacted, warnings to stderr; or fails with every fault found.
+/// Prints the configuration with every secret redacted, warnings to stderr; or fails with every error found.
 pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
     let config = app::check(&invocation.loader(), &invocation.clock).await?;
     for warning in &config.warnings {

@@ -36,8 +36,8 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
     let (app, signals) = serve::start(&invocation, OnHangup::Stop).await?;
     let bound = app.webhook_address();
     // Another shell that pastes the line reads the file, but has not this shell's variables.
-    let told_otherwise = bound != configured || invocation.vars.contains_key("GATEPOST_LISTEN");
-    output::tell(&instructions(&file, &sources, bound, app.admin_address(), told_otherwise));
+    let overridden = bound != configured || invocation.vars.contains_key("GATEPOST_LISTEN");
+    output::tell(&instructions(&file, &sources, bound, app.admin_address(), overridden));
     Ok(serve::finish(app, signals).await)
 }
 
@@ -55,7 +55,7 @@ fn development_file() -> Result<PathBuf, Failure> {
 /// Its secrets are public: nobody else may reach it.
 fn only_loopback(config: &Config) -> Result<(), Failure> {
     let addresses = [("listener.address", config.boot.listener.address), ("admin.address", config.boot.admin_address)];
-    let faults: Vec<ConfigError> = addresses
+    let errors: Vec<ConfigError> = addresses
         .into_iter()
         .filter(|(_, address)| !address.ip().to_canonical().is_loopback())
         .map(|(at, address)| {
@@ -65,7 +65,7 @@ fn only_loopback(config: &Config) -> Result<(), Failure> {
             )
         })
         .collect();
-    if faults.is_empty() { Ok(()) } else { Err(ConfigErrors(faults).into()) }
+    if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors).into()) }
 }
 
 fn make_store_directory(url: &str) -> Result<(), Failure> {
@@ -79,7 +79,7 @@ fn instructions(
     sources: &[(String, String)],
     bound: SocketAddr,
     admin: SocketAddr,
-    told_otherwise: bool,
+    overridden: bool,
 ) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "gatepost".to_owned());
     let program = format!("{} --config {}", shell::quote(&program), shell::quote(&file.to_string_lossy()));
@@ -89,7 +89,7 @@ fn instructions(
     ];
     for (name, path) in sources {
         let mut line = format!("  {program} send {name}");
-        if told_otherwise {
+        if overridden {
             line.push_str(" --url ");
             line.push_str(&shell::quote(&format!("https://localhost:{}{path}", bound.port())));
         }
@@ -103,10 +103,10 @@ fn instructions(
 mod tests {
     use super::*;
 
-    fn told(told_otherwise: bool) -> String {
+    fn told(overridden: bool) -> String {
         let sources = [("cognigy".to_owned(), "/webhook/cognigy".to_owned())];
         let (bound, admin) = ("127.0.0.1:8443".parse().unwrap(), "127.0.0.1:9090".parse().unwrap());
-        instructions(Path::new("my config/dev.toml"), &sources, bound, admin, told_otherwise)
+        instructions(Path::new("my config/dev.toml"), &sources, bound, admin, overridden)
     }
 
     #[test]

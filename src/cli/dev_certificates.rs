@@ -97,10 +97,10 @@ fn set_validity(params: &mut CertificateParams, now: Timestamp) {
 
 /// Whether a client that trusts `ca.pem` would accept `server.pem` at `at`, and `server.key` belongs to it.
 fn accepted(directory: &Path, at: Timestamp) -> bool {
-    judge(directory, at).is_some()
+    verify(directory, at).is_some()
 }
 
-fn judge(directory: &Path, at: Timestamp) -> Option<()> {
+fn verify(directory: &Path, at: Timestamp) -> Option<()> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_file(directory.join(CA_FILE)).ok()?;

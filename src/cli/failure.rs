@@ -28,20 +28,20 @@ impl From<Status> for ExitCode {
 /// Why a command could not do what was asked, in words for whoever asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The configuration is wrong; every fault on a line of its own.
+    /// The configuration is wrong; every error on a line of its own.
     #[error("{0}")]
     Configuration(#[from] ConfigErrors),
     /// The arguments do not fit the configuration, or each other.
     #[error("{0}")]
     Usage(String),
-    /// The world did not play along.
+    /// Something outside failed: a file, a socket, the store.
     #[error("{0}")]
     Runtime(String),
 }
 
 impl Failure {
-    /// A single fault of the configuration.
-    pub(super) fn fault(at: impl Into<String>, problem: impl Into<String>) -> Self {
+    /// A single error of the configuration.
+    pub(super) fn configuration(at: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Configuration(ConfigErrors(vec![ConfigError::new(at, problem)]))
     }
 
@@ -62,8 +62,11 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Url(problem) => Self::fault("store.url", problem),
-            other => Self::Runtime(other.to_string()),
+            StoreError::Url(problem) => Self::configuration("store.url", problem),
+            StoreError::TooNew { .. }
+            | StoreError::Foreign(_)
+            | StoreError::Unavailable(_)
+            | StoreError::Corrupt(_) => Self::Runtime(error.to_string()),
         }
     }
 }
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_failure_has_the_status_of_the_contract() {
-        assert_eq!(Failure::fault("store.url", "bad").status() as u8, 64);
+        assert_eq!(Failure::configuration("store.url", "bad").status() as u8, 64);
         assert_eq!(Failure::Usage(String::new()).status() as u8, 64);
         assert_eq!(Failure::from(StoreError::Url(String::new())).status() as u8, 64);
         assert_eq!(Failure::from(StoreError::Unavailable(String::new())).status() as u8, 1);
@@ -102,8 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_told_one_a_line() {
-        let faults = ConfigErrors(vec![ConfigError::new("a", "first"), ConfigError::new("b", "second")]);
-        assert_eq!(Failure::from(faults).to_string(), "a: first\nb: second");
+    fn errors_of_the_configuration_are_told_one_a_line() {
+        let errors = ConfigErrors(vec![ConfigError::new("a", "first"), ConfigError::new("b", "second")]);
+        assert_eq!(Failure::from(errors).to_string(), "a: first\nb: second");
     }
 }

@@ -44,14 +44,16 @@ fn admin_address(invocation: &Invocation) -> Result<SocketAddr, Failure> {
 }
 
 fn parse(at: &str, text: &str) -> Result<SocketAddr, Failure> {
-    text.parse().map_err(|_| Failure::fault(at, format!("{text:?} is not an address with a port")))
+    text.parse().map_err(|_| Failure::configuration(at, format!("{text:?} is not an address with a port")))
 }
 
 fn address_in(file: &Path) -> Result<Option<String>, Failure> {
     let at = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::fault(at.to_string(), error.to_string()))?;
-    let table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| Failure::fault(at.to_string(), error.message().to_owned()))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failure::configuration(at.to_string(), error.to_string()))?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| Failure::configuration(at.to_string(), error.message().to_owned()))?;
     Ok(table.get("admin").and_then(|admin| admin.get("address")).and_then(toml::Value::as_str).map(str::to_owned))
 }
 
@@ -60,7 +62,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     SocketAddr::new(ip, address.port())
 }

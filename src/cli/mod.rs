@@ -31,7 +31,6 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 use failure::{Failure, Status};
@@ -58,10 +57,7 @@ pub fn main() -> ExitCode {
 fn answer_usage(error: &clap::Error) -> ExitCode {
     // A closed terminal is no reason to answer anything else.
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Status::Done.into(),
-        _ => Status::Wrong.into(),
-    }
+    if error.use_stderr() { Status::Wrong.into() } else { Status::Done.into() }
 }
 
 fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failure> {

@@ -52,6 +52,16 @@ pub(super) fn write(data: &[u8]) -> Result<bool, Failure> {
     }
 }
 
+/// Whether stdout was closed when the process began, as far as that can be told: Rust's runtime then opens `/dev/null` in
+/// its place, for reading too. So do some supervisors on purpose (`start-stop-daemon --background`, Python's `DEVNULL`,
+/// Node's `ignore`); a shell's `>/dev/null` opens it for writing alone.
+pub(super) fn stdout_was_closed() -> bool {
+    let stdout = io::stdout();
+    let (Ok(found), Ok(null)) = (rustix::fs::fstat(&stdout), rustix::fs::stat("/dev/null")) else { return false };
+    let reads_too = rustix::fs::fcntl_getfl(&stdout).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::RDWR));
+    reads_too && found.st_rdev == null.st_rdev
+}
+
 /// Writes `words` and a line end to stderr; a closed stderr is nobody's loss.
 pub(super) fn tell(words: &str) {
     let _ = writeln!(io::stderr().lock(), "{words}");

@@ -65,7 +65,7 @@ fn check_source(url: &str) -> Result<(), Failure> {
 fn check_target(url: &str) -> Result<(), Failure> {
     match url.split_once(':') {
         Some(("postgres" | "postgresql", _)) => Ok(()),
-        _ => Err(Failure::fault(
+        _ => Err(Failure::configuration(
             "store.url",
             "migrate-from copies into the configured store, which must be PostgreSQL: set this, or GATEPOST_STORE, to a postgres:// URL",
         )),

@@ -70,11 +70,18 @@ pub(super) fn body(bytes: &[u8]) -> String {
     }
 }
 
+/// Puts one more member into a JSON object.
+pub(super) fn put(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value.into());
+    }
+}
+
 /// Puts a body into a JSON object: as `body` where it is text, else as `body_base64`.
 pub(super) fn put_body(object: &mut Value, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
-        Ok(text) => object["body"] = text.into(),
-        Err(_) => object["body_base64"] = BASE64.encode(bytes).into(),
+        Ok(text) => put(object, "body", text),
+        Err(_) => put(object, "body_base64", BASE64.encode(bytes)),
     }
 }
 

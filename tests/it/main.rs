@@ -17,8 +17,6 @@ mod contract;
 mod dispatch;
 /// What stands at the edge: the shipped deployments, the real HAProxy, and peers that attack.
 mod edge;
-/// What a good sender notices of an attack: a measurement, run by hand.
-mod edge_measure;
 /// The shape of the sources themselves.
 mod layering;
 /// Several processes on one PostgreSQL: one receiver, whatever fails under or between them.

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 
+use jiff::Timestamp;
+
 use super::print::{GONE, died_at, error};
-use super::*;
 use crate::cli::event_ref::named;
-use crate::event::Event;
-use crate::store::State;
+use crate::cli::failure::Status;
+use crate::event::{Event, EventId};
+use crate::store::{DeadLetter, DeliveryId, State};
 
 fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
     DeadLetter {
@@ -67,21 +69,7 @@ fn nothing_is_guessed() {
 }
 
 #[test]
-fn an_age_is_an_upper_bound() {
-    let now = "2026-05-02T00:00:00Z".parse().unwrap();
-    let which = Which { older: Some(SignedDuration::from_hours(24)), ..Which::default() };
-    assert_eq!(which.filter(now, &[], None).until, Some("2026-05-01T00:00:00Z".parse().unwrap()));
-    assert_ne!(which, Which::default());
-}
-
-#[test]
-fn what_waits_for_a_sink_that_is_gone_counts_where_that_is_named() {
-    let now = Timestamp::UNIX_EPOCH;
-    let gone = ["old".into(), "older".into()];
-    let of = |sink: Option<&str>| Which { sink: sink.map(str::to_owned), ..Which::default() };
-    assert_eq!(of(None).filter(now, &gone, None).gone, []);
-    assert_eq!(of(Some("orders")).filter(now, &gone, None).gone, []);
-    assert_eq!(of(Some("old")).filter(now, &gone, None).gone, [Name::from("old")]);
+fn what_waits_for_a_sink_that_is_gone_says_so_and_has_not_died() {
     let waiting = DeadLetter { state: State::Pending, error: String::new(), ..letter(1, "a", "e") };
     assert_eq!((error(&waiting).as_str(), died_at(&waiting)), (GONE, None));
 }

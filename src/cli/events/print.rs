@@ -52,8 +52,8 @@ const fn state_word(state: State) -> &'static str {
 pub(super) fn detail(archived: &Archived) -> Value {
     let mut value = archived.summary();
     let payload = &archived.event.payload;
-    value["sha256"] = payload.digest().to_string().into();
-    value["traceparent"] = archived.event.traceparent.clone().into();
+    table::put(&mut value, "sha256", payload.digest().to_string());
+    table::put(&mut value, "traceparent", archived.event.traceparent.clone());
     table::put_body(&mut value, payload.bytes());
     value
 }

@@ -15,7 +15,7 @@ pub(super) fn lines(source: &Source, wanted: &Settings) -> Vec<String> {
     if scheme::has_timestamp(&source.scheme) && !scheme::has_timestamp(wanted) {
         lines.push("# and no max_drift".to_owned());
     }
-    // An id that the signature does not cover is a fault of the configuration.
+    // An id that the signature does not cover is an error of the configuration.
     let covered = |name: &str| scheme::build(wanted).is_ok_and(|scheme| scheme.covers_header(name));
     if let IdRule::Header(name) = &source.event_id
         && !covered(name)

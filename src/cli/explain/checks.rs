@@ -7,27 +7,17 @@ use crate::clock::UnixSeconds;
 use crate::config::Source;
 use crate::ingress::{self, Extractor};
 use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
+use crate::settings::ConfigErrors;
 use crate::verdict::Reason;
 
 use super::super::failure::Failure;
 use super::report::{Check, Report};
 use super::request::Specimen;
 
-/// A request, where it was sent, and the other places where it may belong.
-pub(super) struct Patient<'a> {
-    /// Every source.
-    pub(super) sources: &'a [Source],
-    /// Its own.
-    pub(super) source: &'a Source,
-    /// Itself.
-    pub(super) specimen: &'a Specimen,
-}
-
-/// What every check says, and what could explain the signature or the timestamp where they do not hold.
-pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
-    let Patient { source, specimen, .. } = patient;
-    let scheme =
-        scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::settings::ConfigErrors(faults)))?;
+/// What every check of `source`, one of `sources`, says of `specimen`; and what could explain the signature or the
+/// timestamp where they do not hold.
+pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) -> Result<Report, Failure> {
+    let scheme = scheme::build(&source.scheme).map_err(|errors| Failure::from(ConfigErrors(errors)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);
@@ -35,7 +25,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
     if holds && timely {
         content(source, specimen, &mut report);
     } else {
-        report.diagnosis = diagnosis(patient);
+        report.diagnosis = diagnosis(sources, source, specimen);
     }
     report.holds = Some(holds);
     if !holds && source.scheme.family == Family::SigV4 {
@@ -44,8 +34,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn diagnosis(patient: &Patient<'_>) -> Diagnosis {
-    let Patient { sources, source, specimen } = patient;
+fn diagnosis(sources: &[Source], source: &Source, specimen: &Specimen) -> Diagnosis {
     let others: Vec<_> = sources
         .iter()
         .filter(|other| other.name != source.name)

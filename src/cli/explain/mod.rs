@@ -16,7 +16,6 @@ use crate::scheme;
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, with_store};
 use super::{output, quarantine, table};
-use checks::Patient;
 use request::Specimen;
 
 /// What to explain.
@@ -66,7 +65,7 @@ fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Fa
 /// All that there is to say about `specimen` at `source`, one of `sources`, safe for a terminal.
 fn explain(sources: &[Source], source: &Source, mut specimen: Specimen) -> Result<String, Failure> {
     scheme::restore(&mut specimen.head, &source.scheme);
-    let lines = checks::examine(&Patient { sources, source, specimen: &specimen })?.lines(source, &specimen);
+    let lines = checks::examine(sources, source, &specimen)?.lines(source, &specimen);
     let secrets = report::secrets(sources);
     let shown = lines.iter().map(|line| table::visible(&report::without(line, &secrets), true));
     Ok(shown.collect::<Vec<_>>().join("\n"))

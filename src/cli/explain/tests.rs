@@ -29,7 +29,7 @@ fn now() -> Timestamp {
 }
 
 fn development(file: &Path) -> Vec<Source> {
-    config::load(Some(file), &BTreeMap::new()).unwrap_or_else(|faults| panic!("{faults}")).live.sources
+    config::load(Some(file), &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}")).live.sources
 }
 
 /// The sources of the development configuration, with more keys, and with secrets in other forms.

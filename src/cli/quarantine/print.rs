@@ -39,8 +39,8 @@ impl Row<7> for Quarantined {
 /// A refused request with all there is, as JSON; a body that is not text in base64.
 pub(super) fn detail(entry: &Quarantined) -> Value {
     let mut value = entry.summary();
-    value["headers"] = serde_json::from_str(&entry.headers).unwrap_or(Value::Null);
-    value["bytes"] = entry.body.len().into();
+    table::put(&mut value, "headers", serde_json::from_str::<Value>(&entry.headers).unwrap_or_default());
+    table::put(&mut value, "bytes", entry.body.len());
     table::put_body(&mut value, &entry.body);
     value
 }

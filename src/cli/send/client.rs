@@ -119,7 +119,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Failure> {
 fn trusting(roots: RootCertStore) -> Result<ClientConfig, Failure> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| Failure::runtime("TLS 1.3 is not to be had", &error))?
+        .map_err(|error| Failure::runtime("TLS 1.3 is not available", &error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

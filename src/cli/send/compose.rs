@@ -70,9 +70,9 @@ impl Composer {
         fault: Option<Kind>,
         clock: Clock,
     ) -> Result<Self, Failure> {
-        let under = |faults: Vec<ConfigError>| {
+        let under = |errors: Vec<ConfigError>| {
             let parent = format!("source {:?}", source.name.as_str());
-            Failure::from(ConfigErrors(faults.into_iter().map(|fault| fault.under(&parent)).collect()))
+            Failure::from(ConfigErrors(errors.into_iter().map(|error| error.under(&parent)).collect()))
         };
         let scheme = scheme::build(&source.scheme).map_err(under)?;
         let stranger = scheme::build(&strangers(&source.scheme)?).map_err(under)?;
@@ -116,7 +116,9 @@ impl Composer {
             Kind::WrongKey => self.good(&draft, now, &*self.stranger)?,
             Kind::Oversize => self.oversize(draft, now)?,
             Kind::WrongContentType => self.good(&self.with_wrong_type(draft), now, &*self.scheme)?,
-            _ => self.good(&draft, now, &*self.scheme)?,
+            Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody | Kind::Duplicate | Kind::Conflict => {
+                self.good(&draft, now, &*self.scheme)?
+            }
         };
         match kind {
             Kind::BadSignature => self.change_signature(&mut message, now)?,
@@ -134,7 +136,7 @@ impl Composer {
                 let second = Message { expected: Expected::Quarantined, ..self.good(&other, now, &*self.scheme)? };
                 return Ok(vec![message, second]);
             }
-            _ => {}
+            Kind::Stale | Kind::Future | Kind::WrongKey | Kind::Oversize | Kind::WrongContentType => {}
         }
         message.expected = kind.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
         Ok(vec![message])
@@ -168,7 +170,7 @@ impl Composer {
                 .filter(|(header, _)| header == &name.as_str())
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            _ => Vec::new(),
+            IdRule::Digest | IdRule::Pointer(_) => Vec::new(),
         };
         let content_type = head.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static("application/json"));
         Draft { headers: kept, content_type, body: message.body.clone(), file: None }

@@ -59,12 +59,13 @@ impl Expected {
     pub(super) fn is(self, status: u16, body: &[u8]) -> bool {
         let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let success = (200..300).contains(&status);
-        let put_aside = body["status"] == "quarantined";
+        let holds = |name: &str, value: Value| body.get(name) == Some(&value);
+        let put_aside = holds("status", "quarantined".into());
         match self {
             Self::Accepted => success && !put_aside,
-            Self::Duplicate => success && !put_aside && body["duplicate"] == true,
+            Self::Duplicate => success && !put_aside && holds("duplicate", true.into()),
             Self::Quarantined => success && put_aside,
-            Self::Refused(expected, reason) => status == expected && body["message"] == reason,
+            Self::Refused(expected, reason) => status == expected && holds("message", reason.into()),
         }
     }
 

@@ -41,8 +41,8 @@ impl Sent {
     fn class(&self) -> String {
         let Ok(answer) = &self.answer else { return self.line() };
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-        let word = body["status"].as_str().or(body["message"].as_str()).unwrap_or_default();
-        let duplicate = if body["duplicate"] == true { " (duplicate)" } else { "" };
+        let word = ["status", "message"].iter().find_map(|name| body.get(name)?.as_str()).unwrap_or_default();
+        let duplicate = if body.get("duplicate") == Some(&Value::Bool(true)) { " (duplicate)" } else { "" };
         table::visible(format!("{} {word}{duplicate}", answer.status).trim_end(), false)
     }
 }

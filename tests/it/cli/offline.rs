@@ -163,6 +163,24 @@ fn a_dry_run_carries_a_body_from_stdin_through_the_shell() {
     }
 }
 
+/// Lines written to a stdout that was closed go nowhere, and nobody else can say so.
+#[test]
+fn a_closed_stdout_is_told_on_stderr() {
+    let directory = tempfile::tempdir().unwrap();
+    let told = |redirection: &str| {
+        let script = format!("exec \"$0\" --config missing.toml serve {redirection}");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_gatepost")).current_dir(directory.path());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "what is wrong besides is told as well");
+        stderr(&output)
+    };
+    assert!(told(">&-").contains("stdout is closed"), "{}", told(">&-"));
+    for meant in [">/dev/null", "| cat; exit 64", ">log"] {
+        assert!(!told(meant).contains("stdout"), "{meant}: {}", told(meant));
+    }
+}
+
 #[test]
 fn a_daemon_that_is_not_there_is_not_ready() {
     let directory = tempfile::tempdir().unwrap();

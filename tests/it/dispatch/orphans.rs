@@ -37,6 +37,16 @@ fn said(setup: &Setup, arguments: &[&str]) -> (String, String) {
     (out, err)
 }
 
+/// The same of one that could not do all it was asked for.
+#[track_caller]
+fn left(setup: &Setup, arguments: &[&str]) -> (String, String) {
+    let output = setup.run(arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {out}{err}");
+    (out, err)
+}
+
 #[test]
 fn what_a_renamed_sink_left_is_told_and_moves_to_another() {
     let (setup, upstream, ids) = renamed(3);
@@ -96,9 +106,49 @@ fn what_a_removed_sink_left_can_be_given_up_or_wait_for_its_return() {
     assert!(out.contains("discarded 1"), "{out}");
     let unknown = setup.run(&["dead", "replay", "--sink", "forward", "--to-sink", "nobody"]);
     assert_eq!(unknown.status.code(), Some(64));
-    let (_, err) = said(&setup, &["dead", "replay", "--sink", "forward"]);
-    assert!(err.contains("nobody delivers there"), "{err}");
+    let (out, err) = left(&setup, &["dead", "replay", "--sink", "forward"]);
+    assert!(out.contains("replayed 0") && err.contains("nobody delivers there"), "{out}{err}");
     let _daemon = setup.env("GATEPOST_FORWARD_URL", &upstream.url()).start();
     support::eventually("the other one, once its sink is back", || (upstream.count() == 1).then_some(()));
     assert_eq!(upstream.seen()[0].header("ce-id").unwrap(), format!("nice:{}", ids[1]));
+}
+
+/// Dead letters of a sink that is there and of one that is not.
+#[test]
+fn nothing_is_replayed_to_nobody() {
+    let refusing = Upstream::start(|_, _| Reply::status(400));
+    let sink = |name: &str| format!("[[sink]]\nname = \"{name}\"\ntype = \"http\"\nurl = \"{}\"\n", refusing.url());
+    let setup = Setup::new().preset("nice").block(&sink("stays")).block(&sink("leaves"));
+    let mut daemon = setup.start();
+    let id = unique();
+    assert_eq!(daemon.send(&Signer::of("nice").sign(support::event(&id))).status, 200);
+    let dead =
+        |setup: &Setup| -> Vec<Value> { serde_json::from_str(&said(setup, &["dead", "list", "--json"]).0).unwrap() };
+    support::eventually("both deliveries are dead", || (dead(&setup).len() == 2).then_some(()));
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended().success());
+
+    let setup = setup.without_block("leaves");
+    let number = dead(&setup).iter().find(|letter| letter["sink"] == "leaves").unwrap()["id"].to_string();
+    for arguments in [&["--sink", "leaves"][..], &["--sink", "leaves", "--all"], &[&number]] {
+        let (out, err) = left(&setup, &[&["dead", "replay"], arguments].concat());
+        assert!(
+            out.contains("replayed 0") && err.contains("--sink leaves --to-sink NAME"),
+            "{arguments:?}: {out}{err}"
+        );
+        assert_eq!(dead(&setup).len(), 2, "{arguments:?}");
+    }
+    // What somebody delivers is not held up by what nobody does.
+    let (out, err) = left(&setup, &["dead", "replay", "--all"]);
+    assert!(out.contains("replayed 1") && err.contains("--sink leaves --to-sink NAME"), "{out}{err}");
+    let rest = dead(&setup);
+    assert_eq!((rest.len(), &rest[0]["sink"]), (1, &Value::from("leaves")));
+    // Of both, by the event; the other one is queued already.
+    let (out, _) = left(&setup, &["dead", "replay", &id]);
+    assert!(out.contains("replayed 0"), "{out}");
+    let (out, _) = said(&setup, &["dead", "replay", &id, "--to-sink", "stays"]);
+    assert!(out.contains("replayed 1"), "{out}");
+    assert!(dead(&setup).is_empty());
+    let (out, _) = said(&setup, &["dead", "replay", "--all"]);
+    assert!(out.contains("replayed 0"), "nothing is left: {out}");
 }

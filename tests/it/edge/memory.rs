@@ -18,7 +18,7 @@ fn small() -> Request {
 }
 
 /// A signed event of exactly 1 MiB.
-pub(crate) fn large() -> Request {
+fn large() -> Request {
     let shell = format!("{{\"n\":\"{}\",\"x\":\"\"}}", unique());
     let padding = "x".repeat(BODY - shell.len());
     let body = shell.replace("\"x\":\"\"", &format!("\"x\":\"{padding}\""));

@@ -4,5 +4,5 @@ mod deploy;
 mod files;
 mod haproxy;
 mod heads;
-pub(crate) mod memory;
+mod memory;
 mod slow;
