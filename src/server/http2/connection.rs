@@ -85,10 +85,9 @@ where
             // h2 has understood all that it has read, and written what it has to say to that.
             Poll::Pending if !self.counts.is_blocked() => self.report_refused(cx),
             Poll::Ready(Err(error)) if error.is_library() => {
-                let before = self.refused;
                 self.report_refused(cx);
-                // A fault in no request's head, or before there was one.
-                if self.refused == before {
+                // It broke the protocol before there was a request to refuse.
+                if self.refused == 0 {
                     self.report(Unreadable::Http2, cx);
                 }
             }
