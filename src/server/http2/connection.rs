@@ -17,7 +17,7 @@ use super::keep_alive::KeepAlive;
 use super::stream;
 use crate::lifecycle::Lifecycle;
 use crate::server::activity::Activity;
-use crate::server::answer::{Adapted, Unreadable};
+use crate::server::service::{ConnectionService, Unreadable};
 use crate::server::socket::Io;
 
 /// Most streams at once on a connection.
@@ -38,7 +38,7 @@ const LOCAL_RESETS_MAX: usize = 256;
 /// A connection, ready at its end.
 pub(in crate::server) struct Http2Connection<S> {
     state: State,
-    service: Adapted<S>,
+    service: ConnectionService<S>,
     lifecycle: Lifecycle,
     counts: Arc<FrameCounts>,
     /// Requests that reached the service, and requests that h2 refused and the service was told of.
@@ -56,7 +56,12 @@ impl<S> Http2Connection<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    pub(in crate::server) fn new(io: Io, service: Adapted<S>, activity: Arc<Activity>, lifecycle: &Lifecycle) -> Self {
+    pub(in crate::server) fn new(
+        io: Io,
+        service: ConnectionService<S>,
+        activity: Arc<Activity>,
+        lifecycle: &Lifecycle,
+    ) -> Self {
         let (frames, counts) = Frames::new(io, activity);
         let handshake = Builder::new()
             .max_concurrent_streams(STREAMS_MAX)
