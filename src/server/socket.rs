@@ -169,7 +169,7 @@ impl Counted {
     fn count(&mut self, new: &[u8]) {
         self.read = self.read.wrapping_add(new.len());
         if !self.watches {
-            self.since_line = 0;
+            (self.since_line, self.begins_head) = (0, false);
             return;
         }
         self.begins_head = new.starts_with(b"HEAD ");
