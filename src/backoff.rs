@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// The first ceiling; each further attempt doubles it.
-pub const FIRST: Duration = Duration::from_secs(1);
+pub(crate) const FIRST: Duration = Duration::from_secs(1);
 /// No wait is longer than this.
-pub const CEILING: Duration = Duration::from_hours(1);
+pub(crate) const CEILING: Duration = Duration::from_hours(1);
 
 /// The longest wait after the `failed`th attempt has failed (1 = the first): 1 s doubling to one hour.
 #[must_use]
-pub fn ceiling(failed: u32) -> Duration {
+pub(crate) fn ceiling(failed: u32) -> Duration {
     FIRST.saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(CEILING)
 }
 
@@ -17,7 +17,7 @@ pub fn ceiling(failed: u32) -> Duration {
 ///
 /// `unit` is a random number in `0.0..1.0`; it is a parameter so that the outcome can be tested.
 #[must_use]
-pub fn full_jitter(failed: u32, unit: f64) -> Duration {
+pub(crate) fn full_jitter(failed: u32, unit: f64) -> Duration {
     ceiling(failed).mul_f64(unit.clamp(0.0, 1.0))
 }
 

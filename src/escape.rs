@@ -6,7 +6,7 @@
 /// The invisible ones are Unicode's `Default_Ignorable_Code_Point` (UAX #44, table 9) and the blanks that no font draws
 /// but that are no spaces either; what reorders is `Bidi_Control` (UAX #9, 2).
 #[must_use]
-pub fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'

@@ -41,7 +41,7 @@ impl fmt::Display for Name {
 }
 
 /// The longest event id taken, in bytes.
-pub const MAX_ID_BYTES: usize = 256;
+pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// What a sender calls an event: 1 to [`MAX_ID_BYTES`] bytes without control characters, unique within its source.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -57,7 +57,7 @@ impl EventId {
 
     /// The id of an event that brought none of its own: `sha256:` and the body's digest in lower-case hex.
     #[must_use]
-    pub fn of_digest(digest: &Digest) -> Self {
+    pub(crate) fn of_digest(digest: &Digest) -> Self {
         Self(format!("sha256:{digest}").into())
     }
 

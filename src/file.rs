@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 /// # Errors
 /// Those of the system; [`io::ErrorKind::InvalidInput`] for what is no regular file, [`io::ErrorKind::FileTooLarge`]
 /// for more than `max` bytes. The text says what it is instead.
-pub fn read_regular(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_regular(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     only_regular(std::fs::metadata(path)?.file_type())?;
     // It may have become something else since it was looked at: opened without waiting, and looked at again.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();

@@ -66,18 +66,18 @@ impl Lifecycle {
     }
 
     /// Waits until draining begins.
-    pub async fn draining(&self) {
+    pub(crate) async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
     /// Records whether the store took its last write or probe.
-    pub fn set_store_healthy(&self, healthy: bool) {
+    pub(crate) fn set_store_healthy(&self, healthy: bool) {
         self.store_healthy.store(healthy, Ordering::Release);
     }
 
     /// Whether new requests should be sent here: serving, not draining, store writable.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.phase() == Phase::Ready && self.store_healthy.load(Ordering::Acquire)
     }
 
@@ -96,7 +96,7 @@ impl Lifecycle {
     /// A part that can be stopped by itself: stops, and is cut off, with the whole, never the other way round. Its tasks
     /// are the whole's.
     #[must_use]
-    pub fn part(&self) -> Self {
+    pub fn child(&self) -> Self {
         Self { stop_accepting: self.stop_accepting.child_token(), cut_off: self.cut_off.child_token(), ..self.clone() }
     }
 
@@ -166,9 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn a_part_stops_alone_and_with_the_whole() {
+    fn a_child_stops_alone_and_with_the_whole() {
         let whole = Lifecycle::default();
-        let (first, second) = (whole.part(), whole.part());
+        let (first, second) = (whole.child(), whole.child());
         first.stop_accepting().cancel();
         assert!(!whole.stop_accepting().is_cancelled() && !second.stop_accepting().is_cancelled());
         whole.stop_accepting().cancel();

@@ -7,7 +7,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// The shortest secret taken, in bytes.
-pub const MIN_BYTES: usize = 16;
+pub(crate) const MIN_BYTES: usize = 16;
 
 /// How often a secret is hashed for its fingerprint: not noticed at start, but so many times the work for somebody who
 /// has only the fingerprint and guesses passphrases.
@@ -73,25 +73,25 @@ impl Secret {
 
     /// The same secret, called `label` in logs and metrics.
     #[must_use]
-    pub fn labelled(self, label: Option<String>) -> Self {
+    pub(crate) fn labelled(self, label: Option<String>) -> Self {
         Self { label: label.map(Into::into), ..self }
     }
 
     /// The bytes, to key a MAC or write a header with; never to log, store or compare.
     #[must_use]
-    pub fn expose(&self) -> &[u8] {
+    pub(crate) fn expose(&self) -> &[u8] {
         &self.value
     }
 
     /// Whether two secrets are the same, in constant time; only for the warning about sources that share one.
     #[must_use]
-    pub fn same_as(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         bool::from(subtle::ConstantTimeEq::ct_eq(self.expose(), other.expose()))
     }
 
     /// The label the operator gave it, if any.
     #[must_use]
-    pub fn label(&self) -> Option<&str> {
+    pub(crate) fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 
@@ -114,7 +114,7 @@ impl Secret {
 
     /// What at the ends of the secret was probably not meant to belong to it, in words; it is used all the same.
     #[must_use]
-    pub fn oddity(&self) -> Option<&'static str> {
+    pub(crate) fn oddity(&self) -> Option<&'static str> {
         let bytes = self.expose();
         match (bytes, std::str::from_utf8(bytes)) {
             ([0xef, 0xbb, 0xbf, ..] | [0xff, 0xfe, ..] | [0xfe, 0xff, ..], _) => Some("begins with a byte-order mark"),

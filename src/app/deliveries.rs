@@ -78,7 +78,7 @@ impl Deliveries {
             let inner = &self.0;
             let series = inner.metrics.sink(&name);
             let dispatcher = Dispatcher::new(settings, sink, Arc::clone(&inner.outbox), series);
-            let part = inner.background.part();
+            let part = inner.background.child();
             let (all, stopped) = (self.clone(), part.clone());
             let of = name.clone();
             let task = inner.background.spawn(async move {

@@ -18,10 +18,10 @@ use crate::event::Name;
 use crate::verdict::{Outcome, Reason};
 
 /// A gauge that holds seconds since 1970 or an age.
-pub type SecondsGauge = Gauge<f64, AtomicU64>;
+pub(crate) type SecondsGauge = Gauge<f64, AtomicU64>;
 
 /// The label value of requests that no source's path matched. No source may be called this.
-pub const NO_SOURCE: &str = "none";
+pub(crate) const NO_SOURCE: &str = "none";
 
 /// Upper bounds of request and commit times, in seconds: from one fast fsync to a sender's patience.
 const SECONDS: [f64; 15] =
@@ -115,23 +115,23 @@ pub struct Metrics {
     handshakes: OkOrFailed,
     reloads: OkOrFailed,
     /// `gatepost_store_commit_duration_seconds`
-    pub store_commit: Histogram,
+    pub(crate) store_commit: Histogram,
     /// `gatepost_store_batch_events`
-    pub store_batch: Histogram,
+    pub(crate) store_batch: Histogram,
     /// `gatepost_siem_backlog`
-    pub siem_backlog: Gauge,
+    pub(crate) siem_backlog: Gauge,
     /// `gatepost_quarantine_entries`
-    pub quarantine_entries: Gauge,
+    pub(crate) quarantine_entries: Gauge,
     /// `gatepost_connections`
     pub connections: Gauge,
     /// `gatepost_body_memory_bytes`
-    pub body_memory: Gauge<i64, AtomicI64>,
+    pub(crate) body_memory: Gauge<i64, AtomicI64>,
     /// `gatepost_tls_certificate_expiry_timestamp_seconds`: the earliest notAfter of the certificates served
-    pub certificate_expiry: SecondsGauge,
+    pub(crate) certificate_expiry: SecondsGauge,
     /// `gatepost_clock_skew_seconds`: how far this machine's wall clock is ahead of the store's time
-    pub clock_skew: SecondsGauge,
+    pub(crate) clock_skew: SecondsGauge,
     /// `gatepost_log_lines_dropped_total`: lines that were dropped because the log could not be written fast enough
-    pub log_lines_dropped: Counter,
+    pub(crate) log_lines_dropped: Counter,
 }
 
 /// The series of one source, resolved once so that a request costs a few atomic additions.
@@ -148,7 +148,15 @@ impl SourceMetrics {
     /// The counter of `outcome`.
     #[must_use]
     pub fn outcome(&self, outcome: Outcome) -> &Counter {
-        &self.outcomes[outcome as usize]
+        let [accepted, duplicate, quarantined, refused, shed, failed] = &self.outcomes;
+        match outcome {
+            Outcome::Accepted => accepted,
+            Outcome::Duplicate => duplicate,
+            Outcome::Quarantined => quarantined,
+            Outcome::Refused => refused,
+            Outcome::Shed => shed,
+            Outcome::Failed => failed,
+        }
     }
 
     /// The counter of refusals for `reason`; `None` where that refuses nothing.
@@ -159,7 +167,7 @@ impl SourceMetrics {
 
     /// When the key at `index` last verified a request, seconds since 1970.
     #[must_use]
-    pub fn key_last_used(&self, index: usize) -> Option<&SecondsGauge> {
+    pub(crate) fn key_last_used(&self, index: usize) -> Option<&SecondsGauge> {
         self.keys.get(index)
     }
 }
@@ -184,7 +192,7 @@ pub struct SinkMetrics {
 
 impl SinkMetrics {
     /// Says in which state the circuit is: `closed`, `open` or `probing`.
-    pub fn set_circuit(&self, now: &str) {
+    pub(crate) fn set_circuit(&self, now: &str) {
         for (state, gauge) in &self.circuit {
             gauge.set(i64::from(*state == now));
         }
@@ -306,7 +314,7 @@ impl Metrics {
     }
 
     /// Takes the series of source `source` away, which is gone.
-    pub fn forget_source(&self, source: &str, keys: &[String]) {
+    pub(crate) fn forget_source(&self, source: &str, keys: &[String]) {
         let name = || source.to_owned();
         for outcome in Outcome::ALL {
             self.requests.remove(&SourceOutcome { source: name(), outcome: outcome.as_str() });
@@ -321,12 +329,12 @@ impl Metrics {
     }
 
     /// Takes the series of a key of `source` away, which it has no more.
-    pub fn forget_key(&self, source: &str, key: &str) {
+    pub(crate) fn forget_key(&self, source: &str, key: &str) {
         self.key_last_used.remove(&SourceKey { source: source.to_owned(), key: key.to_owned() });
     }
 
     /// Shows what is left in the store for sink `sink`, which is gone: so many pending, the oldest of that age, and dead.
-    pub fn left_behind(&self, sink: &Name, pending: u64, dead: u64, oldest: Duration) {
+    pub(crate) fn left_behind(&self, sink: &Name, pending: u64, dead: u64, oldest: Duration) {
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let label = SinkLabel { sink: sink.as_str().to_owned() };
         self.delivery_backlog.get_or_create(&label).set(gauge(pending));
@@ -335,7 +343,7 @@ impl Metrics {
     }
 
     /// Takes the series of sink `sink` away, which is gone; not those of what is `left` of it in the store.
-    pub fn forget_sink(&self, sink: &Name, left: bool) {
+    pub(crate) fn forget_sink(&self, sink: &Name, left: bool) {
         let name = || sink.as_str().to_owned();
         for state in CIRCUIT {
             self.sink_circuit.remove(&SinkState { sink: name(), state });
@@ -362,7 +370,7 @@ impl Metrics {
     }
 
     /// Counts a batch of audit records: `ok`, `retried` or `dropped`.
-    pub fn siem_callback(&self, outcome: &'static str) {
+    pub(crate) fn siem_callback(&self, outcome: &'static str) {
         self.siem_callbacks.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
@@ -392,4 +400,23 @@ where
 {
     registry.register(format!("gatepost_{name}"), help, metric.clone());
     metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_counted_under_its_own_label() {
+        let metrics = Metrics::new();
+        let series = metrics.source("a", &[]);
+        for (count, outcome) in (1..).zip(Outcome::ALL) {
+            series.outcome(outcome).inc_by(count);
+        }
+        let text = metrics.render();
+        for (count, outcome) in (1..).zip(Outcome::ALL) {
+            let line = format!(r#"gatepost_requests_total{{source="a",outcome="{}"}} {count}"#, outcome.as_str());
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use super::Limits;
+use super::limits::Limits;
 
 /// How long a closing connection is read from (and what arrives thrown away), so that the client can read its answer:
 /// a socket closed with unread bytes sends a reset, which may destroy the answer on its way.
@@ -154,12 +154,12 @@ impl Activity {
     }
 
     /// A request's head is there.
-    pub(super) fn begin(self: &Arc<Self>) -> Flight {
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         let mut state = self.lock();
         state.in_flight += 1;
         state.in_head = false;
         state.requests += 1;
-        Flight { number: state.requests, activity: Arc::clone(self) }
+        InFlight { number: state.requests, activity: Arc::clone(self) }
     }
 
     /// What is overdue at `now`, or until when nothing is. While a request is in flight and its answer is not yet
@@ -201,19 +201,19 @@ impl Activity {
 
 /// One request, from its head to the last byte of its answer handed over; dropped at the end, however it ends.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     number: u64,
     activity: Arc<Activity>,
 }
 
-impl Flight {
+impl InFlight {
     /// The answer is made: from now on it is the client that may be slow.
     pub(super) fn answered(&self, now: Instant) {
         self.activity.lock().answers.push((self.number, now));
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.activity.lock();
         state.in_flight = state.in_flight.saturating_sub(1);

@@ -19,12 +19,12 @@ pub struct ConnectionId(pub u64);
 
 /// A forwarded address, at the place that decides, which is not an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BadForwarded;
+pub(crate) struct BadForwarded;
 
 /// The address that `ip` counts under where a client has a share: its own, or the first of its /64 in IPv6, where one host
 /// has all of a /64 to itself (RFC 4291 section 2.5.1).
 #[must_use]
-pub const fn counted_as(ip: IpAddr) -> IpAddr {
+pub(crate) const fn counted_as(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,
@@ -38,7 +38,7 @@ pub const fn counted_as(ip: IpAddr) -> IpAddr {
 /// # Errors
 /// [`BadForwarded`] where the deciding entry does not parse, or where a quote in `Forwarded` is left open: whatever
 /// stands behind it may be the sender's own words.
-pub fn client_ip(peer: Peer, headers: &HeaderMap, trusted: &Networks) -> Result<IpAddr, BadForwarded> {
+pub(crate) fn client_ip(peer: Peer, headers: &HeaderMap, trusted: &Networks) -> Result<IpAddr, BadForwarded> {
     let peer = peer.0.to_canonical();
     if !trusted.contains(peer) {
         return Ok(peer);
@@ -96,9 +96,9 @@ fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     for pair in pairs {
         let at = pair.iter().position(|&b| b == b'=')?;
-        let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"for") {
-            let bare = match value {
+        let (name, value) = pair.split_at_checked(at)?;
+        if name.trim_ascii().eq_ignore_ascii_case(b"for") {
+            let bare = match value.get(1..)?.trim_ascii() {
                 [b'"', inner @ .., b'"'] => inner,
                 bare => bare,
             };
@@ -112,20 +112,18 @@ fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
 
 /// Splits at `separator` outside quoted strings (RFC 9110 section 5.6.4).
 fn split_unquoted<'a>(text: &'a [u8], separator: u8, parts: &mut Vec<&'a [u8]>) -> Result<(), BadForwarded> {
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    for (i, &b) in text.iter().enumerate() {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut separates = |&b: &u8| {
         if escaped {
             escaped = false;
         } else if quoted && b == b'\\' {
             escaped = true;
         } else if b == b'"' {
             quoted = !quoted;
-        } else if b == separator && !quoted {
-            parts.push(&text[start..i]);
-            start = i + 1;
         }
-    }
-    parts.push(&text[start..]);
+        b == separator && !quoted
+    };
+    parts.extend(text.split(|b| separates(b)));
     if quoted { Err(BadForwarded) } else { Ok(()) }
 }
 

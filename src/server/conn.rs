@@ -1,4 +1,4 @@
-//! One HTTP connection from its first byte to its last: HTTP/1.1 or HTTP/2 by what ALPN chose, under our deadlines.
+//! One HTTP connection from its first byte to its last, HTTP/1.1 or HTTP/2, under our deadlines.
 //!
 //! hyper's protocol detection is not used: it waits for the first bytes without limit.
 
@@ -17,10 +17,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
 use super::activity::{Activity, Look};
-use super::answer::{Adapted, Unreadable};
 use super::http2::Http2Connection;
+use super::rewrite_errors::RewriteErrors;
+use super::service::{ConnectionService, Unreadable};
 use super::socket::Io;
-use super::worded::Worded;
 use crate::lifecycle::Lifecycle;
 
 /// Largest HTTP/1.1 head. Above what the service takes (32 KiB of headers, a target of 8,000 bytes), so that refusing
@@ -51,7 +51,12 @@ pub(super) enum Stage {
 pub(super) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// HTTP/1.1.
-pub(super) fn http1<S>(io: Io, service: Adapted<S>, activity: Arc<Activity>, stage: watch::Receiver<Stage>) -> Serving
+pub(super) fn http1<S>(
+    io: Io,
+    service: ConnectionService<S>,
+    activity: Arc<Activity>,
+    stage: watch::Receiver<Stage>,
+) -> Serving
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
@@ -63,14 +68,14 @@ where
     builder.writev(false);
     // Deadlines are ours: hyper's own would also run while a kept-alive connection is idle.
     builder.header_read_timeout(None);
-    let connection = builder.serve_connection(Worded::new(io, service.clone()), service.clone());
+    let connection = builder.serve_connection(RewriteErrors::new(io, service.clone()), service.clone());
     Box::pin(drive(Box::new(Http1 { connection, service }), activity, stage))
 }
 
 /// HTTP/2.
 pub(super) fn http2<S>(
     io: Io,
-    service: Adapted<S>,
+    service: ConnectionService<S>,
     activity: Arc<Activity>,
     stage: watch::Receiver<Stage>,
     lifecycle: &Lifecycle,
@@ -85,9 +90,9 @@ where
 /// Either kind of connection.
 trait Connection: Unpin {
     /// Whether closing gracefully loses no request that is on its way. Then a client that has been served is asked to
-    /// leave as soon as draining begins (one that has only just come is served first); otherwise its next answer
+    /// close as soon as draining begins (one that has only just connected is served first); otherwise its next response
     /// carries `Connection: close`.
-    const LEAVES_POLITELY: bool;
+    const CLOSES_WITHOUT_LOSS: bool;
     type Error: std::error::Error;
 
     /// Goes on, until the connection has ended.
@@ -102,20 +107,20 @@ struct Http1<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    connection: http1::Connection<Worded<S>, Adapted<S>>,
-    service: Adapted<S>,
+    connection: http1::Connection<RewriteErrors<S>, ConnectionService<S>>,
+    service: ConnectionService<S>,
 }
 
 impl<S> Connection for Http1<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    const LEAVES_POLITELY: bool = false;
+    const CLOSES_WITHOUT_LOSS: bool = false;
     type Error = hyper::Error;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
         let end = Pin::new(&mut self.connection).poll(cx);
-        // HTTP/2 where HTTP/1.1 was agreed: the one fault in a head that hyper has no answer for.
+        // HTTP/2 where HTTP/1.1 was agreed: the one error in a head that hyper does not respond to.
         if let Poll::Ready(Err(error)) = &end
             && error.is_parse_version_h2()
         {
@@ -133,7 +138,7 @@ impl<S> Connection for Http2Connection<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    const LEAVES_POLITELY: bool = true;
+    const CLOSES_WITHOUT_LOSS: bool = true;
     type Error = h2::Error;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
@@ -150,20 +155,22 @@ async fn drive<C: Connection>(mut conn: Box<C>, activity: Arc<Activity>, mut sta
     let mut deadline = Deadline { timer: pin!(sleep_until(Instant::now())), idle_since: None };
     let mut closing = false;
     // When to look whether something is still in flight, once the listener stops.
-    let mut look_at = None;
+    let mut check_at = None;
     loop {
         let now = *stage.borrow_and_update();
         if now >= Stage::Stopping {
-            look_at.get_or_insert_with(|| Instant::now() + STOP_GRACE);
+            check_at.get_or_insert_with(|| Instant::now() + STOP_GRACE);
         }
-        if !closing && (now >= Stage::Stopping || (C::LEAVES_POLITELY && now == Stage::Draining && activity.served())) {
+        if !closing
+            && (now >= Stage::Stopping || (C::CLOSES_WITHOUT_LOSS && now == Stage::Draining && activity.served()))
+        {
             conn.close_gracefully();
             closing = true;
         }
         if now == Stage::Cut {
             return;
         }
-        let leaving = C::LEAVES_POLITELY && now == Stage::Draining && !closing;
+        let leaving = C::CLOSES_WITHOUT_LOSS && now == Stage::Draining && !closing;
         let step = poll_fn(|cx| {
             if let Poll::Ready(end) = conn.poll(cx) {
                 return Poll::Ready(Step::Ended(end));
@@ -177,11 +184,11 @@ async fn drive<C: Connection>(mut conn: Box<C>, activity: Arc<Activity>, mut sta
             biased;
             step = step => step,
             changed = stage.changed() => if changed.is_ok() { Step::Again } else { return },
-            () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
+            () = sleep_until(check_at.unwrap_or_else(Instant::now)), if check_at.is_some() => {
                 if activity.idle_since().is_some() {
                     return tracing::debug!("connection closed: the listener stops and nothing is in flight");
                 }
-                look_at = Some(Instant::now() + STOP_GRACE);
+                check_at = Some(Instant::now() + STOP_GRACE);
                 Step::Again
             }
         };

@@ -18,7 +18,7 @@ pub enum Networks {
 }
 
 impl Networks {
-    /// Reads addresses and CIDRs, canonical text only (`010.0.0.1`, `127.1` are faults); the single entry `any` is
+    /// Reads addresses and CIDRs, canonical text only (`010.0.0.1`, `127.1` are errors); the single entry `any` is
     /// [`Networks::Any`]. No entries at all is an empty list: whether that may be is for the caller to say.
     ///
     /// # Errors
@@ -29,14 +29,14 @@ impl Networks {
             return Ok(Self::Any);
         }
         let mut nets = Vec::with_capacity(entries.len());
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for entry in entries {
             match parse_entry(entry) {
                 Ok(net) => nets.push(net),
-                Err(fault) => faults.push(fault),
+                Err(error) => errors.push(error),
             }
         }
-        if faults.is_empty() { Ok(Self::List(nets)) } else { Err(faults) }
+        if errors.is_empty() { Ok(Self::List(nets)) } else { Err(errors) }
     }
 
     /// Whether `address` is among them.
@@ -181,10 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn host_bits_are_a_fault_that_tells_the_right_form() {
-        let faults = Networks::parse(["10.0.0.1/8", "2001:db8::1/32"]).unwrap_err();
-        assert!(faults[0].contains("10.0.0.0/8") && faults[0].contains("10.0.0.1"), "{}", faults[0]);
-        assert!(faults[1].contains("2001:db8::/32"), "{}", faults[1]);
+    fn host_bits_are_an_error_that_tells_the_right_form() {
+        let errors = Networks::parse(["10.0.0.1/8", "2001:db8::1/32"]).unwrap_err();
+        assert!(errors[0].contains("10.0.0.0/8") && errors[0].contains("10.0.0.1"), "{}", errors[0]);
+        assert!(errors[1].contains("2001:db8::/32"), "{}", errors[1]);
     }
 
     #[test]

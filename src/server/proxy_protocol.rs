@@ -60,10 +60,11 @@ pub(super) async fn read(stream: &mut TcpStream) -> Result<Option<IpAddr>, Proxy
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         let before = header.len();
-        header.extend_from_slice(&ahead[..seen]);
+        header.extend(ahead.iter().take(seen));
         let found = parse(&header)?;
         let take = found.map_or(seen, |found| found.len - before);
-        stream.read_exact(&mut ahead[..take]).await?;
+        let Some(taken) = ahead.get_mut(..take) else { return Err(ProxyError::Malformed("its length changed")) };
+        stream.read_exact(taken).await?;
         if let Some(found) = found {
             return Ok(found.source);
         }
@@ -87,10 +88,10 @@ fn begins_alike(bytes: &[u8], prefix: &[u8]) -> bool {
 }
 
 fn parse_v1(bytes: &[u8]) -> Result<Option<Header>, ProxyError> {
-    let Some(end) = bytes.iter().take(V1_MAX).position(|&b| b == b'\n') else {
+    let end = bytes.iter().take(V1_MAX).position(|&b| b == b'\n');
+    let Some(line) = end.and_then(|end| bytes.get(..=end)) else {
         return if bytes.len() < V1_MAX { Ok(None) } else { Err(ProxyError::Malformed("longer than 107 bytes")) };
     };
-    let line = &bytes[..=end];
     // Integer parsing takes a leading plus sign; the specification does not.
     if line.contains(&b'+') {
         return Err(ProxyError::Malformed("a sign in a number"));

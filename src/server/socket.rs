@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
-use super::heads::HeadCharge;
+use super::head_budget::HeadReservation;
 
 /// Most bytes thrown away after closing: the rest of a body at the default limit, and what was in flight behind it.
 const DISCARD_MAX: usize = 2 * 1024 * 1024;
@@ -35,7 +35,7 @@ impl Socket {
         Self { stream, activity, stalled: false, bound: None }
     }
 
-    /// Reading more than `most` bytes is a fault, until that is lifted.
+    /// Reading more than `most` bytes is an error, until that is lifted.
     pub(super) fn with_bound(self, most: usize) -> Self {
         Self { bound: Some(most), ..self }
     }
@@ -169,7 +169,7 @@ impl Counted {
     fn count(&mut self, new: &[u8]) {
         self.read = self.read.wrapping_add(new.len());
         if !self.watches {
-            self.since_line = 0;
+            (self.since_line, self.begins_head) = (0, false);
             return;
         }
         self.begins_head = new.starts_with(b"HEAD ");
@@ -209,7 +209,7 @@ pub(super) struct Io {
     activity: Arc<Activity>,
     /// Bytes of the head that is arriving, and what it holds.
     head: usize,
-    charge: HeadCharge,
+    reservation: HeadReservation,
     /// Whether its method is HEAD, as far as its first bytes tell.
     wants_no_body: bool,
     /// Bytes still to be thrown away; `None` while open.
@@ -217,9 +217,9 @@ pub(super) struct Io {
 }
 
 impl Io {
-    pub(super) fn new(stream: Stream, activity: Arc<Activity>, charge: HeadCharge) -> Self {
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>, reservation: HeadReservation) -> Self {
         let stream = TokioIo::new(Counted::new(stream));
-        Self { stream, activity, head: 0, charge, wants_no_body: false, discard: None }
+        Self { stream, activity, head: 0, reservation, wants_no_body: false, discard: None }
     }
 
     /// Whether of the head that is arriving not even the first line is there whole.
@@ -232,19 +232,23 @@ impl Io {
         self.wants_no_body
     }
 
-    /// Bytes of a head came, or others: the head is charged as it grows, and no longer once it is there.
+    /// Bytes of a head came, or others: a head holds memory as it grows, and no longer once it is there.
     fn account(&mut self, is_head: bool, read: usize) -> io::Result<()> {
         self.stream.inner_mut().watches = is_head;
         if !is_head {
             self.head = 0;
-            self.charge.release();
+            self.reservation.release();
             return Ok(());
         }
         if self.head == 0 {
             self.wants_no_body = self.stream.inner().begins_head;
         }
         self.head += read;
-        if self.charge.raise_to(self.head) { Ok(()) } else { Err(io::Error::other("unfinished heads hold too much")) }
+        if self.reservation.grow_to(self.head) {
+            Ok(())
+        } else {
+            Err(io::Error::other("unfinished heads hold too much"))
+        }
     }
 }
 
@@ -267,7 +271,7 @@ impl hyper::rt::Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize, io::Error>> {
         // An answer: the head has been read, and what comes next is another.
         self.head = 0;
-        self.charge.release();
+        self.reservation.release();
         self.stream.inner_mut().watches = true;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -14,9 +14,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// One JSON object for each event.
-pub(super) struct OneObject;
+pub(super) struct JsonLine;
 
-impl<S, N> FormatEvent<S, N> for OneObject
+impl<S, N> FormatEvent<S, N> for JsonLine
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     N: for<'writer> FormatFields<'writer> + 'static,

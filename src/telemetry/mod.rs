@@ -17,20 +17,20 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use self::filter::SharedFilter;
-use self::queue::{Drain, Queue};
+use self::queue::{Queue, WriterThread};
 pub use self::settings::Format;
 
 /// Keeps the log running; when dropped, writes what is still queued.
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     queue: Queue,
     filter: SharedFilter,
-    _drain: Drain,
+    _writer: WriterThread,
 }
 
 impl Telemetry {
     /// Lines lost so far because stdout could not be written, or not fast enough.
     #[must_use]
-    pub fn dropped_lines(&self) -> u64 {
+    pub(crate) fn dropped_lines(&self) -> u64 {
         self.queue.dropped()
     }
 
@@ -38,7 +38,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// [`TelemetryError`] for a filter that is none; the one before stays.
-    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
+    pub(crate) fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
         self.filter.replace(EnvFilter::builder().parse(filter)?);
         Ok(())
     }
@@ -46,7 +46,7 @@ impl Telemetry {
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
+pub(crate) enum TelemetryError {
     /// Not a filter as `RUST_LOG` knows them.
     #[error("log.filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
@@ -62,7 +62,7 @@ pub enum TelemetryError {
 ///
 /// # Errors
 /// [`TelemetryError::Filter`]
-pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+pub(crate) fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     EnvFilter::builder().parse(filter).map(drop).map_err(Into::into)
 }
 
@@ -70,13 +70,13 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
 ///
 /// # Errors
 /// [`TelemetryError`] for a filter that is none, or a second start.
-pub fn start(format: Format, filter: &str) -> Result<Telemetry, TelemetryError> {
+pub(crate) fn start(format: Format, filter: &str) -> Result<Telemetry, TelemetryError> {
     let filter = SharedFilter::new(EnvFilter::builder().parse(filter)?);
     let queue = Queue::default();
-    let drain = Drain::start(&queue, stdout()?, complain)?;
+    let writer = WriterThread::start(&queue, stdout()?, report_loss)?;
     tracing::subscriber::set_global_default(subscriber(format == Format::Json, filter.clone(), queue.clone()))?;
     log_panics();
-    Ok(Telemetry { queue, filter, _drain: drain })
+    Ok(Telemetry { queue, filter, _writer: writer })
 }
 
 /// Stdout itself: the standard library's keeps back what it could not write, and writes it again with the next line.
@@ -85,7 +85,7 @@ fn stdout() -> io::Result<File> {
 }
 
 /// Says on stderr, for there is no other way left, that lines are lost.
-fn complain(error: &io::Error) {
+fn report_loss(error: &io::Error) {
     let metric = "gatepost_log_lines_dropped_total";
     let words =
         format!("gatepost: log lines cannot be written to stdout ({error}): they are lost, {metric} counts them");
@@ -101,7 +101,7 @@ where
 {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
-    if json { Box::new(registry.with(layer.event_format(json::OneObject))) } else { Box::new(registry.with(layer)) }
+    if json { Box::new(registry.with(layer.event_format(json::JsonLine))) } else { Box::new(registry.with(layer)) }
 }
 
 /// Logs a panic as a record instead of text on stderr. The task it happened in ends; the daemon goes on.

@@ -94,33 +94,33 @@ impl<'w> MakeWriter<'w> for Queue {
 }
 
 /// The thread that writes; when dropped, it writes what is left and is waited for.
-pub(super) struct Drain {
+pub(super) struct WriterThread {
     queue: Queue,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drain {
+impl WriterThread {
     /// Starts writing `queue` to `out`, which must not keep back what it could not write; what is lost is counted, and
-    /// told `complain` the first time.
+    /// told `report_loss` the first time.
     ///
     /// # Errors
     /// Where no thread can be started.
     pub(super) fn start(
         queue: &Queue,
         out: impl Write + Send + 'static,
-        complain: impl FnOnce(&io::Error) + Send + 'static,
+        report_loss: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let lines = queue.clone();
         let work = move || {
             let mut out = Out { out, broken: false };
-            let mut complain = Some(complain);
+            let mut report_loss = Some(report_loss);
             let mut buffer = Vec::new();
             while let Some(taken) = lines.take(buffer) {
                 buffer = taken;
                 if let Err((lost, error)) = out.write(&buffer) {
                     lines.lock().dropped += lost;
-                    if let Some(complain) = complain.take() {
-                        complain(&error);
+                    if let Some(report_loss) = report_loss.take() {
+                        report_loss(&error);
                     }
                 }
                 buffer.clear();
@@ -173,7 +173,7 @@ impl<W: Write> Out<W> {
     }
 }
 
-impl Drop for Drain {
+impl Drop for WriterThread {
     fn drop(&mut self) {
         self.queue.lock().closed = true;
         self.queue.0.1.notify_all();
@@ -209,7 +209,7 @@ mod tests {
         let (go_on, stuck) = mpsc::sync_channel(1);
         let written = Arc::new(Mutex::new(Vec::new()));
         let queue = Queue::default();
-        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
+        let writer = WriterThread::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
         let line = [b'x'; 1024];
         let sent = 3 * CAPACITY / line.len();
         for _ in 0..sent {
@@ -218,7 +218,7 @@ mod tests {
         let dropped = usize::try_from(queue.dropped()).unwrap();
         assert!(dropped >= sent / 3, "{dropped} of {sent}");
         drop(go_on);
-        drop(drain);
+        drop(writer);
         assert_eq!(written.lock().unwrap().len(), (sent - dropped) * line.len());
     }
 
@@ -258,14 +258,14 @@ mod tests {
         let (told, tells) = mpsc::sync_channel(8);
         let queue = Queue::default();
         let full = Full(0, Arc::default());
-        let drain = Drain::start(&queue, full, move |error| told.send(error.kind()).unwrap()).unwrap();
+        let writer = WriterThread::start(&queue, full, move |error| told.send(error.kind()).unwrap()).unwrap();
         for lost in 1..=3 {
             (&queue).write_all(b"line\n").unwrap();
             while queue.dropped() < lost {
                 thread::yield_now();
             }
         }
-        drop(drain);
+        drop(writer);
         assert_eq!(tells.iter().collect::<Vec<_>>(), [io::ErrorKind::StorageFull]);
     }
 
@@ -275,11 +275,11 @@ mod tests {
         drop(go_on);
         let written = Arc::new(Mutex::new(Vec::new()));
         let queue = Queue::default();
-        let drain = Drain::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
+        let writer = WriterThread::start(&queue, Stuck(stuck, Arc::clone(&written)), |_| ()).unwrap();
         for _ in 0..100 {
             (&queue).write_all(b"line\n").unwrap();
         }
-        drop(drain);
+        drop(writer);
         assert_eq!(written.lock().unwrap().len(), 500);
         assert_eq!(queue.dropped(), 0);
     }

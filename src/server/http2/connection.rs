@@ -17,7 +17,7 @@ use super::keep_alive::KeepAlive;
 use super::stream;
 use crate::lifecycle::Lifecycle;
 use crate::server::activity::Activity;
-use crate::server::answer::{Adapted, Unreadable};
+use crate::server::service::{ConnectionService, Unreadable};
 use crate::server::socket::Io;
 
 /// Most streams at once on a connection.
@@ -38,7 +38,7 @@ const LOCAL_RESETS_MAX: usize = 256;
 /// A connection, ready at its end.
 pub(in crate::server) struct Http2Connection<S> {
     state: State,
-    service: Adapted<S>,
+    service: ConnectionService<S>,
     lifecycle: Lifecycle,
     counts: Arc<FrameCounts>,
     /// Requests that reached the service, and requests that h2 refused and the service was told of.
@@ -56,7 +56,12 @@ impl<S> Http2Connection<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    pub(in crate::server) fn new(io: Io, service: Adapted<S>, activity: Arc<Activity>, lifecycle: &Lifecycle) -> Self {
+    pub(in crate::server) fn new(
+        io: Io,
+        service: ConnectionService<S>,
+        activity: Arc<Activity>,
+        lifecycle: &Lifecycle,
+    ) -> Self {
         let (frames, counts) = Frames::new(io, activity);
         let handshake = Builder::new()
             .max_concurrent_streams(STREAMS_MAX)
@@ -85,10 +90,9 @@ where
             // h2 has understood all that it has read, and written what it has to say to that.
             Poll::Pending if !self.counts.is_blocked() => self.report_refused(cx),
             Poll::Ready(Err(error)) if error.is_library() => {
-                let before = self.refused;
                 self.report_refused(cx);
-                // A fault in no request's head, or before there was one.
-                if self.refused == before {
+                // It broke the protocol before there was a request to refuse.
+                if self.refused == 0 {
                     self.report(Unreadable::Http2, cx);
                 }
             }

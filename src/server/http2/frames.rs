@@ -3,7 +3,7 @@
 //!
 //! h2 waits without limit for the preface, for the rest of a frame and for the end of a header block, and says nothing
 //! of requests that it refuses. So the bytes are looked at on their way: only the nine bytes in front of each frame are
-//! understood (RFC 9113 section 4.1), and the error code of a RST_STREAM.
+//! understood (RFC 9113 section 4.1), and the error code of a `RST_STREAM`.
 
 use std::io;
 use std::pin::Pin;
@@ -17,14 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::server::activity::Activity;
-use crate::server::answer::Unreadable;
+use crate::server::service::Unreadable;
 use crate::server::socket::Io;
 
 /// Bytes of the connection preface: `PRI * HTTP/2.0`, two empty lines, `SM`.
 const PREFACE: usize = 24;
 /// Bytes in front of a frame's payload.
 const HEADER: usize = 9;
-/// Bytes of the error code that is the payload of RST_STREAM.
+/// Bytes of the error code that is the payload of `RST_STREAM`.
 const ERROR_CODE: usize = 4;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;

@@ -18,11 +18,11 @@ use http_body::{Body as _, Frame};
 use tower::Service;
 
 use crate::clock::Clock;
-use crate::server::answer::{Adapted, Answer, Answering};
+use crate::server::service::{ConnectionService, ResponseBody, ResponseFuture};
 
 /// Calls the service with `request`; what this gives is to be awaited for the response to go out.
 pub(super) fn serve<S>(
-    service: &Adapted<S>,
+    service: &ConnectionService<S>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) -> impl Future<Output = ()> + Send + use<S>
@@ -32,9 +32,9 @@ where
     let waits = !request.body().is_end_stream() && expects_continue(request.headers());
     let wanted = waits.then(Arc::<AtomicBool>::default);
     let body = |stream| Body::new(RequestBody { stream, wanted: wanted.clone(), read: false });
-    let answering = service.answer(request.map(body));
+    let response = service.respond_to(request.map(body));
     async move {
-        if let Err(error) = respond_to(answering, respond, wanted).await {
+        if let Err(error) = respond_to(response, respond, wanted).await {
             tracing::debug!(%error, "stream ended");
         }
     }
@@ -48,12 +48,12 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 /// One stream from its request to the end of its answer, or until the client resets it. 100 (Continue) goes out once
 /// the service has asked for a body that is not there.
 async fn respond_to(
-    mut answering: Answering,
+    mut response: ResponseFuture,
     mut respond: SendResponse<Bytes>,
     mut wanted: Option<Arc<AtomicBool>>,
 ) -> Result<(), h2::Error> {
     let response = poll_fn(|cx| {
-        if let Poll::Ready(Ok(response)) = answering.as_mut().poll(cx) {
+        if let Poll::Ready(Ok(response)) = response.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(response)));
         }
         // The service reads the body in its own future, so after a poll of that is when to look.
@@ -72,7 +72,7 @@ async fn respond_to(
     }
 }
 
-async fn send(response: Response<Answer>, mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
+async fn send(response: Response<ResponseBody>, mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
     let (mut head, body) = response.into_parts();
     // RFC 9113 section 8.2.2: of one connection of HTTP/1.1, and malformed here.
     head.headers.remove(CONNECTION);
@@ -91,10 +91,10 @@ async fn send(response: Response<Answer>, mut respond: SendResponse<Bytes>) -> R
     }
     let mut body = pin!(body);
     loop {
-        // Room first: a response that the client leaves no room for has not been handed over.
+        // Capacity first: a response that the client leaves no room for has not been handed over.
         stream.reserve_capacity(1);
         let frame = poll_fn(|cx| {
-            std::task::ready!(poll_room(&mut stream, cx))?;
+            std::task::ready!(poll_capacity(&mut stream, cx))?;
             body.as_mut().poll_frame(cx).map(Ok::<_, h2::Error>)
         })
         .await?;
@@ -116,7 +116,7 @@ async fn send(response: Response<Answer>, mut respond: SendResponse<Bytes>) -> R
 }
 
 /// Ready when the client takes more, or takes no more at all.
-fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+fn poll_capacity(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
     if let Poll::Ready(reset) = stream.poll_reset(cx) {
         return Poll::Ready(Err(reset?.into()));
     }

@@ -17,7 +17,7 @@ pub enum Place {
     All,
 }
 
-/// A fault and the setting it is about.
+/// An error and the setting it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct TlsFault {
@@ -30,7 +30,7 @@ pub struct TlsFault {
 impl Place {
     /// `error`, about this setting.
     #[must_use]
-    pub const fn fault(self, error: TlsError) -> TlsFault {
+    pub const fn error(self, error: TlsError) -> TlsFault {
         TlsFault { place: self, error }
     }
 }

@@ -1,7 +1,7 @@
 //! Reads PEM files into chains and keys, and tells what is wrong with them.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use zeroize::Zeroizing;
 
-use super::{CertificatePaths, Leaf, Pair, Place, TlsError, TlsFault};
+use super::error::{Place, TlsError, TlsFault};
 use crate::file::read_regular;
 
 /// The largest PEM file that is taken: every authority there is fits into a tenth of it.
@@ -22,20 +22,60 @@ const MAX_FILE: u64 = 8 * 1024 * 1024;
 /// What DER begins with: an ASN.1 SEQUENCE.
 const SEQUENCE: u8 = 0x30;
 
-/// Reads one chain and its key and checks that they belong together; every fault goes to `faults`.
+/// A PEM chain, leaf first, and its private key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificatePaths {
+    /// Chain, leaf first.
+    pub cert_file: PathBuf,
+    /// Private key (PKCS#8, PKCS#1 or SEC 1), not encrypted.
+    pub key_file: PathBuf,
+}
+
+/// The first certificate of a chain.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    pub(super) file: PathBuf,
+    pub(super) der: CertificateDer<'static>,
+    pub(super) not_before: Timestamp,
+    pub(super) not_after: Timestamp,
+}
+
+impl Leaf {
+    pub(super) fn invalid_at(&self, now: Timestamp) -> Option<TlsError> {
+        let file = || self.file.clone();
+        if now >= self.not_after {
+            return Some(TlsError::Expired { file: file(), at: self.not_after });
+        }
+        (now < self.not_before).then(|| TlsError::NotYetValid { file: file(), at: self.not_before })
+    }
+}
+
+/// One chain with its key, and what the resolver and the expiry metric want to know of it.
+pub(super) struct Pair {
+    pub(super) key: Arc<CertifiedKey>,
+    /// DNS names of the leaf, lower case.
+    pub(super) names: Vec<String>,
+    /// `notAfter` of each certificate, leaf first; never empty.
+    pub(super) expiries: Vec<Timestamp>,
+    pub(super) leaf: Leaf,
+    /// Whether the leaf is a CA's own certificate.
+    pub(super) is_authority: bool,
+}
+
+/// Reads one chain and its key and checks that they belong together; every error goes to `errors`.
 pub(super) fn read_pair(
     index: usize,
     paths: &CertificatePaths,
     provider: &CryptoProvider,
-    faults: &mut Vec<TlsFault>,
+    errors: &mut Vec<TlsFault>,
 ) -> Option<Pair> {
     let (certificate, private) = (Place::Certificate(index), Place::Key(index));
-    let chain = read_chain(&paths.cert_file).map_err(|error| faults.push(certificate.fault(error))).ok();
+    let chain = read_chain(&paths.cert_file).map_err(|error| errors.push(certificate.error(error))).ok();
     let key = read_key(&paths.key_file).and_then(|key| {
         let unusable = |_| TlsError::UnusableKey { file: paths.key_file.clone() };
         provider.key_provider.load_private_key(key).map_err(unusable)
     });
-    let key = key.map_err(|error| faults.push(private.fault(error))).ok();
+    let key = key.map_err(|error| errors.push(private.error(error))).ok();
     let (chain, key) = chain.zip(key)?;
     let Chain { certificates, names, expiries, leaf, is_authority } = chain;
     let key = CertifiedKey::new(certificates, key);
@@ -49,7 +89,7 @@ pub(super) fn read_pair(
         }
         Err(other) => other.into(),
     };
-    faults.push(private.fault(error));
+    errors.push(private.error(error));
     None
 }
 
@@ -66,10 +106,10 @@ fn read_chain(file: &Path) -> Result<Chain, TlsError> {
     let certificates = read_certificates(file)?;
     let (mut expiries, mut first) = (Vec::with_capacity(certificates.len()), None);
     for (i, der) in certificates.iter().enumerate() {
-        let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| fault(e.to_string()))?;
+        let faulty = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| faulty(e.to_string()))?;
         let validity = certificate.validity();
-        let time = |seconds| Timestamp::from_second(seconds).map_err(|e| fault(e.to_string()));
+        let time = |seconds| Timestamp::from_second(seconds).map_err(|e| faulty(e.to_string()));
         let not_after = time(validity.not_after.timestamp())?;
         expiries.push(not_after);
         if i == 0 {
@@ -120,8 +160,8 @@ fn is_ca(certificate: &X509Certificate<'_>) -> bool {
 pub(super) fn read_authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates = read_certificates(file)?;
     for (i, der) in certificates.iter().enumerate() {
-        let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| fault(e.to_string()))?;
+        let faulty = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| faulty(e.to_string()))?;
         // One that vouches for itself may be pinned so, and is how authorities of version 1 look.
         if !is_ca(&certificate) && certificate.issuer() != certificate.subject() {
             return Err(TlsError::NoAuthority { file: file.to_owned(), position: i + 1 });
@@ -135,8 +175,8 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
     let pem = read(file)?;
     let mut certificates = Vec::new();
     for (i, section) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        let fault = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
-        certificates.push(section.map_err(|e| fault(e.to_string()))?);
+        let faulty = |cause: String| TlsError::FaultyCertificate { file: file.to_owned(), position: i + 1, cause };
+        certificates.push(section.map_err(|e| faulty(e.to_string()))?);
     }
     if certificates.is_empty() { Err(no_certificate(file, &pem)) } else { Ok(certificates) }
 }
@@ -182,9 +222,10 @@ fn holds(content: &[u8], mark: &[u8]) -> bool {
 }
 
 fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    read_regular(file, MAX_FILE).map(Zeroizing::new).map_err(|cause| match cause.kind() {
-        ErrorKind::InvalidInput | ErrorKind::FileTooLarge => TlsError::NoFile { file: file.to_owned(), cause },
-        _ => TlsError::Unreadable { file: file.to_owned(), cause },
+    read_regular(file, MAX_FILE).map(Zeroizing::new).map_err(|cause| {
+        let file = file.to_owned();
+        let is_no_file = matches!(cause.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge);
+        if is_no_file { TlsError::NoFile { file, cause } } else { TlsError::Unreadable { file, cause } }
     })
 }
 

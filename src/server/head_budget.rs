@@ -1,20 +1,20 @@
-//! Memory of heads that are on their way: they arrive before anybody knows whose they are.
+//! The memory that unfinished heads may hold: they arrive before anybody knows whose they are.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::tls_failure::{FailureLog, Reason};
+use super::connection_failure::{FailureLog, FailureReason};
 
-/// As much of a head as needs no charge: the read buffer that every connection has.
+/// As much of a head as is not counted: the read buffer that every connection has.
 const FREE: usize = 8 * 1024;
 /// What unfinished heads may hold together beyond that. Heads of that size are rare, and arrive within milliseconds.
 const MAX: usize = 64 * 1024 * 1024;
-/// One client's part of it, as a divisor.
+/// One client's share of it, as a divisor.
 const SHARE: usize = 8;
 
-/// The heads of one listener.
-pub(super) struct Heads {
+/// The budget of one listener.
+pub(super) struct HeadBudget {
     used: Mutex<Used>,
     max: usize,
     failures: Arc<FailureLog>,
@@ -26,14 +26,14 @@ struct Used {
     by_client: HashMap<IpAddr, usize>,
 }
 
-impl Heads {
+impl HeadBudget {
     pub(super) fn new(failures: Arc<FailureLog>) -> Arc<Self> {
         Arc::new(Self { used: Mutex::default(), max: MAX, failures })
     }
 
-    /// A head of nobody's yet on a connection of `peer`; `holder` is whose share it counts for, where there is one.
-    pub(super) const fn open(self: Arc<Self>, peer: IpAddr, holder: Option<IpAddr>) -> HeadCharge {
-        HeadCharge { heads: self, peer, holder, bytes: 0 }
+    /// Nothing yet, for a connection of `peer`; `holder` is whose share it counts for, where there is one.
+    pub(super) const fn reservation(self: Arc<Self>, peer: IpAddr, holder: Option<IpAddr>) -> HeadReservation {
+        HeadReservation { budget: self, peer, holder, bytes: 0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Used> {
@@ -43,25 +43,25 @@ impl Heads {
 }
 
 /// What the head of one connection holds; given back when dropped.
-pub(super) struct HeadCharge {
-    heads: Arc<Heads>,
+pub(super) struct HeadReservation {
+    budget: Arc<HeadBudget>,
     peer: IpAddr,
     holder: Option<IpAddr>,
     bytes: usize,
 }
 
-impl HeadCharge {
-    /// Raises the charge to that of a head of `length` bytes. Whether there is room.
-    pub(super) fn raise_to(&mut self, length: usize) -> bool {
+impl HeadReservation {
+    /// Holds what a head of `length` bytes needs. Whether there is room.
+    pub(super) fn grow_to(&mut self, length: usize) -> bool {
         let more = length.saturating_sub(FREE).saturating_sub(self.bytes);
         if more == 0 {
             return true;
         }
-        let mut used = self.heads.lock();
+        let mut used = self.budget.lock();
         let own = self.holder.and_then(|holder| used.by_client.get(&holder)).copied().unwrap_or_default();
-        if used.all + more > self.heads.max || (self.holder.is_some() && own + more > self.heads.max / SHARE) {
+        if used.all + more > self.budget.max || (self.holder.is_some() && own + more > self.budget.max / SHARE) {
             drop(used);
-            self.heads.failures.note(Reason::HeadMemory, self.peer, None);
+            self.budget.failures.record(FailureReason::HeadMemory, self.peer, None);
             return false;
         }
         used.all += more;
@@ -78,7 +78,7 @@ impl HeadCharge {
         if bytes == 0 {
             return;
         }
-        let mut used = self.heads.lock();
+        let mut used = self.budget.lock();
         used.all -= bytes;
         if let Some(holder) = self.holder
             && let Some(own) = used.by_client.get_mut(&holder)
@@ -91,7 +91,7 @@ impl HeadCharge {
     }
 }
 
-impl Drop for HeadCharge {
+impl Drop for HeadReservation {
     fn drop(&mut self) {
         self.release();
     }
@@ -104,32 +104,32 @@ mod tests {
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-    fn heads(max: usize) -> Arc<Heads> {
-        Arc::new(Heads { used: Mutex::default(), max, failures: Arc::default() })
+    fn budget(max: usize) -> Arc<HeadBudget> {
+        Arc::new(HeadBudget { used: Mutex::default(), max, failures: Arc::default() })
     }
 
     #[test]
     fn a_client_has_an_eighth_all_have_the_whole_and_small_heads_are_free() {
-        let heads = heads(8000);
-        let open = |ip| Arc::clone(&heads).open(ip, Some(ip));
+        let budget = budget(8000);
+        let open = |ip| Arc::clone(&budget).reservation(ip, Some(ip));
         let (mut first, mut second) = (open(A), open(A));
-        assert!(first.raise_to(FREE + 600) && first.raise_to(FREE + 600));
-        assert!(!second.raise_to(FREE + 401), "A has its share");
-        assert!(second.raise_to(FREE + 400) && second.raise_to(FREE));
-        assert!(open(B).raise_to(FREE + 1000));
-        let mut proxy = Arc::clone(&heads).open(B, None);
-        assert!(!proxy.raise_to(FREE + 7001) && proxy.raise_to(FREE + 7000));
-        assert!(!open(B).raise_to(FREE + 1) && open(B).raise_to(FREE));
+        assert!(first.grow_to(FREE + 600) && first.grow_to(FREE + 600));
+        assert!(!second.grow_to(FREE + 401), "A has its share");
+        assert!(second.grow_to(FREE + 400) && second.grow_to(FREE));
+        assert!(open(B).grow_to(FREE + 1000));
+        let mut proxy = Arc::clone(&budget).reservation(B, None);
+        assert!(!proxy.grow_to(FREE + 7001) && proxy.grow_to(FREE + 7000));
+        assert!(!open(B).grow_to(FREE + 1) && open(B).grow_to(FREE));
         first.release();
-        assert!(second.raise_to(FREE + 1000));
+        assert!(second.grow_to(FREE + 1000));
     }
 
     #[test]
     fn nothing_remains_of_heads_that_went() {
-        let heads = heads(8000);
-        let mut charge = Arc::clone(&heads).open(A, Some(A));
-        assert!(charge.raise_to(FREE + 100) && charge.raise_to(FREE + 200));
-        drop(charge);
-        assert!(heads.lock().by_client.is_empty() && heads.lock().all == 0);
+        let budget = budget(8000);
+        let mut head = Arc::clone(&budget).reservation(A, Some(A));
+        assert!(head.grow_to(FREE + 100) && head.grow_to(FREE + 200));
+        drop(head);
+        assert!(budget.lock().by_client.is_empty() && budget.lock().all == 0);
     }
 }

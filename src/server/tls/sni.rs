@@ -8,14 +8,14 @@ use rustls::sign::CertifiedKey;
 
 /// Certificates by exact name and by wildcard; the first one given answers for every other name and for none.
 #[derive(Debug)]
-pub(super) struct ByName {
+pub(super) struct CertificatesByName {
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// By what follows `*.`.
     wildcard: HashMap<String, Arc<CertifiedKey>>,
     default: Arc<CertifiedKey>,
 }
 
-impl ByName {
+impl CertificatesByName {
     /// `None` without certificates. Where two carry the same name the earlier one wins.
     pub(super) fn new(certificates: impl Iterator<Item = (Vec<String>, Arc<CertifiedKey>)>) -> Option<Self> {
         let mut certificates = certificates.peekable();
@@ -40,7 +40,7 @@ impl ByName {
     }
 }
 
-impl ResolvesServerCert for ByName {
+impl ResolvesServerCert for CertificatesByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(hello.server_name().map_or(&self.default, |name| self.find(name))))
     }

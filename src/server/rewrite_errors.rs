@@ -1,7 +1,7 @@
-//! The byte stream that hyper writes HTTP/1.1 answers to: what hyper says by itself is said in the service's words.
+//! The byte stream that hyper writes HTTP/1.1 responses to: hyper's own error responses become the service's.
 //!
-//! A head that cannot be read hyper answers with a bare status, and tells the service nothing. It offers no way to
-//! change that, so the answer is recognised on its way out: no answer of the service's is as bare as that.
+//! hyper responds to a head that it cannot parse with a bare status, and the service hears nothing of it. There is no hook
+//! for that, so such a response is recognised on its way out: none of the service's is as bare.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,37 +15,38 @@ use http_body::Body as _;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tower::Service;
 
-use super::answer::{Adapted, Unreadable};
+use super::service::{ConnectionService, Unreadable};
 use super::socket::Io;
 
-/// hyper's own answers are shorter: a status line, `content-length`, `connection`, `date`.
+/// hyper's own responses are shorter: a status line, `content-length`, `connection`, `date`.
 const BARE_MAX: usize = 256;
 const LINE_END: &[u8] = b"\r\n";
 
 /// See the head of this file.
-pub(super) struct Worded<S> {
+pub(super) struct RewriteErrors<S> {
     io: Io,
-    service: Adapted<S>,
-    /// What goes out in place of a bare answer, and how much of it has. It is the last that is said.
-    reply: Option<(Vec<u8>, usize)>,
+    service: ConnectionService<S>,
+    /// What goes out in place of a bare response, and how much of it has. It is the last of its connection.
+    replacement: Option<(Vec<u8>, usize)>,
 }
 
-impl<S> Worded<S>
+impl<S> RewriteErrors<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    pub(super) const fn new(io: Io, service: Adapted<S>) -> Self {
-        Self { io, service, reply: None }
+    pub(super) const fn new(io: Io, service: ConnectionService<S>) -> Self {
+        Self { io, service, replacement: None }
     }
 
-    /// The service's words for `bare`, which stay hyper's where the service has none.
-    fn reply(&self, what: Unreadable, bare: &[u8], cx: &mut Context<'_>) -> Vec<u8> {
+    /// The service's response in place of `bare`; `bare` itself where the service has none.
+    fn replace(&self, what: Unreadable, bare: &[u8], cx: &mut Context<'_>) -> Vec<u8> {
         // To hyper a target longer than its buffer is a head too large.
         let is_target = what == Unreadable::HeadTooLarge && self.io.is_in_first_line();
         let what = if is_target { Unreadable::TargetTooLong } else { what };
-        let bare = if is_target { &replace_status(bare, b"414 URI Too Long")[..] } else { bare };
-        let worded = self.service.unreadable(what, cx).and_then(|response| compose(response, bare, cx));
-        let (mut head, text) = worded.unwrap_or_else(|| (bare.to_vec(), Vec::new()));
+        let with_status = is_target.then(|| replace_status(bare, b"414 URI Too Long"));
+        let bare = with_status.as_deref().unwrap_or(bare);
+        let response = self.service.unreadable(what, cx).and_then(|response| compose(response, bare, cx));
+        let (mut head, text) = response.unwrap_or_else(|| (bare.to_vec(), Vec::new()));
         if !self.io.wants_no_body() {
             head.extend_from_slice(&text);
         }
@@ -54,31 +55,31 @@ where
 }
 
 // Nothing in it is pinned.
-impl<S> Unpin for Worded<S> {}
+impl<S> Unpin for RewriteErrors<S> {}
 
-impl<S> Read for Worded<S> {
+impl<S> Read for RewriteErrors<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
-impl<S> Write for Worded<S>
+impl<S> Write for RewriteErrors<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.reply.is_none() {
-            let Some((at, what)) = bare_answer(buf) else { return Pin::new(&mut this.io).poll_write(cx, buf) };
-            if at > 0 {
-                // The end of the answer before comes first.
-                return Pin::new(&mut this.io).poll_write(cx, &buf[..at]);
+        if this.replacement.is_none() {
+            let Some((at, what)) = bare_response(buf) else { return Pin::new(&mut this.io).poll_write(cx, buf) };
+            if let Some(before @ [_, ..]) = buf.get(..at) {
+                // The end of the response before comes first.
+                return Pin::new(&mut this.io).poll_write(cx, before);
             }
-            this.reply = Some((this.reply(what, buf, cx), 0));
+            this.replacement = Some((this.replace(what, buf, cx), 0));
         }
-        if let Some((reply, sent)) = &mut this.reply {
-            while *sent < reply.len() {
-                *sent += ready!(Pin::new(&mut this.io).poll_write(cx, &reply[*sent..]))?;
+        if let Some((replacement, sent)) = &mut this.replacement {
+            while let Some(rest @ [_, ..]) = replacement.get(*sent..) {
+                *sent += ready!(Pin::new(&mut this.io).poll_write(cx, rest))?;
             }
         }
         Poll::Ready(Ok(buf.len()))
@@ -93,15 +94,15 @@ where
     }
 }
 
-/// Where in `buf`, at the end of it, an answer of hyper's own begins, and what it is for. Any other answer with a body
+/// Where in `buf`, at the end of it, a response of hyper's own begins, and what it is for. Any other response with a body
 /// costs one look at its last four bytes.
-fn bare_answer(buf: &[u8]) -> Option<(usize, Unreadable)> {
+fn bare_response(buf: &[u8]) -> Option<(usize, Unreadable)> {
     if !buf.ends_with(b"\r\n\r\n") {
         return None;
     }
     let from = buf.len().saturating_sub(BARE_MAX);
-    let at = from + buf[from..].windows(7).rposition(|window| window == b"HTTP/1.")?;
-    let mut lines = std::str::from_utf8(&buf[at..]).ok()?.trim_end().split("\r\n");
+    let at = from + buf.get(from..)?.windows(7).rposition(|window| window == b"HTTP/1.")?;
+    let mut lines = std::str::from_utf8(buf.get(at..)?).ok()?.trim_end().split("\r\n");
     let what = match lines.next()?.split(' ').nth(1)? {
         "400" => Unreadable::Malformed,
         "414" => Unreadable::TargetTooLong,
@@ -152,12 +153,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_answer_of_hypers_own_is_as_bare() {
+    fn only_a_response_of_hypers_own_is_as_bare() {
         let bare = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
-        assert_eq!(bare_answer(bare.as_bytes()), Some((0, Unreadable::Malformed)));
+        assert_eq!(bare_response(bare.as_bytes()), Some((0, Unreadable::Malformed)));
         let behind = format!("{{}}{bare}");
-        assert_eq!(bare_answer(behind.as_bytes()), Some((2, Unreadable::Malformed)));
-        assert_eq!(bare_answer(bare.replace("400", "431").as_bytes()), Some((0, Unreadable::HeadTooLarge)));
+        assert_eq!(bare_response(behind.as_bytes()), Some((2, Unreadable::Malformed)));
+        assert_eq!(bare_response(bare.replace("400", "431").as_bytes()), Some((0, Unreadable::HeadTooLarge)));
         for other in [
             bare.replace("400", "405"),
             bare.replace("date: x", "content-type: x"),
@@ -166,7 +167,7 @@ mod tests {
             "HTTP/1.1 100 Continue\r\n\r\n".to_owned(),
             "\r\n\r\n".to_owned(),
         ] {
-            assert_eq!(bare_answer(other.as_bytes()), None, "{other}");
+            assert_eq!(bare_response(other.as_bytes()), None, "{other}");
         }
     }
 

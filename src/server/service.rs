@@ -1,4 +1,4 @@
-//! Between the protocols and the service: marks every request with its peer and follows its answer to the last byte.
+//! The service as one connection calls it: requests are marked with their peer, responses followed to the last byte.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,43 +15,43 @@ use hyper::service::Service as HyperService;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
-use super::activity::{Activity, Flight};
+use super::activity::{Activity, InFlight};
 use super::client::{ConnectionId, Peer};
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// A head that the HTTP library refused by itself. The service gets a request that stands for it (target `*`, no
-/// headers, this in its extensions), so that it is counted, recorded and answered like every other refusal.
+/// headers, this in its extensions), so that it is counted, recorded and answered like every other one that is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// Not HTTP/1.1 as RFC 9112 has it: 400.
     Malformed,
     /// A target beyond what is read at all: 414.
     TargetTooLong,
-    /// A head beyond what is read at all: 431.
+    /// A head beyond what is read at all: 431. Over HTTP/2 the library answers by itself, without a body.
     HeadTooLarge,
     /// HTTP/2 streams beyond the most at once. The library has reset the stream (`REFUSED_STREAM`); no answer of the
     /// service's is sent.
     TooManyStreams,
-    /// HTTP/2 that breaks RFC 9113, or a header list beyond the limit. The library has reset the stream or the
-    /// connection; no answer of the service's is sent.
+    /// HTTP/2 that breaks RFC 9113. The library has reset the stream or closed the connection; no answer of the
+    /// service's is sent.
     Http2,
 }
 
 impl Unreadable {
-    /// Whether the client gets what the service answers, and not just a reset.
+    /// Whether the client gets the status that the service answers with, and not just a reset.
     #[must_use]
-    pub const fn is_answered(self) -> bool {
+    pub(crate) const fn is_answered(self) -> bool {
         !matches!(self, Self::TooManyStreams | Self::Http2)
     }
 }
 
-/// An answer's body; as long as it lives, the answer has not been handed over.
-pub(super) struct Answer {
+/// As long as it lives, the response has not been handed over whole.
+pub(super) struct ResponseBody {
     body: Body,
-    _flight: Flight,
+    _in_flight: InFlight,
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -68,12 +68,12 @@ impl http_body::Body for Answer {
     }
 }
 
-/// A request being answered. Boxed, because there is room for one in every connection, busy or not.
-pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
+/// Boxed, because there is room for one in every connection, busy or not.
+pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
-/// The service as one connection calls it.
+/// See the head of this file.
 #[derive(Clone)]
-pub(super) struct Adapted<S> {
+pub(super) struct ConnectionService<S> {
     service: S,
     peer: Peer,
     id: ConnectionId,
@@ -83,9 +83,9 @@ pub(super) struct Adapted<S> {
 }
 
 // The service is never pinned where it stands.
-impl<S> Unpin for Adapted<S> {}
+impl<S> Unpin for ConnectionService<S> {}
 
-impl<S> Adapted<S>
+impl<S> ConnectionService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
@@ -93,57 +93,56 @@ where
         Self { service, peer, id: ConnectionId(fastrand::u64(..)), activity, lifecycle: Arc::new(lifecycle) }
     }
 
-    /// Answers `request`, which is in flight from now on.
-    pub(super) fn answer(&self, mut request: Request<Body>) -> Answering {
-        let flight = self.activity.begin();
+    /// Calls the service with `request`, which is in flight from now on.
+    pub(super) fn respond_to(&self, mut request: Request<Body>) -> ResponseFuture {
+        let in_flight = self.activity.begin();
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(self.id);
         let (version, is_head) = (request.version(), request.method() == Method::HEAD);
-        let answer = self.service.clone().oneshot(request);
+        let response = self.service.clone().oneshot(request);
         let lifecycle = Arc::clone(&self.lifecycle);
         Box::pin(async move {
-            let mut response = answer.await?;
+            let mut response = response.await?;
             if is_head {
                 response = headers_only(response);
             }
-            // Draining: we still answer, but ask to be left (h2 gets a GOAWAY instead). hyper closes when it sees it.
+            // Draining: still serving, but asking clients to leave (HTTP/2: GOAWAY). hyper closes when it sees this.
             if version < Version::HTTP_2 && lifecycle.phase() == Phase::Draining {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            flight.answered(Instant::now());
-            Ok(response.map(|body| Answer { body, _flight: flight }))
+            in_flight.answered(Instant::now());
+            Ok(response.map(|body| ResponseBody { body, _in_flight: in_flight }))
         })
     }
 
-    /// What the service says of a head that it does not get to see. It is asked once and must know at once: `None`
-    /// where it does not.
+    /// The service's response to a head that it does not get to see. It is polled once: `None` where it is not ready then.
     pub(super) fn unreadable(&self, what: Unreadable, cx: &mut Context<'_>) -> Option<Response<Body>> {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = Uri::from_static("*");
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(what);
-        let mut answer = Box::pin(self.service.clone().oneshot(request));
-        match answer.as_mut().poll(cx) {
+        let mut response = Box::pin(self.service.clone().oneshot(request));
+        match response.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Some(response),
             Poll::Pending => None,
         }
     }
 }
 
-impl<S> HyperService<Request<Incoming>> for Adapted<S>
+impl<S> HyperService<Request<Incoming>> for ConnectionService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    type Response = Response<Answer>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        self.answer(request.map(Body::new))
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
+        self.respond_to(request.map(Body::new))
     }
 }
 
-/// The answer to HEAD: the length of a body that does not come (RFC 9110 section 9.3.2).
+/// The response to HEAD: the length of a body that does not come (RFC 9110 section 9.3.2).
 fn headers_only(mut response: Response<Body>) -> Response<Body> {
     if let Some(length) = response.body().size_hint().exact() {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());

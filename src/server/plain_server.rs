@@ -1,4 +1,4 @@
-//! A listener without TLS, for probes and operators: few connections, and always room for one more.
+//! A listener without TLS, for probes and operators: few connections, and always one more.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,14 +16,14 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::Limits;
-use super::accept::{self, Episode};
+use super::accept_backoff::{AcceptBackoff, is_out_of_descriptors};
 use super::activity::Activity;
-use super::answer::Adapted;
 use super::client::Peer;
 use super::conn::{self, Stage};
-use super::heads::Heads;
-use super::room::{Room, Seat};
+use super::head_budget::HeadBudget;
+use super::idle_eviction::{EvictableSlot, IdleEviction};
+use super::limits::Limits;
+use super::service::ConnectionService;
 use super::socket::{Io, Socket, Stream};
 use crate::lifecycle::Lifecycle;
 
@@ -32,7 +32,7 @@ const SPARES: usize = 4;
 /// How long what is in flight when the listener stops may take. What is answered here takes no time to make.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// A listener to be.
+/// A listener that is not yet serving.
 #[derive(Clone)]
 pub struct PlainServer {
     /// How much, and for how long; `max_connections_per_client` and `handshake_timeout` mean nothing here.
@@ -52,31 +52,31 @@ impl PlainServer {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         let Self { limits, lifecycle } = self;
-        let (room, stage, connections) =
-            (Arc::new(Room::default()), watch::Sender::new(Stage::Open), TaskTracker::new());
-        let spares = Arc::new(Spares::default());
-        let mut door = Door { listener, spares: Arc::clone(&spares), episode: Episode::default() };
+        let (slots, stage, connections) =
+            (Arc::new(IdleEviction::default()), watch::Sender::new(Stage::Open), TaskTracker::new());
+        let spares = Arc::new(SpareDescriptors::default());
+        let mut listener = SpareListener { listener, spares: Arc::clone(&spares), backoff: AcceptBackoff::default() };
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = lifecycle.stop_accepting().cancelled() => break,
                 () = lifecycle.cut_off().cancelled() => break,
-                accepted = door.next() => accepted,
+                accepted = listener.accept() => accepted,
             };
             let Some((stream, address)) = accepted else { continue };
             let activity = Activity::new(Arc::clone(&limits));
-            let seat = tokio::select! {
-                seat = room.enter(limits.load().max_connections, Arc::clone(&activity)) => seat,
+            let slot = tokio::select! {
+                slot = slots.acquire(limits.load().max_connections, Arc::clone(&activity)) => slot,
                 () = lifecycle.stop_accepting().cancelled() => break,
                 () = lifecycle.cut_off().cancelled() => break,
             };
             let serving = serving(stream, address, activity, service.clone(), stage.subscribe(), &lifecycle);
-            let seated = connections.track_future(connection(serving, seat, Arc::clone(&spares)));
-            drop(lifecycle.spawn(seated));
+            let connection = connection(serving, slot, Arc::clone(&spares));
+            drop(lifecycle.spawn(connections.track_future(connection)));
         }
 
-        drop(door);
-        room.dismiss_idle();
+        drop(listener);
+        slots.evict_idle();
         stage.send_replace(Stage::Stopping);
         connections.close();
         if timeout(LAST_ANSWERS, connections.wait()).await.is_err() {
@@ -102,40 +102,40 @@ where
     let _ = stream.set_nodelay(true);
     activity.opened(false, Instant::now());
     let peer = Peer(address.ip().to_canonical());
-    let charge = Heads::new(Arc::default()).open(peer.0, None);
-    let io = Io::new(Stream::Plain(Socket::new(stream, Arc::clone(&activity))), Arc::clone(&activity), charge);
-    let service = Adapted::new(service, peer, Arc::clone(&activity), lifecycle.clone());
+    let head = HeadBudget::new(Arc::default()).reservation(peer.0, None);
+    let io = Io::new(Stream::Plain(Socket::new(stream, Arc::clone(&activity))), Arc::clone(&activity), head);
+    let service = ConnectionService::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     conn::http1(io, service, activity, stage)
 }
 
-/// Serves until the end of the connection, or until its seat is wanted for another.
-async fn connection(serving: conn::Serving, seat: Seat, spares: Arc<Spares>) {
+/// Serves until the end of the connection, or until it is evicted.
+async fn connection(serving: conn::Serving, slot: EvictableSlot, spares: Arc<SpareDescriptors>) {
     tokio::select! {
         () = serving => {}
-        () = seat.dismissed() => tracing::debug!("admin connection closed: it was idle, and its place was wanted"),
+        () = slot.evicted() => tracing::debug!("admin connection closed: it was idle and another one came"),
     }
     // Its descriptor, before anybody else has it.
     spares.restock();
 }
 
-/// Where connections come in.
-struct Door {
+/// A listening socket with spare descriptors.
+struct SpareListener {
     listener: TcpListener,
-    spares: Arc<Spares>,
-    episode: Episode,
+    spares: Arc<SpareDescriptors>,
+    backoff: AcceptBackoff,
 }
 
-impl Door {
-    /// The next connection; `None` after a fault, which has been rested upon.
-    async fn next(&mut self) -> Option<(TcpStream, SocketAddr)> {
+impl SpareListener {
+    /// The next connection; `None` after an error, which has been dealt with.
+    async fn accept(&mut self) -> Option<(TcpStream, SocketAddr)> {
         self.spares.restock();
         loop {
             match self.listener.accept().await {
                 Ok(accepted) => return Some(accepted),
                 // Given up just now, it is free for the very next call: others that lack one rest between theirs.
-                Err(error) if accept::is_out_of_descriptors(&error) && self.spares.give_up_one() => {}
+                Err(error) if is_out_of_descriptors(&error) && self.spares.give_up_one() => {}
                 Err(error) => {
-                    self.episode.fault(&error).await;
+                    self.backoff.failed(&error).await;
                     return None;
                 }
             }
@@ -145,9 +145,9 @@ impl Door {
 
 /// Descriptors kept open for nothing.
 #[derive(Default)]
-struct Spares(Mutex<Vec<UnixDatagram>>);
+struct SpareDescriptors(Mutex<Vec<UnixDatagram>>);
 
-impl Spares {
+impl SpareDescriptors {
     /// All of them again, as far as there are descriptors.
     fn restock(&self) {
         let mut spares = self.lock();

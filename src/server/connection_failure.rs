@@ -1,4 +1,4 @@
-//! Why a connection came to nothing before it spoke HTTP, in words that say what to do, and how often that is said.
+//! Why a connection failed before it spoke HTTP: the reason, what to do about it, and a log that is not flooded by it.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,19 +10,19 @@ use tokio::time::Instant;
 
 use super::proxy_protocol::ProxyError;
 
-/// How often one reason is said. What scanners on the Internet do is news once a minute, not once a connection.
+/// How often one reason is logged: what scanners on the Internet do is news once a minute, not once a connection.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Why.
+/// Why, in the order of [`DESCRIPTIONS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Reason {
+pub(super) enum FailureReason {
     /// Nothing, or no whole `ClientHello`, within the deadline.
     NoClientHello,
-    /// It was silent, and its place was wanted.
+    /// It was silent, and evicted for another.
     MadeRoom,
     /// The handshake began and was not finished within the deadline.
     Unfinished,
-    /// It took long, and others waited for its turn.
+    /// It took long, and others waited for its slot.
     Outwaited,
     /// The client went away within the handshake.
     WentAway,
@@ -64,10 +64,9 @@ pub(super) enum Reason {
     HeadMemory,
 }
 
-/// How many there are.
-const REASONS: usize = Reason::HeadMemory as usize + 1;
+const REASONS: usize = FailureReason::HeadMemory as usize + 1;
 
-impl Reason {
+impl FailureReason {
     /// What a failed handshake means; `first` are the connection's first bytes.
     pub(super) fn of(error: &io::Error, first: &[u8]) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
@@ -78,6 +77,7 @@ impl Reason {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "rustls adds errors, most of which say nothing to an operator")]
     fn of_tls(error: &Error, first: &[u8]) -> Self {
         match error {
             Error::InvalidMessage(_)
@@ -104,38 +104,40 @@ impl Reason {
     }
 
     const fn of_incompatible(what: &PeerIncompatible) -> Self {
-        match what {
+        let is_version = matches!(
+            what,
             PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::SupportedVersionsExtensionRequired => Self::OldTls,
-            _ => Self::NothingInCommon,
-        }
+                | PeerIncompatible::Tls12NotOfferedOrEnabled
+                | PeerIncompatible::SupportedVersionsExtensionRequired
+        );
+        if is_version { Self::OldTls } else { Self::NothingInCommon }
     }
 
     const fn of_certificate(what: &CertificateError) -> Self {
-        match what {
-            // The second: an authority of the same name and another key.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownClientCa,
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => Self::ClientCertificateDate,
-            _ => Self::BadClientCertificate,
+        use CertificateError::{BadSignature, Expired, ExpiredContext, NotValidYet, NotValidYetContext, UnknownIssuer};
+        // A bad signature: by a CA of the same name and another key.
+        if matches!(what, UnknownIssuer | BadSignature) {
+            Self::UnknownClientCa
+        } else if matches!(what, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) {
+            Self::ClientCertificateDate
+        } else {
+            Self::BadClientCertificate
         }
     }
 
     const fn of_alert(what: AlertDescription) -> Self {
-        match what {
+        let is_certificate = matches!(
+            what,
             AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::DecryptError
-            | AlertDescription::BadCertificateStatusResponse => Self::OurCertificateRefused,
-            _ => Self::Alert,
-        }
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::DecryptError
+                | AlertDescription::BadCertificateStatusResponse
+        );
+        if is_certificate { Self::OurCertificateRefused } else { Self::Alert }
     }
 
     /// What a missing PROXY header means.
@@ -159,112 +161,121 @@ impl Reason {
     }
 }
 
-/// Of each reason, in their order: the word for machines, and what it is and what to do for people.
-const WORDS: [(Reason, &str, &str); REASONS] = [
+/// Of each reason: its `reason` in the log, and the `advice`: what it is and what to do.
+const DESCRIPTIONS: [(FailureReason, &str, &str); REASONS] = [
     (
-        Reason::NoClientHello,
+        FailureReason::NoClientHello,
         "no_client_hello",
         "the client connected and began no TLS: a port scan, or a health check that is not HTTPS",
     ),
     (
-        Reason::MadeRoom,
+        FailureReason::MadeRoom,
         "made_room",
-        "the client had connected and begun no TLS, and all connections were taken: look who opens so many, or raise listener.max_connections",
+        "the client had connected and begun no TLS, and no further connection was free: find out who opens so many, or raise listener.max_connections",
     ),
-    (Reason::Unfinished, "unfinished", "the client did not finish the handshake within limits.handshake_timeout"),
     (
-        Reason::Outwaited,
+        FailureReason::Unfinished,
+        "unfinished",
+        "the client did not finish the handshake within limits.handshake_timeout",
+    ),
+    (
+        FailureReason::Outwaited,
         "outwaited",
-        "the client was slow to finish the handshake while others waited: look who begins so many",
+        "the client was slow to finish the handshake while others waited: find out who begins so many",
     ),
     (
-        Reason::WentAway,
+        FailureReason::WentAway,
         "went_away",
-        "the client closed within the handshake: it may not trust our certificate; see its own log",
+        "the client closed the connection within the handshake: it may not trust our certificate; see its log",
     ),
-    (Reason::PlainHttp, "plain_http", "the client sent plain HTTP to the HTTPS port: its URL must begin with https://"),
     (
-        Reason::UnexpectedProxyHeader,
+        FailureReason::PlainHttp,
+        "plain_http",
+        "the client sent plain HTTP to the HTTPS port: its URL must begin with https://",
+    ),
+    (
+        FailureReason::UnexpectedProxyHeader,
         "unexpected_proxy_header",
         "the proxy sends a PROXY header: set listener.proxy_protocol = \"required\", or turn it off there",
     ),
-    (Reason::NotTls, "not_tls", "what came is not TLS: a port scan, or a client of another protocol"),
+    (FailureReason::NotTls, "not_tls", "the client sent something that is not TLS: a port scan, or another protocol"),
     (
-        Reason::OldTls,
+        FailureReason::OldTls,
         "old_tls",
-        "the sender offers no TLS 1.3: see tls.min_version if it cannot be updated; below 1.2 nothing helps",
+        "the client offers no TLS 1.3: update it, or set tls.min_version = \"1.2\"; older versions are not supported",
     ),
     (
-        Reason::NothingInCommon,
+        FailureReason::NothingInCommon,
         "nothing_in_common",
-        "no cipher suite, group or signature algorithm in common: the sender may want an ECDSA, or an RSA, certificate",
+        "no cipher suite, group or signature algorithm in common: the client may need an ECDSA, or an RSA, certificate",
     ),
-    (Reason::UnknownProtocol, "unknown_protocol", "the client speaks neither h2 nor http/1.1 (ALPN)"),
+    (FailureReason::UnknownProtocol, "unknown_protocol", "the client speaks neither h2 nor http/1.1 (ALPN)"),
     (
-        Reason::NoClientCertificate,
+        FailureReason::NoClientCertificate,
         "no_client_certificate",
         "the client sent no certificate, and tls.client_ca_file requires one: give the sender one",
     ),
     (
-        Reason::UnknownClientCa,
+        FailureReason::UnknownClientCa,
         "unknown_client_ca",
-        "the client's certificate is not by an authority in tls.client_ca_file: add its authority, or give the sender another",
+        "the client's certificate was not issued by a CA in tls.client_ca_file: add that CA, or give the sender another certificate",
     ),
     (
-        Reason::ClientCertificateDate,
+        FailureReason::ClientCertificateDate,
         "client_certificate_date",
         "the client's certificate has expired or is not valid yet: renew it, and compare clocks",
     ),
     (
-        Reason::BadClientCertificate,
+        FailureReason::BadClientCertificate,
         "bad_client_certificate",
         "the client's certificate is faulty or not for client authentication: give the sender another",
     ),
     (
-        Reason::OurCertificateRefused,
+        FailureReason::OurCertificateRefused,
         "our_certificate_refused",
         "the client does not trust our certificate: check its name, its dates, and that tls.cert_file holds the whole chain",
     ),
-    (Reason::Alert, "alert", "the client ended the handshake; the error is its own word for why"),
-    (Reason::Other, "other", "the handshake failed; the error says why"),
+    (FailureReason::Alert, "alert", "the client ended the handshake with a TLS alert: the error names it"),
+    (FailureReason::Other, "other", "the handshake failed; the error says why"),
     (
-        Reason::BadProxyHeader,
+        FailureReason::BadProxyHeader,
         "bad_proxy_header",
         "the connection did not begin with a PROXY header: make the proxy send one, or set listener.proxy_protocol = \"off\"",
     ),
-    (Reason::NoProxyHeader, "no_proxy_header", "no PROXY header came in time: make the proxy send one at once"),
+    (FailureReason::NoProxyHeader, "no_proxy_header", "no PROXY header came in time: make the proxy send one at once"),
     (
-        Reason::UntrustedProxy,
+        FailureReason::UntrustedProxy,
         "untrusted_proxy",
         "listener.proxy_protocol is \"required\" and this address is not among listener.trusted_proxies",
     ),
     (
-        Reason::TooManyConnections,
+        FailureReason::TooManyConnections,
         "too_many_connections",
         "the client behind the proxy has listener.max_connections_per_client connections open",
     ),
     (
-        Reason::HeadMemory,
+        FailureReason::HeadMemory,
         "head_memory",
-        "unfinished request heads hold all the memory they may (64 MiB, an eighth a client): look who sends such",
+        "unfinished request heads hold all the memory they may (64 MiB, an eighth for one client): find out who sends them",
     ),
 ];
 
-/// When each reason was last said, and how often it was not since.
+/// Logs each reason at most once a minute.
 #[derive(Default)]
-pub(super) struct FailureLog([Mutex<Said>; REASONS]);
+pub(super) struct FailureLog([Mutex<Logged>; REASONS]);
 
 #[derive(Default)]
-struct Said {
+struct Logged {
     last: Option<Instant>,
-    unsaid: u64,
+    /// Failures since then.
+    unlogged: u64,
 }
 
 impl FailureLog {
-    /// Says it, or counts it: one record a reason and minute, with how many there were since the one before.
-    pub(super) fn note(&self, reason: Reason, peer: IpAddr, error: Option<&io::Error>) {
+    /// Logs a failure, with the number of those since the last that was logged; or counts it.
+    pub(super) fn record(&self, reason: FailureReason, peer: IpAddr, error: Option<&io::Error>) {
         let error = error.map(tracing::field::display);
-        let Some((_, word, advice)) = WORDS.get(reason as usize) else { return };
+        let Some((_, word, advice)) = DESCRIPTIONS.get(reason as usize) else { return };
         tracing::debug!(peer_ip = %peer, reason = word, error, "connection closed");
         if let Some(count) = self.due(reason) {
             let message = if reason.is_handshake() { "TLS handshake failed" } else { "connection refused" };
@@ -272,16 +283,16 @@ impl FailureLog {
         }
     }
 
-    /// How many to speak of, this one among them; `None` where it is too early.
-    fn due(&self, reason: Reason) -> Option<u64> {
-        let mut said = self.0.get(reason as usize)?.lock().unwrap_or_else(PoisonError::into_inner);
-        said.unsaid += 1;
+    /// How many to log, this one among them; `None` where it is too early.
+    fn due(&self, reason: FailureReason) -> Option<u64> {
+        let mut logged = self.0.get(reason as usize)?.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.unlogged += 1;
         let now = Instant::now();
-        if said.last.is_some_and(|last| now - last < INTERVAL) {
+        if logged.last.is_some_and(|last| now - last < INTERVAL) {
             return None;
         }
-        said.last = Some(now);
-        Some(std::mem::take(&mut said.unsaid))
+        logged.last = Some(now);
+        Some(std::mem::take(&mut logged.unlogged))
     }
 }
 
@@ -290,22 +301,22 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_reason_is_said_once_a_minute_with_its_number_and_not_for_another() {
+    async fn a_reason_is_logged_once_a_minute_with_its_number_and_not_for_another() {
         let log = FailureLog::default();
-        assert_eq!(log.due(Reason::NotTls), Some(1));
+        assert_eq!(log.due(FailureReason::NotTls), Some(1));
         for _ in 0..5 {
-            assert_eq!(log.due(Reason::NotTls), None);
+            assert_eq!(log.due(FailureReason::NotTls), None);
         }
-        assert_eq!(log.due(Reason::Other), Some(1));
+        assert_eq!(log.due(FailureReason::Other), Some(1));
         tokio::time::sleep(INTERVAL).await;
-        assert_eq!(log.due(Reason::NotTls), Some(6));
-        assert_eq!(log.due(Reason::TooManyConnections), Some(1));
-        assert_eq!(log.due(Reason::HeadMemory), Some(1), "the last has a place, too");
+        assert_eq!(log.due(FailureReason::NotTls), Some(6));
+        assert_eq!(log.due(FailureReason::TooManyConnections), Some(1));
+        assert_eq!(log.due(FailureReason::HeadMemory), Some(1), "the last has a place, too");
     }
 
     #[test]
     fn every_reason_has_its_own_words() {
-        for (at, (reason, word, advice)) in WORDS.iter().enumerate() {
+        for (at, (reason, word, advice)) in DESCRIPTIONS.iter().enumerate() {
             assert_eq!(*reason as usize, at, "{word}");
             assert!(advice.len() > word.len());
         }
@@ -314,14 +325,14 @@ mod tests {
     #[test]
     fn first_bytes_tell_what_is_not_tls() {
         for (first, reason) in [
-            (&b"GET / HTTP/1.1\r\n"[..], Reason::PlainHttp),
-            (b"PRI * HTTP/2.0\r\n", Reason::PlainHttp),
-            (b"PROXY TCP4 192.0", Reason::UnexpectedProxyHeader),
-            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11", Reason::UnexpectedProxyHeader),
-            (b"SSH-2.0-x", Reason::NotTls),
-            (b"", Reason::NotTls),
+            (&b"GET / HTTP/1.1\r\n"[..], FailureReason::PlainHttp),
+            (b"PRI * HTTP/2.0\r\n", FailureReason::PlainHttp),
+            (b"PROXY TCP4 192.0", FailureReason::UnexpectedProxyHeader),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11", FailureReason::UnexpectedProxyHeader),
+            (b"SSH-2.0-x", FailureReason::NotTls),
+            (b"", FailureReason::NotTls),
         ] {
-            assert_eq!(Reason::of_bytes(first), reason, "{first:?}");
+            assert_eq!(FailureReason::of_bytes(first), reason, "{first:?}");
         }
     }
 }
