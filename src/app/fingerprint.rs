@@ -35,7 +35,7 @@ impl Fingerprint {
             max_age,
             event_types,
         } = settings;
-        let mut digest = Parts(Sha256::new());
+        let mut digest = FieldDigest(Sha256::new());
         digest.add(name.as_str());
         digest.add(kind);
         digest.add(url);
@@ -50,19 +50,19 @@ impl Fingerprint {
     }
 }
 
-/// Parts that cannot run into each other: each with its length, absent ones told from empty ones.
-struct Parts(Sha256);
+/// Fields that cannot run into each other: each with its length, absent ones unlike empty ones.
+struct FieldDigest(Sha256);
 
-impl Parts {
-    fn add(&mut self, part: impl AsRef<[u8]>) {
-        self.0.update((part.as_ref().len() as u64).to_be_bytes());
-        self.0.update(part);
+impl FieldDigest {
+    fn add(&mut self, field: impl AsRef<[u8]>) {
+        self.0.update((field.as_ref().len() as u64).to_be_bytes());
+        self.0.update(field);
     }
 
-    fn maybe(&mut self, part: Option<impl AsRef<[u8]>>) {
-        match part {
+    fn maybe(&mut self, field: Option<impl AsRef<[u8]>>) {
+        match field {
             None => self.0.update(u64::MAX.to_be_bytes()),
-            Some(part) => self.add(part),
+            Some(field) => self.add(field),
         }
     }
 }
