@@ -28,14 +28,14 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time with nothing in flight, and for a client to take an answer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the admin listener tells of.
+/// What the admin listener shows.
 #[derive(Clone)]
 pub struct Admin {
-    /// For the probes.
+    /// What the probes tell.
     pub lifecycle: Lifecycle,
-    /// For `/metrics`.
+    /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
-    /// Asked for by everything but the probes, when set; exchanged on reload.
+    /// Required by everything but the probes, when set; exchanged on reload.
     pub token: Arc<ArcSwapOption<Secret>>,
 }
 
@@ -59,7 +59,7 @@ fn routes(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .fallback(|| std::future::ready((StatusCode::NOT_FOUND, "not found\n")))
-        .layer(middleware::from_fn_with_state(admin.clone(), token::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&admin.token), token::require))
         .with_state(admin)
 }
 
@@ -68,9 +68,9 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     probe(ready, if ready { "ready\n" } else { "not ready\n" })
 }
 
-fn probe(good: bool, words: &'static str) -> Response {
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(CACHE_CONTROL, "no-store")], words).into_response()
+fn probe(healthy: bool, text: &'static str) -> Response {
+    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

@@ -1,5 +1,7 @@
 //! The admin token: what needs it, and whether a request bears it.
 
+use std::sync::Arc;
+
 use arc_swap::ArcSwapOption;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
@@ -9,17 +11,16 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Admin;
 use crate::secret::Secret;
 
-/// What answers without the token: orchestrators and load balancers that probe hold none, and are told one word.
-const OPEN: [&str; 2] = ["/livez", "/readyz"];
+/// What answers without the token: orchestrators and load balancers that probe hold none, and get one word.
+const OPEN_PATHS: [&str; 2] = ["/livez", "/readyz"];
 /// RFC 6750 2.1; the scheme's name is case-insensitive (RFC 9110 11.1).
 const SCHEME: &[u8] = b"bearer";
 
 /// Lets through what is open, and who bears the token where one is set; everything else is 401, unknown paths too.
-pub(super) async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    if OPEN.contains(&request.uri().path()) || lets_in(&admin.token, request.headers()) {
+pub(super) async fn require(State(token): State<Arc<ArcSwapOption<Secret>>>, request: Request, next: Next) -> Response {
+    if OPEN_PATHS.contains(&request.uri().path()) || allows(&token, request.headers()) {
         return next.run(request).await;
     }
     let headers = [(WWW_AUTHENTICATE, "Bearer realm=\"gatepost\""), (CACHE_CONTROL, "no-store")];
@@ -27,7 +28,7 @@ pub(super) async fn guard(State(admin): State<Admin>, request: Request, next: Ne
 }
 
 /// Whether no token is set, or `headers` bear it.
-fn lets_in(token: &ArcSwapOption<Secret>, headers: &HeaderMap) -> bool {
+fn allows(token: &ArcSwapOption<Secret>, headers: &HeaderMap) -> bool {
     token.load().as_ref().is_none_or(|token| bears(headers, token))
 }
 
@@ -47,19 +48,19 @@ mod tests {
 
     use super::*;
 
-    fn lets(lines: &[&str]) -> bool {
+    fn allowed(lines: &[&str]) -> bool {
         let token = ArcSwapOption::from_pointee(Secret::token("a-token").ok());
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
         }
-        lets_in(&token, &headers)
+        allows(&token, &headers)
     }
 
     #[test]
     fn only_the_one_bearer_of_the_whole_token_is_let_in() {
         for good in ["Bearer a-token", "bearer a-token", "BEARER   a-token"] {
-            assert!(lets(&[good]), "{good}");
+            assert!(allowed(&[good]), "{good}");
         }
         for bad in [
             "",
@@ -74,14 +75,14 @@ mod tests {
             "Bearer a-token a-token",
             "Bearer\ta-token",
         ] {
-            assert!(!lets(&[bad]), "{bad:?}");
+            assert!(!allowed(&[bad]), "{bad:?}");
         }
-        assert!(!lets(&[]));
-        assert!(!lets(&["Bearer a-token", "Bearer a-token"]), "twice is not once");
+        assert!(!allowed(&[]));
+        assert!(!allowed(&["Bearer a-token", "Bearer a-token"]), "twice is not once");
     }
 
     #[test]
     fn without_a_token_everybody_is_let_in() {
-        assert!(lets_in(&ArcSwapOption::empty(), &HeaderMap::new()));
+        assert!(allows(&ArcSwapOption::empty(), &HeaderMap::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of the certificates in use: their expiry as a metric, a warning in time, an error once they are no good.
+//! What is reported of the certificates in use: their expiry as a metric, a warning in time, an error once they are invalid.
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -10,14 +10,14 @@ use super::assembly;
 /// A certificate that expires sooner than this gets a warning.
 const EXPIRY_WARNING: jiff::SignedDuration = jiff::SignedDuration::from_hours(21 * 24);
 
-/// Tells when the first certificate of `tls` expires, and warns while there is time to do something. One that is not
+/// Reports when the first certificate of `tls` expires, and warns while there is time to do something. One that is not
 /// valid now is served all the same, because a restart must not make it worse; senders that check it will not connect.
-pub(super) fn tell(tls: &LoadedTls, settings: &Tls, clock: &Clock, metrics: &Metrics) {
+pub(super) fn report(tls: &LoadedTls, settings: &Tls, clock: &Clock, metrics: &Metrics) {
     let (at, now) = (tls.earliest_expiry, clock.now());
     metrics.certificate_expiry.set(at.as_duration().as_secs_f64());
     let invalid = tls.invalid_at(now);
-    for fault in &invalid {
-        let fault = assembly::named(settings, fault).to_string();
+    for error in &invalid {
+        let fault = assembly::named(settings, error).to_string();
         tracing::error!(
             fault,
             "senders refuse this TLS certificate: put a valid one in its place, it is reloaded by itself"

@@ -1,4 +1,4 @@
-//! What can change while the daemon runs, as handles that its users hold; exchanged together.
+//! What a reload exchanges, as handles that its users hold.
 
 use std::sync::Arc;
 
@@ -13,128 +13,113 @@ use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
 use crate::secret::Secret;
+use crate::server::tls::LoadedTls;
 use crate::server::{Limits, Proxy};
 use crate::telemetry::Telemetry;
 use crate::verdict::Verdict;
 
 use super::assembly::{BuiltSink, Parts};
 use super::certificates;
-use super::deliveries::Deliveries;
-use super::descriptors::Need;
+use super::dispatchers::Dispatchers;
+use super::open_files::OpenFiles;
 
 /// The handles.
 pub(super) struct Live {
-    /// Behind every connection.
     pub ingress: Ingress,
-    /// For every handshake.
     pub tls: Arc<ArcSwap<rustls::ServerConfig>>,
-    /// For every accepted connection.
     pub proxy: Arc<ArcSwap<Proxy>>,
-    /// For every connection.
     pub limits: Arc<ArcSwap<Limits>>,
-    /// For the admin listener.
     pub admin_token: Arc<ArcSwapOption<Secret>>,
-    /// For the end.
     pub shutdown: ArcSwap<Shutdown>,
-    deliveries: Deliveries,
-    targets: watch::Sender<Option<Arc<Target>>>,
-    to: Outside,
+    fixed: Fixed,
 }
 
-/// What the handles reach into; lives as long as the daemon.
-pub(super) struct Outside {
+/// What no reload exchanges: who is told of the new configuration.
+pub(super) struct Fixed {
     /// What all stacks share.
     pub shared: Shared,
-    /// The way to the auditor.
-    pub verdicts: mpsc::Sender<Verdict>,
-    /// The log.
+    pub audit_records: mpsc::Sender<Verdict>,
+    pub siem: watch::Sender<Option<Arc<Target>>>,
+    pub dispatchers: Dispatchers,
     pub telemetry: Arc<Telemetry>,
-    /// All series.
     pub metrics: Arc<Metrics>,
-    /// Owns what is done meanwhile.
+    /// Owns what takes longer than the exchange.
     pub background: Lifecycle,
 }
 
 impl Live {
-    /// The first set of handles. Nothing is delivered before [`Live::deliver`].
-    pub(super) fn new(
-        parts: &Parts,
-        sources: &[Arc<Source>],
-        deliveries: Deliveries,
-        targets: watch::Sender<Option<Arc<Target>>>,
-        to: Outside,
-    ) -> Self {
-        let config = &parts.config;
-        let recorder = recorder(config, &to);
+    /// The first set of handles. Nothing is delivered before [`Live::dispatch_to`].
+    pub(super) fn new(config: &Config, tls: &LoadedTls, sources: &[Arc<Source>], fixed: Fixed) -> Self {
         Self {
-            ingress: Ingress::new(ingress::router(&to.shared, &recorder, sources)),
-            tls: Arc::new(ArcSwap::new(Arc::clone(&parts.tls.config))),
+            ingress: Ingress::new(ingress::router(&fixed.shared, &recorder(config, &fixed), sources)),
+            tls: Arc::new(ArcSwap::new(Arc::clone(&tls.config))),
             proxy: Arc::new(ArcSwap::from_pointee(proxy(config))),
             limits: Arc::new(ArcSwap::from_pointee(limits(config))),
             admin_token: Arc::new(ArcSwapOption::new(config.live.admin_token.clone().map(Arc::new))),
             shutdown: ArcSwap::from_pointee(config.live.shutdown),
-            deliveries,
-            targets,
-            to,
+            fixed,
         }
     }
 
-    /// The stores' and requests' bounds, sources, certificates, SIEM and sinks of `parts` take the place of those
-    /// before. Waits for nothing. Returns the sinks that began or changed.
+    /// Limits, sources, certificates, SIEM and sinks of `parts` take the place of those before. Waits for nothing. Returns
+    /// the sinks that are new or changed.
     pub(super) fn exchange(&self, before: &Config, parts: Parts, sources: &[Arc<Source>]) -> Vec<Name> {
         let Parts { config, tls, sinks, target } = parts;
-        self.bounds(before, &config);
-        let shared = Shared { body_timeout: config.live.limits.body_timeout, ..self.to.shared.clone() };
-        // The SIEM before the sources: what they tell is sent to the right one.
-        self.targets.send_replace(target);
-        self.ingress.replace(ingress::router(&shared, &recorder(&config, &self.to), sources));
-        certificates::tell(&tls, &config.live.tls, &shared.clock, &self.to.metrics);
+        self.apply_limits(before, &config);
+        self.apply_log_filter(before, &config);
+        let shared = Shared { body_timeout: config.live.limits.body_timeout, ..self.fixed.shared.clone() };
+        // The SIEM before the sources: their audit records are sent to the right one.
+        self.fixed.siem.send_replace(target);
+        self.ingress.replace(ingress::router(&shared, &recorder(&config, &self.fixed), sources));
+        certificates::report(&tls, &config.live.tls, &shared.clock, &self.fixed.metrics);
         self.tls.store(tls.config);
         self.proxy.store(Arc::new(proxy(&config)));
         self.admin_token.store(config.live.admin_token.clone().map(Arc::new));
         self.shutdown.store(Arc::new(config.live.shutdown));
-        self.deliver(sinks)
+        self.dispatch_to(sinks)
     }
 
-    /// The dispatchers.
-    pub(super) fn deliveries(&self) -> &Deliveries {
-        &self.deliveries
+    pub(super) const fn dispatchers(&self) -> &Dispatchers {
+        &self.fixed.dispatchers
     }
 
-    /// Makes `sinks` the ones that are delivered to; returns those that began or changed.
-    pub(super) fn deliver(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
-        self.deliveries.exchange(sinks)
+    /// Makes `sinks` the ones that are delivered to; returns those that are new or changed.
+    pub(super) fn dispatch_to(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
+        self.fixed.dispatchers.exchange(sinks)
     }
 
-    fn bounds(&self, before: &Config, config: &Config) {
-        let shared = &self.to.shared;
+    fn apply_limits(&self, before: &Config, config: &Config) {
+        let shared = &self.fixed.shared;
         self.limits.store(Arc::new(limits(config)));
         shared.requests.set_limit(config.live.limits.concurrent_requests);
         shared.waiting.set_limit(config.live.limits.concurrent_requests);
         shared.budget.set_limit(config.live.limits.body_memory_bytes);
-        if Need::of(config) != Need::of(before) {
-            Need::of(config).warn();
-        }
-        if config.live.log_filter != before.live.log_filter
-            && let Err(error) = self.to.telemetry.set_filter(&config.live.log_filter)
-        {
-            tracing::error!(%error, "the log's filter stays as it was");
+        if OpenFiles::of(config) != OpenFiles::of(before) {
+            OpenFiles::of(config).warn();
         }
         let (quarantine, bounds) = (Arc::clone(&shared.quarantine), config.live.quarantine);
         let old = before.live.quarantine;
         if (bounds.max_entries, bounds.max_bytes) != (old.max_entries, old.max_bytes) {
-            self.to.background.spawn(async move {
+            self.fixed.background.spawn(async move {
                 if let Err(error) = quarantine.resize(bounds).await {
                     tracing::warn!(%error, "the quarantine makes room with the next entry: the store did not do it now");
                 }
             });
         }
     }
+
+    fn apply_log_filter(&self, before: &Config, config: &Config) {
+        if config.live.log_filter != before.live.log_filter
+            && let Err(error) = self.fixed.telemetry.set_filter(&config.live.log_filter)
+        {
+            tracing::error!(%error, "log.filter stays as it was");
+        }
+    }
 }
 
 fn limits(config: &Config) -> Limits {
     Limits {
-        max_connections: Need::of(config).connections(),
+        max_connections: OpenFiles::of(config).connections(),
         max_connections_per_client: config.live.connections.max_per_client,
         handshake_timeout: config.live.deadlines.handshake,
         header_timeout: config.live.deadlines.header,
@@ -146,11 +131,11 @@ fn proxy(config: &Config) -> Proxy {
     Proxy { required: config.boot.listener.proxy_protocol, trusted: config.live.connections.trusted_proxies.clone() }
 }
 
-fn recorder(config: &Config, to: &Outside) -> Arc<Recorder> {
+fn recorder(config: &Config, fixed: &Fixed) -> Arc<Recorder> {
     Arc::new(Recorder {
-        clock: to.shared.clock.clone(),
+        clock: fixed.shared.clock.clone(),
         trusted: config.live.connections.trusted_proxies.clone(),
-        unrouted: ingress::unrouted(&to.metrics),
-        audit: config.live.siem.is_some().then(|| to.verdicts.clone()),
+        unrouted: ingress::unrouted(&fixed.metrics),
+        audit: config.live.siem.is_some().then(|| fixed.audit_records.clone()),
     })
 }

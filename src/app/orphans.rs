@@ -10,7 +10,7 @@ use crate::event::Name;
 use crate::lifecycle::Lifecycle;
 use crate::store::{Backlog, Outbox, StoreError};
 
-use super::deliveries::Deliveries;
+use super::dispatchers::Dispatchers;
 
 /// How often they are looked for.
 const EVERY: Duration = Duration::from_secs(5);
@@ -37,17 +37,17 @@ pub fn warning(name: &Name, backlog: &Backlog) -> String {
 }
 
 /// Keeps their series and warns about each that turns up, until `lifecycle` stops.
-pub(super) async fn watch(outbox: Arc<dyn Outbox>, deliveries: Deliveries, lifecycle: Lifecycle) {
+pub(super) async fn watch(outbox: Arc<dyn Outbox>, dispatchers: Dispatchers, lifecycle: Lifecycle) {
     let mut known = BTreeSet::new();
     loop {
-        // A store that cannot be read is told by those that need it more.
-        if let Ok(found) = find(outbox.as_ref(), |name| deliveries.has(name)).await {
+        // A store that cannot be read is reported by those that need it more.
+        if let Ok(found) = find(outbox.as_ref(), |name| dispatchers.has(name)).await {
             let now: BTreeSet<Name> = found.iter().map(|(name, _)| name.clone()).collect();
             for name in known.difference(&now) {
-                deliveries.without(name, |metrics| metrics.forget_sink(name, false));
+                dispatchers.without(name, |metrics| metrics.forget_sink(name, false));
             }
             for (name, backlog) in &found {
-                deliveries.without(name, |metrics| {
+                dispatchers.without(name, |metrics| {
                     let age = backlog.oldest_age.unwrap_or_default();
                     metrics.left_behind(name, backlog.pending, backlog.dead, age);
                 });

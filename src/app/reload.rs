@@ -1,4 +1,4 @@
-//! Reloading: on a signal, or when a file changes; one at a time, all or nothing, and said in words.
+//! Reloading: on a signal, or when a file changes; one at a time, all or nothing, and logged in words.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,48 +15,42 @@ use crate::server::tls::LoadedTls;
 use crate::settings::Watched;
 use crate::settings::{ConfigError, ConfigErrors};
 
-use super::assembly;
+use super::assembly::{self, Loader, Parts};
+use super::certificates;
 use super::live::Live;
-use super::{Loader, certificates};
 
-/// How often files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often certificates are spoken of: one that nobody touches expires all the same.
-const REMIND_EVERY: Duration = Duration::from_hours(24);
+/// How often files are checked for changes.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often certificates are reported: one that nobody touches expires all the same.
+const REPORT_CERTIFICATES_EVERY: Duration = Duration::from_hours(24);
 
-/// Who reloads. Being the only one, and doing one thing after the other, it needs no lock.
+/// Reloads. Being the only one who does, and doing one thing after the other, it needs no lock.
 pub(super) struct Reloader {
-    /// What is exchanged.
     pub live: Arc<Live>,
-    /// Reads everything again.
     pub loader: Loader,
-    /// What is in use.
+    /// In use, like `tls` and `sources`.
     pub config: Config,
-    /// Its certificates.
     pub tls: LoadedTls,
-    /// Its sources.
     pub sources: Vec<Arc<Source>>,
-    /// Its files, or those of the last one that was refused, as they were before they were read.
+    /// The files of `config`, or those of the last one that was refused, as they were before they were read.
     pub watched: Arc<Watched>,
-    /// The time.
     pub clock: Clock,
-    /// Where reloads are counted.
     pub metrics: Arc<Metrics>,
 }
 
 impl Reloader {
     /// Reloads whenever `asked`, and whenever a file changes, until the daemon stops accepting.
     pub(super) async fn run(mut self, asked: Arc<Notify>, lifecycle: Lifecycle) {
-        let mut look = interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut reminded = Instant::now();
+        let mut check = interval(CHECK_EVERY);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reported = Instant::now();
         let stop = lifecycle.stop_accepting();
         loop {
             let due = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 () = asked.notified() => true,
-                _ = look.tick() => self.has_news().await,
+                _ = check.tick() => self.files_changed().await,
             };
             if due {
                 tokio::select! {
@@ -65,19 +59,24 @@ impl Reloader {
                     () = self.reload() => {}
                 }
             }
-            if reminded.elapsed() >= REMIND_EVERY {
-                reminded = Instant::now();
-                self.tell_certificates();
+            if reported.elapsed() >= REPORT_CERTIFICATES_EVERY {
+                reported = Instant::now();
+                self.report_certificates();
             }
         }
     }
 
-    /// Tells how the certificates in use stand.
-    pub(super) fn tell_certificates(&self) {
-        certificates::tell(&self.tls, &self.config.live.tls, &self.clock, &self.metrics);
+    /// Logs the warnings of the configuration in use.
+    pub(super) fn report_warnings(&self) {
+        warn(&self.config.warnings);
     }
 
-    async fn has_news(&self) -> bool {
+    /// Logs what is wrong, now or soon, with the certificates in use.
+    pub(super) fn report_certificates(&self) {
+        certificates::report(&self.tls, &self.config.live.tls, &self.clock, &self.metrics);
+    }
+
+    async fn files_changed(&self) -> bool {
         let watched = Arc::clone(&self.watched);
         // Fails only when the runtime is shutting down.
         tokio::task::spawn_blocking(move || watched.have_changed()).await.unwrap_or(false)
@@ -85,24 +84,31 @@ impl Reloader {
 
     /// Reads everything again and exchanges it at once, or keeps all of the old and says why.
     async fn reload(&mut self) {
-        match self.exchange().await {
+        let exchanged = match self.read().await {
+            Ok((changes, parts)) => self.exchange(changes, parts),
+            Err(errors) => Err(errors),
+        };
+        match exchanged {
             Ok(changes) => {
                 self.metrics.reload(true);
                 let changes = if changes.is_empty() { "nothing had changed".to_owned() } else { changes.join("; ") };
                 tracing::info!(changes, "reloaded configuration, secrets and certificates");
             }
-            Err(faults) => {
+            Err(errors) => {
                 self.metrics.reload(false);
-                tracing::error!(faults = %faults, "reload refused, everything stays as it was: mend this and send SIGHUP");
+                tracing::error!(
+                    faults = %errors,
+                    "reload refused, everything stays as it was: fix this; a changed file is read again by itself, or send SIGHUP"
+                );
             }
         }
     }
 
-    /// What changed, in words. The one await is on what is read; from there on nothing can interrupt.
-    async fn exchange(&mut self) -> Result<Vec<String>, ConfigErrors> {
+    /// The new configuration and what it is built into, and what changed, in words. Off the runtime's threads: files may be
+    /// slow, and what keys are called takes some hashing.
+    async fn read(&mut self) -> Result<(Vec<String>, Parts), ConfigErrors> {
         let (loader, in_use, now) = (Arc::clone(&self.loader), self.tls.clone(), self.clock.now());
         let before = self.config.clone();
-        // Files may be slow, and what keys are called takes some hashing: whoever serves meanwhile must not wait for it.
         let read = tokio::task::spawn_blocking(move || {
             let draft = loader();
             let watched = draft.watched().clone();
@@ -111,8 +117,14 @@ impl Reloader {
         });
         let (watched, parts) =
             read.await.map_err(|error| ConfigErrors(vec![ConfigError::new("reload", error.to_string())]))?;
+        // Those of a configuration that is refused, too: a mistake is fixed in one of them.
         self.watched = Arc::new(watched);
-        let (mut changes, parts) = parts?;
+        parts
+    }
+
+    /// Puts `parts` in the place of what is in use, or refuses them as a whole. Waits for nothing, so nothing can interrupt
+    /// it. Returns what changed: `changes`, and what only shows here.
+    fn exchange(&mut self, mut changes: Vec<String>, parts: Parts) -> Result<Vec<String>, ConfigErrors> {
         let restart = self.config.takes_a_restart(&parts.config);
         if !restart.is_empty() {
             return Err(ConfigErrors(restart));
@@ -128,13 +140,17 @@ impl Reloader {
                 changes.push(format!("credentials or files of {sink}changed"));
             }
         }
-        for warning in config.warnings.iter().filter(|warning| !self.config.warnings.contains(warning)) {
-            tracing::warn!("{warning}");
-        }
+        warn(config.warnings.iter().filter(|warning| !self.config.warnings.contains(warning)));
         for old in &self.sources {
             old.forget(sources.iter().find(|new| new.config.name == old.config.name).map(AsRef::as_ref), &self.metrics);
         }
         (self.config, self.tls, self.sources) = (config, tls, sources);
         Ok(changes)
+    }
+}
+
+fn warn<'a>(warnings: impl IntoIterator<Item = &'a String>) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
 }

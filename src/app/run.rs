@@ -1,18 +1,29 @@
 //! Running and stopping: every task started here, waited for here, and cut off here when it takes too long.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
-use crate::lifecycle::Phase;
+use crate::audit::Auditor;
+use crate::ingress::QuarantineWriter;
 use crate::lifecycle::Shutdown;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::metrics::Metrics;
 use crate::server::Server;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
 
+use super::assembly::BuiltSink;
+use super::live::Live;
+use super::open_files::OpenFiles;
+use super::reload::Reloader;
 use super::signals::{Signal, Signals};
-use super::{App, First, maintenance, orphans};
+use super::{maintenance, orphans};
 
 /// After the deadline, how long what has been cut off may take to notice, and the store to close: 3 s in all.
 const NOTICE_WAIT: Duration = Duration::from_secs(1);
@@ -27,14 +38,44 @@ pub enum Exit {
     CutOff,
 }
 
-impl App {
-    /// Serves until a signal says stop, then drains: not ready at once, still accepting for `drain_delay`, then what
-    /// is under way has `drain_timeout` to finish. A second signal stops at once.
-    pub async fn run(mut self, mut signals: Signals) -> Exit {
+/// What lives to the end, in the three sides that stop one after the other.
+pub(super) struct Daemon {
+    pub telemetry: Arc<Telemetry>,
+    pub metrics: Arc<Metrics>,
+    pub store: Store,
+    pub live: Arc<Live>,
+    /// What takes webhooks; its readiness is the daemon's.
+    pub front: Lifecycle,
+    /// What stands behind the store; stops after the front.
+    pub background: Lifecycle,
+    /// The admin listener; stops last.
+    pub probes: Lifecycle,
+}
+
+/// What is built and not running yet.
+pub(super) struct Pending {
+    pub sources: usize,
+    pub open_files: OpenFiles,
+    pub sinks: Vec<BuiltSink>,
+    pub reloader: Reloader,
+    pub auditor: Auditor,
+    pub quarantine_writer: QuarantineWriter,
+    pub webhook: Listener,
+    pub admin: Listener,
+}
+
+/// A socket that is bound and not yet served, and where.
+pub(super) struct Listener {
+    pub address: SocketAddr,
+    pub socket: TcpListener,
+}
+
+impl Daemon {
+    /// See [`super::App::run`].
+    pub(super) async fn run(self, pending: Pending, mut signals: Signals) -> Exit {
         let reload = Arc::new(Notify::new());
-        self.begin();
-        self.start_front(&reload);
-        self.start_background();
+        announce(&pending);
+        self.start(pending, &reload);
         self.front.enter(Phase::Ready);
         tell_systemd(NotifyState::Ready);
         while let Signal::Reload = signals.next().await {
@@ -51,68 +92,32 @@ impl App {
         self.end(exit).await
     }
 
-    /// One record with everything an operator or a test wants to know first; the first sinks begin.
-    fn begin(&mut self) {
-        let Some(First { warnings, sources, descriptors, sinks }) = self.first.take() else { return };
-        descriptors.warn();
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        tracing::info!(
-            webhook = %self.webhook_address(),
-            admin = %self.admin_address(),
-            version = env!("CARGO_PKG_VERSION"),
-            sources,
-            sinks = sinks.len(),
-            "listening"
-        );
-        if let Some(reloader) = &self.reloader {
-            reloader.tell_certificates();
-        }
-        self.live.deliver(sinks);
-    }
-
-    /// The side that takes webhooks; the first to stop.
-    fn start_front(&mut self, reload: &Arc<Notify>) {
+    /// Starts every task: the dispatchers, the front, what stands behind the store, the probes.
+    fn start(&self, pending: Pending, reload: &Arc<Notify>) {
+        let (front, background, live) = (&self.front, &self.background, &self.live);
+        live.dispatch_to(pending.sinks);
         let server = Server {
-            tls: Arc::clone(&self.live.tls),
-            proxy: Arc::clone(&self.live.proxy),
-            limits: Arc::clone(&self.live.limits),
-            lifecycle: self.front.clone(),
+            tls: Arc::clone(&live.tls),
+            proxy: Arc::clone(&live.proxy),
+            limits: Arc::clone(&live.limits),
+            lifecycle: front.clone(),
             metrics: Arc::clone(&self.metrics),
         };
-        if let Some(listener) = self.webhook.listener.take() {
-            self.front.spawn(server.serve(listener, self.live.ingress.clone()));
-        }
-        if let Some(reloader) = self.reloader.take() {
-            self.front.spawn(reloader.run(Arc::clone(reload), self.front.clone()));
-        }
-    }
+        front.spawn(server.serve(pending.webhook.socket, live.ingress.clone()));
+        front.spawn(pending.reloader.run(Arc::clone(reload), front.clone()));
 
-    /// Everything behind the store, and the probes: stops when the front has finished.
-    fn start_background(&mut self) {
-        let background = &self.background;
-        if let Some(auditor) = self.auditor.take() {
-            background.spawn(auditor.run(background.clone()));
-        }
-        if let Some(writer) = self.quarantine_writer.take() {
-            background.spawn(writer.run(background.clone()));
-        }
-        let (store, front) = (self.store.clone(), self.front.clone());
-        background.spawn(maintenance::probe(store.clone(), front, background.clone()));
-        background.spawn(maintenance::prune(store.clone(), background.clone()));
+        background.spawn(pending.auditor.run(background.clone()));
+        background.spawn(pending.quarantine_writer.run(background.clone()));
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
-        background.spawn(maintenance::gauges(store, telemetry, metrics, background.clone()));
-        let (outbox, deliveries) = (Arc::clone(&self.store.outbox), self.live.deliveries().clone());
-        background.spawn(orphans::watch(outbox, deliveries, background.clone()));
-        let admin = Admin {
-            lifecycle: self.front.clone(),
-            metrics: Arc::clone(&self.metrics),
-            token: Arc::clone(&self.live.admin_token),
-        };
-        if let Some(listener) = self.admin.listener.take() {
-            self.probes.spawn(admin::serve(listener, admin, self.probes.clone()));
-        }
+        background.spawn(maintenance::probe(self.store.clone(), front.clone(), background.clone()));
+        background.spawn(maintenance::prune(self.store.clone(), background.clone()));
+        background.spawn(maintenance::gauges(self.store.clone(), telemetry, metrics, background.clone()));
+        let (outbox, dispatchers) = (Arc::clone(&self.store.outbox), live.dispatchers().clone());
+        background.spawn(orphans::watch(outbox, dispatchers, background.clone()));
+
+        let (lifecycle, metrics) = (front.clone(), Arc::clone(&self.metrics));
+        let admin = Admin { lifecycle, metrics, token: Arc::clone(&live.admin_token) };
+        self.probes.spawn(admin::serve(pending.admin.socket, admin, self.probes.clone()));
     }
 
     /// Front first, then what stands behind the store; each finishes what it has begun. The probes answer to the end.
@@ -160,6 +165,21 @@ impl App {
         tracing::info!(cut_off = exit == Exit::CutOff, "stopped");
         exit
     }
+}
+
+/// What an operator or a test wants to know first: the warnings, then one record with where and what.
+fn announce(pending: &Pending) {
+    pending.open_files.warn();
+    pending.reloader.report_warnings();
+    tracing::info!(
+        webhook = %pending.webhook.address,
+        admin = %pending.admin.address,
+        version = env!("CARGO_PKG_VERSION"),
+        sources = pending.sources,
+        sinks = pending.sinks.len(),
+        "listening"
+    );
+    pending.reloader.report_certificates();
 }
 
 /// Tells the service manager, where there is one.

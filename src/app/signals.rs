@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Signal as Kind;
+use rustix::process::Signal as OsSignal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -32,22 +32,22 @@ pub enum OnHangup {
 
 /// Signals that would kill and mean nothing here. (Rust ignores SIGPIPE already.) SIGXFSZ is sent where a file would
 /// outgrow a limit; without it the write fails, and that is handled.
-const STRAY: [(Kind, &str); 10] = [
-    (Kind::USR1, "SIGUSR1"),
-    (Kind::USR2, "SIGUSR2"),
-    (Kind::ALARM, "SIGALRM"),
-    (Kind::STKFLT, "SIGSTKFLT"),
-    (Kind::XCPU, "SIGXCPU"),
-    (Kind::XFSZ, "SIGXFSZ"),
-    (Kind::VTALARM, "SIGVTALRM"),
-    (Kind::PROF, "SIGPROF"),
-    (Kind::IO, "SIGIO"),
-    (Kind::POWER, "SIGPWR"),
+const IGNORED: [(OsSignal, &str); 10] = [
+    (OsSignal::USR1, "SIGUSR1"),
+    (OsSignal::USR2, "SIGUSR2"),
+    (OsSignal::ALARM, "SIGALRM"),
+    (OsSignal::STKFLT, "SIGSTKFLT"),
+    (OsSignal::XCPU, "SIGXCPU"),
+    (OsSignal::XFSZ, "SIGXFSZ"),
+    (OsSignal::VTALARM, "SIGVTALRM"),
+    (OsSignal::PROF, "SIGPROF"),
+    (OsSignal::IO, "SIGIO"),
+    (OsSignal::POWER, "SIGPWR"),
 ];
 /// The real-time signals of Linux that its C libraries leave to programs.
 const REAL_TIME: RangeInclusive<i32> = 35..=64;
 /// How often a terminal is asked whether it is still there: the signal may go to another process.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// Where signals come from.
 pub enum Signals {
@@ -64,11 +64,11 @@ pub struct Process {
     /// SIGHUP, where it is ours to hear.
     hangup: Option<Stream>,
     on_hangup: OnHangup,
-    stray: Vec<(&'static str, Stream)>,
+    ignored: Vec<(&'static str, Stream)>,
     /// Which of the standard streams are a terminal to watch.
     terminals: [bool; 3],
     /// Whether the terminal is known to be gone: that comes as a signal and is seen, and counts once.
-    left: bool,
+    terminal_lost: bool,
 }
 
 impl Signals {
@@ -83,18 +83,18 @@ impl Signals {
         let outlives = on_hangup == OnHangup::Stop && hangup_is_ignored();
         let terminals = match on_hangup {
             OnHangup::Stop if !outlives => terminals(),
-            _ => [false; 3],
+            OnHangup::Stop | OnHangup::Reload => [false; 3],
         };
-        let stray = STRAY.iter().map(|(kind, name)| (kind.as_raw(), *name));
-        let stray = stray.chain(REAL_TIME.map(|number| (number, "a real-time signal")));
-        let stray = stray.filter_map(|(number, name)| Some((name, signal(SignalKind::from_raw(number)).ok()?)));
+        let ignored = IGNORED.iter().map(|(kind, name)| (kind.as_raw(), *name));
+        let ignored = ignored.chain(REAL_TIME.map(|number| (number, "a real-time signal")));
+        let ignored = ignored.filter_map(|(number, name)| Some((name, signal(SignalKind::from_raw(number)).ok()?)));
         Ok(Self::Process(Process {
             stop: [terminate?, interrupt?, quit?],
             hangup: if outlives { None } else { Some(signal(SignalKind::hangup())?) },
             on_hangup,
-            stray: stray.collect(),
+            ignored: ignored.collect(),
             terminals,
-            left: false,
+            terminal_lost: false,
         }))
     }
 
@@ -107,65 +107,63 @@ impl Signals {
     }
 }
 
-/// What one of the streams had.
-enum Heard {
-    Meant(Signal),
-    /// The terminal is gone.
-    Left,
-    Stray(&'static str),
+enum Received {
+    Signal(Signal),
+    TerminalLost,
+    Ignored(&'static str),
 }
 
 impl Process {
     async fn next(&mut self) -> Signal {
         loop {
-            let watched = if self.left { [false; 3] } else { self.terminals };
-            let heard = tokio::select! {
-                heard = self.heard() => heard,
-                () = gone(watched) => Heard::Left,
+            let watched = if self.terminal_lost { [false; 3] } else { self.terminals };
+            let received = tokio::select! {
+                received = self.receive() => received,
+                () = terminal_lost(watched) => Received::TerminalLost,
             };
-            match heard {
-                Heard::Meant(signal) => return signal,
-                Heard::Left if self.left => {}
-                Heard::Left => {
-                    self.left = true;
+            match received {
+                Received::Signal(signal) => return signal,
+                Received::TerminalLost if self.terminal_lost => {}
+                Received::TerminalLost => {
+                    self.terminal_lost = true;
                     tracing::info!("the terminal is gone: stopping");
                     return Signal::Stop;
                 }
-                Heard::Stray(name) => tracing::warn!("{name} means nothing here and is ignored"),
+                Received::Ignored(name) => tracing::warn!("{name} means nothing here and is ignored"),
             }
         }
     }
 
-    async fn heard(&mut self) -> Heard {
+    async fn receive(&mut self) -> Received {
         poll_fn(|cx| {
             for stream in &mut self.stop {
                 if stream.poll_recv(cx).is_ready() {
-                    return Poll::Ready(Heard::Meant(Signal::Stop));
+                    return Poll::Ready(Received::Signal(Signal::Stop));
                 }
             }
             if let Some(hangup) = &mut self.hangup
                 && hangup.poll_recv(cx).is_ready()
             {
                 return Poll::Ready(match self.on_hangup {
-                    OnHangup::Stop => Heard::Left,
-                    OnHangup::Reload => Heard::Meant(Signal::Reload),
+                    OnHangup::Stop => Received::TerminalLost,
+                    OnHangup::Reload => Received::Signal(Signal::Reload),
                 });
             }
-            let stray =
-                self.stray.iter_mut().find_map(|(name, stream)| stream.poll_recv(cx).is_ready().then_some(*name));
-            stray.map_or(Poll::Pending, |name| Poll::Ready(Heard::Stray(name)))
+            let ignored =
+                self.ignored.iter_mut().find_map(|(name, stream)| stream.poll_recv(cx).is_ready().then_some(*name));
+            ignored.map_or(Poll::Pending, |name| Poll::Ready(Received::Ignored(name)))
         })
         .await
     }
 }
 
 /// Waits until one of the terminals is closed; for ever where there is none.
-async fn gone(terminals: [bool; 3]) {
+async fn terminal_lost(terminals: [bool; 3]) {
     if terminals == [false; 3] {
         return std::future::pending().await;
     }
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_EVERY).await;
         let [stdin, stdout, stderr] = terminals;
         if (stdin && hung_up(&io::stdin())) || (stdout && hung_up(&io::stdout())) || (stderr && hung_up(&io::stderr()))
         {
@@ -182,8 +180,9 @@ fn terminals() -> [bool; 3] {
 fn hung_up(terminal: &impl AsFd) -> bool {
     let mut asked = [PollFd::new(terminal, PollFlags::empty())];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    poll(&mut asked, Some(&at_once)).is_ok_and(|found| found > 0) && asked[0].revents().intersects(gone)
+    let lost = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut asked, Some(&at_once)).is_ok_and(|found| found > 0)
+        && asked.iter().any(|terminal| terminal.revents().intersects(lost))
 }
 
 /// Whether this process was started with SIGHUP ignored. What cannot be asked is not.

@@ -11,51 +11,51 @@ use crate::store::Store;
 
 /// Further apart is worth a warning, and a change by as much is worth another.
 const NOTABLE: Duration = Duration::from_secs(5);
-/// How often a difference that stays is told again.
+/// How often a difference that stays is logged again.
 const AGAIN: Duration = Duration::from_hours(1);
 
-/// What was told last, while the clocks differ.
+/// What was logged last, while the clocks differ.
 #[derive(Default)]
 pub(super) struct Skew(Option<(SignedDuration, Instant)>);
 
-/// What is to be told.
+/// What is to be logged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Word {
-    Nothing,
+enum News {
+    None,
     Differs,
     RightAgain,
 }
 
 impl Skew {
-    /// Measures, sets the gauge, and says when the clocks part or meet.
+    /// Measures, sets the gauge, and logs when the clocks part or meet.
     pub(super) async fn watch(&mut self, store: &Store, metrics: &Metrics) {
         let Ok(ahead) = store.maintenance.skew().await else { return };
         metrics.clock_skew.set(ahead.as_secs_f64());
         let ahead_seconds = ahead.as_secs_f64();
-        match self.word(ahead, Instant::now()) {
-            Word::Nothing => {}
-            Word::Differs => tracing::warn!(
+        match self.news(ahead, Instant::now()) {
+            News::None => {}
+            News::Differs => tracing::warn!(
                 ahead_seconds,
                 "this machine's clock differs from the store's: deliveries and retention do not follow it, but senders' \
                  timestamps are judged by it: if it is wrong, set it right; if it was wrong before and is right now, this \
                  ends with the next boot"
             ),
-            Word::RightAgain => tracing::info!(ahead_seconds, "this machine's clock agrees with the store's again"),
+            News::RightAgain => tracing::info!(ahead_seconds, "this machine's clock agrees with the store's again"),
         }
     }
 
-    fn word(&mut self, ahead: SignedDuration, now: Instant) -> Word {
+    fn news(&mut self, ahead: SignedDuration, now: Instant) -> News {
         let differs = ahead.unsigned_abs() > NOTABLE;
         match self.0 {
-            None if !differs => Word::Nothing,
+            None if !differs => News::None,
             Some(_) if !differs => {
                 self.0 = None;
-                Word::RightAgain
+                News::RightAgain
             }
-            Some((told, at)) if (ahead - told).unsigned_abs() <= NOTABLE && now < at + AGAIN => Word::Nothing,
+            Some((told, at)) if (ahead - told).unsigned_abs() <= NOTABLE && now < at + AGAIN => News::None,
             None | Some(_) => {
                 self.0 = Some((ahead, now));
-                Word::Differs
+                News::Differs
             }
         }
     }
@@ -68,13 +68,13 @@ mod tests {
     #[test]
     fn a_difference_is_told_when_it_comes_changes_and_goes() {
         let (mut skew, start) = (Skew::default(), Instant::now());
-        let mut word = |seconds: i64, after: u64| {
-            skew.word(SignedDuration::from_secs(seconds), start + Duration::from_secs(after))
+        let mut news = |seconds: i64, after: u64| {
+            skew.news(SignedDuration::from_secs(seconds), start + Duration::from_secs(after))
         };
-        assert_eq!([word(0, 0), word(5, 2), word(-5, 4)], [Word::Nothing; 3]);
-        assert_eq!([word(60, 6), word(62, 8), word(58, 10)], [Word::Differs, Word::Nothing, Word::Nothing]);
-        assert_eq!([word(-60, 12), word(-60, 14)], [Word::Differs, Word::Nothing]);
-        assert_eq!([word(-60, 3612), word(-60, 3614)], [Word::Differs, Word::Nothing]);
-        assert_eq!([word(1, 3616), word(1, 3618)], [Word::RightAgain, Word::Nothing]);
+        assert_eq!([news(0, 0), news(5, 2), news(-5, 4)], [News::None; 3]);
+        assert_eq!([news(60, 6), news(62, 8), news(58, 10)], [News::Differs, News::None, News::None]);
+        assert_eq!([news(-60, 12), news(-60, 14)], [News::Differs, News::None]);
+        assert_eq!([news(-60, 3612), news(-60, 3614)], [News::Differs, News::None]);
+        assert_eq!([news(1, 3616), news(1, 3618)], [News::RightAgain, News::None]);
     }
 }

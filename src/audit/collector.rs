@@ -1,4 +1,4 @@
-//! From ingress into the store's queue: takes every verdict at once, whatever the store does, and writes them in batches.
+//! From ingress into the store's queue: takes every audit record at once, whatever the store does, and writes them in batches.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::flood::Flood;
+use super::flood::FloodSummary;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -18,30 +18,30 @@ use crate::verdict::Verdict;
 /// Records the store keeps for the SIEM at most, some 40 MB; what does not fit is counted and dropped.
 const CAPACITY: u64 = 100_000;
 /// Records held here at most while the store stalls.
-const HELD: usize = 20_000;
+const MAX_HELD: usize = 20_000;
 /// As many records are written at once without waiting for the tick.
-const ENOUGH: usize = 1_000;
+const BATCH: usize = 1_000;
 /// How often the rest is written: well within the second that a crash may cost.
-const TICK: Duration = Duration::from_millis(250);
+const FLUSH_EVERY: Duration = Duration::from_millis(250);
 
 /// A write under way: how many did not fit, or why it failed and what was to be written.
 type Push = Pin<Box<dyn Future<Output = Result<u64, (StoreError, Vec<String>)>> + Send>>;
 
-/// Fills the queue.
 pub(super) struct Collector {
     records: mpsc::Receiver<Verdict>,
     queue: Arc<dyn AuditQueue>,
     metrics: Arc<Metrics>,
     clock: Clock,
     pushed: Arc<Notify>,
-    flood: Flood,
+    flood: FloodSummary,
     held: Vec<String>,
-    lost: u64,
+    /// Not reported yet.
+    dropped: u64,
     failing: bool,
 }
 
 impl Collector {
-    /// Takes from `records`; tells `pushed` after each write.
+    /// Takes from `records`; notifies `pushed` after each write.
     pub(super) fn new(
         records: mpsc::Receiver<Verdict>,
         queue: Arc<dyn AuditQueue>,
@@ -49,13 +49,13 @@ impl Collector {
         clock: Clock,
         pushed: Arc<Notify>,
     ) -> Self {
-        let (flood, held) = (Flood::default(), Vec::new());
-        Self { records, queue, metrics, clock, pushed, flood, held, lost: 0, failing: false }
+        let (flood, held) = (FloodSummary::default(), Vec::new());
+        Self { records, queue, metrics, clock, pushed, flood, held, dropped: 0, failing: false }
     }
 
     /// Runs until `lifecycle` stops accepting or every sender is gone, and writes what it holds before it returns.
     pub(super) async fn run(mut self, lifecycle: &Lifecycle) {
-        let mut tick = interval(TICK);
+        let mut tick = interval(FLUSH_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut push, mut open, mut batch) = (None::<Push>, true, Vec::new());
         while open {
@@ -63,20 +63,20 @@ impl Collector {
                 biased;
                 () = lifecycle.stop_accepting().cancelled() => open = false,
                 () = lifecycle.cut_off().cancelled() => open = false,
-                result = finished(&mut push) => {
+                result = ready(&mut push) => {
                     push = None;
                     self.written(result);
                 }
                 _ = tick.tick() => {
-                    let summaries = self.flood.close(self.clock.now().as_second());
+                    let summaries = self.flood.summaries_before(self.clock.now().as_second());
                     self.hold(summaries);
-                    self.tell_losses();
+                    self.report_dropped();
                     push = push.or_else(|| self.push());
                 }
                 taken = self.records.recv_many(&mut batch, 256) => {
                     open = taken > 0;
                     self.take(&mut batch);
-                    if self.held.len() >= ENOUGH && !self.failing {
+                    if self.held.len() >= BATCH && !self.failing {
                         push = push.or_else(|| self.push());
                     }
                 }
@@ -87,20 +87,20 @@ impl Collector {
 
     fn take(&mut self, batch: &mut Vec<Verdict>) {
         for verdict in batch.drain(..) {
-            let records = self.flood.admit(verdict);
+            let records = self.flood.records_of(verdict);
             for record in records {
-                if self.held.len() < HELD {
+                if self.held.len() < MAX_HELD {
                     self.held.push(record);
                 } else {
-                    self.lost += 1;
+                    self.dropped += 1;
                 }
             }
         }
     }
 
     fn hold(&mut self, records: Vec<String>) {
-        let room = HELD.saturating_sub(self.held.len());
-        self.lost += records.len().saturating_sub(room) as u64;
+        let room = MAX_HELD.saturating_sub(self.held.len());
+        self.dropped += records.len().saturating_sub(room) as u64;
         self.held.extend(records.into_iter().take(room));
     }
 
@@ -114,8 +114,8 @@ impl Collector {
 
     fn written(&mut self, result: Result<u64, (StoreError, Vec<String>)>) {
         match result {
-            Ok(lost) => {
-                self.lost += lost;
+            Ok(dropped) => {
+                self.dropped += dropped;
                 self.failing = false;
                 self.pushed.notify_one();
             }
@@ -125,18 +125,18 @@ impl Collector {
                 }
                 self.failing = true;
                 let newer = std::mem::take(&mut self.held);
-                records.truncate(HELD);
+                records.truncate(MAX_HELD);
                 self.held = records;
                 self.hold(newer);
             }
         }
     }
 
-    fn tell_losses(&mut self) {
-        if self.lost > 0 {
+    fn report_dropped(&mut self) {
+        if self.dropped > 0 {
             self.metrics.siem_callback("dropped");
-            tracing::warn!(records = self.lost, "audit records dropped: the queue towards the SIEM is full");
-            self.lost = 0;
+            tracing::warn!(records = self.dropped, "audit records dropped: the queue towards the SIEM is full");
+            self.dropped = 0;
         }
     }
 
@@ -151,17 +151,17 @@ impl Collector {
             rest.push(verdict);
         }
         self.take(&mut rest);
-        let summaries = self.flood.close(i64::MAX);
+        let summaries = self.flood.summaries_before(i64::MAX);
         self.hold(summaries);
         if let Some(push) = self.push() {
             let result = push.await;
             self.written(result);
         }
-        self.tell_losses();
+        self.report_dropped();
     }
 }
 
-async fn finished(push: &mut Option<Push>) -> Result<u64, (StoreError, Vec<String>)> {
+async fn ready(push: &mut Option<Push>) -> Result<u64, (StoreError, Vec<String>)> {
     match push {
         Some(push) => push.await,
         None => pending().await,

@@ -1,4 +1,4 @@
-//! Floods of refusals, told in one record per second, source and reason instead of one each; what is accepted always
+//! Floods of refusals, summed up in one record per second, source and reason instead of one each; what is accepted always
 //! gets its own record.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use crate::event::Name;
 use crate::verdict::Verdict;
 
 /// Refusals of one source, for one reason, within one second, that still get their own record.
-const SINGLE: u64 = 100;
+const MAX_SINGLE: u64 = 100;
 
 /// One second of one source's refusals for one reason.
 struct Window {
@@ -36,11 +36,11 @@ struct Summary<'a> {
 
 /// Counts refusals by source and reason, of which both come from fixed sets, so it does not grow.
 #[derive(Default)]
-pub(super) struct Flood(HashMap<(Name, &'static str), Window>);
+pub(super) struct FloodSummary(HashMap<(Name, &'static str), Window>);
 
-impl Flood {
+impl FloodSummary {
     /// The records that `verdict` leads to, if any: its own, or the summary of the second that it ends.
-    pub(super) fn admit(&mut self, verdict: Verdict) -> impl Iterator<Item = String> {
+    pub(super) fn records_of(&mut self, verdict: Verdict) -> impl Iterator<Item = String> {
         let mut ended = None;
         let mut own = None;
         match verdict.reason {
@@ -53,7 +53,7 @@ impl Flood {
                     (window.second, window.seen) = (second, 0);
                 }
                 window.seen += 1;
-                if window.seen <= SINGLE {
+                if window.seen <= MAX_SINGLE {
                     own = record(&verdict);
                 }
                 window.last = verdict;
@@ -64,7 +64,7 @@ impl Flood {
     }
 
     /// The summaries of all seconds before `second`.
-    pub(super) fn close(&mut self, second: i64) -> Vec<String> {
+    pub(super) fn summaries_before(&mut self, second: i64) -> Vec<String> {
         let summaries = self.0.values().filter(|window| window.second < second).filter_map(Window::summary).collect();
         self.0.retain(|_, window| window.second >= second);
         summaries
@@ -73,7 +73,7 @@ impl Flood {
 
 impl Window {
     fn summary(&self) -> Option<String> {
-        let count = self.seen.checked_sub(SINGLE).filter(|count| *count > 0)?;
+        let count = self.seen.checked_sub(MAX_SINGLE).filter(|count| *count > 0)?;
         record(&Summary {
             event: self.last.event,
             timestamp: self.last.timestamp,
@@ -112,18 +112,18 @@ pub(super) mod tests {
         }
     }
 
-    fn admitted(flood: &mut Flood, n: usize, millis: i64, reason: Option<&'static str>) -> usize {
-        (0..n).flat_map(|_| flood.admit(verdict(millis, reason)).collect::<Vec<_>>()).count()
+    fn admitted(flood: &mut FloodSummary, n: usize, millis: i64, reason: Option<&'static str>) -> usize {
+        (0..n).flat_map(|_| flood.records_of(verdict(millis, reason)).collect::<Vec<_>>()).count()
     }
 
     #[test]
     fn a_hundred_a_second_stand_alone_and_the_rest_is_one_record() {
-        let mut flood = Flood::default();
+        let mut flood = FloodSummary::default();
         assert_eq!(admitted(&mut flood, 20, 5_000, Some("signature_mismatch")), 20);
         assert_eq!(admitted(&mut flood, 5_000, 5_900, Some("signature_mismatch")), 80);
         assert_eq!(admitted(&mut flood, 100, 5_900, Some("timestamp_expired")), 100);
-        assert!(flood.close(5).is_empty());
-        let summaries = flood.close(6);
+        assert!(flood.summaries_before(5).is_empty());
+        let summaries = flood.summaries_before(6);
         assert_eq!(
             summaries,
             [concat!(
@@ -137,14 +137,14 @@ pub(super) mod tests {
 
     #[test]
     fn the_next_second_starts_afresh_and_tells_of_the_last() {
-        let mut flood = Flood::default();
+        let mut flood = FloodSummary::default();
         assert_eq!(admitted(&mut flood, 101, 5_000, Some("signature_mismatch")), 100);
         assert_eq!(admitted(&mut flood, 1, 6_000, Some("signature_mismatch")), 2);
-        assert!(flood.close(7).is_empty());
+        assert!(flood.summaries_before(7).is_empty());
     }
 
     #[test]
     fn accepted_ones_are_never_summed_up() {
-        assert_eq!(admitted(&mut Flood::default(), 1000, 5_000, None), 1000);
+        assert_eq!(admitted(&mut FloodSummary::default(), 1000, 5_000, None), 1000);
     }
 }

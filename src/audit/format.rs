@@ -12,13 +12,12 @@ const ECS_VERSION: &str = "8.17.0";
 
 /// The body of one request. `Json` and `Ecs` are JSON arrays; `SplunkHec` is event objects one after the other, which
 /// is how its collector takes batches. A record that cannot be read any more is left out.
-#[must_use]
 pub(super) fn body(format: SiemFormat, records: &[QueuedAudit]) -> String {
     let records = records.iter().map(|queued| queued.record.as_str());
     match format {
         SiemFormat::Json => format!("[{}]", records.collect::<Vec<_>>().join(",")),
         SiemFormat::Ecs => format!("[{}]", records.filter_map(ecs).collect::<Vec<_>>().join(",")),
-        SiemFormat::SplunkHec => records.filter_map(hec).collect::<Vec<_>>().join("\n"),
+        SiemFormat::SplunkHec => records.filter_map(splunk_hec).collect::<Vec<_>>().join("\n"),
     }
 }
 
@@ -86,7 +85,7 @@ fn ecs(record: &str) -> Option<String> {
     serde_json::to_string(&document).ok()
 }
 
-fn hec(record: &str) -> Option<String> {
+fn splunk_hec(record: &str) -> Option<String> {
     #[derive(Serialize)]
     struct Collected<'a> {
         // Seconds since 1970, with a fraction.
@@ -111,14 +110,14 @@ fn hec(record: &str) -> Option<String> {
 mod tests {
     use serde_json::Value;
 
-    use super::super::flood::Flood;
+    use super::super::flood::FloodSummary;
     use super::super::flood::tests::verdict;
     use super::*;
 
     fn records() -> Vec<QueuedAudit> {
-        let mut flood = Flood::default();
+        let mut flood = FloodSummary::default();
         let records = [verdict(1_500, None), verdict(2_500, Some("ip_not_whitelisted"))];
-        let records = records.into_iter().flat_map(|verdict| flood.admit(verdict).collect::<Vec<_>>());
+        let records = records.into_iter().flat_map(|verdict| flood.records_of(verdict).collect::<Vec<_>>());
         records.map(|record| QueuedAudit { id: 1, record, attempts: 0 }).collect()
     }
 

@@ -1,5 +1,5 @@
-//! Audit: every verdict of ingress, through a bounded queue in the store, to the SIEM. Never in the way of a request:
-//! who has a verdict uses `try_send` and counts what does not fit.
+//! Audit: every audit record of ingress, through a bounded queue in the store, to the SIEM. Never in the way of a request:
+//! who has one uses `try_send` and counts what does not fit.
 
 mod collector;
 mod flood;
@@ -24,7 +24,7 @@ pub use sender::{Target, Targets};
 pub use settings::{Siem, SiemFormat};
 
 /// What may be spent on the last records after the cut-off.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Brings audit records to the SIEM.
 pub struct Auditor {
@@ -48,16 +48,16 @@ impl Auditor {
         Self { collector: Collector::new(records, queue, metrics, clock, pushed), sender }
     }
 
-    /// Runs until `lifecycle` stops accepting: by then, whoever has verdicts is to be done. What was told until then is
+    /// Runs until `lifecycle` stops accepting: by then, whoever makes records is to be done. What came until then is
     /// in the store when this returns, or a second after the cut-off at the latest; the next start sends it.
     pub async fn run(self, lifecycle: Lifecycle) {
         let cut_off = async {
             lifecycle.cut_off().cancelled().await;
-            tokio::time::sleep(LAST_WORDS).await;
+            tokio::time::sleep(FLUSH_TIMEOUT).await;
         };
         tokio::select! {
             ((), ()) = async { tokio::join!(self.collector.run(&lifecycle), self.sender.run(&lifecycle)) } => {}
-            () = cut_off => tracing::warn!("audit records cut off"),
+            () = cut_off => tracing::warn!("audit records cut off: those not stored yet are lost"),
         }
     }
 }

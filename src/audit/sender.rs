@@ -27,13 +27,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A claim outlasts the request; a dead process's records pass on when it ends.
 const LEASE: Duration = Duration::from_secs(20);
 /// How long records that were sent are tried to be removed: no longer than they are ours.
-const REMOVAL: Duration = Duration::from_secs(7);
-/// A queue is looked at this often although nothing was written here: other processes may have died.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(7);
+/// The queue is polled this often although nothing was written here: other processes may have died.
 const POLL: Duration = Duration::from_secs(2);
 /// No wait of our own choosing is longer: the queue behind it is bounded.
-const LONGEST: Duration = Duration::from_mins(1);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 /// How often a batch may be refused for good.
-const REFUSALS: u32 = 3;
+const MAX_REFUSALS: u32 = 3;
 
 /// Where records go: what a `[siem]` comes to. Exchanged on reload.
 pub struct Target {
@@ -63,7 +63,6 @@ impl Target {
 /// The target of the moment; `None` while there is no SIEM.
 pub type Targets = watch::Receiver<Option<Arc<Target>>>;
 
-/// Empties the queue.
 pub(super) struct Sender {
     targets: Targets,
     queue: Arc<dyn AuditQueue>,
@@ -77,7 +76,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Sends what `queue` holds to the target of the moment; looks whenever `pushed` is told.
+    /// Sends what `queue` holds to the target of the moment; polls whenever `pushed` is notified.
     pub(super) const fn new(
         targets: Targets,
         queue: Arc<dyn AuditQueue>,
@@ -107,7 +106,7 @@ impl Sender {
                 Pause::NoTarget => {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = other_target(&mut self.targets) => {}
+                        () = target_changed(&mut self.targets) => {}
                     }
                 }
                 Pause::Idle => {
@@ -120,7 +119,7 @@ impl Sender {
                 Pause::For(wait) => {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = other_target(&mut self.targets) => self.hurry().await,
+                        () = target_changed(&mut self.targets) => self.retry_now().await,
                         () = sleep(wait) => {}
                     }
                 }
@@ -172,7 +171,7 @@ impl Sender {
             Retry::After(wait) => wait,
             Retry::Backoff | Retry::Never => self.backoff(),
         };
-        tracing::warn!(%error, wait_ms = wait.as_millis(), "the SIEM does not take audit records now");
+        tracing::warn!(%error, wait_ms = wait.as_millis(), "the SIEM does not take audit records now: trying again");
         self.put_off = ids(batch);
         self.queue.release(&self.put_off, wait, false).await?;
         Ok(Pause::For(wait))
@@ -183,7 +182,7 @@ impl Sender {
         self.failures = self.failures.saturating_add(1);
         let wait = self.backoff();
         let (given_up, again): (Vec<_>, Vec<_>) =
-            batch.iter().partition(|queued| queued.attempts.saturating_add(1) >= REFUSALS);
+            batch.iter().partition(|queued| queued.attempts.saturating_add(1) >= MAX_REFUSALS);
         let ids = |batch: &[&QueuedAudit]| batch.iter().map(|queued| queued.id).collect::<Vec<_>>();
         if !given_up.is_empty() {
             self.metrics.siem_callback("dropped");
@@ -195,7 +194,7 @@ impl Sender {
             return Ok(Pause::None);
         }
         self.metrics.siem_callback("retried");
-        tracing::warn!(error = message, records = again.len(), "the SIEM refused audit records");
+        tracing::warn!(error = message, records = again.len(), "the SIEM refused audit records: trying again");
         self.put_off = ids(&again);
         self.queue.release(&self.put_off, wait, true).await?;
         Ok(Pause::For(wait))
@@ -203,14 +202,14 @@ impl Sender {
 
     /// There is another target, which may be the one that works: what was put off is due at once. Nobody else has taken
     /// it, because it was not due yet.
-    async fn hurry(&mut self) {
+    async fn retry_now(&mut self) {
         self.failures = 0;
         // Where the store does not take it now, the records wait as they were to.
         let _ = self.queue.release(&std::mem::take(&mut self.put_off), Duration::ZERO, false).await;
     }
 
     fn backoff(&self) -> Duration {
-        backoff::full_jitter(self.failures, fastrand::f64()).min(LONGEST)
+        backoff::full_jitter(self.failures, fastrand::f64()).min(MAX_BACKOFF)
     }
 
     /// Removes records for sure, as long as they are ours: what stays would be sent twice.
@@ -220,7 +219,7 @@ impl Sender {
                 sleep(Duration::from_millis(250)).await;
             }
         };
-        let _ = tokio::time::timeout(REMOVAL, ours).await;
+        let _ = tokio::time::timeout(REMOVE_TIMEOUT, ours).await;
     }
 
     async fn refresh_backlog(&self) -> Result<(), StoreError> {
@@ -231,7 +230,7 @@ impl Sender {
 }
 
 /// Waits for another target than the one seen last; for ever where nobody is left to name one.
-async fn other_target(targets: &mut Targets) {
+async fn target_changed(targets: &mut Targets) {
     if targets.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

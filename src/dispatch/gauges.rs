@@ -1,4 +1,4 @@
-//! Beside the deliveries of a sink: its gauges, and whether some grew too old while the sink was down.
+//! Beside the deliveries of a sink: its gauges, and whether some outlived `max_age` while the sink was down.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,16 +6,15 @@ use std::time::Duration;
 use super::context::Context;
 use crate::store::StoreError;
 
-/// How often the gauges are refreshed.
-const EVERY: Duration = Duration::from_secs(2);
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
 
-/// Refreshes for as long as it is polled; store faults are told by the deliveries' own loop.
+/// Refreshes for as long as it is polled; the pipeline reports a store that fails.
 pub(super) async fn run(context: &Context) {
     loop {
         if let Ok(expired) = refresh(context).await {
             context.expired.store(expired, Ordering::Release);
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(REFRESH_EVERY).await;
     }
 }
 

@@ -8,34 +8,32 @@ use crate::config::Config;
 /// Descriptors of the store, listeners, runtime, watches, SIEM and log.
 const REST: usize = 64;
 
-/// What a configuration wants.
+/// How many descriptors a configuration needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Need {
-    /// `listener.max_connections`.
-    connections: usize,
-    /// Everything else.
-    beside: usize,
+pub(super) struct OpenFiles {
+    max_connections: usize,
+    /// For everything but webhook connections.
+    reserved: usize,
 }
 
-impl Need {
-    /// Reads it off.
+impl OpenFiles {
     pub(super) fn of(config: &Config) -> Self {
         let sinks: usize = config.live.sinks.iter().map(|sink| sink.concurrency).sum();
-        Self { connections: config.live.connections.max, beside: REST + CONNECTIONS_MAX + sinks }
+        Self { max_connections: config.live.connections.max, reserved: REST + CONNECTIONS_MAX + sinks }
     }
 
     /// How many connections may be open at once, so that the store, sinks and probes have descriptors when all are.
     pub(super) fn connections(self) -> usize {
-        allowed().map_or(self.connections, |allowed| self.within(allowed))
+        allowed().map_or(self.max_connections, |allowed| self.within(allowed))
     }
 
     /// Warns where that is fewer than configured.
     pub(super) fn warn(self) {
-        let Some(allowed) = allowed().filter(|allowed| *allowed < self.connections + self.beside) else { return };
+        let Some(allowed) = allowed().filter(|allowed| *allowed < self.max_connections + self.reserved) else { return };
         tracing::warn!(
             allowed,
-            max_connections = self.connections,
-            beside = self.beside,
+            max_connections = self.max_connections,
+            beside = self.reserved,
             at_once = self.within(allowed),
             "fewer open files are allowed than max_connections needs: raise the hard limit (ulimit -Hn, LimitNOFILE=)"
         );
@@ -43,10 +41,10 @@ impl Need {
 
     /// A limit that is too low for the rest already leaves it to luck who gets one.
     const fn within(self, allowed: usize) -> usize {
-        match allowed.saturating_sub(self.beside) {
-            0 => self.connections,
-            left if left < self.connections => left,
-            _ => self.connections,
+        match allowed.saturating_sub(self.reserved) {
+            0 => self.max_connections,
+            left if left < self.max_connections => left,
+            _ => self.max_connections,
         }
     }
 }
@@ -70,7 +68,7 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_the_rest() {
-        let need = Need { connections: 500, beside: 100 };
-        assert_eq!([600, 599, 101, 100, 0].map(|allowed| need.within(allowed)), [500, 499, 1, 500, 500]);
+        let files = OpenFiles { max_connections: 500, reserved: 100 };
+        assert_eq!([600, 599, 101, 100, 0].map(|allowed| files.within(allowed)), [500, 499, 1, 500, 500]);
     }
 }

@@ -20,11 +20,11 @@ use super::assembly::BuiltSink;
 
 /// How long a successor waits for a sink that is slow. Then it begins beside the old dispatcher, which only finishes what
 /// it has begun: leases keep the two apart, as they do replicas. A sink that hangs must not hold up its own mending.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The dispatchers of this process.
 #[derive(Clone)]
-pub(super) struct Deliveries(Arc<Inner>);
+pub(super) struct Dispatchers(Arc<Inner>);
 
 struct Inner {
     outbox: Arc<dyn Outbox>,
@@ -44,13 +44,12 @@ struct Running {
     leaving: bool,
 }
 
-impl Deliveries {
-    /// None yet.
+impl Dispatchers {
     pub(super) fn new(outbox: Arc<dyn Outbox>, metrics: Arc<Metrics>, background: Lifecycle) -> Self {
         Self(Arc::new(Inner { outbox, metrics, background, running: Mutex::default() }))
     }
 
-    /// Makes `sinks` the ones that are delivered to; returns the names of those that began or changed. Waits for
+    /// Makes `sinks` the ones that are delivered to; returns the names of those that are new or changed. Waits for
     /// nothing.
     pub(super) fn exchange(&self, sinks: Vec<BuiltSink>) -> Vec<Name> {
         let mut running = self.lock();
@@ -82,7 +81,7 @@ impl Deliveries {
             let (all, stopped) = (self.clone(), part.clone());
             let of = name.clone();
             let task = inner.background.spawn(async move {
-                succeed(predecessor, dispatcher, stopped).await;
+                run_after(predecessor, dispatcher, stopped).await;
                 all.ended(&of, number).await;
             });
             running.insert(name.clone(), Running { number, fingerprint, part, task, leaving: false });
@@ -105,7 +104,7 @@ impl Deliveries {
     }
 
     /// The dispatcher `number` of sink `name` has ended. Where the sink is gone, its series go unless there is something
-    /// to show; `orphans.rs` tells that.
+    /// to show; `orphans.rs` reports that.
     async fn ended(&self, name: &Name, number: u64) {
         let left = |running: &BTreeMap<Name, Running>| {
             running.get(name).is_some_and(|running| running.number == number && running.leaving)
@@ -129,10 +128,10 @@ impl Deliveries {
 }
 
 /// Runs `dispatcher` after its predecessor.
-async fn succeed(predecessor: Option<JoinHandle<()>>, dispatcher: Dispatcher, part: Lifecycle) {
+async fn run_after(predecessor: Option<JoinHandle<()>>, dispatcher: Dispatcher, part: Lifecycle) {
     if let Some(predecessor) = predecessor {
         // One that panicked has ended, too; what it had claimed passes on with its leases.
-        let _ = tokio::time::timeout(PATIENCE, predecessor).await;
+        let _ = tokio::time::timeout(PREDECESSOR_TIMEOUT, predecessor).await;
     }
     if !part.stop_accepting().is_cancelled() {
         dispatcher.run(part).await;
