@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::Target;
+use crate::audit_record::AuditRecord;
 use crate::config::{Config, Listener, Shutdown};
 use crate::event::Name;
 use crate::ingress::{self, Ingress, Recorder, Shared, Source};
@@ -14,7 +15,6 @@ use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::server::{Limits, Proxy};
 use crate::telemetry::Telemetry;
-use crate::verdict::Verdict;
 
 use super::assembly::{BuiltSink, Parts};
 use super::certificates;
@@ -45,7 +45,7 @@ pub(super) struct Outside {
     /// What all stacks share.
     pub shared: Shared,
     /// The way to the auditor.
-    pub verdicts: mpsc::Sender<Verdict>,
+    pub verdicts: mpsc::Sender<AuditRecord>,
     /// The log.
     pub telemetry: Arc<Telemetry>,
     /// All series.

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::{Auditor, Target};
+use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
 use crate::config::{Config, Draft};
 use crate::config_error::ConfigErrors;
@@ -31,7 +32,6 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::telemetry::{self, Telemetry};
-use crate::verdict::Verdict;
 
 use self::assembly::BuiltSink;
 use self::deliveries::Deliveries;
@@ -180,7 +180,7 @@ fn auditor(
     target: Option<Arc<Target>>,
     metrics: &Arc<Metrics>,
     clock: &Clock,
-) -> (Auditor, mpsc::Sender<Verdict>, watch::Sender<Option<Arc<Target>>>) {
+) -> (Auditor, mpsc::Sender<AuditRecord>, watch::Sender<Option<Arc<Target>>>) {
     let (verdicts, records) = mpsc::channel(AUDIT_QUEUE);
     let (targets, seen) = watch::channel(target);
     let auditor = Auditor::new(seen, Arc::clone(&store.audit_queue), records, Arc::clone(metrics), clock.clone());

@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::event::Name;
-use crate::verdict::{Outcome, Reason};
+use crate::request_outcome::{Reason, RequestOutcome};
 
 /// A gauge that holds seconds since 1970 or an age.
 pub type SecondsGauge = Gauge<f64, AtomicU64>;
@@ -125,7 +125,7 @@ pub struct SourceMetrics {
 impl SourceMetrics {
     /// The counter of `outcome`.
     #[must_use]
-    pub fn outcome(&self, outcome: Outcome) -> &Counter {
+    pub fn outcome(&self, outcome: RequestOutcome) -> &Counter {
         &self.outcomes[outcome as usize]
     }
 
@@ -250,7 +250,7 @@ impl Metrics {
     #[must_use]
     pub fn source(&self, source: &str, keys: &[String]) -> SourceMetrics {
         let name = || source.to_owned();
-        let counter = |outcome: Outcome| {
+        let counter = |outcome: RequestOutcome| {
             self.requests.get_or_create_owned(&SourceOutcome { source: name(), outcome: outcome.as_str() })
         };
         let refusal = |reason: Reason| {
@@ -260,7 +260,7 @@ impl Metrics {
         let key =
             |key: &String| self.key_last_used.get_or_create_owned(&SourceKey { source: name(), key: key.clone() });
         SourceMetrics {
-            outcomes: Outcome::ALL.map(counter),
+            outcomes: RequestOutcome::ALL.map(counter),
             refusals: Reason::ALL.into_iter().map(refusal).collect(),
             keys: keys.iter().map(key).collect(),
             duration: self.durations.get_or_create_owned(&SourceLabel { source: name() }),
@@ -291,7 +291,7 @@ impl Metrics {
     /// Takes the series of source `source` away, which is gone.
     pub fn forget_source(&self, source: &str, keys: &[String]) {
         let name = || source.to_owned();
-        for outcome in Outcome::ALL {
+        for outcome in RequestOutcome::ALL {
             self.requests.remove(&SourceOutcome { source: name(), outcome: outcome.as_str() });
         }
         for reason in Reason::ALL {

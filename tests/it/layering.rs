@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 24] = [
+const STRATA: [(&str, u8); 25] = [
     ("event", 0),
     ("secret", 0),
     ("file", 0),
@@ -15,7 +15,8 @@ const STRATA: [(&str, u8); 24] = [
     ("backoff", 0),
     ("escape", 0),
     ("config_error", 0),
-    ("verdict", 0),
+    ("audit_record", 0),
+    ("request_outcome", 0),
     ("telemetry", 1),
     ("metrics", 1),
     ("lifecycle", 1),
@@ -227,7 +228,7 @@ fn this_test_would_catch_a_bad_edge() {
         ("app", "ingress"),
         ("cli", "app"),
         ("main", "cli"),
-        ("verdict", "event"),
+        ("audit_record", "event"),
         ("store", "store"),
     ] {
         assert_eq!(fault(from, to), None, "{from} → {to} is fine");

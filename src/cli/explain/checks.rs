@@ -6,8 +6,8 @@ use http::{Method, Request};
 use crate::clock::UnixSeconds;
 use crate::config::Source;
 use crate::ingress::{self, Extractor};
+use crate::request_outcome::Reason;
 use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
-use crate::verdict::Reason;
 
 use super::super::failure::Failure;
 use super::report::{Check, Report};
