@@ -27,10 +27,11 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod telemetry;
 // 0: vocabulary
+pub mod audit_record;
 pub mod backoff;
 pub mod clock;
 pub mod escape;
 pub mod event;
 pub mod file;
+pub mod request_outcome;
 pub mod secret;
-pub mod verdict;

@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::Target;
+use crate::audit_record::AuditRecord;
 use crate::config::Config;
 use crate::event::Name;
 use crate::ingress::{self, Ingress, Recorder, Shared, Source};
@@ -16,7 +17,6 @@ use crate::secret::Secret;
 use crate::server::tls::LoadedTls;
 use crate::server::{Limits, Proxy};
 use crate::telemetry::Telemetry;
-use crate::verdict::Verdict;
 
 use super::assembly::{BuiltSink, Parts};
 use super::certificates;
@@ -38,7 +38,7 @@ pub(super) struct Live {
 pub(super) struct Fixed {
     /// What all stacks share.
     pub shared: Shared,
-    pub audit_records: mpsc::Sender<Verdict>,
+    pub audit_records: mpsc::Sender<AuditRecord>,
     pub siem: watch::Sender<Option<Arc<Target>>>,
     pub dispatchers: Dispatchers,
     pub telemetry: Arc<Telemetry>,

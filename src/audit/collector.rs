@@ -9,11 +9,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::flood::FloodSummary;
+use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::{AuditQueue, StoreError};
-use crate::verdict::Verdict;
 
 /// Records the store keeps for the SIEM at most, some 40 MB; what does not fit is counted and dropped.
 const CAPACITY: u64 = 100_000;
@@ -28,7 +28,7 @@ const FLUSH_EVERY: Duration = Duration::from_millis(250);
 type Push = Pin<Box<dyn Future<Output = Result<u64, (StoreError, Vec<String>)>> + Send>>;
 
 pub(super) struct Collector {
-    records: mpsc::Receiver<Verdict>,
+    records: mpsc::Receiver<AuditRecord>,
     queue: Arc<dyn AuditQueue>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -43,7 +43,7 @@ pub(super) struct Collector {
 impl Collector {
     /// Takes from `records`; notifies `pushed` after each write.
     pub(super) fn new(
-        records: mpsc::Receiver<Verdict>,
+        records: mpsc::Receiver<AuditRecord>,
         queue: Arc<dyn AuditQueue>,
         metrics: Arc<Metrics>,
         clock: Clock,
@@ -85,7 +85,7 @@ impl Collector {
         self.finish(push).await;
     }
 
-    fn take(&mut self, batch: &mut Vec<Verdict>) {
+    fn take(&mut self, batch: &mut Vec<AuditRecord>) {
         for verdict in batch.drain(..) {
             let records = self.flood.records_of(verdict);
             for record in records {

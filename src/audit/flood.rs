@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::audit_record::AuditRecord;
 use crate::event::Name;
-use crate::verdict::Verdict;
 
 /// Refusals of one source, for one reason, within one second, that still get their own record.
 const MAX_SINGLE: u64 = 100;
@@ -16,7 +16,7 @@ const MAX_SINGLE: u64 = 100;
 struct Window {
     second: i64,
     seen: u64,
-    last: Verdict,
+    last: AuditRecord,
 }
 
 /// The record that stands for many: the nine fields of the audit and how many refusals it counts.
@@ -40,7 +40,7 @@ pub(super) struct FloodSummary(HashMap<(Name, &'static str), Window>);
 
 impl FloodSummary {
     /// The records that `verdict` leads to, if any: its own, or the summary of the second that it ends.
-    pub(super) fn records_of(&mut self, verdict: Verdict) -> impl Iterator<Item = String> {
+    pub(super) fn records_of(&mut self, verdict: AuditRecord) -> impl Iterator<Item = String> {
         let mut ended = None;
         let mut own = None;
         match verdict.reason {
@@ -98,8 +98,8 @@ fn record(value: &impl Serialize) -> Option<String> {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::audit) fn verdict(millis: i64, reason: Option<&'static str>) -> Verdict {
-        Verdict {
+    pub(in crate::audit) fn verdict(millis: i64, reason: Option<&'static str>) -> AuditRecord {
+        AuditRecord {
             event: "webhook_validation",
             timestamp: Timestamp::from_millisecond(millis).unwrap(),
             source: "bot-a".into(),

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::store::AuditQueue;
-use crate::verdict::Verdict;
 use collector::Collector;
 use sender::Sender;
 
@@ -39,7 +39,7 @@ impl Auditor {
     pub fn new(
         targets: Targets,
         queue: Arc<dyn AuditQueue>,
-        records: mpsc::Receiver<Verdict>,
+        records: mpsc::Receiver<AuditRecord>,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {

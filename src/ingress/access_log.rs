@@ -22,12 +22,13 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
 
+use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
 use crate::metrics::SourceMetrics;
+use crate::request_outcome::{Reason, RequestOutcome};
 use crate::server::Unreadable;
 use crate::server::client::{self, BadForwarded, Peer};
 use crate::server::networks::Networks;
-use crate::verdict::{Outcome, Reason, Verdict};
 
 use super::arrival::Arrival;
 use super::log_text::escape_for_log;
@@ -40,7 +41,7 @@ struct Access<'a> {
     timestamp: Timestamp,
     request_id: &'a str,
     source: Option<&'a str>,
-    outcome: Outcome,
+    outcome: RequestOutcome,
     method: Option<Cow<'a, str>>,
     path: Option<Cow<'a, str>>,
     content_type: Option<Cow<'a, str>>,
@@ -75,7 +76,7 @@ pub struct Recorder {
     /// Series of requests that no source takes.
     pub unrouted: SourceMetrics,
     /// Audit records towards the SIEM; full means dropped there, never blocked here.
-    pub audit: Option<mpsc::Sender<Verdict>>,
+    pub audit: Option<mpsc::Sender<AuditRecord>>,
 }
 
 /// Makes [`AccessLog`]; `source` is `None` on the stack of unknown paths.
@@ -268,7 +269,7 @@ impl Entry {
         let (Some(source), Some(validated)) = (&self.layer.source, end.validated) else { return };
         let known = end.event.as_deref();
         let shown = |text: Option<&String>| text.map(|text| escape_for_log(text).into_owned());
-        let verdict = Verdict {
+        let verdict = AuditRecord {
             event: "webhook_validation",
             timestamp,
             source: source.config.name.clone(),
@@ -277,7 +278,7 @@ impl Entry {
             validated,
             reason: end.reason.map(Reason::as_str),
             latency_us,
-            rejections: source.metrics.outcome(Outcome::Refused).get(),
+            rejections: source.metrics.outcome(RequestOutcome::Refused).get(),
         };
         tracing::info!(target: "gatepost::audit", record = %AsJson(&verdict));
         if let Some(audit) = &self.layer.recorder.audit {

@@ -6,9 +6,10 @@ use http::Request;
 use http::request::Parts;
 
 use super::arrival::{Arrival, Origin};
-use super::refused::{Capped, Refused};
+use super::refused::Capped;
 use super::reject::Reject;
 use super::source::Source;
+use super::try_map_request::Step;
 
 /// A request from a client on the allowlist.
 pub(super) struct Allowed {
@@ -21,7 +22,7 @@ pub(super) struct Allowed {
 }
 
 /// Refuses clients that are not on the list of `source`, and those whose address cannot be told.
-pub(super) fn allow_ip(source: Arc<Source>) -> impl Fn(Request<Capped>) -> Result<Allowed, Box<Refused>> + Clone {
+pub(super) fn allow_ip(source: Arc<Source>) -> impl Step<Request<Capped>, Allowed> {
     move |request| {
         let (mut head, body) = request.into_parts();
         // No arrival, or an address that cannot be told: refused, whatever the list says.

@@ -78,7 +78,7 @@ impl Charge {
             return Bytes::from_owner(Held { body, _charge: self });
         }
         // A small body is a slice of a read buffer that may be many times as large, and would keep all of it.
-        let body: Box<[u8]> = body[..].into();
+        let body = Box::<[u8]>::from(body.as_ref());
         self.lower_to(body.len());
         Bytes::from_owner(Held { body, _charge: self })
     }

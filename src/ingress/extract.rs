@@ -76,16 +76,17 @@ impl Extractor {
             (Err(fault), BodyFormat::Json) => return Err(Reject::InvalidJson(Cow::from(fault))),
             (Err(_), BodyFormat::Any) => vec![Found::default(); self.pointers.len()],
         };
-        self.required(&found)?;
+        let found_at = |index: usize| found.get(index).copied().unwrap_or_default();
+        self.required(found.get(REQUIRED..).unwrap_or_default())?;
         let id = match &self.id {
-            IdRule::Pointer(_) => id_in_body(found[ID])?,
+            IdRule::Pointer(_) => id_in_body(found_at(ID))?,
             IdRule::Header(name) => Some(id_in_header(head, name)?),
             IdRule::Digest => None,
         };
-        let text_at = |index: usize| found[index].value.and_then(|value| value.text());
+        let text_at = |index: usize| found_at(index).value.and_then(|value| value.text());
         Ok(Fields {
             id: id.unwrap_or_else(|| EventId::of_digest(&payload.digest())),
-            kind: self.kind(head, found[KIND]),
+            kind: self.kind(head, found_at(KIND)),
             bot_id: text_at(BOT_ID),
             intent: text_at(INTENT),
             session_id: if self.answer == Answer::Processed { text_at(SESSION_ID) } else { None },
@@ -98,7 +99,7 @@ impl Extractor {
             Some(Value::String(raw)) => raw != "\"\"",
             Some(Value::Number(_) | Value::Other) => true,
         };
-        let fields = self.required.iter().zip(&found[REQUIRED..]);
+        let fields = self.required.iter().zip(found);
         let missing: Vec<&str> =
             fields.filter(|(_, found)| !holds_something(found)).map(|(pointer, _)| pointer.as_str()).collect();
         if missing.is_empty() { Ok(()) } else { Err(Reject::MissingFields(missing.join(", "))) }

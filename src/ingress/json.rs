@@ -41,7 +41,7 @@ impl Value<'_> {
     pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::String(raw) => serde_json::from_str(raw).ok(),
-            _ => None,
+            Self::Number(_) | Self::Other | Self::Null => None,
         }
     }
 }
@@ -115,6 +115,16 @@ impl<'a> Scanner<'a, '_> {
 
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// What has not been scanned.
+    fn rest(&self) -> &[u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// What has been scanned from `start` on.
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
     }
 
     fn blanks(&mut self) {
@@ -202,15 +212,15 @@ impl<'a> Scanner<'a, '_> {
         if name.contains('\\') {
             serde_json::from_str::<String>(name).map_or(0, |name| self.matching(&name, depth, followed))
         } else {
-            self.matching(&name[1..name.len() - 1], depth, followed)
+            self.matching(name.trim_matches('"'), depth, followed)
         }
     }
 
     fn matching(&self, name: &str, depth: usize, followed: Followed) -> Followed {
-        let goes_on = |index: &usize| {
-            followed & (1 << index) != 0 && self.pointers[*index].0.get(depth).is_some_and(|token| token == name)
-        };
-        (0..self.pointers.len()).filter(goes_on).fold(0, |onward, index| onward | 1 << index)
+        let goes_on = |pointer: &Pointer| pointer.0.get(depth).is_some_and(|token| token == name);
+        let pointers = self.pointers.iter().enumerate();
+        let onward = pointers.filter(|(index, pointer)| followed & (1 << index) != 0 && goes_on(pointer));
+        onward.fold(0, |onward, (index, _)| onward | 1 << index)
     }
 
     fn twice(&mut self, pointers: Followed) {
@@ -233,17 +243,18 @@ impl<'a> Scanner<'a, '_> {
             _ => self.number().map(|()| Value::Number as _)?,
         };
         if followed != 0 {
-            let value = kind(&self.text[start..self.at]);
-            let ends_here = |index: usize| followed & (1 << index) != 0 && self.pointers[index].0.len() == depth;
-            for index in (0..self.pointers.len()).filter(|index| ends_here(*index)) {
-                self.found[index].value.get_or_insert(value);
+            let value = kind(self.since(start));
+            for (index, (found, pointer)) in self.found.iter_mut().zip(self.pointers).enumerate() {
+                if followed & (1 << index) != 0 && pointer.0.len() == depth {
+                    found.value.get_or_insert(value);
+                }
             }
         }
         Ok(())
     }
 
     fn word(&mut self, word: &'static str) -> Result<(), NotJson> {
-        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+        if self.rest().starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(())
         } else {
@@ -292,7 +303,7 @@ impl<'a> Scanner<'a, '_> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(&self.text[start..self.at]);
+                    return Ok(self.since(start));
                 }
                 Some(b'\\') => self.escape()?,
                 Some(0..0x20) => return Err(self.fault("control character in a string")),
@@ -308,7 +319,7 @@ impl<'a> Scanner<'a, '_> {
         const HIGH: u64 = 0x8080_8080_8080_8080;
         // The high bit of each byte below `bound`, which is at most 0x80; bytes from 0x80 up never show.
         let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
-        while let Some(chunk) = self.text.as_bytes()[self.at..].first_chunk::<8>() {
+        while let Some(chunk) = self.rest().first_chunk::<8>() {
             let word = u64::from_ne_bytes(*chunk);
             let stops = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
             if stops != 0 {
@@ -336,7 +347,7 @@ impl<'a> Scanner<'a, '_> {
     }
 
     fn low_surrogate(&mut self) -> Result<(), NotJson> {
-        if self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+        if self.rest().starts_with(b"\\u") {
             self.at += 1;
             if matches!(self.unit()?, 0xdc00..0xe000) {
                 return Ok(());

@@ -106,10 +106,8 @@ pub struct Shared {
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
 pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
     let lifecycle = shared.lifecycle.clone();
-    let healthz =
-        get(move || std::future::ready(health(lifecycle.is_ready()))).layer(ValidateRequestHeaderLayer::custom(
-            |request: &mut Request<Body>| well_formed(request).map_err(|reject| rescue::answer(&reject)),
-        ));
+    let healthz = get(move || std::future::ready(health(lifecycle.is_ready())))
+        .layer(ValidateRequestHeaderLayer::custom(well_formed_or_answered));
     let unknown = ServiceBuilder::new()
         .layer(AccessLogLayer { recorder: Arc::clone(recorder), source: None })
         .layer(RescueLayer::new(None, Arc::clone(&shared.budget)))
@@ -170,6 +168,11 @@ fn stack(
         }))
         // 400, 503, 200: understood, committed, answered.
         .service_fn(move |request| Arc::clone(&receive).receive(request))
+}
+
+#[expect(clippy::result_large_err, reason = "what tower-http wants of a validation")]
+fn well_formed_or_answered(request: &mut Request<Body>) -> Result<(), Response<Body>> {
+    well_formed(request).map_err(|reject| rescue::answer(&reject))
 }
 
 fn health(ready: bool) -> Response<Body> {

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::event::Name;
 use crate::lifecycle::Lifecycle;
+use crate::request_outcome::Reason;
 use crate::store::{Quarantine, Quarantined};
-use crate::verdict::Reason;
 
 use super::arrival::Origin;
 use super::redaction::Redaction;

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::event::Event;
+use crate::request_outcome::{Reason, RequestOutcome};
 use crate::scheme::Answer;
 use crate::store::{Inbox, Insertion, Quarantine, StoreError};
-use crate::verdict::{Outcome, Reason};
 
 use super::extract::Fields;
 use super::quarantine::SourceQuarantine;
@@ -51,7 +51,7 @@ struct Receipt<'a> {
 /// What a verified request came to.
 struct Stored {
     response: Response<Body>,
-    outcome: Outcome,
+    outcome: RequestOutcome,
     quarantine_id: Option<i64>,
 }
 
@@ -66,7 +66,7 @@ impl Receive {
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.store(&request, &mut known).await {
             Ok(Stored { response, outcome, quarantine_id }) => {
-                let reason = (outcome == Outcome::Quarantined).then_some(Reason::IdConflict);
+                let reason = (outcome == RequestOutcome::Quarantined).then_some(Reason::IdConflict);
                 let bytes = request.payload().bytes().len();
                 let event = Some(known);
                 let end = RequestEnd { outcome, reason, validated: Some(true), bytes, event, quarantine_id };
@@ -93,18 +93,18 @@ impl Receive {
         let inserted = self.inbox.insert_beside(event, &twins, sinks).await;
         let mut quarantine_id = None;
         let (outcome, status) = match inserted.map_err(|error| unavailable(&error))? {
-            Insertion::Accepted => (Outcome::Accepted, self.word()),
-            Insertion::Duplicate => (Outcome::Duplicate, self.word()),
+            Insertion::Accepted => (RequestOutcome::Accepted, self.word()),
+            Insertion::Duplicate => (RequestOutcome::Duplicate, self.word()),
             Insertion::Conflict => {
                 quarantine_id = self.keep_aside(request, &fields).await?;
-                (Outcome::Quarantined, "quarantined")
+                (RequestOutcome::Quarantined, "quarantined")
             }
         };
         let processed = self.source.config.preset.answer == Answer::Processed;
         let receipt = Receipt {
             status,
             id: fields.id.as_str(),
-            duplicate: outcome == Outcome::Duplicate,
+            duplicate: outcome == RequestOutcome::Duplicate,
             session_id: fields.session_id.as_deref(),
             timestamp: processed.then(|| self.clock.now()),
         };

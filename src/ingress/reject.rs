@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::request_outcome::{Reason, RequestOutcome};
 use crate::scheme::Refusal;
-use crate::verdict::{Outcome, Reason};
 
 /// Why a request was refused, in the order in which the checks are made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -109,13 +109,13 @@ impl Reject {
 
     /// How the access record counts it.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> RequestOutcome {
         if matches!(self, Self::Overloaded) {
-            Outcome::Shed
+            RequestOutcome::Shed
         } else if matches!(self, Self::StoreUnavailable | Self::IncompleteBody) {
-            Outcome::Failed
+            RequestOutcome::Failed
         } else {
-            Outcome::Refused
+            RequestOutcome::Refused
         }
     }
 

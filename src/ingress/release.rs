@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use crate::config;
 use crate::event::{Event, EventId, EventKey, Name, Payload};
+use crate::request_outcome::Reason;
 use crate::sink;
 use crate::store::Quarantined;
-use crate::verdict::Reason;
 
 use super::extract::Extractor;
 use super::log_text::escape_for_log;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::Response;
 
-use crate::verdict::{Outcome, Reason};
+use crate::request_outcome::{Reason, RequestOutcome};
 
 /// An answer, and how the request ended that gets it.
 pub(super) struct Answered {
@@ -17,7 +17,7 @@ pub(super) struct Answered {
 #[derive(Debug)]
 pub(super) struct RequestEnd {
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// Why, unless accepted.
     pub reason: Option<Reason>,
     /// Whether the sender proved who it is; `None` where nobody asked.
@@ -50,6 +50,6 @@ impl RequestEnd {
     /// The sender went away before there was an answer.
     pub(super) const fn disconnected() -> Self {
         let reason = Some(Reason::ClientDisconnected);
-        Self { outcome: Outcome::Failed, reason, validated: None, bytes: 0, event: None, quarantine_id: None }
+        Self { outcome: RequestOutcome::Failed, reason, validated: None, bytes: 0, event: None, quarantine_id: None }
     }
 }

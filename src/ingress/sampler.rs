@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::Name;
-use crate::verdict::Reason;
+use crate::request_outcome::Reason;
 
 /// Requests that are kept in a row: enough to see what a misconfigured sender does.
 const BURST: i64 = 20;

@@ -10,22 +10,22 @@ use tower::{Layer, Service};
 use super::refused::Refused;
 use super::reject::Reject;
 
+/// What makes something of a request, or refuses it.
+pub(super) trait Step<R, N>: Fn(R) -> Result<N, Box<Refused>> + Clone {}
+
+impl<R, N, F> Step<R, N> for F where F: Fn(R) -> Result<N, Box<Refused>> + Clone {}
+
 /// Passes on what `F` makes of a request, or fails with its refusal.
 #[derive(Clone)]
 pub(super) struct TryMapRequestLayer<F>(F);
 
 /// A step that makes something of a request.
-pub(super) const fn try_map<R, N, F>(step: F) -> TryMapRequestLayer<F>
-where
-    F: Fn(R) -> Result<N, Box<Refused>> + Clone,
-{
+pub(super) const fn try_map<R, N, F: Step<R, N>>(step: F) -> TryMapRequestLayer<F> {
     TryMapRequestLayer(step)
 }
 
 /// A step that only looks at a request.
-pub(super) fn check<B, F>(
-    rule: F,
-) -> TryMapRequestLayer<impl Fn(Request<B>) -> Result<Request<B>, Box<Refused>> + Clone>
+pub(super) fn check<B, F>(rule: F) -> TryMapRequestLayer<impl Step<Request<B>, Request<B>>>
 where
     F: Fn(&Request<B>) -> Result<(), Reject> + Clone,
 {

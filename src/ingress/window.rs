@@ -12,6 +12,7 @@ use super::arrival::Origin;
 use super::refused::{Capped, Refused};
 use super::reject::Reject;
 use super::source::Source;
+use super::try_map_request::Step;
 
 /// A request whose head says who signed it and when; nothing of that is proven yet.
 pub(super) struct Unverified {
@@ -26,10 +27,7 @@ pub(super) struct Unverified {
 }
 
 /// Refuses what was signed outside the window of `source`, and what claims nothing that its scheme could verify.
-pub(super) fn window(
-    source: Arc<Source>,
-    clock: Clock,
-) -> impl Fn(Allowed) -> Result<Unverified, Box<Refused>> + Clone {
+pub(super) fn window(source: Arc<Source>, clock: Clock) -> impl Step<Allowed, Unverified> {
     move |Allowed { origin, head, body }| match claims(&source, &clock, &head) {
         Ok(claims) => Ok(Unverified { origin, head, claims, body }),
         Err(reject) => Err(Refused::unread(reject, origin, head, body)),

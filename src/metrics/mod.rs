@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::event::Name;
-use crate::verdict::{Outcome, Reason};
+use crate::request_outcome::{Reason, RequestOutcome};
 
 /// A gauge that holds seconds since 1970 or an age.
 pub(crate) type SecondsGauge = Gauge<f64, AtomicU64>;
@@ -147,15 +147,15 @@ pub struct SourceMetrics {
 impl SourceMetrics {
     /// The counter of `outcome`.
     #[must_use]
-    pub fn outcome(&self, outcome: Outcome) -> &Counter {
+    pub fn outcome(&self, outcome: RequestOutcome) -> &Counter {
         let [accepted, duplicate, quarantined, refused, shed, failed] = &self.outcomes;
         match outcome {
-            Outcome::Accepted => accepted,
-            Outcome::Duplicate => duplicate,
-            Outcome::Quarantined => quarantined,
-            Outcome::Refused => refused,
-            Outcome::Shed => shed,
-            Outcome::Failed => failed,
+            RequestOutcome::Accepted => accepted,
+            RequestOutcome::Duplicate => duplicate,
+            RequestOutcome::Quarantined => quarantined,
+            RequestOutcome::Refused => refused,
+            RequestOutcome::Shed => shed,
+            RequestOutcome::Failed => failed,
         }
     }
 
@@ -275,7 +275,7 @@ impl Metrics {
     #[must_use]
     pub fn source(&self, source: &str, keys: &[String]) -> SourceMetrics {
         let name = || source.to_owned();
-        let counter = |outcome: Outcome| {
+        let counter = |outcome: RequestOutcome| {
             self.requests.get_or_create_owned(&SourceOutcome { source: name(), outcome: outcome.as_str() })
         };
         let refusal = |reason: Reason| {
@@ -285,7 +285,7 @@ impl Metrics {
         let key =
             |key: &String| self.key_last_used.get_or_create_owned(&SourceKey { source: name(), key: key.clone() });
         SourceMetrics {
-            outcomes: Outcome::ALL.map(counter),
+            outcomes: RequestOutcome::ALL.map(counter),
             refusals: Reason::ALL.into_iter().map(refusal).collect(),
             keys: keys.iter().map(key).collect(),
             duration: self.durations.get_or_create_owned(&SourceLabel { source: name() }),
@@ -316,7 +316,7 @@ impl Metrics {
     /// Takes the series of source `source` away, which is gone.
     pub(crate) fn forget_source(&self, source: &str, keys: &[String]) {
         let name = || source.to_owned();
-        for outcome in Outcome::ALL {
+        for outcome in RequestOutcome::ALL {
             self.requests.remove(&SourceOutcome { source: name(), outcome: outcome.as_str() });
         }
         for reason in Reason::ALL {
@@ -410,11 +410,11 @@ mod tests {
     fn each_outcome_is_counted_under_its_own_label() {
         let metrics = Metrics::new();
         let series = metrics.source("a", &[]);
-        for (count, outcome) in (1..).zip(Outcome::ALL) {
+        for (count, outcome) in (1..).zip(RequestOutcome::ALL) {
             series.outcome(outcome).inc_by(count);
         }
         let text = metrics.render();
-        for (count, outcome) in (1..).zip(Outcome::ALL) {
+        for (count, outcome) in (1..).zip(RequestOutcome::ALL) {
             let line = format!(r#"gatepost_requests_total{{source="a",outcome="{}"}} {count}"#, outcome.as_str());
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -7,14 +7,15 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 24] = [
+const STRATA: [(&str, u8); 25] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
     ("clock", 1),
     ("backoff", 1),
     ("escape", 1),
-    ("verdict", 1),
+    ("audit_record", 1),
+    ("request_outcome", 1),
     ("settings", 2),
     ("telemetry", 3),
     ("metrics", 3),
@@ -227,7 +228,7 @@ fn this_test_would_catch_a_bad_edge() {
         ("app", "ingress"),
         ("cli", "app"),
         ("main", "cli"),
-        ("verdict", "event"),
+        ("audit_record", "event"),
         ("store", "store"),
     ] {
         assert_eq!(fault(from, to), None, "{from} → {to} is fine");

@@ -6,9 +6,9 @@ use http::{Method, Request};
 use crate::clock::UnixSeconds;
 use crate::config::Source;
 use crate::ingress::{self, Extractor};
+use crate::request_outcome::Reason;
 use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
 use crate::settings::ConfigErrors;
-use crate::verdict::Reason;
 
 use super::super::failure::Failure;
 use super::report::{Check, Report};

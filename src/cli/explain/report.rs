@@ -2,9 +2,9 @@
 
 use crate::config::Source;
 use crate::ingress;
+use crate::request_outcome::Reason;
 use crate::scheme::{Diagnosis, REDACTED};
 use crate::secret::Secret;
-use crate::verdict::Reason;
 
 use super::advice;
 use super::request::Specimen;

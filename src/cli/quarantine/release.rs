@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::event::{Digest, EventId, MAX_ID_BYTES, Name};
 use crate::ingress::{self, Released};
+use crate::request_outcome::Reason;
 use crate::store::{Insertion, Quarantined, Store};
-use crate::verdict::Reason;
 
 use super::super::failure::Failure;
 use super::super::{invocation, table};

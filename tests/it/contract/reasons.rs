@@ -1,6 +1,6 @@
 //! The table of refusals in `docs/answers.md` is the one that the program goes by.
 
-use gatepost::verdict::Reason;
+use gatepost::request_outcome::Reason;
 
 #[test]
 fn the_table_of_answers_lists_every_refusal_in_the_order_of_checking() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::audit::{Auditor, Siem, SiemFormat, Target};
+use gatepost::audit_record::AuditRecord;
 use gatepost::clock::Clock;
 use gatepost::dispatch::Dispatcher;
 use gatepost::event::Name;
@@ -14,7 +15,6 @@ use gatepost::metrics::Metrics;
 use gatepost::sink::address::Endpoint;
 use gatepost::sink::{self, ClientSettings, Settings};
 use gatepost::store::{self, DeadLetterFilter, Insertion, QuarantineBounds, Store};
-use gatepost::verdict::Verdict;
 use tokio::sync::{mpsc, watch};
 
 use crate::support::dispatch_memory::{event, eventually};
@@ -165,7 +165,7 @@ async fn audit_records_survive_a_reopened_store() {
         let auditor = Auditor::new(seen, queue, receiver, Arc::clone(&metrics), Clock::system());
         lifecycle.spawn(auditor.run(lifecycle.clone()));
         for n in 0..count {
-            let verdict = Verdict {
+            let verdict = AuditRecord {
                 event: "webhook_validation",
                 timestamp: Clock::system().now(),
                 source: "bot-a".into(),

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gatepost::audit::{Auditor, Siem, SiemFormat, Target};
+use gatepost::audit_record::AuditRecord;
 use gatepost::clock::Clock;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
 use gatepost::secret::Secret;
 use gatepost::sink::ClientSettings;
 use gatepost::sink::address::Endpoint;
-use gatepost::verdict::Verdict;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
@@ -19,7 +19,7 @@ use crate::support::dispatch_memory::{AuditMemory, eventually};
 use crate::support::sink_upstream::{Reply, Upstream};
 
 struct Running {
-    records: mpsc::Sender<Verdict>,
+    records: mpsc::Sender<AuditRecord>,
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
     targets: watch::Sender<Option<Arc<Target>>>,
@@ -61,8 +61,8 @@ impl Running {
     }
 }
 
-fn verdict(n: u64, reason: Option<&'static str>) -> Verdict {
-    Verdict {
+fn verdict(n: u64, reason: Option<&'static str>) -> AuditRecord {
+    AuditRecord {
         event: "webhook_validation",
         timestamp: Clock::system().now(),
         source: "bot-a".into(),
