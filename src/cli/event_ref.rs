@@ -80,10 +80,10 @@ pub(super) fn named<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, Failu
         (None, [_, ..]) => Ok(of_event),
         (Some(row), [only]) if row.number() == only.number() => Ok(of_event),
         // A number may be both; what is discarded is gone, so nothing is guessed.
-        (Some(_), _) => Err(Failure::Usage(format!(
-            "{text} is the number of a {} and the id of another event: say source:{text}",
-            R::NOUN
-        ))),
+        (Some(_), [other, ..]) => {
+            let event = other.event().map(|(source, id)| format!("{source}:{id}")).unwrap_or_default();
+            Err(Failure::Usage(format!("{text} is a {} and the id of another event: say {event}", R::NOUN)))
+        }
         (None, []) => Err(missing_row::<R>(text)),
     }
 }

@@ -60,8 +60,8 @@ impl Letters<'_> {
         output::print_count(selection.json, "replayed", count, "dead letter")?;
         for sink in &left {
             output::tell(&format!(
-                "what is for {sink} was not replayed: it is not in the configuration, so nobody delivers there; \
-                 --sink {sink} --to-sink NAME moves it"
+                "{sink} is not in the configuration, so nobody delivers there: its dead letters were not replayed; \
+                 --sink {sink} --to-sink NAME moves them"
             ));
         }
         Ok(if left.is_empty() { Status::Done } else { Status::Failed })

@@ -54,6 +54,7 @@ fn nothing_is_guessed() {
     assert_eq!(ids("e", &shared), Err(Status::Wrong));
     let numeric = [letter(1, "a", "2"), letter(2, "a", "x")];
     assert_eq!(ids("2", &numeric), Err(Status::Wrong));
+    assert!(named("2", &numeric).unwrap_err().to_string().ends_with("say a:2"), "which is one thing only");
     assert_eq!(ids("a:2", &numeric), Ok(vec![1]));
     assert_eq!(ids("3", &[letter(3, "a", "3")]), Ok(vec![3]));
     // `a:x` is x of a, and an id of b's own.

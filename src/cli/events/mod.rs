@@ -115,7 +115,9 @@ async fn replay(store: &Store, config: &Config, events: &[EventRef], to: &[Strin
     let count = store.archive.replay(events, (!to.is_empty()).then_some(&to), &gone).await?;
     if count == 0 && to.is_empty() {
         for sink in gone {
-            output::tell(&format!("nothing goes to {sink}, which is not in the configuration: --sink NAME moves it"));
+            output::tell(&format!(
+                "{sink} is not in the configuration: nothing was queued for it; --sink NAME moves it"
+            ));
         }
     }
     let outcome = || json!([{ "events": events.len(), "deliveries": count }]);

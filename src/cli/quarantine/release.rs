@@ -85,9 +85,8 @@ impl Releaser<'_> {
 
     /// The source that an entry was sent to.
     fn source(&self, entry: &Quarantined) -> Result<&crate::config::Source, Failure> {
-        invocation::source(self.config, entry.source.as_str()).map_err(|failure| {
-            Failure::Usage(format!("request {} cannot be released, nothing was: {failure}", entry.id))
-        })
+        invocation::source(self.config, entry.source.as_str())
+            .map_err(|failure| Failure::Usage(format!("nothing was released: request {}: {failure}", entry.id)))
     }
 
     /// First the event, then the entry: whoever is interrupted in between releases it again and adds nothing.
