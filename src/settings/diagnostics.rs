@@ -75,9 +75,12 @@ impl<'a> Diagnostics<'a> {
         self.errors.iter().take(among).any(|error| error.at.starts_with(at))
     }
 
-    /// Records a warning.
+    /// Records a warning, once: what several sources refer to is read for each of them.
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
+        let warning = warning.into();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Keeps the record of a section.
