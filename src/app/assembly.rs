@@ -12,7 +12,7 @@ use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::sink::{self, Sink};
 use crate::store::{self, Store};
-use crate::{scheme, telemetry};
+use crate::telemetry;
 
 use super::fingerprint::Fingerprint;
 use super::{Loader, orphans};
@@ -83,7 +83,7 @@ pub(super) fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Sour
     let mut faults = Vec::new();
     let mut sources = Vec::new();
     for source in &config.sources {
-        match scheme::build(&source.scheme) {
+        match source.scheme.build() {
             Ok(scheme) => sources.push(Arc::new(Source::new(source.clone(), scheme, &config.sinks, metrics))),
             Err(found) => faults.extend(found.into_iter().map(|fault| fault.under(&format!("source {}", source.name)))),
         }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use crate::app::Loader;
 use crate::clock::Clock;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config};
+use crate::ingress::SourceSettings;
 use crate::metrics::Metrics;
+use crate::scheme;
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::store::{self, Store};
 
 use super::failure::Failure;
 
-/// Prefixes of the variables that configure gatepost; one of these that is not text is a fault, not a gap.
-const OURS: [&str; 6] = ["GATEPOST_", "CXONE_", "COGNIGY_", "NICE_", "TLS_", "WEBHOOK_"];
+/// Prefixes of the variables that configure gatepost, those of vendors aside.
+const OURS: [&str; 3] = ["GATEPOST_", "TLS_", "WEBHOOK_"];
 
 /// Arguments and surroundings that every command shares.
 #[derive(Clone)]
@@ -54,7 +56,7 @@ pub(super) async fn open_store(config: &Config) -> Result<Store, Failure> {
 }
 
 /// The source called `name`.
-pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a Source, Failure> {
+pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a SourceSettings, Failure> {
     config.sources.iter().find(|source| source.name.as_str() == name).ok_or_else(|| {
         let known = config.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
         Failure::Usage(match known.as_slice() {
@@ -73,13 +75,19 @@ fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Resu
             Ok(value) => {
                 vars.insert(name, value);
             }
-            Err(_) if OURS.iter().any(|prefix| name.starts_with(prefix)) => {
+            // One of ours that is not text is a fault, not a gap.
+            Err(_) if is_ours(&name) => {
                 faults.push(ConfigError::new(name, "the value is not UTF-8"));
             }
             Err(_) => {}
         }
     }
     if faults.is_empty() { Ok(vars) } else { Err(ConfigErrors(faults).into()) }
+}
+
+fn is_ours(name: &str) -> bool {
+    let vendors = scheme::variables().map(|(variable, _)| variable);
+    OURS.into_iter().chain(vendors).any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Config;
-use crate::scheme;
 use crate::secret::Secret;
+use crate::settings::record::{Change, Section};
 use crate::sink::Proxies;
 
 /// A section, source or sink: its effective keys as `check` shows them, and its secrets.
@@ -28,13 +28,23 @@ impl Config {
                 Some(_) => {}
             }
         }
+        for next in next.sources() {
+            match self.sources().find(|section| section.name == next.name).map(|section| section.change(next)) {
+                Some(Change::None) => {}
+                Some(Change::Secrets) => changes.push(format!("secrets of {} changed", next.called())),
+                Some(Change::Values) => changes.push(format!("{} changed", next.called())),
+                None => changes.push(format!("{} added", next.called())),
+            }
+        }
+        let gone = |section: &&Section| next.sources().all(|next| next.name != section.name);
+        changes.extend(self.sources().filter(gone).map(|section| format!("{} removed", section.called())));
         changes.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} removed")));
         changes
     }
 
     fn parts(&self) -> BTreeMap<String, Part> {
         let mut parts = BTreeMap::<String, Part>::new();
-        for block in self.describe().split("\n\n") {
+        for block in self.describe_others().split("\n\n") {
             let mut lines = block.lines();
             let title = lines.next().unwrap_or_default().trim_matches(['[', ']']);
             let named = lines.find_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"'));
@@ -54,9 +64,6 @@ impl Config {
                 part.secrets = secrets;
             }
         };
-        for source in &self.sources {
-            keyed(format!("source {}", source.name), secrets_of(&source.scheme));
-        }
         for sink in &self.sinks {
             let given = sink.secret.iter().chain(&sink.token).cloned();
             keyed(format!("sink {}", sink.name), given.chain(hidden(&sink.url, &sink.proxies)).collect());
@@ -73,11 +80,6 @@ impl Config {
 fn hidden(url: &str, proxies: &Proxies) -> impl Iterator<Item = Secret> {
     let proxies = proxies.fingerprint().map(hex::encode).unwrap_or_default();
     [url.to_owned(), proxies].into_iter().filter_map(|text| Secret::token(text).ok())
-}
-
-fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {
-    let keys = scheme.keys.iter().flat_map(|key| [Some(&key.secret), key.session_token.as_ref()]).flatten();
-    scheme.secrets.iter().chain(keys).cloned().collect()
 }
 
 fn same(before: &[Secret], after: &[Secret]) -> bool {

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 
 use crate::settings::Diagnostics;
-use crate::settings::suggestion;
 
 /// Declares a raw struct whose fields are variables in lower case (as envy hands them over), and their list.
 macro_rules! variables {
@@ -38,39 +37,15 @@ variables! {
     Bounds: webhook_max_bytes, gatepost_retention,
 }
 variables! {
-    /// What a source has that does not say otherwise.
-    SourceDefaults: gatepost_allowed_ips, gatepost_max_drift_seconds,
-}
-variables! {
-    /// Source `cxone`, but for its secret key.
-    #[expect(clippy::struct_field_names, reason = "fields are the variables' own names, which envy matches")]
-    Cxone: cxone_aws_access_key, cxone_aws_region, cxone_aws_service,
-}
-variables! {
     /// Over `[[sink]]` and `[siem]`.
     Outlets: gatepost_forward_url, gatepost_siem_url,
 }
 
 /// Variables that hold a secret; each exists with `_FILE` appended too.
-pub(super) const SECRETS: [&str; 11] = [
-    "CXONE_AWS_SECRET_KEY",
-    "COGNIGY_WEBHOOK_SECRETS",
-    "COGNIGY_WEBHOOK_SECRET",
-    "NICE_WEBHOOK_SECRETS",
-    "NICE_WEBHOOK_SECRET",
-    "CXONE_EXPERT_WEBHOOK_SECRETS",
-    "CXONE_EXPERT_WEBHOOK_SECRET",
-    "GATEPOST_STORE",
-    "GATEPOST_FORWARD_SECRET",
-    "GATEPOST_SIEM_TOKEN",
-    "GATEPOST_ADMIN_TOKEN",
-];
+const SECRETS: [&str; 4] = ["GATEPOST_STORE", "GATEPOST_FORWARD_SECRET", "GATEPOST_SIEM_TOKEN", "GATEPOST_ADMIN_TOKEN"];
 
 /// Read by the command line before anything else.
 const CONFIG: &str = "GATEPOST_CONFIG";
-
-/// What a variable begins with that was probably meant for us though others may use it too.
-const VENDORS: [&str; 4] = ["CXONE_AWS_", "COGNIGY_WEBHOOK_", "NICE_WEBHOOK_", "CXONE_EXPERT_WEBHOOK_"];
 
 /// The raw environment, by section.
 #[derive(Default)]
@@ -81,10 +56,6 @@ pub(super) struct Environment {
     pub tls: Tls,
     /// `[limits]`, `[store]`
     pub bounds: Bounds,
-    /// Every `[[source]]`
-    pub sources: SourceDefaults,
-    /// Source `cxone`
-    pub cxone: Cxone,
     /// `[[sink]]`, `[siem]`
     pub outlets: Outlets,
 }
@@ -96,8 +67,6 @@ impl Environment {
             process: section(vars, Process::NAMES, diagnostics),
             tls: section(vars, Tls::NAMES, diagnostics),
             bounds: section(vars, Bounds::NAMES, diagnostics),
-            sources: section(vars, SourceDefaults::NAMES, diagnostics),
-            cxone: section(vars, Cxone::NAMES, diagnostics),
             outlets: section(vars, Outlets::NAMES, diagnostics),
         }
     }
@@ -124,40 +93,12 @@ fn section<T: Default + DeserializeOwned>(
     })
 }
 
-/// Every variable with a meaning, without the `_FILE` forms.
-pub(super) fn names() -> Vec<String> {
-    let lists =
-        [Process::NAMES, Tls::NAMES, Bounds::NAMES, SourceDefaults::NAMES, Cxone::NAMES, Outlets::NAMES, &SECRETS];
-    let mut names: Vec<String> = lists.concat().into_iter().map(str::to_ascii_uppercase).collect();
-    names.push(CONFIG.to_owned());
-    names
-}
-
-/// `ConfigErrors` for variables that begin with `GATEPOST_` and mean nothing, warnings for those that look like a vendor's.
-pub(super) fn report_unknown(vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) {
-    let mut known = names();
-    known.extend(SECRETS.iter().map(|name| format!("{name}_FILE")));
-    let referenced = diagnostics.referenced.clone();
-    let is_referenced = |name: &str| {
-        referenced.contains(name) || name.strip_suffix("_FILE").is_some_and(|name| referenced.contains(name))
-    };
-    for name in vars.keys().filter(|name| !known.contains(name) && !is_referenced(name)) {
-        let hint = suggestion(name, known.iter().map(String::as_str));
-        if name.starts_with("GATEPOST_") {
-            diagnostics.error(name, format!("unknown variable{}", service_link(name).unwrap_or(&hint)));
-        } else if VENDORS.iter().any(|prefix| name.starts_with(prefix)) {
-            diagnostics.warn(format!("{name}: this variable is not read{hint}"));
-        }
-    }
-}
-
-/// Kubernetes puts such variables into every pod beside a service called gatepost.
-fn service_link(name: &str) -> Option<&'static str> {
-    let made = name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.contains("_PORT_")
-        || name == "GATEPOST_PORT";
-    made.then_some(" (Kubernetes made it for a service of that name: set enableServiceLinks to false in the pod)")
+/// Every variable with a meaning that no section tells, `_FILE` forms included.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let lists = [Process::NAMES, Tls::NAMES, Bounds::NAMES, Outlets::NAMES];
+    let upper = lists.concat().into_iter().map(str::to_ascii_uppercase);
+    let secrets = SECRETS.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_FILE")]);
+    upper.chain(secrets).chain([CONFIG.to_owned()])
 }
 
 #[cfg(test)]
@@ -166,14 +107,6 @@ mod tests {
 
     fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn unknown(pairs: &[(&str, &str)], referenced: &[&str]) -> (Vec<String>, Vec<String>) {
-        let vars = vars(pairs);
-        let mut diagnostics = Diagnostics::new(&vars);
-        diagnostics.referenced = referenced.iter().map(|name| (*name).to_owned()).collect();
-        report_unknown(&vars, &mut diagnostics);
-        (diagnostics.errors.iter().map(ToString::to_string).collect(), diagnostics.warnings)
     }
 
     #[test]
@@ -190,37 +123,10 @@ mod tests {
 
     #[test]
     fn each_variable_set_to_nothing_is_a_fault() {
-        let vars = vars(&[("GATEPOST_LISTEN", ""), ("GATEPOST_ALLOWED_IPS", " ")]);
+        let vars = vars(&[("GATEPOST_LISTEN", ""), ("GATEPOST_RETENTION", " ")]);
         let mut diagnostics = Diagnostics::new(&vars);
         Environment::read(&vars, &mut diagnostics);
         let told: Vec<_> = diagnostics.errors.iter().map(|fault| fault.at.as_str()).collect();
-        assert_eq!(told, ["GATEPOST_LISTEN", "GATEPOST_ALLOWED_IPS"]);
-    }
-
-    #[test]
-    fn unknown_variables_of_ours_are_faults_with_a_hint() {
-        let (faults, _) =
-            unknown(&[("GATEPOST_LISTN", "x"), ("GATEPOST_Log", "x"), ("PATH", "/bin"), ("HOME", "/")], &[]);
-        assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults[0].contains("did you mean GATEPOST_LISTEN?"), "{faults:?}");
-    }
-
-    #[test]
-    fn known_referenced_and_file_forms_are_no_faults() {
-        let pairs = [
-            ("GATEPOST_CONFIG", "x"),
-            ("GATEPOST_ADMIN_TOKEN_FILE", "x"),
-            ("GATEPOST_MY_OWN", "x"),
-            ("GATEPOST_OTHER_FILE", "x"),
-        ];
-        assert_eq!(unknown(&pairs, &["GATEPOST_MY_OWN", "GATEPOST_OTHER"]), (vec![], vec![]));
-        assert_eq!(unknown(&[("GATEPOST_LISTEN_FILE", "x")], &[]).0.len(), 1, "not a secret, no _FILE form");
-    }
-
-    #[test]
-    fn service_links_are_explained_and_vendor_slips_told() {
-        let (faults, warnings) = unknown(&[("GATEPOST_SERVICE_HOST", "x"), ("NICE_WEBHOOK_SECRTS", "x")], &[]);
-        assert!(faults[0].contains("enableServiceLinks"), "{faults:?}");
-        assert!(warnings[0].contains("did you mean NICE_WEBHOOK_SECRETS?"), "{warnings:?}");
+        assert_eq!(told, ["GATEPOST_LISTEN", "GATEPOST_RETENTION"]);
     }
 }

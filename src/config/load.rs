@@ -1,6 +1,6 @@
 //! Reads the configuration: file and environment in, a `Config` or every fault out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use toml::Table;
@@ -8,11 +8,13 @@ use toml::Table;
 use super::env::{self, Environment};
 use super::section::Section;
 use super::sections::{self, within};
-use super::{Config, Tls, outlets, sources};
+use super::{Config, Limits, Tls, outlets};
+use crate::event::Name;
 use crate::file::read_regular;
-use crate::settings::Diagnostics;
+use crate::ingress::settings as sources;
 use crate::settings::Watched;
 use crate::settings::{ConfigError, ConfigErrors};
+use crate::settings::{Diagnostics, Table as Keys, report_unknown};
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -84,9 +86,11 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     Draft { config, faults: diagnostics.errors, watched: diagnostics.files }
 }
 
-fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
+fn assemble(mut table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
     let env = Environment::read(vars, diagnostics);
+    let in_file = table.remove_entry("source").into_iter().collect();
     let mut root = Section::new("", table);
+    root.misplaced(&["source"], "");
     let listener =
         within(&mut root, "listener", diagnostics, |file, found| sections::listener(file, &env.process, found));
     let tls = within(&mut root, "tls", diagnostics, |file, found| sections::tls(file, &env.tls, found));
@@ -98,7 +102,13 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Dia
     let log = within(&mut root, "log", diagnostics, |file, found| sections::log(file, &env.process, found));
     let siem = within(&mut root, "siem", diagnostics, |file, found| outlets::siem(file, &env.outlets, found));
     let sinks = outlets::sinks(&mut root, &env.outlets, diagnostics);
-    let sources = sources::sources(&mut root, &env, &limits, &sinks, diagnostics);
+    let names: Vec<Name> = sinks.iter().map(|sink| sink.name.clone()).collect();
+    let forward = env.outlets.gatepost_forward_url.as_ref().map(|_| outlets::FORWARD.into());
+    let Limits { body_bytes, body_memory_bytes, .. } = limits;
+    let among = sources::Surroundings { sinks: &names, always: forward.as_ref(), body_bytes, body_memory_bytes };
+    let mut source_tables = Keys::new("", "", in_file);
+    let sources = sources::read(&mut source_tables, &among, diagnostics);
+    source_tables.finish(diagnostics);
     root.finish(&mut diagnostics.errors);
     if limits.body_bytes > limits.body_memory_bytes {
         diagnostics
@@ -107,7 +117,10 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Dia
     if admin.address == listener.address && listener.address.port() != 0 {
         diagnostics.error("admin.address", format!("{} is the address of [listener] already", admin.address));
     }
-    env::report_unknown(vars, diagnostics);
+    let mut known: BTreeSet<String> = env::names().collect();
+    known.extend(sources::variables());
+    let referenced = diagnostics.referenced.clone();
+    report_unknown(vars, &known, &referenced, diagnostics);
     diagnostics.close();
     Config {
         listener,
@@ -123,6 +136,7 @@ fn assemble(table: Table, vars: &BTreeMap<String, String>, diagnostics: &mut Dia
         warnings: std::mem::take(&mut diagnostics.warnings),
         files: diagnostics.files.paths().cloned().collect(),
         origins: std::mem::take(&mut diagnostics.origins),
+        sections: std::mem::take(&mut diagnostics.sections).into(),
     }
 }
 

@@ -5,15 +5,11 @@
 mod boot;
 mod changes;
 mod describe;
-mod enabled;
 mod env;
 mod load;
-mod material;
 mod outlets;
 mod section;
 mod sections;
-mod source;
-mod sources;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -24,10 +20,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::Name;
-use crate::scheme::{self, BodyFormat, Preset};
+use crate::ingress::SourceSettings;
 use crate::secret::Secret;
 use crate::server::networks::Networks;
+use crate::settings::record::Section;
 use crate::{sink, store};
 
 pub use crate::settings::Watched;
@@ -51,7 +47,7 @@ pub struct Config {
     /// `[log]`
     pub log: Log,
     /// `[[source]]` and what the environment enables, in that order.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceSettings>,
     /// `[[sink]]` and what the environment adds.
     pub sinks: Vec<sink::Settings>,
     /// `[siem]`
@@ -62,6 +58,8 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
     pub origins: BTreeMap<String, String>,
+    /// Every key with its value and origin.
+    sections: Arc<[Section]>,
 }
 
 /// `[listener]`
@@ -145,64 +143,6 @@ pub struct Log {
     pub json: bool,
     /// As in `RUST_LOG`.
     pub filter: String,
-}
-
-/// One `[[source]]`.
-#[derive(Clone)]
-pub struct Source {
-    /// Unique; `[a-z0-9-]`, at most 40.
-    pub name: Name,
-    /// What its defaults came from.
-    pub preset: &'static Preset,
-    /// Matched byte for byte.
-    pub path: String,
-    /// Who may send.
-    pub allowed_ips: Networks,
-    /// Largest body, bytes.
-    pub body_bytes: usize,
-    /// The window, both directions.
-    pub max_drift: Duration,
-    /// Where the event id comes from.
-    pub event_id: IdRule,
-    /// Where the event type comes from.
-    pub event_type: TypeRule,
-    /// JSON pointers that must hold something: not absent, not null, not an empty string.
-    pub required_fields: Vec<String>,
-    /// Media types taken, lower case, without parameters.
-    pub content_types: Vec<String>,
-    /// Whether the body must be a JSON object.
-    pub body_format: BodyFormat,
-    /// 401 or 410.
-    pub stale_status: u16,
-    /// Names of the sinks its events go to, all of which exist.
-    pub sinks: Vec<Name>,
-    /// What verifies it.
-    pub scheme: scheme::Settings,
-    /// The sources that believe the same signatures of the same bodies, so that one body counts once among them. They
-    /// name no twins of their own here.
-    pub twins: Arc<[Source]>,
-}
-
-/// Where an event id comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum IdRule {
-    /// RFC 6901 pointer into the body, falling back to the digest where absent.
-    Pointer(String),
-    /// A header that the signature covers, lower case.
-    Header(String),
-    /// SHA-256 of the body.
-    Digest,
-}
-
-/// Where an event type comes from; the preset's name where it finds nothing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum TypeRule {
-    /// RFC 6901 pointer into the body.
-    Pointer(String),
-    /// A header, lower case.
-    Header(String),
-    /// Always this.
-    Literal(String),
 }
 
 /// `[siem]`

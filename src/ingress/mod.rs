@@ -13,6 +13,7 @@ mod record;
 mod reject;
 mod release;
 mod sampler;
+pub(crate) mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub use self::load::{BodyBudget, RequestPermits};
 pub use self::quarantine::{ID_CONFLICT, Intake, Shelver, intake};
 pub use self::record::Recorder;
 pub use self::release::{Released, release};
+pub use self::settings::{IdRule, SourceSettings, TypeRule};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
 

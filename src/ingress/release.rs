@@ -8,7 +8,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 
-use crate::config;
 use crate::event::{Event, EventId, EventKey, Name, Payload};
 use crate::sink;
 use crate::store::Quarantined;
@@ -17,6 +16,7 @@ use super::fields::Wanted;
 use super::quarantine::ID_CONFLICT;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
+use super::settings::SourceSettings;
 use super::text;
 use super::twins::Twins;
 
@@ -39,7 +39,7 @@ pub struct Released {
 #[must_use]
 pub fn release(
     entry: &Quarantined,
-    source: &config::Source,
+    source: &SourceSettings,
     sinks: &[sink::Settings],
     operator: &str,
     now: Timestamp,

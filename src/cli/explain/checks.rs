@@ -4,9 +4,8 @@ use http::header::HOST;
 use http::{Method, Request};
 
 use crate::clock::UnixSeconds;
-use crate::config::Source;
-use crate::ingress::{self, ID_CONFLICT, Wanted};
-use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
+use crate::ingress::{self, ID_CONFLICT, SourceSettings as Source, Wanted};
+use crate::scheme::{self, Case, Diagnosis, Refusal, Scheme};
 
 use super::super::failure::Failure;
 use super::report::{Check, Report};
@@ -25,8 +24,7 @@ pub(super) struct Patient<'a> {
 /// What every check says, and what could explain the signature or the timestamp where they do not hold.
 pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
     let Patient { source, specimen, .. } = patient;
-    let scheme =
-        scheme::build(&source.scheme).map_err(|faults| Failure::from(crate::settings::ConfigErrors(faults)))?;
+    let scheme = source.scheme.build().map_err(|faults| Failure::from(crate::settings::ConfigErrors(faults)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);
@@ -37,8 +35,8 @@ pub(super) fn examine(patient: &Patient<'_>) -> Result<Report, Failure> {
         report.diagnosis = diagnosis(patient);
     }
     report.holds = Some(holds);
-    if !holds && source.scheme.family == Family::SigV4 {
-        report.canonical = scheme::canonical_request(&specimen.head, &specimen.body.clone().into());
+    if !holds {
+        report.canonical = source.scheme.canonical_request(&specimen.head, &specimen.body.clone().into());
     }
     Ok(report)
 }
@@ -48,10 +46,10 @@ fn diagnosis(patient: &Patient<'_>) -> Diagnosis {
     let others: Vec<_> = sources
         .iter()
         .filter(|other| other.name != source.name)
-        .map(|other| (other.name.as_str(), &other.scheme))
+        .map(|other| (other.name.as_str(), &*other.scheme))
         .collect();
     scheme::diagnose(&Case {
-        settings: &source.scheme,
+        settings: &*source.scheme,
         others: &others,
         path: &source.path,
         head: &specimen.head,
@@ -151,14 +149,8 @@ fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: 
 }
 
 fn in_words(source: &Source, refusal: &Refusal) -> (&'static str, String) {
-    let signature = match source.scheme.family {
-        Family::SigV4 => "Authorization".to_owned(),
-        Family::Hmac => source.scheme.signature_headers.join(", "),
-    };
-    let timestamp = match source.scheme.family {
-        Family::SigV4 => "X-Amz-Date".to_owned(),
-        Family::Hmac => source.scheme.timestamp_header.clone().unwrap_or_else(|| signature.clone()),
-    };
+    let signature = source.scheme.signature_headers().join(", ");
+    let timestamp = source.scheme.timestamp_header().unwrap_or_else(|| signature.clone());
     match refusal {
         Refusal::MissingTimestamp => ("missing_timestamp", format!("{timestamp} is not there or holds no timestamp")),
         Refusal::InvalidTimestamp => {
