@@ -77,6 +77,11 @@ impl Table {
         self.values.contains_key(key)
     }
 
+    /// Every key that was asked of it so far.
+    pub(crate) fn asked(&self) -> &[&'static str] {
+        &self.known
+    }
+
     /// Records that something is wrong with `key`.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>, diagnostics: &mut Diagnostics) {
         diagnostics.error(self.place(key), problem);
