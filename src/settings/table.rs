@@ -163,11 +163,6 @@ impl Table {
         tables
     }
 
-    /// Takes what stands at `keys`, for the rooms whose settings are still read elsewhere.
-    pub(crate) fn take_several(&mut self, keys: &[&'static str]) -> toml::Table {
-        keys.iter().filter_map(|key| self.take(key).map(|value| ((*key).to_owned(), value))).collect()
-    }
-
     /// Takes what stands at `key`.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);

@@ -33,14 +33,15 @@ fn no_other_file_names_a_vendor_or_its_variables() {
     // `hmac` is also the name of what it is made with.
     let names: Vec<String> =
         PRESETS.iter().map(|row| format!("{:?}", row.name)).filter(|name| name != "\"hmac\"").collect();
-    let variables: Vec<&str> = super::super::variables().map(|(name, _)| name).collect();
-    assert!(names.len() >= 6 && variables.contains(&"CXONE_AWS_REGION"), "{variables:?}");
+    let own = |name: &String| !["GATEPOST_", "TLS_", "WEBHOOK_"].iter().any(|prefix| name.starts_with(prefix));
+    let variables: Vec<String> = crate::config::document().variables().into_iter().filter(own).collect();
+    assert!(names.len() >= 6 && variables.iter().any(|name| name == "CXONE_AWS_REGION"), "{variables:?}");
     for file in files(&root) {
         if is_test(&file) || file.ends_with("scheme/preset.rs") {
             continue;
         }
         let code = code(&file);
-        let told = names.iter().map(String::as_str).chain(variables.iter().copied()).filter(|name| code.contains(name));
+        let told = names.iter().map(String::as_str).chain(variables.iter().map(String::as_str)).filter(|name| code.contains(name));
         wrong.extend(told.map(|name| format!("{}: {name}", file.display())));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
