@@ -7,9 +7,9 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::settings::ConfigError;
+use crate::settings::SecretRef;
 use crate::settings::duration;
 use crate::settings::suggestion;
-use crate::settings::{Labelled, SecretRef};
 
 /// A table of the file and the faults found in it so far.
 pub(super) struct Section {
@@ -18,15 +18,6 @@ pub(super) struct Section {
     table: Table,
     known: Vec<&'static str>,
     faults: Vec<ConfigError>,
-}
-
-/// What stands where a list or one word may stand.
-#[derive(PartialEq, Eq, Debug)]
-pub(super) enum Strings {
-    /// The word.
-    Word,
-    /// A list, maybe empty.
-    List(Vec<String>),
 }
 
 impl Section {
@@ -56,11 +47,6 @@ impl Section {
         if !self.holds(key) {
             self.fault(key, problem);
         }
-    }
-
-    /// Drops what nobody took: it cannot be judged, and calling it unknown would be wrong.
-    pub(super) fn forgive(&mut self) {
-        self.table.clear();
     }
 
     /// Records a fault at `key`.
@@ -133,44 +119,6 @@ impl Section {
         self.strings_in(key, value)
     }
 
-    /// Takes a list of strings and reads each with `read`. `None` where it is absent or any entry is faulty.
-    pub(super) fn parse_list<T>(
-        &mut self,
-        key: &'static str,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<Vec<T>> {
-        let texts = self.strings(key)?;
-        let mut values = Vec::with_capacity(texts.len());
-        for (index, text) in texts.iter().enumerate() {
-            match read(text) {
-                Ok(value) => values.push(value),
-                Err(problem) => self.fault(&format!("{key}[{index}]"), problem),
-            }
-        }
-        (values.len() == texts.len()).then_some(values)
-    }
-
-    /// Takes a list of strings, or the one word `word` standing alone.
-    pub(super) fn strings_or_word(&mut self, key: &'static str, word: &str) -> Option<Strings> {
-        match self.take(key)? {
-            Value::String(text) if text == word => Some(Strings::Word),
-            Value::String(_) => {
-                self.fault(key, format!("expected a list in brackets, or the single word \"{word}\""));
-                None
-            }
-            other => self.strings_in(key, other).map(Strings::List),
-        }
-    }
-
-    /// Takes one string standing alone, or a list of them.
-    pub(super) fn string_or_strings(&mut self, key: &'static str) -> Option<Vec<String>> {
-        match self.take(key)? {
-            Value::String(text) => Some(vec![text]),
-            Value::Array(list) => self.strings_in(key, Value::Array(list)),
-            other => self.expected(key, "a string, or a list of strings", &other),
-        }
-    }
-
     /// Takes a reference to a secret.
     pub(super) fn secret(&mut self, key: &'static str) -> Option<SecretRef> {
         let value = self.take(key)?;
@@ -183,26 +131,6 @@ impl Section {
             Value::String(text) => Some(SecretRef::literal(text)),
             other => self.secret_in(key, &other),
         }
-    }
-
-    /// Takes a reference to a secret that may have a label.
-    pub(super) fn labelled_secret(&mut self, key: &'static str) -> Option<Labelled> {
-        let value = self.take(key)?;
-        self.labelled_in(key, &value)
-    }
-
-    /// Takes a list of references to secrets; those with a fault are missing from it.
-    pub(super) fn secrets(&mut self, key: &'static str) -> Option<Vec<Labelled>> {
-        let list = self.list(key, "a list of secrets such as [{ file = \"/run/secrets/name\" }]")?;
-        if list.is_empty() {
-            self.fault(key, "is empty: name at least one secret, [{ file = \"/run/secrets/name\" }]");
-        }
-        let mut found = Vec::new();
-        for (index, value) in list.iter().enumerate() {
-            let key = format!("{key}[{index}]");
-            found.extend(self.labelled_in(&key, value));
-        }
-        Some(found)
     }
 
     /// Takes a sub-table; an empty one where it is absent or not a table.
@@ -270,11 +198,6 @@ impl Section {
         SecretRef::read(value).map_err(|problem| self.fault(key, problem)).ok()
     }
 
-    fn labelled_in(&mut self, key: &str, value: &Value) -> Option<Labelled> {
-        let read = SecretRef::read_labelled(value).map_err(|problem| self.fault(key, problem));
-        read.ok().map(|(reference, label)| Labelled { at: self.at(key), reference, label })
-    }
-
     /// The value itself is never told: it may be a secret in the wrong place.
     fn expected<T>(&mut self, key: &str, wanted: &str, found: &Value) -> Option<T> {
         self.fault(key, format!("expected {wanted}, found {}", kind(found)));
@@ -330,16 +253,6 @@ mod tests {
             "s.timeot: unknown key (did you mean timeout?)",
         ];
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_word_stands_alone_or_a_list_is_given() {
-        let mut section = section("a = 'any'\nb = ['x']\nc = '10.0.0.1'\n");
-        assert_eq!(section.strings_or_word("a", "any"), Some(Strings::Word));
-        assert_eq!(section.strings_or_word("b", "any"), Some(Strings::List(vec!["x".into()])));
-        assert_eq!(section.strings_or_word("c", "any"), None);
-        assert_eq!(section.strings_or_word("d", "any"), None);
-        assert_eq!(faults(section).len(), 1);
     }
 
     #[test]

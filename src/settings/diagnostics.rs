@@ -70,11 +70,6 @@ impl<'a> Diagnostics<'a> {
         self.errors.iter().any(|error| error.at.starts_with(at))
     }
 
-    /// Whether one of the first `among` errors is about `at` or something within it.
-    pub(crate) fn told(&self, at: &str, among: usize) -> bool {
-        self.errors.iter().take(among).any(|error| error.at.starts_with(at))
-    }
-
     /// Records a warning, once: what several sources refer to is read for each of them.
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
