@@ -196,3 +196,42 @@ impl Kind for StaleStatus {
         json!({ "enum": [401, 410] })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowlist_is_a_word_that_stands_alone_or_a_list_that_lets_somebody_in() {
+        let read = |text: &str| AllowedIps.from_file(text.parse::<toml::Table>().unwrap()["a"].clone());
+        assert_eq!(read("a = 'any'").unwrap(), Networks::Any);
+        let list = read("a = ['10.0.0.0/8', '::1']").unwrap();
+        assert_eq!(AllowedIps.show(&list), "[\"10.0.0.0/8\", \"::1/128\"]");
+        assert_eq!(AllowedIps.from_variable("10.0.0.0/8, ::1").unwrap(), list);
+        for (wrong, problems) in
+            [("'10.0.0.1'", 1), ("[]", 1), ("['any']", 1), ("[1, 2]", 2), ("['010.0.0.1', '1.1']", 2)]
+        {
+            assert_eq!(read(&format!("a = {wrong}")).unwrap_err().len(), problems, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sinks_are_known_named_once_and_joined_by_the_one_for_all() {
+        let (known, always) = (["a", "b", "forward"].map(Name::from), Name::from("forward"));
+        let read = |text: &str, always| {
+            let value = text.parse::<toml::Table>().unwrap()["a"].clone();
+            SinkNames { known: &known, always }.from_file(value)
+        };
+        let names = |names: &[&str]| names.iter().map(|name| Name::from(*name)).collect::<Vec<_>>();
+        assert_eq!(read("a = ['b', 'a', 'b']", None).unwrap(), names(&["a", "b"]));
+        assert_eq!(read("a = []", Some(&always)).unwrap(), names(&["forward"]));
+        assert_eq!(read("a = ['b', 'c']", None).unwrap_err()[0].0, "[1]");
+    }
+
+    #[test]
+    fn a_stale_request_is_answered_in_one_of_two_ways() {
+        for (status, fits) in [(401, true), (410, true), (403, false), (-1, false)] {
+            assert_eq!(StaleStatus.from_file(Value::Integer(status)).is_ok(), fits, "{status}");
+        }
+    }
+}

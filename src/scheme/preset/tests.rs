@@ -41,7 +41,11 @@ fn no_other_file_names_a_vendor_or_its_variables() {
             continue;
         }
         let code = code(&file);
-        let told = names.iter().map(String::as_str).chain(variables.iter().map(String::as_str)).filter(|name| code.contains(name));
+        let told = names
+            .iter()
+            .map(String::as_str)
+            .chain(variables.iter().map(String::as_str))
+            .filter(|name| code.contains(name));
         wrong.extend(told.map(|name| format!("{}: {name}", file.display())));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
