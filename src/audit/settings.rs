@@ -62,7 +62,7 @@ impl Siem {
     fn keys(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
         let asked =
             ["token", "ca_file", "format", "proxy"].iter().any(|key| table.holds(key)) || diagnostics.is_set(TOKEN);
-        let doc = "Where audit records go in batches. Required in this section.";
+        let doc = "Where audit records go in batches. Needed as soon as anything stands in this section.";
         let found = key("url", doc, endpoint())
             .variable(URL)
             .example(Example::Set("\"https://siem.internal/api/v1/events\""))

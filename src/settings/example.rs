@@ -35,7 +35,7 @@ impl Document {
     /// others have.
     pub(crate) fn example(&self) -> String {
         let mut text = HEAD.to_owned();
-        for chapter in self.0.iter().filter(|chapter| !chapter.title.is_empty()) {
+        for chapter in self.0.iter().filter(|chapter| chapter.is_in_file()) {
             write_chapter(chapter, &mut text);
         }
         text
@@ -52,7 +52,7 @@ fn write_chapter(chapter: &Chapter, text: &mut String) {
             let Some(key) = entry.key else { continue };
             let new = explained.insert(key);
             if new {
-                comment("", &explain(entry), text);
+                explain("", entry, text);
             }
             let own = variant.example.iter().find(|(name, _)| *name == key).map(|(_, toml)| (*toml).to_owned());
             let decides = chapter.by.filter(|by| *by == key).map(|_| format!("{:?}", variant.value));
@@ -72,7 +72,7 @@ fn write_chapter(chapter: &Chapter, text: &mut String) {
     for across in chapter.keys().iter().filter(|across| across.entry.key.is_some_and(|key| !explained.contains(key))) {
         let of: Vec<String> = across.variants.iter().map(|(name, _)| format!("{name:?}")).collect();
         let only = format!("Only with {} {}: ", chapter.by.unwrap_or_default(), of.join(", "));
-        comment(&only, &explain(across.entry), text);
+        explain(&only, across.entry, text);
         write_key(across.entry.key.unwrap_or_default(), across.entry, true, text);
     }
 }
@@ -81,7 +81,7 @@ fn write_inner(section: &Section, text: &mut String) {
     _ = writeln!(text, "\n{}", section.title);
     for entry in &section.entries {
         let Some(key) = entry.key else { continue };
-        comment("", &explain(entry), text);
+        explain("", entry, text);
         write_key(key, entry, true, text);
     }
 }
@@ -96,8 +96,13 @@ fn write_key(key: &str, entry: &Entry, new: bool, text: &mut String) {
     }
 }
 
-/// What it does, what holds without it, and who else may say it.
-fn explain(entry: &Entry) -> String {
+/// What it does; then what it may hold, what holds without it, and who else may say it.
+fn explain(before: &str, entry: &Entry, text: &mut String) {
+    comment(&format!("{before}{}", entry.doc), text);
+    let mut expects = entry.expects.clone();
+    if let Some(first) = expects.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
     let default = match &entry.default {
         Default::None => " Optional.".to_owned(),
         Default::Required => " Required.".to_owned(),
@@ -110,13 +115,13 @@ fn explain(entry: &Entry) -> String {
         several => format!(" Variables {}.", several.join(", ")),
     };
     let restart = if entry.restart { " Takes a restart." } else { "" };
-    format!("{} ({}){default}{variables}{restart}", entry.doc, entry.expects)
+    comment(&format!("{expects}.{default}{variables}{restart}"), text);
 }
 
 /// Wraps `words` into comment lines.
-fn comment(before: &str, words: &str, text: &mut String) {
+fn comment(words: &str, text: &mut String) {
     let mut line = "#".to_owned();
-    for word in before.split_whitespace().chain(words.split_whitespace()) {
+    for word in words.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
             _ = writeln!(text, "{line}");
             line = "#".to_owned();
