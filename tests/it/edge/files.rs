@@ -17,7 +17,9 @@ fn cognigy() -> Request {
 /// What the webhook listener says; the admin listener may run out of them as well, and says so for itself.
 fn complaints(daemon: &Daemon) -> usize {
     let ours = |record: &&serde_json::Value| {
-        record["level"] == "ERROR" && record["listener"] == "webhook" && record["message"].as_str().is_some_and(|text| text.contains("cannot accept"))
+        record["level"] == "ERROR"
+            && record["listener"] == "webhook"
+            && record["message"].as_str().is_some_and(|text| text.contains("cannot accept"))
     };
     daemon.logs().iter().filter(ours).count()
 }
