@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "drives the program as the tests do: a measurement that cannot go on says so by panicking"
 )]
 

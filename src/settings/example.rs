@@ -133,7 +133,7 @@ fn comment(words: &str, text: &mut String) {
     for word in words.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
             _ = writeln!(text, "{line}");
-            line = "#".to_owned();
+            "#".clone_into(&mut line);
         }
         line.push(' ');
         line.push_str(word);

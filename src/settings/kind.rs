@@ -15,6 +15,7 @@ use crate::secret::Secret;
 pub(crate) type Problems = Vec<(String, String)>;
 
 /// What a key may hold.
+#[expect(clippy::wrong_self_convention, reason = "a kind knows how to read a value, it is not made from one")]
 pub(crate) trait Kind {
     /// What it is once read.
     type Value;
@@ -63,6 +64,11 @@ pub(crate) fn expected(wanted: &str, found: &Value) -> Problems {
         Value::Table(_) => "a table",
     };
     problem(format!("expected {wanted}, found {found}"))
+}
+
+/// The text of a string; `wanted` says what was expected where it is none.
+pub(crate) fn string<'v>(value: &'v Value, wanted: &str) -> Result<&'v str, Problems> {
+    value.as_str().ok_or_else(|| expected(wanted, value))
 }
 
 /// A whole number within a range.
@@ -161,10 +167,7 @@ impl Kind for Span {
     type Value = Duration;
 
     fn from_file(&self, value: Value) -> Result<Duration, Problems> {
-        match value {
-            Value::String(text) => self.from_variable(&text),
-            other => Err(expected("a number and a unit in quotes, such as \"10s\"", &other)),
-        }
+        self.from_variable(string(&value, "a number and a unit in quotes, such as \"10s\"")?)
     }
 
     fn from_variable(&self, text: &str) -> Result<Duration, Problems> {
@@ -220,10 +223,7 @@ impl<T> Kind for Text<T> {
     type Value = T;
 
     fn from_file(&self, value: Value) -> Result<T, Problems> {
-        match value {
-            Value::String(text) => self.from_variable(&text),
-            other => Err(expected("a string", &other)),
-        }
+        self.from_variable(string(&value, "a string")?)
     }
 
     fn from_variable(&self, text: &str) -> Result<T, Problems> {
@@ -255,10 +255,7 @@ impl<T: Clone + PartialEq> Kind for Choice<T> {
     type Value = T;
 
     fn from_file(&self, value: Value) -> Result<T, Problems> {
-        match value {
-            Value::String(text) => self.from_variable(&text),
-            other => Err(expected("a string", &other)),
-        }
+        self.from_variable(string(&value, "a string")?)
     }
 
     fn from_variable(&self, text: &str) -> Result<T, Problems> {

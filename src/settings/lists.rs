@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use super::kind::{Kind, Problems, expected, problem};
+use super::kind::{Kind, Problems, expected, problem, string};
 
 /// The strings of a list.
 ///
@@ -13,11 +13,9 @@ pub(crate) fn strings(value: Value) -> Result<Vec<String>, Problems> {
     let Value::Array(list) = value else { return Err(expected("a list of strings", &value)) };
     let (mut texts, mut problems) = (Vec::with_capacity(list.len()), Problems::new());
     for (index, entry) in list.into_iter().enumerate() {
-        match entry {
-            Value::String(text) => texts.push(text),
-            other => {
-                problems.extend(expected("a string", &other).into_iter().map(|(_, why)| (format!("[{index}]"), why)))
-            }
+        match string(&entry, "a string") {
+            Ok(text) => texts.push(text.to_owned()),
+            Err(found) => problems.extend(found.into_iter().map(|(_, why)| (format!("[{index}]"), why))),
         }
     }
     if problems.is_empty() { Ok(texts) } else { Err(problems) }
@@ -102,11 +100,11 @@ impl<K: Kind> Kind for OneOrMore<K> {
     type Value = Vec<K::Value>;
 
     fn from_file(&self, value: Value) -> Result<Self::Value, Problems> {
-        match value {
-            Value::String(text) => self.0.each.from_variable(&text).map(|value| vec![value]),
-            Value::Array(_) => self.0.from_file(value),
-            other => Err(expected("a string, or a list of strings", &other)),
+        if value.is_array() {
+            return self.0.from_file(value);
         }
+        let one = string(&value, "a string, or a list of strings")?;
+        self.0.each.from_variable(one).map(|value| vec![value])
     }
 
     fn from_variable(&self, text: &str) -> Result<Self::Value, Problems> {

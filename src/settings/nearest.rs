@@ -16,17 +16,18 @@ pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str
 /// How many letters must be put in, taken out or replaced (Levenshtein), one row at a time.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
+    // What it takes to get from what was read of `from` to each beginning of `to` but the empty one.
+    let mut row: Vec<usize> = (1..=to.len()).collect();
+    for (read, a) in from.chars().enumerate() {
+        let (mut diagonal, mut left) = (read, read + 1);
+        for (cell, b) in row.iter_mut().zip(&to) {
             let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+            diagonal = *cell;
+            left = replaced.min(diagonal + 1).min(left + 1);
+            *cell = left;
         }
     }
-    row[to.len()]
+    row.last().copied().unwrap_or_else(|| from.chars().count())
 }
 
 #[cfg(test)]

@@ -191,7 +191,7 @@ impl Entry {
                 whole(one == other).max(hidden(alike(inside.as_ref(), other_inside.as_ref())))
             }
             (Some(Shown::Secret(one)), Some(Shown::Secret(other))) => one.change(other),
-            (Some(Shown::Secrets(these)), Some(Shown::Secrets(those))) => change(these, those, Hidden::change),
+            (Some(Shown::Secrets(before)), Some(Shown::Secrets(after))) => change(before, after, Hidden::change),
             _ => Change::Values,
         };
         key.max(value)

@@ -58,7 +58,7 @@ impl SecretKey {
     }
 
     /// Something has to be said; whoever reads it says so.
-    pub(crate) fn is_required(self) -> Self {
+    pub(crate) fn needed(self) -> Self {
         Self { required: true, ..self }
     }
 
@@ -159,16 +159,12 @@ impl SecretKey {
             _ => return Found::Faulty,
         };
         let Some(raw) = raw else { return Found::Faulty };
-        match String::from_utf8(raw.bytes.to_vec()) {
-            Ok(text) => {
-                let text = Zeroizing::new(text.trim().to_owned());
-                Found::Value((Located { text, at, origin: raw.origin }, origin))
-            }
-            Err(_) => {
-                diagnostics.error(at, "expected text");
-                Found::Faulty
-            }
-        }
+        let Ok(text) = str::from_utf8(&raw.bytes) else {
+            diagnostics.error(at, "expected text");
+            return Found::Faulty;
+        };
+        let text = Zeroizing::new(text.trim().to_owned());
+        Found::Value((Located { text, at, origin: raw.origin }, origin))
     }
 
     fn read<'v>(self, judge: Judge<'v>, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {

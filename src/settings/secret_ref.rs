@@ -42,14 +42,11 @@ impl SecretRef {
     /// # Errors
     /// What to write instead; never the value.
     pub(crate) fn read(value: &Value) -> Result<Self, String> {
-        let table = match value {
-            Value::Table(table) => table,
-            Value::String(_) => {
-                let advice = "use { value = \"…\" } if this is only for development";
-                return Err(format!("a secret does not stand in the file: refer to it with {WANTED}; {advice}"));
-            }
-            _ => return Err(format!("expected {WANTED}")),
-        };
+        if value.is_str() {
+            let advice = "use { value = \"…\" } if this is only for development";
+            return Err(format!("a secret does not stand in the file: refer to it with {WANTED}; {advice}"));
+        }
+        let Value::Table(table) = value else { return Err(format!("expected {WANTED}")) };
         let mut entries = table.iter();
         match (entries.next(), entries.next()) {
             (Some((key, Value::String(text))), None) => Self::from_pair(key, text),

@@ -155,9 +155,10 @@ impl Table {
         let mut tables = Vec::new();
         for (index, value) in list.into_iter().enumerate() {
             let at = format!("{at}[{index}]");
-            match value {
-                Value::Table(values) => tables.push(Self::new(title.clone(), at, values)),
-                other => diagnostics.problems(&at, expected("a table", &other)),
+            if let Value::Table(values) = value {
+                tables.push(Self::new(title.clone(), at, values));
+            } else {
+                diagnostics.problems(&at, expected("a table", &value));
             }
         }
         tables

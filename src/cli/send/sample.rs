@@ -24,7 +24,7 @@ pub(super) fn body(source: &Source, id: &str, at: Timestamp) -> Bytes {
     match source.body_format {
         BodyFormat::Any if is_xml(media) => filled(source.preset.sample.xml, id, at).into(),
         BodyFormat::Any if !is_json(media) && !media.is_empty() => format!("sample event {id} of {at}\n").into(),
-        _ => fitted(source, id, at).to_string().into(),
+        BodyFormat::Any | BodyFormat::Json => fitted(source, id, at).to_string().into(),
     }
 }
 

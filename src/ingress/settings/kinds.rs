@@ -7,8 +7,8 @@ use crate::event::Name;
 use crate::scheme::{PRESETS, Preset, preset};
 use crate::server::networks::Networks;
 use crate::settings::Kind;
-use crate::settings::kind::{Problems, expected, problem};
-use crate::settings::lists::list;
+use crate::settings::kind::{Problems, expected, problem, string};
+use crate::settings::lists::{list, strings};
 
 /// Addresses and CIDRs that let somebody in, or the single word `any`.
 pub(super) struct AllowedIps;
@@ -31,13 +31,10 @@ impl Kind for AllowedIps {
     type Value = Networks;
 
     fn from_file(&self, value: Value) -> Result<Networks, Problems> {
-        match value {
-            Value::String(word) if word == "any" => Ok(Networks::Any),
-            Value::String(_) => Err(problem("expected a list in brackets, or the single word \"any\"")),
-            other => {
-                let entries = list(crate::settings::kind::words("")).from_file(other)?;
-                Self::read(entries.iter().map(String::as_str))
-            }
+        match value.as_str() {
+            Some("any") => Ok(Networks::Any),
+            Some(_) => Err(problem("expected a list in brackets, or the single word \"any\"")),
+            None => Self::read(strings(value)?.iter().map(String::as_str)),
         }
     }
 
@@ -75,10 +72,7 @@ impl Kind for PresetName {
     type Value = &'static Preset;
 
     fn from_file(&self, value: Value) -> Result<&'static Preset, Problems> {
-        match value {
-            Value::String(text) => self.from_variable(&text),
-            other => Err(expected("a string", &other)),
-        }
+        self.from_variable(string(&value, "a string")?)
     }
 
     fn from_variable(&self, text: &str) -> Result<&'static Preset, Problems> {
@@ -172,11 +166,11 @@ impl Kind for StaleStatus {
     type Value = u16;
 
     fn from_file(&self, value: Value) -> Result<u16, Problems> {
-        match value {
-            Value::Integer(401) => Ok(401),
-            Value::Integer(410) => Ok(410),
-            Value::Integer(other) => Err(problem(format!("expected 401 or 410, found {other}"))),
-            other => Err(expected("a whole number", &other)),
+        match value.as_integer() {
+            Some(401) => Ok(401),
+            Some(410) => Ok(410),
+            Some(other) => Err(problem(format!("expected 401 or 410, found {other}"))),
+            None => Err(expected("a whole number", &value)),
         }
     }
 

@@ -304,10 +304,10 @@ fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
 
 /// A SHA-256 digest in lower-case hex, on the stack.
 fn hex_of(digest: &[u8; 32]) -> [u8; HASH_LEN] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
     let mut text = [0; HASH_LEN];
     for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     text
 }

@@ -3,8 +3,8 @@
 /// The items of `query`: split at `&`, empty ones skipped, each split at its first `=` (none: an empty value).
 pub(super) fn items(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     query.split(|byte| *byte == b'&').filter(|item| !item.is_empty()).map(|item| {
-        let at = item.iter().position(|byte| *byte == b'=');
-        at.map_or((item, &[][..]), |at| (&item[..at], &item[at + 1..]))
+        let mut halves = item.splitn(2, |byte| *byte == b'=');
+        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
     })
 }
 
@@ -36,9 +36,12 @@ pub(super) fn decoded(text: &[u8], plus: Plus) -> impl Iterator<Item = u8> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (byte, after) = match rest {
-            [b'%', high, low, after @ ..] => match (nibble(*high), nibble(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => (b'%', &rest[1..]),
+            [b'%', behind @ ..] => match behind {
+                [high, low, after @ ..] => match (nibble(*high), nibble(*low)) {
+                    (Some(high), Some(low)) => (high << 4 | low, after),
+                    _ => (b'%', behind),
+                },
+                _ => (b'%', behind),
             },
             [byte, after @ ..] => (plus.read(*byte), after),
             [] => return None,
@@ -60,12 +63,12 @@ const fn nibble(digit: u8) -> Option<u8> {
 
 /// Appends `bytes`, each but `A-Za-z0-9-._~` (and `/`, where `slash` says so) as `%XX` in upper-case hex.
 pub(super) fn put_encoded(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>, slash: bool) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + (nibble - 10) };
     for byte in bytes {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') || (slash && byte == b'/') {
             out.push(byte);
         } else {
-            out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            out.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
 }
@@ -82,8 +85,9 @@ pub(super) fn put_canonical(out: &mut Vec<u8>, query: &[u8], plus: Plus) {
         put_encoded(&mut encoded, decoded(value, plus), false);
         pairs.push((start..middle, middle..encoded.len()));
     }
+    let part = |range: std::ops::Range<usize>| encoded.get(range).unwrap_or_default();
     let mut pairs: Vec<(&[u8], &[u8])> =
-        pairs.into_iter().map(|(name, value)| (&encoded[name], &encoded[value])).collect();
+        pairs.into_iter().map(|(name, value)| (part(name), part(value))).collect();
     pairs.sort_unstable();
     for (position, (name, value)) in pairs.into_iter().enumerate() {
         if position > 0 {

@@ -48,7 +48,8 @@ impl SigningKeys {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if known(&recent).is_none() {
             recent.swap(0, 1);
-            recent[0] = Some((day, key.clone()));
+            let [latest, ..] = &mut *recent;
+            *latest = Some((day, key.clone()));
         }
         key
     }

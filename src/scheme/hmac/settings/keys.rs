@@ -86,7 +86,7 @@ impl Settings {
     /// Whether signature header, format and content are those of Standard Webhooks, whatever the source is called.
     fn is_standard_webhooks(&self) -> bool {
         let row = &Vendor::STANDARD_WEBHOOKS;
-        self.signature_headers.first() == row.header(row.signature_header).as_ref()
+        self.signature_headers.first() == Vendor::header(row.signature_header).as_ref()
             && self.signature_format == row.signature_format()
             && self.signed_content == row.signed_content()
     }

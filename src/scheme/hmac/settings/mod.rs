@@ -101,7 +101,7 @@ impl Settings {
         .filter(|_| !table.is_faulty(SIGNED_CONTENT, diagnostics));
         let id_header =
             key(ID_HEADER, "The header that {id} in signed_content stands for.", text(header, "the name of a header"))
-                .or_maybe(row.header(row.id_header), table, diagnostics);
+                .or_maybe(Vendor::header(row.id_header), table, diagnostics);
         Self {
             secrets,
             secret_encoding,
@@ -175,7 +175,7 @@ impl Written {
              \"X-Signature-Old\"].",
             one_or_more(name(), "is empty: name the header that carries the signature"),
         )
-        .or_required(row.header(row.signature_header).map(|header| vec![header]), &none, table, diagnostics);
+        .or_required(Vendor::header(row.signature_header).map(|header| vec![header]), &none, table, diagnostics);
         let signature_format = key(
             SIGNATURE_FORMAT,
             "How the signature stands in its header: {hex}, {base64} or {base64url} with text around it; base64 is \
@@ -195,7 +195,7 @@ impl Written {
              is no window.",
             name(),
         )
-        .or_maybe(row.header(row.timestamp_header).filter(|_| !brings_time), table, diagnostics);
+        .or_maybe(Vendor::header(row.timestamp_header).filter(|_| !brings_time), table, diagnostics);
         // The row's unit goes with the row's timestamp.
         let timed = brings_time || timestamp_header.is_some();
         let timestamp_unit = key(

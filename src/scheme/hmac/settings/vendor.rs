@@ -56,8 +56,7 @@ impl Vendor {
     };
 
     // What a row spells is well spelled: a test reads every row.
-
-    pub(super) fn header(&self, name: Option<&str>) -> Option<Spelled<HeaderName>> {
+    pub(super) fn header(name: Option<&str>) -> Option<Spelled<HeaderName>> {
         name.and_then(|name| header(name).ok())
     }
 

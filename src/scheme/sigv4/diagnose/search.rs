@@ -142,10 +142,10 @@ fn payloads(case: &Case<'_>) -> Vec<Variant> {
     }
     if let Some(declared) = declared.filter(|declared| declared.len() == HASH_LEN) {
         let is_of_body = declared.eq_ignore_ascii_case(&hash(case.body));
-        let cause = if is_of_body { Cause::BodyHashUpperCase } else { Cause::BodyChanged };
+        let why = if is_of_body { Cause::BodyHashUpperCase } else { Cause::BodyChanged };
         let words = "the signature fits the hash in x-amz-content-sha256, and the body that arrived has another";
         let words = if is_of_body { "the signature fits the hash as it stands in x-amz-content-sha256" } else { words };
-        found.push(Variant::payload(cause, declared.to_vec(), words));
+        found.push(Variant::payload(why, declared.to_vec(), words));
     }
     let unsigned = declared.filter(|declared| declared.starts_with(b"STREAMING-"));
     for (text, cause) in [(Some(&b"UNSIGNED-PAYLOAD"[..]), Cause::BodyUnsigned), (unsigned, Cause::BodyStreamed)] {

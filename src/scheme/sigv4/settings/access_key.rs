@@ -10,6 +10,7 @@ use crate::settings::{Diagnostics, Found, Table, key, secret};
 
 /// One AWS access key.
 #[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "AWS calls it the access key id")]
 pub(in crate::scheme::sigv4) struct AccessKey {
     /// `AKIA…`; not secret, it is the key's name in logs and metrics unless its secret has a label.
     pub(in crate::scheme::sigv4) access_key_id: String,
@@ -78,7 +79,7 @@ impl AccessKey {
             if in_file { id.required("is missing", table, diagnostics) } else { id.maybe(table, diagnostics).value() };
         let called = |secret: &Secret| secret.label().or(id.as_deref()).unwrap_or_default().to_owned();
         let secret_key = secret("secret", "The secret access key.")
-            .is_required()
+            .needed()
             .variable(variables.map(|all| all.secret_key))
             .labelled_mac_key(called, table, diagnostics);
         if in_file && matches!(secret_key, Found::Unset) {
