@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::*;
 use crate::audit::SiemFormat;
 use crate::ingress::{IdRule, SourceSettings as Source, TypeRule};
+use crate::secret::Secret;
 use crate::server::networks::Networks;
+use crate::telemetry::Format;
 
 const KEY: &str = "a-secret-of-sufficient-length";
 const OTHER: &str = "another-secret-of-sufficient-length";

@@ -8,87 +8,13 @@ mod header;
 mod hmac;
 mod mac;
 mod preset;
+mod proof;
 mod registry;
 mod settings;
 mod sigv4;
 
-use std::any::Any;
-
-use http::request::Parts;
-use jiff::Timestamp;
-
-use crate::clock::UnixSeconds;
-use crate::event::Payload;
-
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
 pub use preset::{Answer, BodyFormat, PRESETS, Preset, preset};
+pub use proof::{Claims, KeyIndex, Refusal, Scheme};
 pub(crate) use registry::read;
 pub use settings::Settings;
-
-/// How one source proves who sends to it.
-///
-/// A request is judged in three steps, so that each refusal comes in its place: [`Scheme::timestamp`] before the
-/// window is checked, [`Scheme::read`] before a byte of the body is wanted, [`Scheme::verify`] once the body is here.
-pub trait Scheme: Send + Sync + 'static {
-    /// The time the request claims to have been signed at; `None` for a scheme that has none.
-    ///
-    /// # Errors
-    /// [`Refusal`] where the time is missing, malformed or given twice.
-    fn timestamp(&self, head: &Parts) -> Result<Option<UnixSeconds>, Refusal>;
-
-    /// What the head claims, parsed but not proven.
-    ///
-    /// # Errors
-    /// [`Refusal::MissingSignature`], [`Refusal::MalformedAuthorization`], or [`Refusal::SignatureMismatch`] for what
-    /// can never verify.
-    fn read(&self, head: &Parts) -> Result<Claims, Refusal>;
-
-    /// Proves the claims against the body as received. Every key is tried, in time that does not tell which exist.
-    ///
-    /// # Errors
-    /// [`Refusal::SignatureMismatch`], the one answer for an unknown key and a wrong signature.
-    fn verify(&self, head: &Parts, claims: &Claims, body: &Payload) -> Result<KeyIndex, Refusal>;
-
-    /// What logs and metrics call the keys, in order of [`KeyIndex`]: the label that the operator gave, else the
-    /// fingerprint of a secret or an access key id. Never a position: that moves when keys are rotated.
-    fn keys(&self) -> &[String];
-
-    /// Whether a verified signature vouches for the value of header `name` (lower case).
-    fn covers_header(&self, name: &str) -> bool;
-
-    /// Adds to `head` what the vendor would send with `body` at `at`, signed with the first key. For `gatepost send`.
-    fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp);
-}
-
-/// Which of a scheme's keys verified: an index into [`Scheme::keys`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KeyIndex(pub usize);
-
-/// What a head claims, parsed and not proven: made by [`Scheme::read`], opaque to everybody but its scheme.
-pub struct Claims(Box<dyn Any + Send + Sync>);
-
-impl Claims {
-    fn of(claims: impl Any + Send + Sync) -> Self {
-        Self(Box::new(claims))
-    }
-
-    /// The claims, where they are those of the scheme that asks.
-    fn get<T: Any>(&self) -> Option<&T> {
-        self.0.downcast_ref()
-    }
-}
-
-/// Why a scheme does not believe a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// No timestamp where one is required.
-    MissingTimestamp,
-    /// A timestamp that is not one, or stands twice.
-    InvalidTimestamp,
-    /// No signature at all, or none of a version that is known.
-    MissingSignature,
-    /// A `SigV4` header that cannot be parsed; the text says what is wrong and tells an attacker nothing.
-    MalformedAuthorization(&'static str),
-    /// It parses and does not verify.
-    SignatureMismatch,
-}

@@ -25,15 +25,16 @@ mod secret_source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod watched;
 
 pub use config_error::{ConfigError, ConfigErrors};
 pub(crate) use diagnostics::Diagnostics;
-pub(crate) use environment::report_unknown;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
 pub(crate) use record::Example;
 pub(crate) use secret_key::{Located, SecretVariables, secret, secrets};
 pub(crate) use secret_source::THE_FILE;
 pub(crate) use table::Table;
+pub(crate) use unknown::report_unknown;
 pub use watched::Watched;

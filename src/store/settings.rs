@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::postgres;
+use super::postgres::url_warning;
 use super::quarantine::QuarantineBounds;
 use crate::clock::{BootClock, Clock};
 use crate::settings::kind::{number, span};
@@ -63,7 +63,7 @@ pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> (String,
 fn usable(Located { text, at, .. }: &Located, diagnostics: &mut Diagnostics) -> Option<String> {
     match store_url(text) {
         Ok(url) => {
-            if let Some(warning) = url.starts_with("postgres").then(|| postgres::url_warning(&url)).flatten() {
+            if let Some(warning) = url.starts_with("postgres").then(|| url_warning(&url)).flatten() {
                 diagnostics.warn(format!("{at}: {warning}"));
             }
             Some(url)

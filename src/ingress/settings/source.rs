@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::defaults::{ALLOWED_IPS, DRIFT, Defaults, MAX_DRIFT};
 use super::kinds::{AllowedIps, PresetName, SinkNames, StaleStatus};
-use super::read::{ALLOWED_IPS, Defaults, MAX_DRIFT};
 use super::rules::path;
 use super::{IdRule, SourceSettings, TypeRule};
 use crate::event::Name;
@@ -15,8 +15,6 @@ use crate::settings::kind::{choice, size, span, text};
 use crate::settings::lists::list;
 use crate::settings::{Diagnostics, Found, Table, grammar, key};
 
-/// The window: whole seconds, both directions.
-pub(super) const DRIFT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(15);
 /// Bodies: at least one byte, at most 1 GiB.
 const BODY_BYTES: RangeInclusive<u64> = 1..=1 << 30;
 /// What stands over a source in the file.

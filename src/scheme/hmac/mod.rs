@@ -20,8 +20,9 @@ use self::format::Format;
 use self::spelled::Spelled;
 use super::header::Occurrence;
 use super::mac::{Algorithm, Key, Mac};
-use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
-use crate::event::Digest;
+use super::{KeyIndex, Refusal, Scheme};
+use crate::clock::UnixSeconds;
+use crate::event::{Digest, Payload};
 use crate::settings::ConfigError;
 
 pub(super) use self::settings::{Settings, Vendor};

@@ -5,6 +5,9 @@ use std::ops::Deref;
 
 use http::HeaderName;
 
+use super::content::Content;
+use super::format::Format;
+
 /// A value and how it is written.
 #[derive(Clone)]
 pub(super) struct Spelled<T> {
@@ -55,6 +58,16 @@ impl<T> fmt::Display for Spelled<T> {
 /// The name of a header, as the vendor writes it.
 pub(super) fn header(text: &str) -> Result<Spelled<HeaderName>, String> {
     Spelled::parse(text, |text| text.parse().map_err(|_| format!("{text:?} is not the name of a header")))
+}
+
+/// Reads the value of `signature_format`.
+pub(super) fn format(text: &str) -> Result<Spelled<Format>, String> {
+    Spelled::parse(text, Format::parse)
+}
+
+/// Reads the value of `signed_content`.
+pub(super) fn content(text: &str) -> Result<Spelled<Content>, String> {
+    Spelled::parse(text, Content::parse)
 }
 
 impl From<HeaderName> for Spelled<HeaderName> {

@@ -1,6 +1,7 @@
 //! AWS Signature Version 4, header form, for services other than S3. What cannot be told apart from a wrong signature
 //! by its answer is not told apart by its time either: every request is hashed to the end.
 
+mod amz_headers;
 mod authorization;
 mod canonical;
 mod date;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
+use self::amz_headers::{CONTENT_SHA256, SECURITY_TOKEN};
 use self::authorization::{ALGORITHM, Authorization, Credential};
 use self::canonical::HASH_LEN;
 use self::date::AmzDate;
@@ -24,14 +26,13 @@ use self::settings::{AccessKey, Settings, UnsignedHeader};
 use self::signing_key::{Scope, SigningKeys, TERMINATOR};
 use super::header::Occurrence;
 use super::mac::{Key, Mac};
-use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
+use super::{KeyIndex, Refusal, Scheme};
+use crate::clock::UnixSeconds;
+use crate::event::Payload;
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 
 pub(super) use self::settings::{Variables, Vendor};
-
-const SECURITY_TOKEN: &str = "x-amz-security-token";
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 /// `x-amz-*` headers that may arrive unsigned: `CloudFront` adds the first; the second says nothing that is not checked
 /// against the body, and real clients send it unsigned (aws-requests-auth), which AWS takes.

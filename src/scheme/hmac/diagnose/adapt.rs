@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::case::Case;
 use super::search::{Form, Found, timestamps};
-use super::{Case, Settings, Spelled};
 use crate::clock::UnixSeconds;
 use crate::scheme::diagnose::{Cause, Diagnosis};
 use crate::scheme::hmac::Hmac;
-use crate::scheme::hmac::settings::{SecretEncoding, format};
+use crate::scheme::hmac::settings::{SecretEncoding, Settings};
+use crate::scheme::hmac::spelled::{Spelled, format};
 use crate::scheme::hmac::time::Unit;
 use crate::scheme::{Refusal, Scheme};
 use crate::secret::Secret;

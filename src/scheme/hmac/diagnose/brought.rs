@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::Spelled;
+use crate::scheme::hmac::spelled::Spelled;
 use crate::scheme::mac::{Algorithm, Mac};
 
 /// MACs of one request that are looked at.

@@ -3,18 +3,17 @@
 
 mod adapt;
 mod brought;
+mod case;
 mod search;
 
 use http::HeaderName;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 
-use super::Settings;
+use self::case::Case;
 use super::spelled::Spelled;
-use crate::scheme::diagnose::{self, Cause, Diagnosis, REDACTED, bodies};
+use crate::scheme::diagnose::{Cause, Diagnosis, REDACTED, bodies};
 use crate::scheme::header::Occurrence;
-
-type Case<'a> = diagnose::Case<'a, Settings>;
 
 /// Says what could explain that the request of `case` does not verify, or that its timestamp cannot be read.
 pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {

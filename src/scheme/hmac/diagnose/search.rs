@@ -7,10 +7,10 @@ use http::HeaderName;
 use zeroize::Zeroizing;
 
 use super::brought::Brought;
-use super::{Case, Spelled};
+use super::case::Case;
 use crate::scheme::diagnose::{Cause, bodies, secrets};
 use crate::scheme::hmac::content::{Content, Texts};
-use crate::scheme::hmac::settings::content;
+use crate::scheme::hmac::spelled::{Spelled, content};
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 
 /// What senders sign, as `signed_content` spells it.

@@ -1,7 +1,9 @@
 //! What an HMAC scheme is built from: its keys in a source's table, parsed, over a vendor's row.
 
 mod check;
+mod encoding;
 mod keys;
+mod row;
 mod scheme;
 mod vendor;
 
@@ -9,7 +11,7 @@ use http::HeaderName;
 
 use super::content::Content;
 use super::format::Format;
-use super::spelled::{Spelled, header};
+use super::spelled::{Spelled, content, format, header};
 use super::time::Unit;
 use crate::scheme::mac::Algorithm;
 use crate::scheme::settings::Identity;
@@ -18,7 +20,7 @@ use crate::settings::kind::{choice, text};
 use crate::settings::lists::one_or_more;
 use crate::settings::{Diagnostics, Kind as _, SecretVariables, Table, key, secrets};
 
-pub(super) use self::keys::SecretEncoding;
+pub(super) use self::encoding::SecretEncoding;
 pub(in crate::scheme) use self::vendor::Vendor;
 
 /// What an HMAC scheme is built from. What is `None` or empty and may not be was missing or wrong, and is told.
@@ -211,14 +213,4 @@ impl Written {
             timestamp_unit,
         }
     }
-}
-
-/// Reads the value of `signature_format`.
-pub(super) fn format(text: &str) -> Result<Spelled<Format>, String> {
-    Spelled::parse(text, Format::parse)
-}
-
-/// Reads the value of `signed_content`.
-pub(super) fn content(text: &str) -> Result<Spelled<Content>, String> {
-    Spelled::parse(text, Content::parse)
 }

@@ -1,17 +1,12 @@
 //! What a preset's row says of a vendor that signs with HMAC.
 
-use std::any::Any;
-use std::sync::Arc;
-
 use http::HeaderName;
 
-use super::{Settings, content, format};
 use crate::scheme::hmac::content::Content;
 use crate::scheme::hmac::format::Format;
-use crate::scheme::hmac::spelled::{Spelled, header};
+use crate::scheme::hmac::spelled::{Spelled, content, format, header};
 use crate::scheme::hmac::time::Unit;
-use crate::scheme::settings::{self, Identity, Row};
-use crate::settings::{Diagnostics, SecretVariables, Table};
+use crate::settings::SecretVariables;
 
 /// How a vendor signs. `None` means the operator must or may say.
 pub(in crate::scheme) struct Vendor {
@@ -66,33 +61,5 @@ impl Vendor {
 
     pub(super) fn signed_content(&self) -> Option<Spelled<Content>> {
         self.signed_content.and_then(|text| content(text).ok())
-    }
-}
-
-impl Row for Vendor {
-    fn scheme(&self) -> &'static str {
-        "HMAC"
-    }
-
-    fn read(
-        &self,
-        source: &Identity<'_>,
-        table: &mut Table,
-        diagnostics: &mut Diagnostics,
-    ) -> Arc<dyn settings::Settings> {
-        let namesake = source.namesake.and_then(|row| (row as &dyn Any).downcast_ref::<Self>());
-        let variables = namesake.and_then(|row| row.variables);
-        let settings = Settings::read(self, source, variables, table, diagnostics);
-        settings.tell(variables, table, diagnostics);
-        Arc::new(settings)
-    }
-
-    fn enabled_by(&self, diagnostics: &mut Diagnostics) -> Option<&'static str> {
-        let set = self.variables.filter(|variables| variables.are_set(diagnostics))?;
-        Some(set.named(diagnostics))
-    }
-
-    fn how_to_enable(&self) -> Option<String> {
-        self.variables.map(|variables| variables.list.to_owned())
     }
 }

@@ -2,10 +2,15 @@
 
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, HOST};
 
-use super::super::signing_key::TERMINATOR;
-use super::{Authorization, CONTENT_SHA256, Case, SECURITY_TOKEN, ScopePart, canonical, date, hash};
+use super::case::Case;
+use super::parts::hash;
 use crate::scheme::diagnose::{Cause, Diagnosis, bodies};
 use crate::scheme::header::Occurrence;
+use crate::scheme::sigv4::amz_headers::{CONTENT_SHA256, SECURITY_TOKEN};
+use crate::scheme::sigv4::authorization::Authorization;
+use crate::scheme::sigv4::settings::ScopePart;
+use crate::scheme::sigv4::signing_key::TERMINATOR;
+use crate::scheme::sigv4::{canonical, date, must_be_signed};
 
 /// Characters of a sender's text that are shown.
 const SHOWN: usize = 256;
@@ -99,7 +104,7 @@ pub(super) fn added<'a>(case: &Case<'a>, authorization: &Authorization<'_>) -> V
     let unsigned =
         |name: &&str| *name != date::HEADER && !authorization.signed_headers.split(';').any(|own| own == *name);
     let allowed = &case.settings.unsigned_headers;
-    names.filter(|name| super::super::must_be_signed(allowed, name)).filter(unsigned).collect()
+    names.filter(|name| must_be_signed(allowed, name)).filter(unsigned).collect()
 }
 
 /// What the sender says of the body, against the body.

@@ -1,9 +1,11 @@
 //! The doctor of AWS Signature Version 4: judges what the request claims, then undoes known mistakes, one or two at a
 //! time, until the signature fits.
 
+mod case;
 mod claims;
 mod headers;
 mod model;
+mod parts;
 mod paths;
 mod queries;
 mod search;
@@ -15,20 +17,16 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use sha2::{Digest as _, Sha256};
 
+use self::case::Case;
 use super::authorization::{self, ALGORITHM, Authorization};
-use super::canonical::{self, HASH_LEN};
 use super::date::AmzDate;
-use super::query::{self, Plus};
 use super::settings::{ScopePart, Settings, UnsignedHeader};
-use super::{CONTENT_SHA256, SECURITY_TOKEN, SigV4, date, hex_of};
-use crate::scheme::diagnose::{self, Cause, Diagnosis, REDACTED};
+use super::{SECURITY_TOKEN, SigV4};
+use crate::scheme::diagnose::{Cause, Diagnosis, REDACTED};
 use crate::scheme::header::Occurrence;
 use crate::scheme::mac::{Algorithm, Mac};
 use crate::scheme::{Refusal, Scheme as _};
-
-type Case<'a> = diagnose::Case<'a, Settings>;
 
 /// Says what could explain that the request of `case` does not verify.
 pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {
@@ -174,21 +172,4 @@ pub(super) fn restore_token(head: &mut Parts, settings: &Settings) {
         value.set_sensitive(true);
         head.headers.insert(SECURITY_TOKEN, value);
     }
-}
-
-/// The canonical query, a raw `+` read as AWS reads it.
-fn put_query(out: &mut Vec<u8>, text: &[u8]) {
-    query::put_canonical(out, text, Plus::Blank);
-}
-
-/// The canonical value of header `name`; empty where it did not arrive.
-fn value(head: &Parts, name: &str) -> Vec<u8> {
-    let mut line = Vec::new();
-    canonical::put_headers(&mut line, head, name);
-    line.get(name.len() + 1..line.len().saturating_sub(1)).unwrap_or_default().to_vec()
-}
-
-/// SHA-256 in hex.
-fn hash(text: &[u8]) -> [u8; HASH_LEN] {
-    hex_of(&Sha256::digest(text).into())
 }

@@ -2,8 +2,10 @@
 
 use http::request::Parts;
 
+use super::super::authorization::ALGORITHM;
 use super::super::canonical;
 use super::super::query::{self, Plus};
+use super::parts::{hash, value};
 use crate::scheme::diagnose::Cause;
 use crate::scheme::mac::{Algorithm, Key, Mac};
 
@@ -25,7 +27,7 @@ impl Model {
         let (mut uri, mut encoded) = (Vec::new(), Vec::new());
         canonical::put_uri(&mut uri, head.uri.path().as_bytes());
         query::put_canonical(&mut encoded, head.uri.query().unwrap_or_default().as_bytes(), plus);
-        let headers = signed_headers.split(';').map(|name| (name.to_owned(), super::value(head, name)));
+        let headers = signed_headers.split(';').map(|name| (name.to_owned(), value(head, name)));
         let method = head.method.as_str().as_bytes().to_vec();
         Self { method, uri, query: encoded, headers: headers.collect(), payload: payload.to_vec() }
     }
@@ -152,10 +154,10 @@ impl Envelope<'_> {
 
     /// Whether `key` makes the signature of `model`.
     pub(super) fn fits(&self, key: &Key, model: &Model) -> bool {
-        let hash = super::hash(&model.text());
+        let hash = hash(&model.text());
         let scope = self.scope.join("/");
         let parts: [&[u8]; 7] =
-            [super::ALGORITHM.as_bytes(), b"\n", self.date, b"\n", scope.as_bytes(), b"\n", hash.as_slice()];
+            [ALGORITHM.as_bytes(), b"\n", self.date, b"\n", scope.as_bytes(), b"\n", hash.as_slice()];
         self.signature.matches(&key.mac(parts)).into()
     }
 }

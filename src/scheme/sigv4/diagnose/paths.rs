@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::super::canonical::{normalised, put_uri};
 use super::super::query::{Plus, decoded, put_encoded};
 use super::model::{Patch, Variant};
-use super::put_query;
+use super::parts::put_query;
 use crate::scheme::diagnose::Cause;
 
 /// Beginnings that gateways drop: API Gateway stages, versions, mount points of ingress controllers.

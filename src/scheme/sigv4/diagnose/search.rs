@@ -1,11 +1,17 @@
 //! Looks for the fewest known changes after which the signature fits: none, one, then two; first with the key claimed.
 
-use super::super::query::Plus;
+use super::case::Case;
 use super::model::{Envelope, Model, Variant};
-use super::{Authorization, CONTENT_SHA256, Case, HASH_LEN, date, hash, headers, paths, queries};
+use super::parts::hash;
+use super::{headers, paths, queries};
 use crate::scheme::diagnose::{Cause, Diagnosis, bodies, secrets};
 use crate::scheme::header::Occurrence;
 use crate::scheme::mac::{Key, Mac};
+use crate::scheme::sigv4::amz_headers::CONTENT_SHA256;
+use crate::scheme::sigv4::authorization::Authorization;
+use crate::scheme::sigv4::canonical::HASH_LEN;
+use crate::scheme::sigv4::date;
+use crate::scheme::sigv4::query::Plus;
 
 /// Signatures that are computed for one diagnosis: some tens of milliseconds.
 const MAX_TRIES: usize = 15_000;

@@ -4,7 +4,9 @@ use http::{HeaderValue, Request};
 use proptest::prelude::*;
 
 use super::model::Model;
-use super::*;
+use super::parts::hash;
+use crate::scheme::sigv4::canonical;
+use crate::scheme::sigv4::query::Plus;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::text::access_key_id;
-use super::{KEYS, Variables};
+use super::vendor::Variables;
 use crate::secret::Secret;
 use crate::settings::kind::text;
 use crate::settings::{Diagnostics, Found, Table, key, secret};
@@ -19,6 +19,9 @@ pub(in crate::scheme::sigv4) struct AccessKey {
     /// The token that must come with temporary keys; requests with any other token, or none, are refused.
     pub(in crate::scheme::sigv4) session_token: Option<Secret>,
 }
+
+/// The key of a source that holds them.
+pub(super) const KEYS: &str = "keys";
 
 /// Tables of `keys` stand so in what is shown.
 const TITLE: &str = "[[source.keys]]";

@@ -1,6 +1,7 @@
 //! What must hold between the keys of an AWS source.
 
-use super::{KEYS, REGION, SERVICE, Settings};
+use super::access_key::KEYS;
+use super::{REGION, SERVICE, Settings};
 use crate::scheme::settings::{repeated_labels, repeated_secrets};
 use crate::settings::{ConfigError, Diagnostics, Table};
 

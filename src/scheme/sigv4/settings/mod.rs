@@ -2,6 +2,7 @@
 
 mod access_key;
 mod check;
+mod row;
 mod scheme;
 mod text;
 mod vendor;
@@ -31,7 +32,6 @@ pub(in crate::scheme) struct Settings {
 const REGION: &str = "region";
 const SERVICE: &str = "service";
 const UNSIGNED_HEADERS: &str = "unsigned_headers";
-const KEYS: &str = "keys";
 
 impl Settings {
     /// Reads a source's keys over `row`. `variables` are those that may say region and service too; where they also

@@ -5,7 +5,8 @@ use std::fmt;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, HOST};
 
-use crate::scheme::sigv4::{SECURITY_TOKEN, date};
+use crate::scheme::sigv4::amz_headers::SECURITY_TOKEN;
+use crate::scheme::sigv4::date;
 
 /// A region or a service: what can stand between the slashes of a credential.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,0 +1,7 @@
+//! What the doctor is asked, with HMAC settings.
+
+use crate::scheme::diagnose;
+use crate::scheme::hmac::settings::Settings;
+
+/// A request that was refused by a source with such settings.
+pub(super) type Case<'a> = diagnose::Case<'a, Settings>;
