@@ -45,8 +45,8 @@ fn settings(preset: &str, secrets: &[&str], lines: &str) -> Arc<dyn Settings> {
 fn build(preset: &str) -> Arc<dyn Scheme> {
     static MADE: Mutex<BTreeMap<String, Arc<dyn Scheme>>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let make = || settings(preset, &[NEW, OLD], "").build().unwrap();
-    Arc::clone(made.entry(preset.to_owned()).or_insert_with(make))
+    let fresh = || settings(preset, &[NEW, OLD], "").build().unwrap();
+    Arc::clone(made.entry(preset.to_owned()).or_insert_with(fresh))
 }
 
 fn mac(secret: &str, parts: &[&[u8]]) -> [u8; 32] {

@@ -37,7 +37,7 @@ const VECTORS: &str = include_str!("../../fixtures/sigv4-double-encoding.txt");
 fn verifier(token: Option<&str>) -> Arc<dyn Scheme> {
     static MADE: Mutex<BTreeMap<Option<String>, Arc<dyn Scheme>>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let make = || {
+    let fresh = || {
         let token = token.map(|token| format!(", session_token = {{ value = {token:?} }}")).unwrap_or_default();
         let key = |id: &str, secret: &str, more: &str| {
             format!("{{ access_key_id = {id:?}, secret = {{ value = {secret:?} }}{more} }}")
@@ -46,7 +46,7 @@ fn verifier(token: Option<&str>) -> Arc<dyn Scheme> {
         let lines = format!("region = {REGION:?}\nservice = {SERVICE:?}\nkeys = [{keys}]");
         configured("cxone", &lines).build().unwrap()
     };
-    Arc::clone(made.entry(token.map(str::to_owned)).or_insert_with(make))
+    Arc::clone(made.entry(token.map(str::to_owned)).or_insert_with(fresh))
 }
 
 /// A request before it is signed.
