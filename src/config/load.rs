@@ -80,7 +80,7 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     if !readable {
         diagnostics.errors.truncate(1);
         config.live.tls.certificates.clear();
-        config.live.tls.client_ca_file = None;
+        config.live.tls.client_auth = None;
     }
     Draft { config, faults: diagnostics.errors, watched: diagnostics.files }
 }
