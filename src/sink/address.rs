@@ -79,10 +79,8 @@ impl<T> Kind for Address<T> {
     type Value = T;
 
     fn from_file(&self, value: toml::Value) -> Result<T, Problems> {
-        match value {
-            toml::Value::String(text) => self.from_variable(&text),
-            other => Err(expected("a string", &other)),
-        }
+        let toml::Value::String(text) = value else { return Err(expected("a string", &value)) };
+        self.from_variable(&text)
     }
 
     fn from_variable(&self, text: &str) -> Result<T, Problems> {

@@ -149,7 +149,7 @@ impl Sink for Http {
 #[cfg(test)]
 mod tests {
     use super::super::cloudevent::tests::event;
-    use super::super::settings::tests::{read, wrong};
+    use super::super::tests::{read, wrong};
     use super::*;
 
     #[test]

@@ -20,6 +20,8 @@ mod settings;
 mod sqs;
 #[cfg(feature = "sqs")]
 mod structured;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -211,7 +211,7 @@ fn options(settings: &Settings, sink: &sink::Settings) -> Result<ConnectOptions,
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::{read, wrong};
+    use super::super::tests::{read, wrong};
     use super::*;
 
     #[test]

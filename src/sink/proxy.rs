@@ -72,9 +72,8 @@ impl Proxies {
     pub(crate) fn read(to: Option<&Endpoint>, used: bool, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
         let (proxies, origin) = match secret(KEY, DOC).text(None, table, diagnostics) {
             Found::Value(located) => (Self::located(&located, diagnostics), Some(located.origin)),
-            Found::Faulty => (Self::default(), None),
             Found::Unset if used => (Self::told_of_variables(diagnostics), None),
-            Found::Unset => (Self::default(), None),
+            Found::Unset | Found::Faulty => (Self::default(), None),
         };
         // What was read may hold a password in a form that only this file knows.
         table.hide(KEY);

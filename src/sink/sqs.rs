@@ -252,7 +252,7 @@ fn group(group: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::super::cloudevent::tests::event;
-    use super::super::settings::tests::{read, wrong};
+    use super::super::tests::{read, wrong};
     use super::*;
 
     const TOKEN: &str = "token = { value = 'AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }";
