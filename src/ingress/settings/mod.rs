@@ -1,6 +1,8 @@
 //! `[[source]]`: who sends, where to, and what is expected of it; of the file and of variables.
 
+mod certificate_pin;
 mod kinds;
+mod pins;
 mod read;
 mod rules;
 mod source;
@@ -12,6 +14,7 @@ use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset};
 use crate::server::networks::Networks;
 
+pub use self::certificate_pin::{CertificatePin, Identity};
 pub(crate) use self::read::{Surroundings, read};
 pub use self::rules::{IdRule, TypeRule};
 
@@ -26,6 +29,8 @@ pub struct SourceSettings {
     pub path: String,
     /// Who may send.
     pub allowed_ips: Networks,
+    /// Whose client certificates are taken; empty: none is needed.
+    pub client_certificates: Vec<CertificatePin>,
     /// Largest body, bytes.
     pub body_bytes: usize,
     /// The window, both directions.
