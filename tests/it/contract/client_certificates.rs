@@ -227,7 +227,7 @@ fn a_pin_that_is_taken_away_ends_live_connections_rights_and_a_new_one_gives_the
     accepted(&a2.ask(&request()).unwrap());
     let setup = setup.replace(&san(&["dns:a.example", "dns:b.example"]), &san(&["dns:b.example"]));
     let changes = daemon.reload(&setup);
-    assert!(changes.contains("client_certificates"), "{changes}");
+    assert!(changes.contains("source pinned"), "{changes}");
     assert_refusal(&a.ask(&request()), 401, MISMATCH);
     assert_refusal(&a2.ask(&request()).unwrap(), 401, MISMATCH);
     accepted(&b.ask(&request()));
