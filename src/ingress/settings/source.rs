@@ -14,7 +14,7 @@ use crate::scheme::{self, BodyFormat, Preset, preset};
 use crate::server::networks::Networks;
 use crate::settings::kind::{choice, size, span, text};
 use crate::settings::lists::list;
-use crate::settings::{Diagnostics, Found, Table, grammar, key};
+use crate::settings::{Diagnostics, Example, Found, Table, grammar, key};
 
 /// The window: whole seconds, both directions.
 pub(super) const DRIFT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(15);
@@ -176,7 +176,7 @@ fn client_certificates(
                spki_sha256 is the SHA-256 of the certificate's public key (it stays when the certificate is renewed with \
                the same key), san one of its subject alternative names, \"dns:…\", \"uri:…\" or \"email:…\", exactly as it \
                stands there. Needs tls.client_ca_file.";
-    let pins = key(CLIENT_CERTIFICATES, doc, Pins).example("[{ san = \"dns:sender.example\" }]");
+    let pins = key(CLIENT_CERTIFICATES, doc, Pins).example(Example::Off("[{ san = \"dns:sender.example\" }]"));
     let pins = pins.maybe(table, diagnostics).value().unwrap_or_default();
     if let Some(why) = defaults.no_certificates.filter(|_| !pins.is_empty()) {
         table.error(CLIENT_CERTIFICATES, why, diagnostics);

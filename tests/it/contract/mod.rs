@@ -13,6 +13,7 @@ mod client_certificates_told;
 mod config;
 mod env_config;
 mod fuzz;
+mod generated;
 mod hmac;
 mod hmac_lists;
 mod http1;
