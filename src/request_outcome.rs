@@ -89,6 +89,8 @@ reasons! {
     PayloadTooLarge = "payload_too_large", Some(StatusCode::PAYLOAD_TOO_LARGE);
     /// The client is not on the allowlist, or cannot be told.
     IpNotWhitelisted = "ip_not_whitelisted", Some(StatusCode::FORBIDDEN);
+    /// No client certificate, or none of those that the source takes.
+    ClientCertificateMismatch = "client_certificate_mismatch", Some(StatusCode::UNAUTHORIZED);
     /// The scheme wants a timestamp.
     MissingTimestamp = "missing_timestamp", Some(StatusCode::UNAUTHORIZED);
     /// The timestamp is not one.
@@ -124,14 +126,15 @@ impl Reason {
         !matches!(self, Self::IdConflict | Self::ClientDisconnected)
     }
 
-    /// Whether such requests are kept in quarantine (contract 6.4): refused for timestamp, signature or JSON, or in
+    /// Whether such requests are kept in quarantine (contract 6.4): refused for what should prove its sender, for timestamp or JSON, or in
     /// conflict with a stored id. The checks before those are about requests that come from elsewhere or are too large;
     /// what comes after is not the sender's fault.
     #[must_use]
     pub const fn is_kept(self) -> bool {
         matches!(
             self,
-            Self::MissingTimestamp
+            Self::ClientCertificateMismatch
+                | Self::MissingTimestamp
                 | Self::InvalidTimestampFormat
                 | Self::TimestampExpired
                 | Self::MissingSignature

@@ -111,7 +111,7 @@ fn load_tls(settings: &Tls) -> Result<LoadedTls, Vec<TlsFault>> {
         .iter()
         .map(|files| CertificatePaths { cert_file: files.cert_file.clone(), key_file: files.key_file.clone() })
         .collect();
-    tls::load(&files, settings.client_ca_file.as_deref(), settings.allow_tls12).map_err(|mut errors| {
+    tls::load(&files, settings.client_auth.as_ref(), settings.allow_tls12).map_err(|mut errors| {
         errors.retain(|error| !matches!(error.error, tls::TlsError::NoCertificate));
         errors
     })

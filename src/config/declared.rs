@@ -41,7 +41,13 @@ pub(crate) fn document() -> Document {
     one(&mut root, "quarantine", &mut diagnostics, |table, diagnostics| _ = QuarantineBounds::read(table, diagnostics));
     one(&mut root, "admin", &mut diagnostics, |table, diagnostics| drop(admin::settings::read(table, diagnostics)));
     one(&mut root, "log", &mut diagnostics, |table, diagnostics| drop(telemetry::settings::read(table, diagnostics)));
-    let among = Surroundings { sinks: &[], always: None, body_bytes: 1 << 20, body_memory_bytes: usize::MAX };
+    let among = Surroundings {
+        sinks: &[],
+        always: None,
+        body_bytes: 1 << 20,
+        body_memory_bytes: usize::MAX,
+        no_certificates: None,
+    };
     drop(sources::read(&mut root, &among, &mut diagnostics));
     sink::declare(&mut diagnostics);
     Siem::declare(&mut diagnostics);

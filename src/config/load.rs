@@ -11,7 +11,7 @@ use crate::file::read_regular;
 use crate::ingress::Limits;
 use crate::ingress::settings::{self as sources, Surroundings};
 use crate::lifecycle::Shutdown;
-use crate::server::{self, Deadlines, Tls};
+use crate::server::{self, Connections, Deadlines, Listener, Tls};
 use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched, report_unknown};
 use crate::store::{self, QuarantineBounds};
 use crate::{admin, sink, telemetry};
@@ -81,7 +81,7 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     if !readable {
         diagnostics.errors.truncate(1);
         config.live.tls.certificates.clear();
-        config.live.tls.client_ca_file = None;
+        config.live.tls.client_auth = None;
     }
     Draft { config, errors: diagnostics.errors, watched: diagnostics.files }
 }
@@ -103,7 +103,8 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
     let names: Vec<Name> = sinks.iter().map(|sink| sink.name.clone()).collect();
     let always = sinks.iter().find(|sink| sink.everywhere).map(|sink| &sink.name);
     let Limits { body_bytes, body_memory_bytes, .. } = limits;
-    let among = Surroundings { sinks: &names, always, body_bytes, body_memory_bytes };
+    let no_certificates = no_certificates(&listener, &connections, &tls, diagnostics);
+    let among = Surroundings { sinks: &names, always, body_bytes, body_memory_bytes, no_certificates };
     let sources = sources::read(&mut root, &among, diagnostics);
     declared::alone(&mut root, diagnostics);
     root.finish(diagnostics);
@@ -132,6 +133,23 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
         files: diagnostics.files.paths().cloned().collect(),
         sections: std::mem::take(&mut diagnostics.sections).into(),
     }
+}
+
+/// Why no client certificate is seen, where that is so.
+fn no_certificates(
+    listener: &Listener,
+    connections: &Connections,
+    tls: &Tls,
+    diagnostics: &Diagnostics,
+) -> Option<&'static str> {
+    // What is wrong with the section is told, and nothing follows from it.
+    if tls.client_auth.is_none() && !diagnostics.is_faulty("tls.client") {
+        return Some("needs tls.client_ca_file: without authorities nobody is asked for a certificate");
+    }
+    (!listener.proxy_protocol && !connections.trusted_proxies.is_empty()).then_some(
+        "cannot be seen behind listener.trusted_proxies, where the sender's TLS ends at the proxy: have the proxy pass TLS \
+         through with listener.proxy_protocol = \"required\", or take the proxies away",
+    )
 }
 
 /// Hands the section `key` to its owner.

@@ -73,7 +73,7 @@ fn variables_alone_make_a_configuration_with_the_documented_defaults() {
     assert!(!config.boot.listener.proxy_protocol);
     assert_eq!(config.live.connections.trusted_proxies, Networks::List(vec![]));
     assert_eq!((config.live.connections.max, config.live.connections.max_per_client), (10_000, 1_000));
-    assert!(!config.live.tls.allow_tls12 && config.live.tls.client_ca_file.is_none());
+    assert!(!config.live.tls.allow_tls12 && config.live.tls.client_auth.is_none());
     assert_eq!((config.live.limits.body_bytes, config.live.limits.body_memory_bytes), (1_048_576, 268_435_456));
     assert_eq!(config.live.limits.concurrent_requests, 4096);
     let (limits, deadlines) = (config.live.limits, config.live.deadlines);

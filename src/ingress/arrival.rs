@@ -14,6 +14,10 @@ pub(super) struct Arrival {
     pub client: Result<IpAddr, BadForwarded>,
 }
 
+/// The position of the pin that a request's client certificate fits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PinIndex(pub(super) usize);
+
 /// Known of a request whose client may send to its source.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
@@ -21,4 +25,6 @@ pub(super) struct Origin {
     pub request_id: Arc<str>,
     /// Where it came from.
     pub client: IpAddr,
+    /// The pin that its client certificate fits; `None` where its source asks for none.
+    pub certificate: Option<PinIndex>,
 }

@@ -6,6 +6,7 @@ mod arrival;
 mod body;
 mod body_budget;
 mod body_limit;
+mod client_certificate;
 mod concurrency_limit;
 mod content;
 mod extract;
@@ -53,6 +54,7 @@ use crate::store::{Inbox, Quarantine};
 use self::access_log::AccessLogLayer;
 use self::allow_ip::allow_ip;
 use self::body_limit::BodyLimitLayer;
+use self::client_certificate::client_certificate;
 use self::concurrency_limit::ConcurrencyLimitLayer;
 use self::content::content;
 use self::http_rules::{only_post, readable};
@@ -74,9 +76,10 @@ pub use self::extract::Extractor;
 pub use self::http_rules::well_formed;
 pub use self::limits::Limits;
 pub use self::quarantine::{QuarantineQueue, QuarantineWriter, quarantine_queue};
+pub(crate) use self::redaction::CLIENT_CERTIFICATE;
 pub use self::redaction::names_credential;
 pub use self::release::{Released, release};
-pub use self::settings::{IdRule, SourceSettings, TypeRule};
+pub use self::settings::{CertificatePin, IdRule, Identity, SourceSettings, TypeRule};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
 
@@ -158,6 +161,8 @@ fn stack(
         .layer(BodyLimitLayer(source().config.body_bytes))
         // 403: not on the allowlist. Request → Allowed.
         .layer(try_map(allow_ip(source())))
+        // 401: no client certificate that the source takes, where it asks for one.
+        .layer(try_map(client_certificate(source(), shared.clock.clone())))
         // 401, 410, 400: outside the window, or nothing to verify. Allowed → Unverified.
         .layer(try_map(window(source(), shared.clock.clone())))
         // 408, 413, 503, 401: the body, buffered and proven. Unverified → Verified.

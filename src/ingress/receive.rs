@@ -58,11 +58,11 @@ struct Stored {
 impl Receive {
     /// Answers `request`, once its event is stored.
     pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
-        let index = request.key().0;
-        if let Some(last_used) = self.source.metrics.key_last_used(index) {
+        let used = self.source.used(request.key(), request.origin().certificate);
+        for last_used in used.iter().filter_map(|key| self.source.metrics.key_last_used(key.0)) {
             last_used.set(self.clock.now().as_duration().as_secs_f64());
         }
-        let key = self.source.scheme.keys().get(index).cloned().unwrap_or_default();
+        let key = used.first().and_then(|key| self.source.keys.get(key.0)).cloned().unwrap_or_default();
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.store(&request, &mut known).await {
             Ok(Stored { response, outcome, quarantine_id }) => {

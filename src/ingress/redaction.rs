@@ -8,7 +8,14 @@ use http::Version;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::scheme::{REDACTED, Settings};
+use crate::server::client_certificate::ClientCertificate;
+
+/// What stands for the client's certificate among the headers: no header is called so, so nobody can send it.
+pub(crate) const CLIENT_CERTIFICATE: &str = ":client-cert";
 
 /// The query parameter and header in which AWS carries a session token.
 const TOKEN_PARAMETER: &str = "x-amz-security-token";
@@ -63,7 +70,8 @@ impl Redaction {
     }
 
     /// The header lines as a JSON array of pairs, every line of a repeated header; bytes that are not UTF-8 become
-    /// replacement characters. An HTTP/2 request without `host` gets the line that HTTP/1.1 would have had.
+    /// replacement characters. An HTTP/2 request without `host` gets the line that HTTP/1.1 would have had. The client's
+    /// certificate, where it showed one, stands at the end as [`CLIENT_CERTIFICATE`], DER in base64.
     pub(super) fn headers(&self, head: &Parts) -> String {
         let authority = head.uri.authority().map(http::uri::Authority::as_str);
         let host = authority.filter(|_| head.version >= Version::HTTP_2 && !head.headers.contains_key(HOST));
@@ -73,6 +81,8 @@ impl Redaction {
             let value = if self.grants(name.as_str(), &value) { REDACTED.to_owned() } else { value.into_owned() };
             (name.as_str(), value)
         }));
+        let certificate = head.extensions.get::<Arc<ClientCertificate>>();
+        pairs.extend(certificate.map(|shown| (CLIENT_CERTIFICATE, BASE64.encode(&shown.der))));
         // Pairs of texts always serialise.
         serde_json::to_string(&pairs).unwrap_or_default()
     }

@@ -30,6 +30,8 @@ pub enum Reject {
     PayloadTooLarge,
     /// The client is not on the allowlist, or cannot be told.
     IpNotWhitelisted,
+    /// No client certificate, or none of those that the source takes; the text says which.
+    ClientCertificateMismatch(&'static str),
     /// The scheme wants a timestamp.
     MissingTimestamp,
     /// The timestamp is not one.
@@ -70,6 +72,7 @@ impl Reject {
             Self::UnsupportedMediaType(_) => Reason::UnsupportedMediaType,
             Self::PayloadTooLarge => Reason::PayloadTooLarge,
             Self::IpNotWhitelisted => Reason::IpNotWhitelisted,
+            Self::ClientCertificateMismatch(_) => Reason::ClientCertificateMismatch,
             Self::MissingTimestamp => Reason::MissingTimestamp,
             Self::InvalidTimestamp => Reason::InvalidTimestampFormat,
             Self::TimestampExpired(_) => Reason::TimestampExpired,
@@ -124,6 +127,7 @@ impl Reject {
         match self {
             Self::BadRequest(detail)
             | Self::UnsupportedMediaType(detail)
+            | Self::ClientCertificateMismatch(detail)
             | Self::MalformedAuthorization(detail)
             | Self::InvalidEventId(detail) => Some(detail),
             Self::InvalidJson(detail) => Some(detail),
@@ -177,6 +181,7 @@ mod tests {
             Reject::UnsupportedMediaType(""),
             Reject::PayloadTooLarge,
             Reject::IpNotWhitelisted,
+            Reject::ClientCertificateMismatch(""),
             Reject::MissingTimestamp,
             Reject::InvalidTimestamp,
             Reject::TimestampExpired(410),

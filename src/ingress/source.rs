@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::event::Name;
 use crate::metrics::{Metrics, SourceMetrics};
-use crate::scheme::Scheme;
+use crate::scheme::{KeyIndex, Scheme};
 use crate::sink;
 
+use super::arrival::PinIndex;
 use super::extract::Extractor;
-use super::settings::SourceSettings;
+use super::settings::{CertificatePin, SourceSettings};
 use super::twins::Twins;
 
 /// A source, ready to receive.
@@ -17,6 +18,8 @@ pub struct Source {
     pub config: SourceSettings,
     /// What verifies it.
     pub scheme: Arc<dyn Scheme>,
+    /// What logs and metrics call its keys: the scheme's, then those that certificates are pinned by.
+    pub keys: Vec<String>,
     /// Its series.
     pub metrics: SourceMetrics,
     /// What is picked out of its bodies.
@@ -34,8 +37,11 @@ impl Source {
     #[must_use]
     pub fn new(config: SourceSettings, scheme: Arc<dyn Scheme>, sinks: &[sink::Settings], metrics: &Metrics) -> Self {
         let sinks: Vec<_> = sinks.iter().filter(|sink| config.sinks.contains(&sink.name)).cloned().collect();
+        let pins = config.client_certificates.iter().map(CertificatePin::name);
+        let keys: Vec<String> = scheme.keys().iter().cloned().chain(pins).collect();
         Self {
-            metrics: metrics.source(config.name.as_str(), scheme.keys()),
+            metrics: metrics.source(config.name.as_str(), &keys),
+            keys,
             everywhere: sinks.iter().map(|sink| sink.name.clone()).collect(),
             extractor: Extractor::new(&config),
             twins: Twins::of(&config),
@@ -47,14 +53,21 @@ impl Source {
 
     /// Takes away from `metrics` what `next`, which takes this one's place, does not have: keys that are gone, or all.
     pub fn forget(&self, next: Option<&Self>, metrics: &Metrics) {
-        let (name, keys) = (self.config.name.as_str(), self.scheme.keys());
+        let (name, keys) = (self.config.name.as_str(), &self.keys);
         match next {
             None => metrics.forget_source(name, keys),
             Some(next) => {
-                let gone = keys.iter().filter(|key| !next.scheme.keys().contains(key));
+                let gone = keys.iter().filter(|key| !next.keys.contains(key));
                 gone.for_each(|key| metrics.forget_key(name, key));
             }
         }
+    }
+
+    /// Positions among its keys of those that a request used: the scheme's, where it has any, then that of its pin.
+    pub(super) fn used(&self, key: KeyIndex, pin: Option<PinIndex>) -> Vec<KeyIndex> {
+        let own = self.scheme.keys().len();
+        let key = Some(key).filter(|key| key.0 < own);
+        key.into_iter().chain(pin.map(|pin| KeyIndex(own + pin.0))).collect()
     }
 
     /// Where an event of type `kind` goes.

@@ -138,6 +138,11 @@ impl Verifier {
         let payload = Payload::from(charge.hold(body));
         let inline = payload.bytes().len() <= INLINE_BYTES;
         let prove = move || match self.source.scheme.verify(&head, &claims, &payload) {
+            // A scheme without keys proves nothing by itself.
+            Ok(_) if self.source.scheme.keys().is_empty() && origin.certificate.is_none() => {
+                let reject = Reject::ClientCertificateMismatch("no client certificate was shown");
+                Err(Refused::read(reject, origin, head, payload.bytes().clone()))
+            }
             Ok(key) => Ok(Verified { origin, head, payload, key }),
             Err(refusal) => Err(Refused::read(refusal.into(), origin, head, payload.bytes().clone())),
         };

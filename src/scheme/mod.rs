@@ -3,6 +3,7 @@
 //! A scheme is a folder: what it verifies, what its keys in the configuration are, what a vendor's row says of it, and
 //! what its doctor knows. Rows of `preset.rs` name it; nothing else does.
 
+mod certificate;
 mod diagnose;
 mod header;
 mod hmac;

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::settings::Row;
-use super::{hmac, sigv4};
+use super::{certificate, hmac, sigv4};
 use crate::settings::SecretVariables;
 
 /// A source's settings before the operator's are laid over them. `None` means the operator must or may give it.
@@ -101,7 +101,7 @@ const SAMPLE: Sample = Sample {
 const COGNIGY: SecretVariables = SecretVariables { list: "COGNIGY_WEBHOOK_SECRETS", single: "COGNIGY_WEBHOOK_SECRET" };
 
 /// Every preset.
-pub static PRESETS: [Preset; 7] = [
+pub static PRESETS: [Preset; 8] = [
     Preset {
         name: "cxone",
         path: Some("/webhooks/cxone"),
@@ -281,6 +281,7 @@ pub static PRESETS: [Preset; 7] = [
         },
         ..BLANK
     },
+    Preset { name: "client-certificate", scheme: &certificate::Vendor, event_id: Some("digest"), ..BLANK },
     Preset {
         example: &[
             ("name", r#""other-vendor""#),

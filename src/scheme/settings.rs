@@ -25,6 +25,11 @@ pub trait Settings: Any + Send + Sync {
     /// Whether requests carry a timestamp at all; a window on a source without one cannot act.
     fn has_timestamp(&self) -> bool;
 
+    /// Whether a request that verifies has proven who sent it; otherwise a client certificate must have.
+    fn proves_sender(&self) -> bool {
+        true
+    }
+
     /// The headers that may carry the signature, the one that we sign into first.
     fn signature_headers(&self) -> Vec<String>;
 

@@ -18,6 +18,7 @@ use tower::Service;
 use super::accept_backoff::AcceptBackoff;
 use super::activity::Activity;
 use super::client::Peer;
+use super::client_certificate::ClientCertificate;
 use super::conn::{self, Stage};
 use super::connection_failure::FailureLog;
 use super::connection_limit::{ConnectionLimit, ConnectionPermit};
@@ -55,7 +56,8 @@ impl Server {
     /// [`Lifecycle::cut_off`] is cancelled, which drops the connections as they are. The listening socket is closed
     /// as soon as accepting stops.
     ///
-    /// Every request carries a [`Peer`] and a `ConnectionId` extension. What the HTTP library refuses
+    /// Every request carries a [`Peer`] and a `ConnectionId` extension, and an `Arc<ClientCertificate>` where its client
+    /// showed a certificate, which then was a good one. What the HTTP library refuses
     /// by itself reaches the service as a request with an `Unreadable` extension, to be answered at once: of that
     /// answer, headers and body are sent over HTTP/1.1. Responses to HEAD lose their body. A body given up unread closes
     /// its HTTP/1.1 connection after the response, lingering so that the response arrives. From `Phase::Draining` on,
@@ -167,11 +169,15 @@ fn serving<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+    let session = tls.get_ref().1;
+    let is_h2 = session.alpn_protocol() == Some(b"h2");
+    let shown = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = shown.and_then(ClientCertificate::read).map(Arc::new);
     activity.opened(is_h2, Instant::now());
     let lifecycle = &listener.lifecycle;
     let head = Arc::clone(&listener.heads).reservation(peer.0, listener.holder(peer.0));
     let io = Io::new(Stream::Tls(tls), Arc::clone(&activity), head);
     let service = ConnectionService::new(service, peer, Arc::clone(&activity), lifecycle.clone());
+    let service = service.with_certificate(certificate);
     if is_h2 { conn::http2(io, service, activity, stage, lifecycle) } else { conn::http1(io, service, activity, stage) }
 }

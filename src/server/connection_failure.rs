@@ -213,7 +213,7 @@ const DESCRIPTIONS: [(FailureReason, &str, &str); REASONS] = [
     (
         FailureReason::NoClientCertificate,
         "no_client_certificate",
-        "the client sent no certificate, and tls.client_ca_file requires one: give the sender one",
+        "the client sent no certificate, and one from tls.client_ca_file is required: give the sender one, or set tls.client_auth to \"optional\"",
     ),
     (
         FailureReason::UnknownClientCa,

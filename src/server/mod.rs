@@ -1,7 +1,7 @@
 //! Sockets: accept, handshake, connections, deadlines, drain. Knows nothing of webhooks.
 //!
 //! [`Server::serve`] turns a listening socket into calls of one `tower` service, each request marked with its
-//! [`client::Peer`]. A connection passes: a permit ([`connection_limit`]), the PROXY header where required
+//! [`client::Peer`] and, where its client showed one, its certificate. A connection passes: a permit ([`connection_limit`]), the PROXY header where required
 //! ([`proxy_protocol`]), the `ClientHello` ([`handshake`]), a slot ([`handshake_queue`]), the TLS handshake ([`tls`]),
 //! HTTP/1.1 or HTTP/2 ([`conn`]) under the deadlines that [`activity`] keeps. Routing, limits on bodies and responses are
 //! the service's.
@@ -15,6 +15,7 @@ mod accept;
 mod accept_backoff;
 mod activity;
 pub mod client;
+pub mod client_certificate;
 mod conn;
 mod connection_failure;
 mod connection_limit;
@@ -38,4 +39,4 @@ pub use accept::Server;
 pub use limits::{Limits, Proxy};
 pub use plain_server::PlainServer;
 pub(crate) use service::Unreadable;
-pub use settings::{CertificateFiles, Connections, Deadlines, Listener, Tls};
+pub use settings::{CertificateFiles, ClientAuth, Connections, Deadlines, Listener, Tls};

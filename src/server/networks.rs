@@ -53,6 +53,11 @@ impl Networks {
 }
 
 impl Networks {
+    /// Whether nobody is among them.
+    pub(crate) const fn is_empty(&self) -> bool {
+        matches!(self, Self::List(nets) if nets.is_empty())
+    }
+
     /// As it stands in a TOML file: `"any"`, or a list.
     pub(crate) fn to_toml(&self) -> String {
         match self {

@@ -17,6 +17,7 @@ use tower::{Service, ServiceExt};
 
 use super::activity::{Activity, InFlight};
 use super::client::{ConnectionId, Peer};
+use super::client_certificate::ClientCertificate;
 use crate::lifecycle::{Lifecycle, Phase};
 
 /// A head that the HTTP library refused by itself. The service gets a request that stands for it (target `*`, no
@@ -76,6 +77,8 @@ pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Res
 pub(super) struct ConnectionService<S> {
     service: S,
     peer: Peer,
+    /// The client's, where it showed one.
+    certificate: Option<Arc<ClientCertificate>>,
     id: ConnectionId,
     activity: Arc<Activity>,
     // Its tokens are locked when they are cloned; a request needs only to look.
@@ -90,7 +93,13 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     pub(super) fn new(service: S, peer: Peer, activity: Arc<Activity>, lifecycle: Lifecycle) -> Self {
-        Self { service, peer, id: ConnectionId(fastrand::u64(..)), activity, lifecycle: Arc::new(lifecycle) }
+        let id = ConnectionId(fastrand::u64(..));
+        Self { service, peer, certificate: None, id, activity, lifecycle: Arc::new(lifecycle) }
+    }
+
+    /// The same for a client that showed `certificate`.
+    pub(super) fn with_certificate(self, certificate: Option<Arc<ClientCertificate>>) -> Self {
+        Self { certificate, ..self }
     }
 
     /// Calls the service with `request`, which is in flight from now on.
@@ -98,6 +107,9 @@ where
         let in_flight = self.activity.begin();
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(self.id);
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(Arc::clone(certificate));
+        }
         let (version, is_head) = (request.version(), request.method() == Method::HEAD);
         let response = self.service.clone().oneshot(request);
         let lifecycle = Arc::clone(&self.lifecycle);

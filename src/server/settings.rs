@@ -56,8 +56,17 @@ pub struct Tls {
     pub certificates: Vec<CertificateFiles>,
     /// Whether TLS 1.2 is allowed too.
     pub allow_tls12: bool,
-    /// Authorities of client certificates, which are then required.
-    pub client_ca_file: Option<PathBuf>,
+    /// Who is asked for a certificate.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Mutual TLS. Whoever shows a certificate must show a good one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientAuth {
+    /// PEM file of the authorities of client certificates.
+    pub ca_file: PathBuf,
+    /// Whether nobody is let in without one.
+    pub required: bool,
 }
 
 /// A PEM chain and its key.
@@ -166,22 +175,44 @@ impl Tls {
         if allow_tls12 {
             diagnostics.warn("tls.min_version is \"1.2\": an escape hatch for senders that cannot do better; go back to \"1.3\" when they can");
         }
-        let client_ca_file = key(
-            "client_ca_file",
-            "Mutual TLS: PEM file with the authorities of client certificates, which are then required.",
-            path(),
-        )
-        .example(Example::Set("\"/run/tls/clients.pem\""))
-        .maybe(table, diagnostics)
-        .value();
+        let client_ca_file =
+            key("client_ca_file", "Mutual TLS: PEM file with the authorities of client certificates.", path())
+                .example(Example::Set("\"/run/tls/clients.pem\""))
+                .maybe(table, diagnostics)
+                .value();
+        let client_auth = ClientAuth::read(client_ca_file, table, diagnostics);
         let mut certificates: Vec<CertificateFiles> = first.into_iter().collect();
         for mut entry in table.tables("certificate", diagnostics) {
             certificates.extend(CertificateFiles::read(&mut entry, diagnostics));
             entry.finish_in(table, diagnostics);
         }
-        let watched = certificates.iter().flat_map(|files| [&files.cert_file, &files.key_file]).chain(&client_ca_file);
+        let watched = certificates
+            .iter()
+            .flat_map(|files| [&files.cert_file, &files.key_file])
+            .chain(client_auth.iter().map(|auth| &auth.ca_file));
         diagnostics.files.extend(watched.cloned());
-        Self { certificates, allow_tls12, client_ca_file }
+        Self { certificates, allow_tls12, client_auth }
+    }
+}
+
+impl ClientAuth {
+    fn read(ca_file: Option<PathBuf>, table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let given = table.holds("client_auth");
+        let required = key(
+            "client_auth",
+            "Who is asked for a certificate: \"required\" lets nobody in without one, \"optional\" leaves that to the \
+             sources that have client_certificates. A certificate that is shown must be a good one either way.",
+            choice(&[("required", true), ("optional", false)]),
+        )
+        .or(true, table, diagnostics);
+        if given && ca_file.is_none() && !table.is_faulty("client_ca_file", diagnostics) {
+            let problem = "has no effect without client_ca_file: name the authorities of client certificates there";
+            table.error("client_auth", problem, diagnostics);
+        }
+        if ca_file.is_none() {
+            table.hide("client_auth");
+        }
+        Some(Self { ca_file: ca_file?, required })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::scheme::{self, Case, Diagnosis, Refusal, Scheme};
 use crate::settings::ConfigErrors;
 
 use super::super::failure::Failure;
+use super::certificate;
 use super::report::{Check, Report};
 use super::request::Specimen;
 
@@ -19,6 +20,7 @@ pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) 
     let scheme = source.scheme.build().map_err(|errors| Failure::from(ConfigErrors(errors)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
+    certificate::check(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);
     let holds = signature(source, specimen, &*scheme, &mut report);
     if holds && timely {
@@ -125,7 +127,10 @@ fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: 
     let body = specimen.body.clone().into();
     match scheme.read(&specimen.head).and_then(|claims| scheme.verify(&specimen.head, &claims, &body)) {
         Ok(key) => {
-            report.ok(format!("the signature holds, with key {}", scheme.keys().get(key.0).map_or("", String::as_str)));
+            report.ok(match scheme.keys().get(key.0) {
+                Some(key) => format!("the signature holds, with key {key}"),
+                None => "nothing is signed: the client certificate alone says who sends".to_owned(),
+            });
             true
         }
         Err(refusal) => {

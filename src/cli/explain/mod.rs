@@ -4,6 +4,7 @@
 //! secret, and no signature that was computed here.
 
 mod advice;
+mod certificate;
 mod checks;
 mod report;
 mod request;
@@ -16,7 +17,7 @@ use crate::ingress::SourceSettings as Source;
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, with_store};
 use super::{output, quarantine, table};
-use request::Specimen;
+use request::{Shown, Specimen};
 
 /// What to explain.
 #[derive(clap::Args, Debug)]
@@ -30,15 +31,21 @@ pub(super) struct Args {
     /// The source it was meant for; default: the one it was kept for, or whose path it names
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// The sender's client certificate (PEM) in place of the one it showed
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
 }
 
 /// Explains one request.
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
-    let (specimen, kept_for) = match (&args.request, &args.id) {
+    let (mut specimen, kept_for) = match (&args.request, &args.id) {
         (Some(file), _) => (request::from_file(file, invocation.clock.now())?, None),
         (None, id) => from_quarantine(&config, id.as_deref().unwrap_or_default()).await?,
     };
+    if let Some(file) = &args.cert {
+        specimen.certificate = Shown::of_file(file)?;
+    }
     let name = args.source.or(kept_for);
     let source = match &name {
         Some(name) => invocation::source(&config, name)?,

@@ -28,6 +28,8 @@ pub(super) struct Report {
     pub(super) notes: Vec<String>,
     /// What could explain why signature or timestamp do not hold.
     pub(super) diagnosis: Diagnosis,
+    /// What could explain that the certificate is none of those that are taken, and the line that would take it.
+    pub(super) certificate: Vec<String>,
     /// What could explain a time outside the window.
     pub(super) time: Option<String>,
     /// Whether the signature holds.
@@ -56,6 +58,7 @@ impl Report {
             lines.push(format!("         it was kept because of: {reason}"));
         }
         lines.extend(self.release());
+        lines.extend(self.certificate.iter().cloned());
         lines.extend(self.causes());
         if let Some(settings) = &self.diagnosis.settings {
             lines.push(format!("change   in [[source]] {:?}; with this the signature holds:", source.name.as_str()));

@@ -8,16 +8,36 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Version};
 use jiff::Timestamp;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::ingress::CLIENT_CERTIFICATE;
+use crate::server::client_certificate::ClientCertificate;
 use crate::store::Quarantined;
 
 use super::super::failure::Failure;
 use super::super::quarantine::header_lines;
+
+/// The client certificate of the connection that a request came over.
+#[derive(Clone)]
+pub(super) enum Shown {
+    /// Nobody knows: a file holds the request alone.
+    Unknown,
+    /// None.
+    Nothing,
+    /// This one.
+    Certificate(Box<ClientCertificate>),
+}
 
 /// A request as it arrived, as far as that is known.
 #[derive(Clone)]
 pub(super) struct Specimen {
     /// Method, target and headers.
     pub(super) head: Parts,
+    /// What its client showed.
+    pub(super) certificate: Shown,
     /// The body.
     pub(super) body: Bytes,
     /// When it arrived; for a file, now.
@@ -52,14 +72,32 @@ impl Specimen {
     }
 }
 
+impl Shown {
+    fn of_base64(text: &str) -> Self {
+        let read = BASE64.decode(text).ok().and_then(|der| ClientCertificate::read(&CertificateDer::from(der)));
+        read.map_or(Self::Unknown, |certificate| Self::Certificate(Box::new(certificate)))
+    }
+
+    /// The certificate in the PEM file that `--cert` names.
+    pub(super) fn of_file(file: &Path) -> Result<Self, Failure> {
+        let wrong = |problem: &str| Failure::Usage(format!("--cert {}: {problem}", file.display()));
+        let der = CertificateDer::from_pem_file(file).map_err(|error| wrong(&error.to_string()))?;
+        let certificate =
+            ClientCertificate::read(&der).ok_or_else(|| wrong("holds no certificate that can be read"))?;
+        Ok(Self::Certificate(Box::new(certificate)))
+    }
+}
+
 /// An entry of the quarantine.
 pub(super) fn from_quarantine(entry: &Quarantined) -> Result<Specimen, Failure> {
-    let lines = header_lines(&entry.headers);
+    let (own, lines): (Vec<_>, Vec<_>) =
+        header_lines(&entry.headers).into_iter().partition(|(name, _)| name == CLIENT_CERTIFICATE);
+    let certificate = own.first().map_or(Shown::Nothing, |(_, value)| Shown::of_base64(value));
     let head = head(&entry.target, lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))?;
     let lost = lines.iter().filter(|(_, value)| value.contains('\u{fffd}'));
     let notes = lost.map(|(name, _)| format!("header {name} held bytes that are not UTF-8; they were not kept"));
     let (at, reason, notes) = (entry.received_at, Some(entry.reason.clone()), notes.collect());
-    Ok(Specimen { head, body: entry.body.clone(), at, reason, notes })
+    Ok(Specimen { head, certificate, body: entry.body.clone(), at, reason, notes })
 }
 
 /// A raw request in `file`.
@@ -102,7 +140,7 @@ pub(super) fn read(bytes: &[u8], now: Timestamp) -> Result<Specimen, Failure> {
     let lines = pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
     let head = head(&format!("{method} {target}"), lines)?;
     let body = framed(&head, body, &mut notes);
-    Ok(Specimen { head, body, at: now, reason: None, notes })
+    Ok(Specimen { head, certificate: Shown::Unknown, body, at: now, reason: None, notes })
 }
 
 /// The body by the framing that the head declares, as far as the file holds it.

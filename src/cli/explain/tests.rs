@@ -49,7 +49,7 @@ fn sources() -> &'static [Source] {
         let mut text = text.replace(first, &format!("{first}, {}", more_keys.join(", ")));
         let mut add = |name: &str, preset: &str, lines: &str| {
             let head = format!("name = {name:?}\npreset = {preset:?}\npath = \"/{name}\"\nallowed_ips = \"any\"");
-            text.push_str(&["\n[[source]]\n", head, "\n", lines, "\n"].concat());
+            text.push_str(&["\n[[source]]\n", &head, "\n", lines, "\n"].concat());
         };
         let other = key("AKIAOTHERSOURCE00001", OTHER_AWS_SECRET, "");
         add("cxone-other", "cxone", &format!("region = \"eu-west-1\"\nkeys = [{other}]"));

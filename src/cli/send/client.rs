@@ -13,7 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use super::super::failure::Failure;
 use super::compose::Message;
 use super::outgoing::Outgoing;
-use super::target::Target;
+use super::target::{Identity, Target};
 
 /// Time to connect and shake hands.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -48,12 +48,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Reads the authorities to trust.
+    /// Reads the authorities to trust and the certificate to show.
     pub(super) fn new(target: &Target) -> Result<Self, Failure> {
         let tls = if target.tls {
             let name = ServerName::try_from(target.host.clone())
                 .map_err(|_| Failure::Usage(format!("{:?} is not a host name", target.host)))?;
-            Some((TlsConnector::from(Arc::new(trusting(roots(target.ca_file.as_deref())?)?)), name))
+            Some((
+                TlsConnector::from(Arc::new(speaking(roots(target.ca_file.as_deref())?, target.identity.as_ref())?)),
+                name,
+            ))
         } else {
             None
         };
@@ -116,12 +119,37 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Failure> {
     Ok(roots)
 }
 
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, Failure> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+impl Identity {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Failure> {
+        let Self { cert_file, key_file } = self;
+        let wrong = |problem: String| Failure::Usage(format!("--cert {}: {problem}", cert_file.display()));
+        let chain = CertificateDer::pem_file_iter(cert_file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain = chain.map_err(|error| wrong(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(wrong("holds no certificate".to_owned()));
+        }
+        // The parser's words may quote the key.
+        let key = PrivateKeyDer::from_pem_file(key_file).map_err(|_| {
+            Failure::Usage(format!("--key {}: holds no private key in PEM that can be read", key_file.display()))
+        })?;
+        Ok((chain, key))
+    }
+}
+
+/// Trusts `roots`, shows `identity`.
+fn speaking(roots: RootCertStore, identity: Option<&Identity>) -> Result<ClientConfig, Failure> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Failure::runtime("TLS 1.3 is not available", &error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = identity.read()?;
+            let wrong = |_| Failure::Usage("--cert and --key do not belong together".to_owned());
+            builder.with_client_auth_cert(chain, key).map_err(wrong)?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -94,6 +94,14 @@ impl Composer {
             Some(Kind::Stale | Kind::Future) if !self.has_timestamp()? => {
                 Err(Failure::Usage(format!("{name} has no timestamp, so nothing is too old or too new for it")))
             }
+            Some(Kind::WrongKey | Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody)
+                if self.scheme.keys().is_empty() =>
+            {
+                Err(Failure::Usage(format!("{name} signs nothing, so no signature of it can be wrong")))
+            }
+            Some(Kind::NoCertificate) if self.source.client_certificates.is_empty() => {
+                Err(Failure::Usage(format!("{name} has no client_certificates, so it misses none")))
+            }
             _ => Ok(()),
         }
     }
@@ -115,9 +123,12 @@ impl Composer {
             Kind::WrongKey => self.good(&draft, now, &*self.stranger)?,
             Kind::Oversize => self.oversize(draft, now)?,
             Kind::WrongContentType => self.good(&self.with_wrong_type(draft), now, &*self.scheme)?,
-            Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody | Kind::Duplicate | Kind::Conflict => {
-                self.good(&draft, now, &*self.scheme)?
-            }
+            Kind::BadSignature
+            | Kind::MissingSignature
+            | Kind::NoCertificate
+            | Kind::TamperedBody
+            | Kind::Duplicate
+            | Kind::Conflict => self.good(&draft, now, &*self.scheme)?,
         };
         match kind {
             Kind::BadSignature => self.change_signature(&mut message, now)?,
@@ -135,7 +146,12 @@ impl Composer {
                 let second = Message { expected: Expected::Quarantined, ..self.good(&other, now, &*self.scheme)? };
                 return Ok(vec![message, second]);
             }
-            Kind::Stale | Kind::Future | Kind::WrongKey | Kind::Oversize | Kind::WrongContentType => {}
+            Kind::Stale
+            | Kind::Future
+            | Kind::WrongKey
+            | Kind::NoCertificate
+            | Kind::Oversize
+            | Kind::WrongContentType => {}
         }
         message.expected = kind.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
         Ok(vec![message])

@@ -2,11 +2,13 @@
 //! header that is one is read where the configuration has it from, past curl's arguments, which every user of the
 //! machine can list.
 
+use std::path::Path;
+
 use http::header::{CONTENT_LENGTH, HeaderMap};
 
 use super::super::shell::{pastes, printf, quote};
 use super::compose::Message;
-use super::target::Target;
+use super::target::{Identity, Target};
 
 /// Longer bodies than this come through a pipe: Linux takes no argument of 128 KiB.
 const ARGUMENT_BYTES: usize = 64 * 1024;
@@ -27,6 +29,10 @@ pub(super) fn command(target: &Target, message: &Message, origin: Option<&str>) 
     }
     if let Some(file) = &target.ca_file {
         words.push(format!("--cacert {}", quote(&file.to_string_lossy())));
+    }
+    if let Some(Identity { cert_file, key_file }) = &target.identity {
+        let quoted = |file: &Path| quote(&file.to_string_lossy());
+        words.push(format!("--cert {} --key {}", quoted(cert_file), quoted(key_file)));
     }
     // What is signed is the path as it stands; curl must not tidy it up or read it as a pattern.
     words.push("--path-as-is --globoff".to_owned());
@@ -106,6 +112,7 @@ mod tests {
             authority: "[::1]:8443".to_owned(),
             path: "/webhooks/a%20b?x=1&y=[2]".parse().unwrap(),
             ca_file: Some(PathBuf::from("certs dev/ca.pem")),
+            identity: None,
         }
     }
 

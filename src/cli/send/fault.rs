@@ -15,6 +15,8 @@ pub(in crate::cli) enum Kind {
     BadSignature,
     /// No signature at all
     MissingSignature,
+    /// The client certificate left out, where the listener lets that in
+    NoCertificate,
     /// The body changed after it was signed
     TamperedBody,
     /// One byte more than the source takes
@@ -46,6 +48,7 @@ impl Kind {
         Some(match self {
             Self::Stale | Self::Future => Expected::Refused(stale, "timestamp_expired"),
             Self::WrongKey | Self::BadSignature | Self::TamperedBody => Expected::Refused(401, "signature_mismatch"),
+            Self::NoCertificate => Expected::Refused(401, "client_certificate_mismatch"),
             Self::MissingSignature => Expected::Refused(401, "missing_signature"),
             Self::Oversize => Expected::Refused(413, "payload_too_large"),
             Self::WrongContentType => Expected::Refused(415, "unsupported_media_type"),
@@ -92,7 +95,7 @@ mod tests {
             Kind::value_variants().iter().map(|kind| kind.to_possible_value().unwrap().get_name().to_owned()).collect();
         assert_eq!(
             names.join(" "),
-            "stale future wrong-key bad-signature missing-signature tampered-body oversize wrong-content-type duplicate conflict"
+            "stale future wrong-key bad-signature missing-signature no-certificate tampered-body oversize wrong-content-type duplicate conflict"
         );
     }
 

@@ -23,7 +23,7 @@ use client::Client;
 use compose::{Composer, Given};
 use fault::Kind;
 use report::{Report, Sent};
-use target::Target;
+use target::{Identity, Target};
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation};
@@ -55,13 +55,22 @@ pub(super) struct Args {
     /// Trust the authorities in this PEM file; default: certs-dev/ca.pem for a loopback URL, else those of the system
     #[arg(long, value_name = "PEM")]
     ca_file: Option<PathBuf>,
+    /// Show this client certificate (PEM, leaf first)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
 }
 
 /// Sends, or prints how curl would.
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
     let source = invocation::source(&config, &args.source)?;
+    let identity = args.cert.zip(args.key).filter(|_| args.fault != Some(Kind::NoCertificate));
+    let identity = identity.map(|(cert_file, key_file)| Identity { cert_file, key_file });
     let target = Target::new(args.url.as_deref(), &config.boot.listener, &source.path, args.ca_file)?;
+    let target = Target { identity, ..target };
     let given = args.body.as_deref().map(read_body).transpose()?;
     let composer = Composer::new(source, target.clone(), given, args.fault, invocation.clock)?;
     if let Some(key) = composer.key_of_several() {

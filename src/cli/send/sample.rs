@@ -86,7 +86,20 @@ pub(super) mod tests {
     pub(in super::super) fn source(preset: &Preset) -> Source {
         let config = config::load(Some(Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
         let of_preset = |source: &Source| source.preset.name == preset.name;
-        Source { body_bytes: 4096, ..config.live.sources.into_iter().find(of_preset).unwrap() }
+        let source = config.live.sources.into_iter().find(of_preset);
+        Source { body_bytes: 4096, ..source.unwrap_or_else(|| pinned(preset)) }
+    }
+
+    /// A source that takes a client certificate, which nobody has for development.
+    fn pinned(preset: &Preset) -> Source {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!(
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'ca'\n[[source]]\nname = 'pinned'\npreset = '{preset}'\n\
+             path = '/pinned'\nallowed_ips = ['127.0.0.1']\nclient_certificates = [{{ san = 'dns:sender.example' }}]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = config::load(Some(file.path()), &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}"));
+        config.live.sources.into_iter().next().unwrap()
     }
 
     const AT: Timestamp = Timestamp::UNIX_EPOCH;

@@ -26,6 +26,17 @@ pub(in crate::cli) struct Target {
     pub(super) path: PathAndQuery,
     /// The authorities to trust; `None` for those of the system.
     pub(super) ca_file: Option<PathBuf>,
+    /// What to show who is there.
+    pub(super) identity: Option<Identity>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Identity {
+    /// PEM chain, leaf first.
+    pub(super) cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub(super) key_file: PathBuf,
 }
 
 impl Target {
@@ -58,7 +69,7 @@ impl Target {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let ca_file = ca_file.or_else(|| tls.then(|| development_ca(&name)).flatten());
         let authority = if port == own_port { host.to_owned() } else { format!("{host}:{port}") };
-        Ok(Self { host: name, port, tls, authority, path, ca_file })
+        Ok(Self { host: name, port, tls, authority, path, ca_file, identity: None })
     }
 
     /// The whole URL.

@@ -26,6 +26,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) body_bytes: usize,
     /// All bodies in flight together, bytes.
     pub(crate) body_memory_bytes: usize,
+    /// Why the listener sees no client certificate, where that is so.
+    pub(crate) no_certificates: Option<&'static str>,
 }
 
 /// What a source has that does not say otherwise.
@@ -34,6 +36,7 @@ pub(super) struct Defaults<'a> {
     pub(super) max_drift: Duration,
     pub(super) body_bytes: usize,
     pub(super) body_memory_bytes: usize,
+    pub(super) no_certificates: Option<&'static str>,
     pub(super) sinks: &'a [Name],
     pub(super) always: Option<&'a Name>,
 }
@@ -50,7 +53,7 @@ impl<'a> Defaults<'a> {
             .maybe(root, diagnostics);
         let windowed = !matches!(drift, Found::Unset);
         let max_drift = drift.value().map_or(Duration::from_mins(5), Duration::from_secs);
-        let &Surroundings { sinks, always, body_bytes, body_memory_bytes } = among;
-        (Self { allowed_ips, max_drift, body_bytes, body_memory_bytes, sinks, always }, windowed)
+        let &Surroundings { sinks, always, body_bytes, body_memory_bytes, no_certificates } = among;
+        (Self { allowed_ips, max_drift, body_bytes, body_memory_bytes, no_certificates, sinks, always }, windowed)
     }
 }

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use super::defaults::{ALLOWED_IPS, DRIFT, Defaults, MAX_DRIFT};
 use super::kinds::{AllowedIps, PresetName, SinkNames, StaleStatus};
+use super::pins::Pins;
 use super::rules::path;
-use super::{IdRule, SourceSettings, TypeRule};
+use super::{CertificatePin, IdRule, SourceSettings, TypeRule};
 use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset, preset};
 use crate::server::networks::Networks;
 use crate::settings::kind::{choice, size, span, text};
 use crate::settings::lists::list;
-use crate::settings::{Diagnostics, Found, Table, grammar, key};
+use crate::settings::{Diagnostics, Example, Found, Table, grammar, key};
 
 /// Bodies: at least one byte, at most 1 GiB.
 const BODY_BYTES: RangeInclusive<u64> = 1..=1 << 30;
+/// The key that pins stand in.
+const CLIENT_CERTIFICATES: &str = "client_certificates";
 /// What stands over a source in the file.
 pub(super) const TITLE: &str = "[[source]]";
 
@@ -113,6 +116,8 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
     let path = key("path", "Matched byte for byte; no wildcards. Unique.", text(path, "an absolute path"));
     let path = path.or_required(preset.path.map(str::to_owned), &who.no_default(), table, diagnostics);
     let allowed_ips = allowed_ips(defaults, table, diagnostics);
+    let pinned = table.holds(CLIENT_CERTIFICATES);
+    let client_certificates = client_certificates(defaults, table, diagnostics);
     let body_bytes = body_bytes(defaults, table, diagnostics);
     let windowed = table.holds("max_drift");
     let max_drift = max_drift(defaults, table, diagnostics);
@@ -127,6 +132,10 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
     let stale_status = stale_status.or(preset.stale_status, table, diagnostics);
     let sinks = sinks(defaults, table, diagnostics);
     let scheme = scheme::read(preset, who.name.as_ref().map(Name::as_str), table, diagnostics);
+    if !scheme.proves_sender() && !pinned {
+        let why = "is missing: nothing else proves who sends; name certificates, [{ san = \"dns:sender.example\" }]";
+        table.error(CLIENT_CERTIFICATES, why, diagnostics);
+    }
     if !scheme.has_timestamp() {
         if windowed {
             let why = "this source has no timestamp to hold against a window: remove it, or add timestamp_header";
@@ -140,6 +149,7 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
         preset,
         path: path.unwrap_or_default(),
         allowed_ips,
+        client_certificates,
         body_bytes,
         max_drift,
         event_id,
@@ -152,6 +162,24 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
         scheme,
         twins: Arc::from([]),
     }
+}
+
+/// The pins; an error where the listener sees no certificate to hold against them.
+fn client_certificates(
+    defaults: &Defaults<'_>,
+    table: &mut Table,
+    diagnostics: &mut Diagnostics,
+) -> Vec<CertificatePin> {
+    let doc = "Whose client certificates are taken, any number; everybody else is refused, whatever else is right. \
+               spki_sha256 is the SHA-256 of the certificate's public key (it stays when the certificate is renewed with \
+               the same key), san one of its subject alternative names, \"dns:…\", \"uri:…\" or \"email:…\", exactly as it \
+               stands there. Needs tls.client_ca_file.";
+    let pins = key(CLIENT_CERTIFICATES, doc, Pins).example(Example::Off("[{ san = \"dns:sender.example\" }]"));
+    let pins = pins.maybe(table, diagnostics).value().unwrap_or_default();
+    if let Some(why) = defaults.no_certificates.filter(|_| !pins.is_empty()) {
+        table.error(CLIENT_CERTIFICATES, why, diagnostics);
+    }
+    pins
 }
 
 fn max_drift(defaults: &Defaults<'_>, table: &mut Table, diagnostics: &mut Diagnostics) -> Duration {

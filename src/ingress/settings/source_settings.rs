@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::certificate_pin::CertificatePin;
 use super::rules::{IdRule, TypeRule};
 use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset};
@@ -19,6 +20,8 @@ pub struct SourceSettings {
     pub path: String,
     /// Who may send.
     pub allowed_ips: Networks,
+    /// Whose client certificates are taken; empty: none is needed.
+    pub client_certificates: Vec<CertificatePin>,
     /// Largest body, bytes.
     pub body_bytes: usize,
     /// The window, both directions.

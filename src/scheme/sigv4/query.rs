@@ -86,8 +86,7 @@ pub(super) fn put_canonical(out: &mut Vec<u8>, query: &[u8], plus: Plus) {
         pairs.push((start..middle, middle..encoded.len()));
     }
     let part = |range: std::ops::Range<usize>| encoded.get(range).unwrap_or_default();
-    let mut pairs: Vec<(&[u8], &[u8])> =
-        pairs.into_iter().map(|(name, value)| (part(name), part(value))).collect();
+    let mut pairs: Vec<(&[u8], &[u8])> = pairs.into_iter().map(|(name, value)| (part(name), part(value))).collect();
     pairs.sort_unstable();
     for (position, (name, value)) in pairs.into_iter().enumerate() {
         if position > 0 {

@@ -12,6 +12,7 @@ use rustls::{RootCertStore, crypto::CryptoProvider, crypto::aws_lc_rs};
 use super::error::{Place, TlsError, TlsFault};
 use super::pem_files::{self, CertificatePaths, Leaf, Pair};
 use super::sni::CertificatesByName;
+use crate::server::settings::ClientAuth;
 
 /// Protocols offered by ALPN (RFC 7301), the preferred one first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -65,7 +66,7 @@ impl LoadedTls {
 
 /// Reads the files and builds the configuration. Of several certificates the one whose SAN names the host asked for
 /// (exactly, or by a wildcard for one label) is served; the first to clients that name none or an unknown one.
-/// With `client_ca`, client certificates from those authorities are required. `allow_tls12` is an escape hatch.
+/// With `client_auth`, clients are asked for a certificate from its authorities. `allow_tls12` is an escape hatch.
 ///
 /// Whether the certificates are valid now is another question: [`LoadedTls::invalid_at`]. Blocking: reads files.
 ///
@@ -73,15 +74,15 @@ impl LoadedTls {
 /// Every error of every file.
 pub fn load(
     certificates: &[CertificatePaths],
-    client_ca: Option<&Path>,
+    client_auth: Option<&ClientAuth>,
     allow_tls12: bool,
 ) -> Result<LoadedTls, Vec<TlsFault>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut errors = Vec::new();
     let read = |(i, paths)| pem_files::read_pair(i, paths, &provider, &mut errors);
     let pairs: Vec<Pair> = certificates.iter().enumerate().filter_map(read).collect();
-    let authorities = client_ca.map(|file| {
-        let roots = client_authorities(file).map_err(|error| Place::ClientAuthorities.error(error));
+    let authorities = client_auth.map(|clients| {
+        let roots = client_authorities(&clients.ca_file).map_err(|error| Place::ClientAuthorities.error(error));
         roots.map_err(|error| errors.push(error)).unwrap_or_else(|()| RootCertStore::empty())
     });
     if certificates.is_empty() {
@@ -97,11 +98,12 @@ pub fn load(
     let is_authority = |(i, pair): (usize, &Pair)| pair.is_authority.then_some(i);
     let own = pairs.iter().enumerate().filter_map(is_authority).collect();
     let resolver = CertificatesByName::new(pairs.into_iter().map(|pair| (pair.names, pair.key))).ok_or_else(missing)?;
-    let verifier = authorities.map(|roots| {
+    let verifier = authorities.zip(client_auth).map(|(roots, clients)| {
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let file = client_ca.unwrap_or(Path::new("")).to_owned();
+        let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
         builder.build().map_err(|e| {
-            vec![Place::ClientAuthorities.error(TlsError::ClientAuthorities { file, cause: e.to_string() })]
+            let (file, cause) = (clients.ca_file.clone(), e.to_string());
+            vec![Place::ClientAuthorities.error(TlsError::ClientAuthorities { file, cause })]
         })
     });
     let config = configure(&provider, Arc::new(resolver), verifier.transpose()?, allow_tls12).map_err(all)?;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use gatepost::scheme::Settings;
 
 mod answers;
+mod client_certificates;
+mod client_certificates_told;
 mod config;
 mod env_config;
 mod fuzz;

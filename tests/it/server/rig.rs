@@ -13,7 +13,7 @@ use gatepost::metrics::Metrics;
 use gatepost::server::client::Peer;
 use gatepost::server::networks::Networks;
 use gatepost::server::tls::{CertificatePaths, load};
-use gatepost::server::{Limits, Proxy, Server};
+use gatepost::server::{ClientAuth, Limits, Proxy, Server};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use rcgen::{CertificateParams, Issuer, KeyPair};
@@ -101,7 +101,8 @@ fn file(dir: &Path, stem: &str, extension: &str) -> PathBuf {
 pub(super) struct Wish {
     pub limits: Limits,
     pub proxy: Proxy,
-    pub client_ca: bool,
+    /// Whether client certificates are required; `None`: not asked for.
+    pub client_auth: Option<bool>,
     pub allow_tls12: bool,
 }
 
@@ -115,7 +116,7 @@ impl Default for Wish {
             idle_timeout: LONG,
         };
         let proxy = Proxy { required: false, trusted: Networks::List(Vec::new()) };
-        Self { limits, proxy, client_ca: false, allow_tls12: false }
+        Self { limits, proxy, client_auth: None, allow_tls12: false }
     }
 }
 
@@ -141,7 +142,8 @@ impl Rig {
         ];
         let ca_file = dir.path().join("ca.pem");
         std::fs::write(&ca_file, &ca.pem).unwrap();
-        let tls = load(&paths, wish.client_ca.then_some(ca_file.as_path()), wish.allow_tls12).unwrap();
+        let clients = wish.client_auth.map(|required| ClientAuth { ca_file, required });
+        let tls = load(&paths, clients.as_ref(), wish.allow_tls12).unwrap();
         let server = Server {
             tls: Arc::new(ArcSwap::new(tls.config)),
             proxy: Arc::new(ArcSwap::from_pointee(wish.proxy)),

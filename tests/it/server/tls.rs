@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gatepost::server::ClientAuth;
 use gatepost::server::tls::{CertificatePaths, Place, TlsError, TlsFault, load};
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
@@ -84,7 +85,7 @@ async fn the_certificate_is_chosen_by_the_name_asked_for() {
 
 #[tokio::test]
 async fn a_client_certificate_is_required_where_authorities_are_given() {
-    let rig = Rig::start(Wish { client_ca: true, ..Wish::default() }).await;
+    let rig = Rig::start(Wish { client_auth: Some(true), ..Wish::default() }).await;
     // In TLS 1.3 the client learns of the refusal only when it reads.
     let mut without = rig.tls(rig.ca.client(&[]), "localhost").await.unwrap();
     let _ = without.write_all(CLOSE.as_bytes()).await;
@@ -101,6 +102,23 @@ async fn a_client_certificate_is_required_where_authorities_are_given() {
     assert_eq!(until_closed(&mut stranger).await, "");
     let mut known = rig.tls(with(&rig.ca), "localhost").await.unwrap();
     assert!(exchange(&mut known, CLOSE).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn where_a_client_certificate_is_optional_a_bad_one_is_worse_than_none() {
+    let rig = Rig::start(Wish { client_auth: Some(false), ..Wish::default() }).await;
+    let mut without = rig.tls(rig.ca.client(&[]), "localhost").await.unwrap();
+    assert!(exchange(&mut without, CLOSE).await.starts_with("HTTP/1.1 200"));
+
+    let (stranger, expired) = (Ca::new().issue(&["client"], None), rig.ca.issue(&["client"], Some(2020)));
+    for (cert, key) in [stranger, expired] {
+        let chain = vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let config = builder().with_root_certificates(rig.ca.roots()).with_client_auth_cert(chain, key).unwrap();
+        let mut bad = rig.tls(config, "localhost").await.unwrap();
+        let _ = bad.write_all(CLOSE.as_bytes()).await;
+        assert_eq!(until_closed(&mut bad).await, "");
+    }
 }
 
 #[tokio::test]
@@ -153,6 +171,10 @@ fn a_certificate_is_worse_only_where_a_valid_one_would_go() {
     assert_eq!(both.worse_than(&good, now).len(), 1, "a further one that never was any good");
 }
 
+fn clients(ca_file: &Path) -> ClientAuth {
+    ClientAuth { ca_file: ca_file.to_owned(), required: true }
+}
+
 /// What `load` says, a line a fault.
 fn told(result: Result<gatepost::server::tls::LoadedTls, Vec<TlsFault>>) -> String {
     let faults = result.expect_err("a fault");
@@ -198,7 +220,7 @@ fn every_fault_names_its_file() {
     }
     let none = load(&[], None, false).unwrap_err();
     assert!(matches!(none[..], [TlsFault { place: Place::All, error: TlsError::NoCertificate }]), "{none:?}");
-    let error = told(load(std::slice::from_ref(&good), Some(&good.key_file), false));
+    let error = told(load(std::slice::from_ref(&good), Some(&clients(&good.key_file)), false));
     assert!(error.contains("good.key"), "{error}");
 }
 
@@ -293,7 +315,7 @@ fn every_file_s_fault_is_told_at_once() {
     let good = ca.write(dir.path(), "good", &["a.test"], None);
     let absent = dir.path().join("absent");
     let both = CertificatePaths { cert_file: absent.clone(), key_file: absent.clone() };
-    let all = told(load(&[good, both], Some(&absent), false));
+    let all = told(load(&[good, both], Some(&clients(&absent)), false));
     for place in ["Certificate(1)", "Key(1)", "ClientAuthorities"] {
         assert!(all.contains(&format!("{place} {}: cannot be read", absent.display())), "{all}");
     }
@@ -303,7 +325,7 @@ fn every_file_s_fault_is_told_at_once() {
 fn authorities_of_clients_must_be_able_to_vouch_for_somebody() {
     let (ca, dir) = (Ca::new(), tempfile::tempdir().unwrap());
     let good = ca.write(dir.path(), "good", &["a.test"], None);
-    let with = |file: &std::path::Path| load(std::slice::from_ref(&good), Some(file), false);
+    let with = |file: &std::path::Path| load(std::slice::from_ref(&good), Some(&clients(file)), false);
     let (issued, _) = crate::support::certs::Ca::new().leaf(1).write(dir.path());
     let error = told(with(&issued));
     assert!(error.starts_with("ClientAuthorities "), "{error}");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -49,6 +49,17 @@ impl Ca {
         params.not_after = rcgen::date_time_ymd(to, 1, 1);
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Leaf { chain, key: key.serialize_pem() }
+    }
+
+    /// A client's certificate over `key`, for `names`, valid from one New Year's Day to another.
+    pub(crate) fn client(&self, key: &KeyPair, names: Vec<SanType>, from: i32, to: i32) -> Leaf {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        let chain = params.signed_by(key, &self.issuer).unwrap().pem();
         Leaf { chain, key: key.serialize_pem() }
     }
 

@@ -23,8 +23,12 @@ pub(crate) struct Http2 {
 impl Http2 {
     /// Connects to the webhook listener of `daemon`.
     pub(crate) fn open(daemon: &Daemon) -> Self {
+        Self::open_with(daemon, wire::client_config(&daemon.ca, &["h2"]))
+    }
+
+    /// The same as `config` says.
+    pub(crate) fn open_with(daemon: &Daemon, config: Arc<ClientConfig>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let config = wire::client_config(&daemon.ca, &["h2"]);
         let send = runtime.block_on(connect(daemon.webhook, config, &runtime));
         Self { runtime, send }
     }

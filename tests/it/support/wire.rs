@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, SupportedProtocolVersion};
 use serde_json::Value;
 
-use super::certs::Ca;
+use super::certs::{Ca, Leaf};
 use super::daemon::PATIENCE;
 use super::sign::HOST;
 
@@ -177,6 +177,17 @@ pub(crate) fn client_config_of(
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let mut config = builder.with_root_certificates(ca.roots()).with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+/// The same for a client that shows a certificate.
+pub(crate) fn client_config_with(ca: &Ca, alpn: &[&str], client: &Leaf) -> Arc<ClientConfig> {
+    let (chain, key) = client.der();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let builder = builder.unwrap().with_root_certificates(ca.roots());
+    let mut config = builder.with_client_auth_cert(chain, key).unwrap();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
 }

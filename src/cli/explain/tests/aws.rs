@@ -92,7 +92,14 @@ pub(super) fn of(sign: impl FnOnce(&mut Signed), arrive: impl FnOnce(&mut Specim
     }
     let (head, ()) = request.body(()).unwrap().into_parts();
     let body = Bytes::from(signed.body);
-    let mut specimen = Specimen { head, body, at: now(), reason: None, notes: Vec::new() };
+    let mut specimen = Specimen {
+        head,
+        certificate: crate::cli::explain::Shown::Unknown,
+        body,
+        at: now(),
+        reason: None,
+        notes: Vec::new(),
+    };
     arrive(&mut specimen);
     specimen
 }

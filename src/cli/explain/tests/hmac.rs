@@ -61,7 +61,14 @@ pub(super) fn of(sign: impl FnOnce(&mut Request), arrive: impl FnOnce(&mut Speci
         head = head.header(*name, value.replace("{mac}", &mac).replace("{time}", &request.time));
     }
     let (head, ()) = head.body(()).unwrap().into_parts();
-    let mut specimen = Specimen { head, body: Bytes::from(request.body), at: now(), reason: None, notes: Vec::new() };
+    let mut specimen = Specimen {
+        head,
+        certificate: crate::cli::explain::Shown::Unknown,
+        body: Bytes::from(request.body),
+        at: now(),
+        reason: None,
+        notes: Vec::new(),
+    };
     arrive(&mut specimen);
     specimen
 }

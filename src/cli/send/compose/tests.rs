@@ -15,6 +15,7 @@ fn target() -> Target {
         authority: "localhost:8443".to_owned(),
         path: "/webhooks/x".parse().unwrap(),
         ca_file: None,
+        identity: None,
     }
 }
 

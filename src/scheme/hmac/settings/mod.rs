@@ -177,7 +177,12 @@ impl Written {
              \"X-Signature-Old\"].",
             one_or_more(name(), "is empty: name the header that carries the signature"),
         )
-        .or_required(Vendor::header(row.signature_header).map(|header| vec![header]), &none, table, diagnostics);
+        .or_required(
+            Vendor::header(row.signature_header).map(|header| vec![header]),
+            &none,
+            table,
+            diagnostics,
+        );
         let signature_format = key(
             SIGNATURE_FORMAT,
             "How the signature stands in its header: {hex}, {base64} or {base64url} with text around it; base64 is \
