@@ -11,6 +11,7 @@ pub(crate) mod duration;
 mod environment;
 mod example;
 pub(crate) mod grammar;
+mod inline;
 mod key;
 pub(crate) mod kind;
 mod nearest;
@@ -24,11 +25,13 @@ mod secret_source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text_table;
 mod watched;
 
 pub use config_error::{ConfigError, ConfigErrors};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use environment::report_unknown;
+pub(crate) use inline::inline;
 pub(crate) use key::{Found, Key, key, variable};
 pub(crate) use kind::Kind;
 pub(crate) use nearest::suggestion;
@@ -36,4 +39,5 @@ pub(crate) use secret_key::{Located, SecretVariables, secret, secrets};
 pub(crate) use secret_ref::{Labelled, SecretRef};
 pub(crate) use secret_source::{Lookup, Raw, THE_FILE};
 pub(crate) use table::Table;
+pub(crate) use text_table::{NamedText, text_table};
 pub use watched::Watched;

@@ -2,15 +2,19 @@
 //!
 //! The body is the sender's, byte for byte; of the sender's headers only `traceparent` is forwarded.
 
+mod authorization;
+mod headers;
 mod signer;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
 
+use self::authorization::Authorization;
+use self::headers::Headers;
 use self::signer::Signer;
 use super::address::{Endpoint, endpoint};
 use super::client_settings::ClientSettings;
@@ -28,7 +32,8 @@ use crate::settings::{ConfigError, Diagnostics, Table, key, secret};
 pub(super) struct Settings {
     url: Endpoint,
     secret: Option<(Secret, Signer)>,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
+    headers: Headers,
     client: ClientSettings,
 }
 
@@ -46,12 +51,13 @@ impl SinkType for Settings {
                 None
             }
         });
-        let authorization = authorization(table, diagnostics);
+        let authorization = Authorization::read(table, diagnostics);
+        let headers = Headers::read(authorization.is_some(), table, diagnostics);
         let client = ClientSettings::read(url.as_ref(), true, table, diagnostics);
         let url = url?;
         client.warn_if_unused(&url, table, diagnostics);
         url.warn_if_open("events", &table.place("url"), diagnostics);
-        Some(Self { url, secret, authorization, client })
+        Some(Self { url, secret, authorization, headers, client })
     }
 
     fn build(&self, sink: &sink::Settings) -> Result<Arc<dyn Sink>, Vec<ConfigError>> {
@@ -59,23 +65,12 @@ impl SinkType for Settings {
     }
 
     fn consists_of(&self, parts: &mut Parts) {
-        let Self { url, secret, authorization, client } = self;
+        let Self { url, secret, authorization, headers, client } = self;
         parts.add(url.as_str());
         parts.maybe(secret.as_ref().map(|(secret, _)| secret.expose()));
-        parts.maybe(authorization.as_ref());
+        authorization.consists_of(parts);
+        headers.consists_of(parts);
         client.add_to(parts);
-    }
-}
-
-/// `Authorization`, by key `token`.
-fn authorization(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
-    let token = secret("token", "Sent in Authorization: Bearer.").token(table, diagnostics).value()?;
-    match http_client::authorization("Bearer", &token) {
-        Ok(authorization) => Some(authorization),
-        Err(error) => {
-            table.error(&error.at, error.problem, diagnostics);
-            None
-        }
     }
 }
 
@@ -84,7 +79,8 @@ struct Http {
     client: HttpClient,
     url: Uri,
     signer: Option<Signer>,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
+    headers: Headers,
     clock: Clock,
 }
 
@@ -99,6 +95,7 @@ impl Http {
             url: settings.url.uri().clone(),
             signer: settings.secret.as_ref().map(|(_, signer)| signer.clone()),
             authorization: settings.authorization.clone(),
+            headers: settings.headers.clone(),
             clock,
         })
     }
@@ -116,7 +113,8 @@ impl Http {
         if let Some(traceparent) = &event.traceparent {
             request = request.header(HeaderName::from_static("traceparent"), traceparent);
         }
-        if let Some(authorization) = &self.authorization {
+        request = self.headers.add_to(request);
+        if let Authorization::Fixed(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         if let Some(signer) = &self.signer {

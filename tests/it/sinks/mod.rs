@@ -2,6 +2,7 @@
 
 mod address;
 mod http;
+mod http_credentials;
 mod nats;
 mod proxy;
 mod registry;
