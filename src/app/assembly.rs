@@ -11,7 +11,7 @@ use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::sink::{self, Fingerprint, Sink};
 use crate::store::{self, Store};
-use crate::{scheme, telemetry};
+use crate::telemetry;
 
 /// Reads the configuration, at start and on every reload. Blocking.
 pub type Loader = Arc<dyn Fn() -> Draft + Send + Sync>;
@@ -47,7 +47,7 @@ pub(super) fn parts(mut draft: Draft, unfit: impl FnOnce(&LoadedTls) -> Vec<TlsF
         Err(errors) => (None, errors),
     };
     let tls_errors: Vec<ConfigError> = tls_errors.iter().map(|error| named(draft.tls(), error)).collect();
-    draft.fault(tls_errors);
+    draft.errors(tls_errors);
     let mut config = draft.finish()?;
     // Without an error there are certificates; a draft that names none has one.
     let Some(tls) = loaded else {
@@ -77,7 +77,7 @@ pub(super) fn sources(config: &Config, metrics: &Metrics) -> Result<Vec<Arc<Sour
     let mut errors = Vec::new();
     let mut sources = Vec::new();
     for source in &config.live.sources {
-        match scheme::build(&source.scheme) {
+        match source.scheme.build() {
             Ok(scheme) => sources.push(Arc::new(Source::new(source.clone(), scheme, &config.live.sinks, metrics))),
             Err(found) => errors.extend(found.into_iter().map(|error| error.under(&format!("source {}", source.name)))),
         }

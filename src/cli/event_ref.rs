@@ -2,7 +2,7 @@
 //! themselves.
 
 use crate::event::{EventId, Name};
-use crate::store::{Archive, Archived, Bounded, Cursor, EventRef, Page, StoreError};
+use crate::store::{Archive, Archived, Cursor, EventRef, Page, PagedFilter, StoreError};
 
 use super::failure::Failure;
 use super::pages;
@@ -56,7 +56,7 @@ pub(super) trait Numbered: Clone {
 
 /// For each of `texts` the rows that it names among those that match `filter`: one, or all of one event. A text that
 /// names none is a failure.
-pub(super) async fn rows<F: Bounded, R: Numbered>(
+pub(super) async fn rows<F: PagedFilter, R: Numbered>(
     texts: &[String],
     filter: &F,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,

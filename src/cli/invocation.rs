@@ -7,15 +7,13 @@ use std::sync::Arc;
 
 use crate::app::Loader;
 use crate::clock::Clock;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config};
+use crate::ingress::SourceSettings;
 use crate::metrics::Metrics;
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::store::{self, Store};
 
 use super::failure::Failure;
-
-/// Prefixes of the variables that configure gatepost; one of these that is not text is an error, not a gap.
-const OURS: [&str; 6] = ["GATEPOST_", "CXONE_", "COGNIGY_", "NICE_", "TLS_", "WEBHOOK_"];
 
 /// Arguments and surroundings that every command shares.
 #[derive(Clone)]
@@ -60,7 +58,7 @@ pub(super) async fn with_store<T>(
 }
 
 /// The source called `name`.
-pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a Source, Failure> {
+pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a SourceSettings, Failure> {
     config.live.sources.iter().find(|source| source.name.as_str() == name).ok_or_else(|| {
         let known = config.live.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
         Failure::Usage(match known.as_slice() {
@@ -73,13 +71,15 @@ pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a Source, F
 fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, Failure> {
     let mut vars = BTreeMap::new();
     let mut errors = Vec::new();
+    let ours = config::document().variables();
     for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
             Ok(value) => {
                 vars.insert(name, value);
             }
-            Err(_) if OURS.iter().any(|prefix| name.starts_with(prefix)) => {
+            // One that configures us and is not text must not be taken for one that is not set.
+            Err(_) if ours.contains(&name) || name.starts_with("GATEPOST_") => {
                 errors.push(ConfigError::new(name, "the value is not UTF-8"));
             }
             Err(_) => {}

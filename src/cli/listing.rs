@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::store::{Bounded, Cursor, Page, StoreError};
+use crate::store::{Cursor, Page, PagedFilter, StoreError};
 
 use super::failure::Failure;
 use super::table::Columns;
@@ -19,7 +19,7 @@ pub(super) trait Row<const N: usize> {
 }
 
 /// Lists what matches `filter` as the store gives it.
-pub(super) async fn print<const N: usize, F: Bounded, R: Row<N>>(
+pub(super) async fn print<const N: usize, F: PagedFilter, R: Row<N>>(
     filter: &F,
     json: bool,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,

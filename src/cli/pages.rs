@@ -1,12 +1,12 @@
 //! Goes through what the store lists, a page at a time: whoever reads a million rows holds one page.
 
-use crate::store::{Bounded, Cursor, Page, Pager, StoreError};
+use crate::store::{Cursor, Page, PagedFilter, Pager, StoreError};
 
 use super::failure::Failure;
 
 /// Hands each page of what matches `filter` to `take`, until there is no more or `take` says that it wants none;
 /// whether it was given all.
-pub(super) async fn each<F: Bounded, R>(
+pub(super) async fn each<F: PagedFilter, R>(
     filter: &F,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
     mut take: impl FnMut(Vec<R>) -> Result<bool, Failure>,

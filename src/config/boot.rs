@@ -12,10 +12,6 @@ impl Config {
         let both = self.sections.iter().filter_map(|before| Some((before, next.section(&before.called())?)));
         both.flat_map(|(before, after)| changed(before, after)).collect()
     }
-
-    fn section(&self, called: &str) -> Option<&Section> {
-        self.sections.iter().find(|section| section.called() == called)
-    }
 }
 
 fn changed<'a>(before: &'a Section, after: &'a Section) -> impl Iterator<Item = ConfigError> + 'a {

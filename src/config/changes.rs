@@ -1,87 +1,31 @@
 //! What a reload changes, in words for the log: sections, sources and sinks by name, never a value.
 
-use std::collections::BTreeMap;
-
 use super::Config;
-use crate::scheme;
-use crate::secret::Secret;
 use crate::settings::record::{Change, Section};
-
-/// A section, source or sink: its effective keys as `check` shows them, and its secrets.
-#[derive(Default)]
-struct Part {
-    text: String,
-    secrets: Vec<Secret>,
-}
 
 impl Config {
     /// What `next` changes, one entry a section, source or sink; empty where nothing does.
     #[must_use]
     pub fn changes(&self, next: &Self) -> Vec<String> {
-        let mut changes = Vec::new();
-        let named = |sections: &[Section], name: &str| sections.iter().position(|section| section.called() == name);
-        for new in next.sections.iter() {
+        let in_words = |new: &Section| {
             let name = new.called();
-            let old = named(&self.sections, &name).and_then(|at| self.sections.get(at));
-            match old.map(|old| old.change(new)) {
-                None => changes.push(format!("{name} added")),
-                Some(Change::Values) => changes.push(format!("{name} changed")),
-                Some(Change::Secrets) => changes.push(format!("secrets of {name} changed")),
-                Some(Change::None) => {}
+            match self.section(&name).map(|old| old.change(new)) {
+                None => Some(format!("{name} added")),
+                Some(Change::Values) => Some(format!("{name} changed")),
+                Some(Change::Secrets) => Some(format!("secrets of {name} changed")),
+                Some(Change::None) => None,
             }
-        }
-        let (before, after) = (self.parts(), next.parts());
-        for (name, part) in &after {
-            match before.get(name) {
-                None => changes.push(format!("{name} added")),
-                Some(old) if old.text != part.text => changes.push(format!("{name} changed")),
-                Some(old) if !same(&old.secrets, &part.secrets) => changes.push(format!("secrets of {name} changed")),
-                Some(_) => {}
-            }
-        }
-        changes.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} removed")));
-        let gone = self.sections.iter().map(Section::called).filter(|name| named(&next.sections, name).is_none());
+        };
+        let mut changes: Vec<String> = next.sections.iter().filter_map(in_words).collect();
+        let gone = self.sections.iter().map(Section::called).filter(|name| next.section(name).is_none());
         changes.extend(gone.map(|name| format!("{name} removed")));
         changes
     }
 
-    fn parts(&self) -> BTreeMap<String, Part> {
-        let mut parts = BTreeMap::<String, Part>::new();
-        for block in self.describe_outlets().split("\n\n") {
-            let mut lines = block.lines();
-            let title = lines.next().unwrap_or_default().trim_matches(['[', ']']);
-            let named = lines.find_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"'));
-            let name = match (title, named) {
-                ("source" | "sink", Some(name)) => format!("{title} {name}"),
-                // Further certificates belong to `[tls]`.
-                _ => format!("[{}]", title.split('.').next().unwrap_or(title)),
-            };
-            parts.entry(name).or_default().text.push_str(block.trim_end());
-        }
-        let mut keyed = |name: String, secrets: Vec<Secret>| {
-            if let Some(part) = parts.get_mut(&name) {
-                // What a secret is called changes with it, and belongs to it.
-                for secret in &secrets {
-                    part.text = part.text.replace(&format!(", key {}", secret.name()), "");
-                }
-                part.secrets = secrets;
-            }
-        };
-        for source in &self.live.sources {
-            keyed(format!("source {}", source.name), secrets_of(&source.scheme));
-        }
-        parts
+    /// The section that a log record calls `called`.
+    pub(super) fn section(&self, called: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.called() == called)
     }
-}
-
-fn secrets_of(scheme: &scheme::Settings) -> Vec<Secret> {
-    let keys = scheme.keys.iter().flat_map(|key| [Some(&key.secret), key.session_token.as_ref()]).flatten();
-    scheme.secrets.iter().chain(keys).cloned().collect()
-}
-
-fn same(before: &[Secret], after: &[Secret]) -> bool {
-    before.len() == after.len()
-        && before.iter().zip(after).all(|(before, after)| before.same_as(after) && before.label() == after.label())
 }
 
 #[cfg(test)]

@@ -2,41 +2,52 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::Siem;
 use crate::ingress::Limits;
+use crate::ingress::settings::{self as sources, Surroundings};
 use crate::lifecycle::Shutdown;
+use crate::scheme::{PRESETS, Preset};
 use crate::server::{self, CertificateFiles, Deadlines, Tls};
 use crate::settings::document::{Chapter, Document, Variant};
 use crate::settings::kind::path;
 use crate::settings::record::Section;
 use crate::settings::{Diagnostics, Table, variable};
 use crate::store::{self, QuarantineBounds};
-use crate::{admin, telemetry};
+use crate::{admin, sink, telemetry};
+
+/// The keys that decide which others a table has.
+const DECIDING: [(&str, &str); 2] = [("[[source]]", "preset"), ("[[sink]]", "type")];
 
 /// Every section, key and variable.
 #[must_use]
 pub(crate) fn document() -> Document {
-    let chapter = |title: &str, read: &dyn Fn(&mut Table, &mut Diagnostics)| {
-        let section = declared(title, toml::Table::new(), read);
-        Chapter { title: title.to_owned(), by: None, variants: vec![Variant { value: String::new(), section }] }
-    };
-    Document(vec![
-        chapter("[listener]", &|table, diagnostics| drop(server::settings::read_listener(table, diagnostics))),
-        chapter("[tls]", &|table, diagnostics| {
-            drop(Tls::read(table, diagnostics));
-            let mut further = Table::new("[[tls.certificate]]", "", toml::Table::new());
-            drop(CertificateFiles::read(&mut further, diagnostics));
-            further.finish_in(table, diagnostics);
-        }),
-        chapter("[limits]", &|table, diagnostics| {
-            _ = (Limits::read(table, diagnostics), Deadlines::read(table, diagnostics));
-        }),
-        chapter("[shutdown]", &|table, diagnostics| _ = Shutdown::read(table, diagnostics)),
-        chapter("[store]", &|table, diagnostics| drop(store::settings::read(table, diagnostics))),
-        chapter("[quarantine]", &|table, diagnostics| _ = QuarantineBounds::read(table, diagnostics)),
-        chapter("[admin]", &|table, diagnostics| drop(admin::settings::read(table, diagnostics))),
-        chapter("[log]", &|table, diagnostics| drop(telemetry::settings::read(table, diagnostics))),
-        chapter("", &alone),
-    ])
+    let nobody = BTreeMap::new();
+    let mut diagnostics = Diagnostics::new(&nobody);
+    let mut root = Table::new("", "", every_preset());
+    one(&mut root, "listener", &mut diagnostics, |table, diagnostics| {
+        drop(server::settings::read_listener(table, diagnostics));
+    });
+    one(&mut root, "tls", &mut diagnostics, |table, diagnostics| {
+        drop(Tls::read(table, diagnostics));
+        let mut further = Table::new("[[tls.certificate]]", "", toml::Table::new());
+        drop(CertificateFiles::read(&mut further, diagnostics));
+        further.finish_in(table, diagnostics);
+    });
+    one(&mut root, "limits", &mut diagnostics, |table, diagnostics| {
+        _ = (Limits::read(table, diagnostics), Deadlines::read(table, diagnostics));
+    });
+    one(&mut root, "shutdown", &mut diagnostics, |table, diagnostics| _ = Shutdown::read(table, diagnostics));
+    one(&mut root, "store", &mut diagnostics, |table, diagnostics| drop(store::settings::read(table, diagnostics)));
+    one(&mut root, "quarantine", &mut diagnostics, |table, diagnostics| _ = QuarantineBounds::read(table, diagnostics));
+    one(&mut root, "admin", &mut diagnostics, |table, diagnostics| drop(admin::settings::read(table, diagnostics)));
+    one(&mut root, "log", &mut diagnostics, |table, diagnostics| drop(telemetry::settings::read(table, diagnostics)));
+    let among = Surroundings { sinks: &[], always: None, body_bytes: 1 << 20, body_memory_bytes: usize::MAX };
+    drop(sources::read(&mut root, &among, &mut diagnostics));
+    sink::declare(&mut diagnostics);
+    Siem::declare(&mut diagnostics);
+    alone(&mut root, &mut diagnostics);
+    diagnostics.sections.push(root.into_section());
+    Document(chapters(std::mem::take(&mut diagnostics.sections)))
 }
 
 /// The variables that no section has a key for.
@@ -44,11 +55,38 @@ pub(super) fn alone(table: &mut Table, diagnostics: &mut Diagnostics) {
     _ = variable("GATEPOST_CONFIG", "The file, where --config does not name one.", path()).maybe(table, diagnostics);
 }
 
-/// What is recorded of a table that holds nothing but `values`.
-fn declared(title: &str, values: toml::Table, read: &dyn Fn(&mut Table, &mut Diagnostics)) -> Section {
-    let nobody = BTreeMap::new();
-    let mut diagnostics = Diagnostics::new(&nobody);
-    let mut table = Table::new(title, title.trim_matches(['[', ']']), values);
-    read(&mut table, &mut diagnostics);
-    table.into_section()
+/// A source of each preset, called as the variables call it that enable one.
+fn every_preset() -> toml::Table {
+    let source = |preset: &Preset| {
+        let words = ["name", "preset"].map(|key| (key.to_owned(), toml::Value::from(preset.name)));
+        toml::Value::Table(toml::Table::from_iter(words))
+    };
+    toml::Table::from_iter([("source".to_owned(), toml::Value::Array(PRESETS.iter().map(source).collect()))])
+}
+
+/// Declares the section `key`, of which the file says nothing.
+fn one(
+    root: &mut Table,
+    key: &'static str,
+    diagnostics: &mut Diagnostics,
+    read: impl FnOnce(&mut Table, &mut Diagnostics),
+) {
+    let mut table = root.table(key, diagnostics);
+    read(&mut table, diagnostics);
+    table.finish(diagnostics);
+}
+
+/// Sections of one title together, in the order in which the first of each was declared.
+fn chapters(sections: Vec<Section>) -> Vec<Chapter> {
+    let mut chapters = Vec::<Chapter>::new();
+    for section in sections {
+        let by = DECIDING.iter().find(|(title, _)| *title == section.title).map(|(_, key)| *key);
+        let value = by.and_then(|key| section.text_of(key)).unwrap_or_default();
+        let variant = Variant { value, section };
+        match chapters.iter_mut().find(|chapter| chapter.title == variant.section.title) {
+            Some(chapter) => chapter.variants.push(variant),
+            None => chapters.push(Chapter { title: variant.section.title.clone(), by, variants: vec![variant] }),
+        }
+    }
+    chapters
 }

@@ -1,17 +1,18 @@
-//! Reads the configuration: file and environment in, a `Config` or every fault out.
+//! Reads the configuration: file and environment in, a `Config` or every error out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::env::{self, Environment};
-use super::section::Section;
-use super::{Boot, Config, Live, sources};
+use super::declared::{self, document};
+use super::{Boot, Config, Live};
 use crate::audit::Siem;
+use crate::event::Name;
 use crate::file::read_regular;
 use crate::ingress::Limits;
+use crate::ingress::settings::{self as sources, Surroundings};
 use crate::lifecycle::Shutdown;
 use crate::server::{self, Deadlines, Tls};
-use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched};
+use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched, report_unknown};
 use crate::store::{self, QuarantineBounds};
 use crate::{admin, sink, telemetry};
 
@@ -21,7 +22,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// A configuration as it was read, whatever is wrong with it: what else is wrong can be told with it.
 pub struct Draft {
     config: Config,
-    faults: Vec<ConfigError>,
+    errors: Vec<ConfigError>,
     watched: Watched,
 }
 
@@ -39,17 +40,17 @@ impl Draft {
     }
 
     /// Records what somebody else found wrong.
-    pub fn fault(&mut self, faults: impl IntoIterator<Item = ConfigError>) {
-        self.faults.extend(faults);
+    pub fn errors(&mut self, errors: impl IntoIterator<Item = ConfigError>) {
+        self.errors.extend(errors);
     }
 
     /// The configuration, where nothing is wrong.
     ///
     /// # Errors
-    /// Every fault there is, each with its key, variable or file.
+    /// Every error there is, each with its key, variable or file.
     pub fn finish(self) -> Result<Config, ConfigErrors> {
-        let faults = unique(self.faults);
-        if faults.is_empty() { Ok(self.config) } else { Err(ConfigErrors(faults)) }
+        let errors = unique(self.errors);
+        if errors.is_empty() { Ok(self.config) } else { Err(ConfigErrors(errors)) }
     }
 }
 
@@ -58,7 +59,7 @@ impl Draft {
 /// Built-in default < file < environment. Secrets are read from their files; certificates are only named.
 ///
 /// # Errors
-/// Every fault there is, each with its key, variable or file. A file that is not TOML is one fault.
+/// Every error there is, each with its key, variable or file. A file that is not TOML is one error.
 pub fn load(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
     draft(file, vars).finish()
 }
@@ -69,8 +70,8 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
     let mut diagnostics = Diagnostics::new(vars);
     let table = file.map_or_else(toml::Table::new, |path| {
         diagnostics.files.insert(path.to_owned());
-        read(path).unwrap_or_else(|fault| {
-            diagnostics.errors.push(fault);
+        read(path).unwrap_or_else(|error| {
+            diagnostics.errors.push(error);
             toml::Table::new()
         })
     });
@@ -82,11 +83,10 @@ pub fn draft(file: Option<&Path>, vars: &BTreeMap<String, String>) -> Draft {
         config.live.tls.certificates.clear();
         config.live.tls.client_ca_file = None;
     }
-    Draft { config, faults: diagnostics.errors, watched: diagnostics.files }
+    Draft { config, errors: diagnostics.errors, watched: diagnostics.files }
 }
 
 fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> Config {
-    let env = Environment::read(vars, diagnostics);
     let mut root = Table::new("", "", values);
     let (listener, connections) = section(&mut root, "listener", diagnostics, server::settings::read_listener);
     let tls = section(&mut root, "tls", diagnostics, Tls::read);
@@ -100,14 +100,18 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
     let (log_format, log_filter) = section(&mut root, "log", diagnostics, telemetry::settings::read);
     let sinks = sink::read(&mut root, diagnostics);
     let siem = Siem::read(&mut root, diagnostics);
-    let mut old = Section::new("", root.take_several(&["source"]));
-    let sources = sources::sources(&mut old, &env, &limits, &sinks, diagnostics);
-    old.finish(&mut diagnostics.errors);
+    let names: Vec<Name> = sinks.iter().map(|sink| sink.name.clone()).collect();
+    let always = sinks.iter().find(|sink| sink.everywhere).map(|sink| &sink.name);
+    let Limits { body_bytes, body_memory_bytes, .. } = limits;
+    let among = Surroundings { sinks: &names, always, body_bytes, body_memory_bytes };
+    let sources = sources::read(&mut root, &among, diagnostics);
+    declared::alone(&mut root, diagnostics);
     root.finish(diagnostics);
     if admin_address == listener.address && listener.address.port() != 0 {
         diagnostics.error("admin.address", format!("{admin_address} is the address of [listener] already"));
     }
-    env::report_unknown(vars, diagnostics);
+    let referenced = diagnostics.referenced.clone();
+    report_unknown(vars, &document().variables(), &referenced, diagnostics);
     diagnostics.close();
     Config {
         boot: Boot { listener, store_url, retention, admin_address, log_format },
@@ -126,7 +130,6 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
         },
         warnings: std::mem::take(&mut diagnostics.warnings),
         files: diagnostics.files.paths().cloned().collect(),
-        origins: std::mem::take(&mut diagnostics.origins),
         sections: std::mem::take(&mut diagnostics.sections).into(),
     }
 }
@@ -144,7 +147,7 @@ fn section<T>(
     value
 }
 
-/// Reads the file as TOML. The text is never repeated in a fault: a secret may stand on the faulty line.
+/// Reads the file as TOML. The text is never repeated in an error: a secret may stand on the faulty line.
 fn read(path: &Path) -> Result<toml::Table, ConfigError> {
     let place = path.display().to_string();
     let bytes =
@@ -157,12 +160,12 @@ fn read(path: &Path) -> Result<toml::Table, ConfigError> {
     })
 }
 
-/// The faults in their order, none twice.
-fn unique(faults: Vec<ConfigError>) -> Vec<ConfigError> {
-    let mut kept: Vec<ConfigError> = Vec::with_capacity(faults.len());
-    for fault in faults {
-        if !kept.contains(&fault) {
-            kept.push(fault);
+/// The errors in their order, none twice.
+fn unique(errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    let mut kept: Vec<ConfigError> = Vec::with_capacity(errors.len());
+    for error in errors {
+        if !kept.contains(&error) {
+            kept.push(error);
         }
     }
     kept

@@ -6,31 +6,19 @@ mod boot;
 mod changes;
 mod declared;
 mod describe;
-mod enabled;
-mod env;
-mod leftover;
 mod load;
-mod material;
-mod section;
-mod source;
-mod sources;
-mod syntax;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Siem;
-use crate::event::Name;
-use crate::ingress::Limits;
+use crate::ingress::{Limits, SourceSettings};
 use crate::lifecycle::Shutdown;
-use crate::scheme::{self, BodyFormat, Preset};
 use crate::secret::Secret;
-use crate::server::networks::Networks;
 use crate::server::{Connections, Deadlines, Listener, Tls};
 use crate::settings::record::Section;
 use crate::sink;
@@ -52,8 +40,6 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Every file that was read or is to be read: the configuration, secrets, certificates.
     pub files: Vec<PathBuf>,
-    /// Where each secret came from, by its name in [`Config::describe`] (`source.cognigy.secrets[0]`); never its value.
-    pub origins: BTreeMap<String, String>,
     /// Every key with its value and origin.
     sections: Arc<[Section]>,
 }
@@ -93,7 +79,7 @@ pub struct Live {
     /// Of `[log]`: as in `RUST_LOG`.
     pub log_filter: String,
     /// `[[source]]` and what the environment enables, in that order.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceSettings>,
     /// `[[sink]]` and what the environment adds.
     pub sinks: Vec<sink::Settings>,
     /// `[siem]`
@@ -107,62 +93,4 @@ impl Config {
         let Boot { store_url, retention, .. } = &self.boot;
         store::Settings { url: store_url.clone(), retention: *retention, quarantine: self.live.quarantine }
     }
-}
-
-/// One `[[source]]`.
-#[derive(Clone)]
-pub struct Source {
-    /// Unique; `[a-z0-9-]`, at most 40.
-    pub name: Name,
-    /// What its defaults came from.
-    pub preset: &'static Preset,
-    /// Matched byte for byte.
-    pub path: String,
-    /// Who may send.
-    pub allowed_ips: Networks,
-    /// Largest body, bytes.
-    pub body_bytes: usize,
-    /// The window, both directions.
-    pub max_drift: Duration,
-    /// Where the event id comes from.
-    pub event_id: IdRule,
-    /// Where the event type comes from.
-    pub event_type: TypeRule,
-    /// JSON pointers that must hold something: not absent, not null, not an empty string.
-    pub required_fields: Vec<String>,
-    /// Media types taken, lower case, without parameters.
-    pub content_types: Vec<String>,
-    /// Whether the body must be a JSON object.
-    pub body_format: BodyFormat,
-    /// 401 or 410.
-    pub stale_status: u16,
-    /// Names of the sinks its events go to, all of which exist.
-    pub sinks: Vec<Name>,
-    /// What verifies it.
-    pub scheme: scheme::Settings,
-    /// The sources that believe the same signatures of the same bodies, so that one body counts once among them. They
-    /// name no twins of their own here.
-    pub twins: Arc<[Source]>,
-}
-
-/// Where an event id comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum IdRule {
-    /// RFC 6901 pointer into the body, falling back to the digest where absent.
-    Pointer(String),
-    /// A header that the signature covers, lower case.
-    Header(String),
-    /// SHA-256 of the body.
-    Digest,
-}
-
-/// Where an event type comes from; the preset's name where it finds nothing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum TypeRule {
-    /// RFC 6901 pointer into the body.
-    Pointer(String),
-    /// A header, lower case.
-    Header(String),
-    /// Always this.
-    Literal(String),
 }

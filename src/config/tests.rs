@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::SiemFormat;
+use crate::ingress::{IdRule, SourceSettings as Source, TypeRule};
+use crate::server::networks::Networks;
 
 const KEY: &str = "a-secret-of-sufficient-length";
 const OTHER: &str = "another-secret-of-sufficient-length";
@@ -53,7 +55,12 @@ fn source_faults(extra: &str) -> Vec<String> {
 }
 
 fn secrets(source: &Source) -> Vec<&[u8]> {
-    source.scheme.secrets.iter().map(Secret::expose).collect()
+    source.scheme.secrets().into_iter().map(Secret::expose).collect()
+}
+
+/// Whether `check` shows this line.
+fn shows(config: &Config, line: &str) -> bool {
+    config.describe().lines().any(|shown| shown == line)
 }
 
 #[test]
@@ -95,7 +102,7 @@ fn a_source_of_a_preset_has_the_values_of_its_row() {
     assert_eq!(source.event_id, IdRule::Digest);
     assert_eq!(source.event_type, TypeRule::Literal("cognigy-callback".into()));
     assert_eq!(source.content_types, ["application/json"]);
-    assert_eq!(source.scheme.signed_content.as_deref(), Some("{body}"));
+    assert!(shows(&config, "signed_content = \"{body}\""));
     assert_eq!(source.stale_status, 401);
 }
 
@@ -113,10 +120,11 @@ fn every_vendor_is_enabled_by_its_variables() {
     );
     let names: Vec<_> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert"]);
-    assert_eq!(config.live.sources[0].scheme.service.as_deref(), Some("execute-api"));
-    assert_eq!(config.live.sources[0].scheme.keys[0].access_key_id, "AKIDEXAMPLE");
+    assert!(shows(&config, "service = \"execute-api\""));
+    assert!(shows(&config, "access_key_id = \"AKIDEXAMPLE\" # CXONE_AWS_ACCESS_KEY"));
+    assert!(shows(&config, "secret = \"[redacted] from variable CXONE_AWS_SECRET_KEY, key AKIDEXAMPLE\""));
     assert_eq!(config.live.sources[1].stale_status, 410);
-    assert_eq!(config.live.sources[1].scheme.secrets.len(), 2);
+    assert_eq!(config.live.sources[1].scheme.secrets().len(), 2);
     assert_eq!(config.live.sources[4].content_types.len(), 3);
     assert_eq!(config.warnings, Vec::<String>::new(), "one variable for both Cognigy sources is by design");
 }
@@ -380,9 +388,9 @@ fn the_aws_variables_replace_keys_region_and_service_of_source_cxone() {
     );
     let cxone = &config.live.sources[0];
     assert_eq!(cxone.path, "/mine");
-    assert_eq!(cxone.scheme.region.as_deref(), Some("eu-west-1"));
-    assert_eq!(cxone.scheme.service.as_deref(), Some("lambda"));
-    assert_eq!(cxone.scheme.keys.len(), 1);
+    assert!(shows(&config, "region = \"eu-west-1\" # CXONE_AWS_REGION"));
+    assert!(shows(&config, "service = \"lambda\" # CXONE_AWS_SERVICE"));
+    assert_eq!(cxone.scheme.secrets().len(), 1);
 }
 
 #[test]

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use http::request::Parts;
 
-use crate::config::{self, IdRule, TypeRule};
 use crate::event::{EventId, Payload};
 use crate::scheme::{Answer, BodyFormat};
 
 use super::json::{self, Found, Pointer, Value};
 use super::log_text::escape_for_log;
 use super::reject::Reject;
+use super::settings::{IdRule, SourceSettings, TypeRule};
 
 /// Which values of a source's bodies are wanted; made once per source.
 pub struct Extractor {
@@ -48,7 +48,7 @@ const REQUIRED: usize = 5;
 impl Extractor {
     /// What `source` wants of its bodies.
     #[must_use]
-    pub fn new(source: &config::Source) -> Self {
+    pub fn new(source: &SourceSettings) -> Self {
         // A pointer through a name that no sender uses finds nothing: cheaper than an option at every use.
         let nothing = || Pointer::new("/\0");
         let id = if let IdRule::Pointer(pointer) = &source.event_id { Pointer::new(pointer) } else { nothing() };

@@ -22,6 +22,7 @@ mod release;
 mod request_end;
 mod rescue;
 mod sampler;
+pub(crate) mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -71,11 +72,11 @@ pub use self::concurrency_limit::RequestPermits;
 pub use self::content::check_content;
 pub use self::extract::Extractor;
 pub use self::http_rules::well_formed;
-pub(crate) use self::limits::BODY_BYTES;
 pub use self::limits::Limits;
 pub use self::quarantine::{QuarantineQueue, QuarantineWriter, quarantine_queue};
 pub use self::redaction::names_credential;
 pub use self::release::{Released, release};
+pub use self::settings::{IdRule, SourceSettings, TypeRule};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
 

@@ -8,7 +8,7 @@ use http::Version;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 
-use crate::scheme::{Family, REDACTED, Settings};
+use crate::scheme::{REDACTED, Settings};
 
 /// The query parameter and header in which AWS carries a session token.
 const TOKEN_PARAMETER: &str = "x-amz-security-token";
@@ -28,17 +28,14 @@ const MAC_BYTES: [usize; 4] = [20, 32, 48, 64];
 /// What the entries of one source keep; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Redaction {
-    family: Family,
+    signs_query: bool,
     /// The headers that hold the signature, lower case, with what their format spells out before it.
     signatures: Arc<[(String, String)]>,
 }
 
-impl From<&Settings> for Redaction {
-    fn from(settings: &Settings) -> Self {
-        let format = settings.signature_format.as_deref().unwrap_or_default();
-        let prefix = format.split('{').next().unwrap_or_default().to_ascii_lowercase();
-        let named = settings.signature_headers.iter().map(|name| (name.to_ascii_lowercase(), prefix.clone()));
-        Self { family: settings.family, signatures: named.collect() }
+impl From<&Arc<dyn Settings>> for Redaction {
+    fn from(settings: &Arc<dyn Settings>) -> Self {
+        Self { signs_query: settings.signs_query(), signatures: settings.signature_prefixes().into() }
     }
 }
 
@@ -58,8 +55,8 @@ impl Redaction {
     fn redact_query(&self, target: &str) -> String {
         let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
         let redacted = |pair: &str| match pair.split_once('=') {
-            Some((name, _)) if self.family == Family::Hmac || is_token_parameter(name) => format!("{name}={REDACTED}"),
-            None if self.family == Family::Hmac && !pair.is_empty() => REDACTED.to_owned(),
+            Some((name, _)) if !self.signs_query || is_token_parameter(name) => format!("{name}={REDACTED}"),
+            None if !self.signs_query && !pair.is_empty() => REDACTED.to_owned(),
             _ => pair.to_owned(),
         };
         format!("{path}?{}", query.split('&').map(redacted).collect::<Vec<_>>().join("&"))
@@ -137,20 +134,27 @@ fn holds_mac(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::scheme::preset;
+    use crate::scheme::{self, preset};
+    use crate::settings::{Diagnostics, Table};
+
+    /// Whether the query is signed.
+    const HMAC: bool = false;
+    const AWS: bool = true;
 
     const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
     fn kept(header: &str, format: &str) -> Redaction {
         Redaction {
-            family: Family::Hmac,
+            signs_query: false,
             signatures: [(header.to_owned(), format.split('{').next().unwrap_or_default().to_owned())].into(),
         }
     }
 
-    fn of(family: Family) -> Redaction {
-        Redaction { family, signatures: [].into() }
+    fn of(signs_query: bool) -> Redaction {
+        Redaction { signs_query, signatures: [].into() }
     }
 
     /// The value kept of a header.
@@ -162,12 +166,12 @@ mod tests {
 
     #[test]
     fn a_query_keeps_what_a_signature_covers_and_no_token() {
-        let shown = |text, family| of(family).redact_query(text);
+        let shown = |text, signs_query| of(signs_query).redact_query(text);
         let text = "/x?a=1&X-Amz-Security-Token=abc&b";
-        assert_eq!(shown(text, Family::SigV4), "/x?a=1&X-Amz-Security-Token=[redacted]&b");
-        assert_eq!(shown("/x?X-Amz-Security%2dToken=abc", Family::SigV4), "/x?X-Amz-Security%2dToken=[redacted]");
-        assert_eq!(shown(text, Family::Hmac), "/x?a=[redacted]&X-Amz-Security-Token=[redacted]&[redacted]");
-        assert_eq!(shown("/x", Family::Hmac), "/x");
+        assert_eq!(shown(text, AWS), "/x?a=1&X-Amz-Security-Token=[redacted]&b");
+        assert_eq!(shown("/x?X-Amz-Security%2dToken=abc", AWS), "/x?X-Amz-Security%2dToken=[redacted]");
+        assert_eq!(shown(text, HMAC), "/x?a=[redacted]&X-Amz-Security-Token=[redacted]&[redacted]");
+        assert_eq!(shown("/x", HMAC), "/x");
     }
 
     #[test]
@@ -189,12 +193,12 @@ mod tests {
             ("x-forwarded-authorization", "Bearer abc"),
             ("x-vendor", "Bearer abc"),
         ] {
-            for family in [Family::Hmac, Family::SigV4] {
-                assert_eq!(value(&of(family), name, given), REDACTED, "{name}: {given}");
+            for signs_query in [HMAC, AWS] {
+                assert_eq!(value(&of(signs_query), name, given), REDACTED, "{name}: {given}");
             }
         }
-        assert_eq!(value(&of(Family::Hmac), "x-nice-signature", "v1=00"), "v1=00");
-        assert_eq!(value(&of(Family::Hmac), "x-vendor", "bearer"), "bearer", "a word alone is none");
+        assert_eq!(value(&of(HMAC), "x-nice-signature", "v1=00"), "v1=00");
+        assert_eq!(value(&of(HMAC), "x-vendor", "bearer"), "bearer", "a word alone is none");
     }
 
     #[test]
@@ -221,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_signature_that_the_source_looks_for_elsewhere_is_kept() {
-        for family in [Family::Hmac, Family::SigV4] {
+        for signs_query in [HMAC, AWS] {
             for signature in [
                 "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=00",
                 "AWS4-ECDSA-P256-SHA256 Credential=a",
@@ -229,19 +233,16 @@ mod tests {
                 &format!("HMAC-SHA256 {HEX}"),
                 &format!("sha256={HEX}"),
             ] {
-                assert_eq!(value(&of(family), "authorization", signature), signature);
+                assert_eq!(value(&of(signs_query), "authorization", signature), signature);
             }
         }
     }
 
     #[test]
     fn the_settings_name_the_header_and_spell_the_format() {
-        let row = preset("nice").unwrap();
-        let settings = Settings {
-            signature_headers: vec!["Authorization".into()],
-            signature_format: Some("Token {hex}".into()),
-            ..Settings::of(row)
-        };
+        let table = "signature_header = 'Authorization'\nsignature_format = 'Token {hex}'".parse().unwrap();
+        let mut table = Table::new("", "", table);
+        let settings = scheme::read(preset("nice").unwrap(), None, &mut table, &mut Diagnostics::new(&BTreeMap::new()));
         assert_ne!(value(&Redaction::from(&settings), "authorization", &format!("Token {HEX}")), REDACTED);
     }
 
@@ -249,7 +250,7 @@ mod tests {
     fn over_http_2_the_authority_is_kept_as_the_host() {
         let request = |version| http::Request::post("https://hooks.example:8443/x?y").version(version);
         let (head, ()) = request(Version::HTTP_2).header("a", "1").body(()).unwrap().into_parts();
-        let kept = of(Family::SigV4);
+        let kept = of(AWS);
         assert_eq!(kept.target(&head), "POST /x?y");
         assert_eq!(kept.headers(&head), r#"[["host","hooks.example:8443"],["a","1"]]"#);
         let both = request(Version::HTTP_2).header("host", "hooks.example:8443");

@@ -8,7 +8,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 
-use crate::config;
 use crate::event::{Event, EventId, EventKey, Name, Payload};
 use crate::request_outcome::Reason;
 use crate::sink;
@@ -18,6 +17,7 @@ use super::extract::Extractor;
 use super::log_text::escape_for_log;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
+use super::settings::SourceSettings;
 use super::twins::Twins;
 
 /// What a refused request becomes.
@@ -39,7 +39,7 @@ pub struct Released {
 #[must_use]
 pub fn release(
     entry: &Quarantined,
-    source: &config::Source,
+    source: &SourceSettings,
     sinks: &[sink::Settings],
     operator: &str,
     now: Timestamp,

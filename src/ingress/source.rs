@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::config;
 use crate::event::Name;
 use crate::metrics::{Metrics, SourceMetrics};
 use crate::scheme::Scheme;
 use crate::sink;
 
 use super::extract::Extractor;
+use super::settings::SourceSettings;
 use super::twins::Twins;
 
 /// A source, ready to receive.
 pub struct Source {
     /// What the operator said of it.
-    pub config: config::Source,
+    pub config: SourceSettings,
     /// What verifies it.
     pub scheme: Arc<dyn Scheme>,
     /// Its series.
@@ -32,7 +32,7 @@ pub struct Source {
 impl Source {
     /// Puts a source together; `sinks` are all there are, of which it takes those that its configuration names.
     #[must_use]
-    pub fn new(config: config::Source, scheme: Arc<dyn Scheme>, sinks: &[sink::Settings], metrics: &Metrics) -> Self {
+    pub fn new(config: SourceSettings, scheme: Arc<dyn Scheme>, sinks: &[sink::Settings], metrics: &Metrics) -> Self {
         let sinks: Vec<_> = sinks.iter().filter(|sink| config.sinks.contains(&sink.name)).cloned().collect();
         Self {
             metrics: metrics.source(config.name.as_str(), scheme.keys()),

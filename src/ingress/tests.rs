@@ -87,7 +87,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
     };
     let trusted = Networks::parse(["10.0.0.1"]).unwrap();
     let recorder = Arc::new(Recorder { clock, trusted, unrouted: unrouted(&metrics), audit: None });
-    let scheme = crate::scheme::build(&config.live.sources[0].scheme).unwrap();
+    let scheme = config.live.sources[0].scheme.build().unwrap();
     let source = Arc::new(Source::new(config.live.sources[0].clone(), scheme, &[], &metrics));
     Rig { router: router(&shared, &recorder, &[source]), store, metrics, _writer: writer }
 }

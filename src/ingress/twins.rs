@@ -5,10 +5,10 @@
 
 use http::request::Parts;
 
-use crate::config;
 use crate::event::{EventId, EventKey, Name, Payload};
 
 use super::extract::Extractor;
+use super::settings::SourceSettings;
 
 /// The twins of one source.
 pub struct Twins(Vec<(Name, Extractor)>);
@@ -16,7 +16,7 @@ pub struct Twins(Vec<(Name, Extractor)>);
 impl Twins {
     /// Those of `source`.
     #[must_use]
-    pub fn of(source: &config::Source) -> Self {
+    pub fn of(source: &SourceSettings) -> Self {
         Self(source.twins.iter().map(|twin| (twin.name.clone(), Extractor::new(twin))).collect())
     }
 

@@ -40,21 +40,10 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Reads the value of `algorithm`.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "sha1" => Some(Self::Sha1),
-            "sha256" => Some(Self::Sha256),
-            "sha384" => Some(Self::Sha384),
-            "sha512" => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-
     /// Every one, the usual one first.
     pub(super) const ALL: [Self; 4] = [Self::Sha256, Self::Sha1, Self::Sha512, Self::Sha384];
 
-    /// Its name, as [`Algorithm::parse`] reads it.
+    /// Its name, as `algorithm` spells it.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",

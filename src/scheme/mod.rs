@@ -1,24 +1,29 @@
-//! Signature schemes: the trait, what a scheme is built from, and the registry. Pure and synchronous: bytes in, verdict out.
+//! Signature schemes: the trait, and the registry of presets. Pure and synchronous: bytes in, verdict out.
+//!
+//! A scheme is a folder: what it verifies, what its keys in the configuration are, what a vendor's row says of it, and
+//! what its doctor knows. Rows of `preset.rs` name it; nothing else does.
 
 mod diagnose;
 mod header;
 mod hmac;
 mod mac;
 mod preset;
+mod registry;
+mod settings;
 mod sigv4;
 
-use std::sync::Arc;
+use std::any::Any;
 
 use http::request::Parts;
 use jiff::Timestamp;
 
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
-use crate::secret::Secret;
-use crate::settings::ConfigError;
 
-pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, changes, diagnose, restore};
-pub use preset::{Answer, BodyFormat, Family, PRESETS, Preset, preset};
+pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
+pub use preset::{Answer, BodyFormat, PRESETS, Preset, preset};
+pub(crate) use registry::read;
+pub use settings::Settings;
 
 /// How one source proves who sends to it.
 ///
@@ -59,12 +64,18 @@ pub trait Scheme: Send + Sync + 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyIndex(pub usize);
 
-/// What a head claims, by family; made by [`Scheme::read`], opaque to everybody else.
-pub enum Claims {
-    /// HMAC families: the candidate MACs and the texts that were signed with the body.
-    Hmac(hmac::Claims),
-    /// AWS Signature Version 4.
-    SigV4(sigv4::Claims),
+/// What a head claims, parsed and not proven: made by [`Scheme::read`], opaque to everybody but its scheme.
+pub struct Claims(Box<dyn Any + Send + Sync>);
+
+impl Claims {
+    fn of(claims: impl Any + Send + Sync) -> Self {
+        Self(Box::new(claims))
+    }
+
+    /// The claims, where they are those of the scheme that asks.
+    fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
 }
 
 /// Why a scheme does not believe a request.
@@ -80,126 +91,4 @@ pub enum Refusal {
     MalformedAuthorization(&'static str),
     /// It parses and does not verify.
     SignatureMismatch,
-}
-
-/// What a scheme is built from: a preset's values with the operator's laid over them. Keys are those of the file.
-#[derive(Clone)]
-pub struct Settings {
-    /// Which family the preset belongs to.
-    pub family: Family,
-    /// `secrets`, first is primary (HMAC).
-    pub secrets: Vec<Secret>,
-    /// How the text of a secret becomes its key: `text` (the default), `hex` or `base64` (HMAC).
-    pub secret_encoding: Option<String>,
-    /// `sha1`, `sha256` (the default), `sha384` or `sha512` (HMAC).
-    pub algorithm: Option<String>,
-    /// Headers that may carry the signature, mostly one (HMAC).
-    pub signature_headers: Vec<String>,
-    /// `sha256={hex}`, `v1={hex},t={timestamp}`, `v1,{base64}` … (HMAC).
-    pub signature_format: Option<String>,
-    /// Header that carries the timestamp, where the format does not (HMAC).
-    pub timestamp_header: Option<String>,
-    /// `s`, `ms` or `rfc3339` (HMAC).
-    pub timestamp_unit: Option<String>,
-    /// Template of `{body}`, `{timestamp}`, `{id}` (HMAC).
-    pub signed_content: Option<String>,
-    /// Header that `{id}` stands for (HMAC).
-    pub id_header: Option<String>,
-    /// AWS region of the scope (`SigV4`).
-    pub region: Option<String>,
-    /// AWS service of the scope (`SigV4`).
-    pub service: Option<String>,
-    /// Access keys (`SigV4`).
-    pub keys: Vec<AccessKey>,
-    /// `x-amz-*` headers that may arrive unsigned because something on the way adds them, lower case (`SigV4`).
-    pub unsigned_headers: Vec<String>,
-}
-
-impl Settings {
-    /// What `preset` says, before anybody lays anything over it: without secrets and keys.
-    #[must_use]
-    pub fn of(preset: &Preset) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Self {
-            family: preset.family,
-            secrets: Vec::new(),
-            secret_encoding: None,
-            algorithm: None,
-            signature_headers: owned(preset.signature_header).into_iter().collect(),
-            signature_format: owned(preset.signature_format),
-            timestamp_header: owned(preset.timestamp_header),
-            timestamp_unit: owned(preset.timestamp_unit),
-            signed_content: owned(preset.signed_content),
-            id_header: owned(preset.id_header),
-            region: None,
-            service: owned(preset.service),
-            keys: Vec::new(),
-            unsigned_headers: Vec::new(),
-        }
-    }
-}
-
-/// One AWS access key.
-#[derive(Clone)]
-pub struct AccessKey {
-    /// `AKIA…`; not secret, it is the key's name in logs and metrics unless its secret has a label.
-    pub access_key_id: String,
-    /// The secret access key.
-    pub secret: Secret,
-    /// The token that must come with temporary keys; requests with any other token, or none, are refused.
-    pub session_token: Option<Secret>,
-}
-
-impl AccessKey {
-    /// What logs, metrics and `check` call it: the label of its secret, else its id.
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.secret.label().unwrap_or(&self.access_key_id).to_owned()
-    }
-}
-
-/// Whether requests that `settings` describe carry a timestamp at all; a window on a source without one cannot act.
-#[must_use]
-pub fn has_timestamp(settings: &Settings) -> bool {
-    match settings.family {
-        Family::Hmac => hmac::has_timestamp(settings),
-        Family::SigV4 => true,
-    }
-}
-
-/// What is allowed in `settings` and worth a word at start, each in words that follow the name of the source.
-#[must_use]
-pub fn warnings(settings: &Settings) -> Vec<String> {
-    match settings.family {
-        Family::Hmac => hmac::warnings(settings),
-        Family::SigV4 => Vec::new(),
-    }
-}
-
-/// One mark for each key of a source whose signatures cover nothing but the body, none for any other. Two sources with
-/// a mark in common accept each other's requests, however old. Not secret, and good for nothing but comparing.
-#[must_use]
-pub fn body_marks(settings: &Settings) -> Vec<[u8; 32]> {
-    match settings.family {
-        Family::Hmac => hmac::Hmac::new(settings).map(|scheme| scheme.body_marks()).unwrap_or_default(),
-        Family::SigV4 => Vec::new(),
-    }
-}
-
-/// The AWS canonical request as the verifier sees it, for the signature doctor; holds nothing secret but what the
-/// sender signed. `None` without exactly one `Authorization` that can be parsed.
-#[must_use]
-pub fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
-    sigv4::canonical_request(head, body)
-}
-
-/// Builds the scheme that `settings` describe.
-///
-/// # Errors
-/// Every fault, each with its key relative to the source (`signature_format`, `secrets`, `region` …).
-pub fn build(settings: &Settings) -> Result<Arc<dyn Scheme>, Vec<ConfigError>> {
-    match settings.family {
-        Family::Hmac => Ok(Arc::new(hmac::Hmac::new(settings)?)),
-        Family::SigV4 => Ok(Arc::new(sigv4::SigV4::new(settings)?)),
-    }
 }

@@ -1,28 +1,20 @@
-//! The presets: what each vendor's documentation says, as rows of a table.
+//! The presets: what each vendor's documentation says, as rows of a table. Adding a vendor that signs with HMAC is
+//! adding a row, and the answer that is known of it as a test.
+
+use std::fmt;
+
+use super::settings::Row;
+use super::{hmac, sigv4};
+use crate::settings::SecretVariables;
 
 /// A source's settings before the operator's are laid over them. `None` means the operator must or may give it.
-#[derive(Debug)]
 pub struct Preset {
     /// Its name in `preset = "…"`; also the default event type.
     pub name: &'static str,
     /// Default path.
     pub path: Option<&'static str>,
-    /// Which family verifies it.
-    pub family: Family,
-    /// AWS service of the scope.
-    pub service: Option<&'static str>,
-    /// Header with the signature.
-    pub signature_header: Option<&'static str>,
-    /// How the signature stands in that header.
-    pub signature_format: Option<&'static str>,
-    /// Header with the timestamp.
-    pub timestamp_header: Option<&'static str>,
-    /// `s`, `ms` or `rfc3339`.
-    pub timestamp_unit: Option<&'static str>,
-    /// What the MAC covers.
-    pub signed_content: Option<&'static str>,
-    /// Header with the id, where the MAC covers it.
-    pub id_header: Option<&'static str>,
+    /// What verifies it, with the vendor's variables.
+    pub(crate) scheme: &'static dyn Row,
     /// Where the event id comes from: a JSON pointer, `header:NAME` or `digest`.
     pub event_id: Option<&'static str>,
     /// Where the event type comes from: a JSON pointer, `header:NAME` or a literal.
@@ -37,20 +29,27 @@ pub struct Preset {
     pub stale_status: u16,
     /// What an accepted event is answered with.
     pub answer: Answer,
+    /// What an event of the vendor looks like.
+    pub(crate) sample: Sample,
 }
 
-/// Which family of schemes verifies a preset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Family {
-    /// HMAC over a template of body, timestamp and id.
-    Hmac,
-    /// AWS Signature Version 4, header form.
-    SigV4,
+/// What an event looks like. `{id}` and `{at}` stand for its id and its time.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample {
+    /// In JSON.
+    pub(crate) json: &'static str,
+    /// In XML.
+    pub(crate) xml: &'static str,
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// What a body must be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyFormat {
     /// One JSON object.
     Json,
@@ -75,14 +74,7 @@ const JSON: &[&str] = &["application/json"];
 const BLANK: Preset = Preset {
     name: "hmac",
     path: None,
-    family: Family::Hmac,
-    service: None,
-    signature_header: None,
-    signature_format: None,
-    timestamp_header: None,
-    timestamp_unit: None,
-    signed_content: None,
-    id_header: None,
+    scheme: &hmac::Vendor::BLANK,
     event_id: None,
     event_type: None,
     required_fields: &[],
@@ -90,81 +82,184 @@ const BLANK: Preset = Preset {
     body_format: BodyFormat::Json,
     stale_status: 401,
     answer: Answer::Accepted,
+    sample: SAMPLE,
 };
+
+const SAMPLE: Sample = Sample {
+    json: r#"{ "id": "{id}", "type": "sample.event", "timestamp": "{at}" }"#,
+    xml: concat!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>"#,
+        "\n",
+        r#"<event id="{id}" datetime="{at}" type="sample.event"/>"#,
+        "\n"
+    ),
+};
+
+const COGNIGY: SecretVariables = SecretVariables { list: "COGNIGY_WEBHOOK_SECRETS", single: "COGNIGY_WEBHOOK_SECRET" };
 
 /// Every preset.
 pub static PRESETS: [Preset; 7] = [
     Preset {
         name: "cxone",
         path: Some("/webhooks/cxone"),
-        family: Family::SigV4,
-        service: Some("execute-api"),
+        scheme: &sigv4::Vendor {
+            service: "execute-api",
+            variables: Some(sigv4::Variables {
+                access_key: "CXONE_AWS_ACCESS_KEY",
+                secret_key: "CXONE_AWS_SECRET_KEY",
+                region: "CXONE_AWS_REGION",
+                service: "CXONE_AWS_SERVICE",
+            }),
+        },
         event_id: Some("/eventId"),
         event_type: Some("/eventType"),
+        sample: Sample {
+            json: r#"{
+                "eventId": "{id}",
+                "eventType": "contact.ended",
+                "eventTime": "{at}",
+                "tenantId": "11eb0a53-8d4c-4f6e-a0c1-0242ac110002",
+                "contact": {
+                    "contactId": "398276410",
+                    "mediaType": "voice",
+                    "direction": "inbound",
+                    "skill": { "skillId": "4200", "name": "Billing" },
+                    "agentId": "7301",
+                    "durationSeconds": 184
+                }
+            }"#,
+            ..SAMPLE
+        },
         ..BLANK
     },
     Preset {
         name: "cognigy",
         path: Some("/webhook/cognigy"),
-        signature_header: Some("X-Cognigy-Signature"),
-        signature_format: Some("{hex}"),
-        timestamp_header: Some("X-Cognigy-Timestamp"),
-        timestamp_unit: Some("s"),
-        signed_content: Some("{body}"),
+        scheme: &hmac::Vendor {
+            signature_header: Some("X-Cognigy-Signature"),
+            signature_format: Some("{hex}"),
+            timestamp_header: Some("X-Cognigy-Timestamp"),
+            timestamp_unit: Some(hmac::Unit::Seconds),
+            signed_content: Some("{body}"),
+            variables: Some(COGNIGY),
+            ..hmac::Vendor::BLANK
+        },
         event_id: Some("digest"),
         event_type: Some("/intent"),
         stale_status: 410,
         answer: Answer::Validated,
+        sample: Sample {
+            json: r#"{
+                "botId": "64f1c0de9b1e8a0012ab34cd",
+                "intent": "order.status",
+                "sessionId": "{id}",
+                "userId": "customer-4711",
+                "text": "Where is my order?",
+                "language": "en-GB",
+                "timestamp": "{at}",
+                "data": { "orderNumber": "A-10023", "intentScore": 0.93 }
+            }"#,
+            ..SAMPLE
+        },
         ..BLANK
     },
     Preset {
         name: "cognigy-callback",
         path: Some("/webhook/cognigy/callback"),
-        signature_header: Some("X-Cognigy-Signature"),
-        signature_format: Some("{hex}"),
-        signed_content: Some("{body}"),
+        scheme: &hmac::Vendor {
+            signature_header: Some("X-Cognigy-Signature"),
+            signature_format: Some("{hex}"),
+            signed_content: Some("{body}"),
+            variables: Some(COGNIGY),
+            ..hmac::Vendor::BLANK
+        },
         event_id: Some("digest"),
         event_type: Some("cognigy-callback"),
         required_fields: &["/sessionId", "/userId"],
         answer: Answer::Processed,
+        sample: Sample {
+            json: r#"{
+                "sessionId": "{id}",
+                "userId": "customer-4711",
+                "status": "completed",
+                "result": { "transferred": false }
+            }"#,
+            ..SAMPLE
+        },
         ..BLANK
     },
     Preset {
         name: "nice",
         path: Some("/webhooks/nice"),
-        signature_header: Some("X-NICE-Signature"),
-        signature_format: Some("v1={hex},t={timestamp}"),
-        timestamp_unit: Some("s"),
-        signed_content: Some("{body}"),
+        scheme: &hmac::Vendor {
+            signature_header: Some("X-NICE-Signature"),
+            signature_format: Some("v1={hex},t={timestamp}"),
+            timestamp_unit: Some(hmac::Unit::Seconds),
+            signed_content: Some("{body}"),
+            variables: Some(SecretVariables { list: "NICE_WEBHOOK_SECRETS", single: "NICE_WEBHOOK_SECRET" }),
+            ..hmac::Vendor::BLANK
+        },
         event_id: Some("/eventId"),
         event_type: Some("/eventType"),
+        sample: Sample {
+            json: r#"{
+                "eventId": "{id}",
+                "eventType": "interaction.completed",
+                "timestamp": "{at}",
+                "interaction": { "channel": "chat", "queue": "support", "agent": "j.doe", "csat": 5 }
+            }"#,
+            ..SAMPLE
+        },
         ..BLANK
     },
     Preset {
         name: "cxone-expert",
         path: Some("/webhooks/cxone-expert"),
-        signature_header: Some("X-Nexus-Signature-256"),
-        signature_format: Some("sha256={hex}"),
-        timestamp_header: Some("X-Nexus-Timestamp"),
-        timestamp_unit: Some("s"),
-        signed_content: Some("{timestamp}.{body}"),
+        scheme: &hmac::Vendor {
+            signature_header: Some("X-Nexus-Signature-256"),
+            signature_format: Some("sha256={hex}"),
+            timestamp_header: Some("X-Nexus-Timestamp"),
+            timestamp_unit: Some(hmac::Unit::Seconds),
+            signed_content: Some("{timestamp}.{body}"),
+            variables: Some(SecretVariables {
+                list: "CXONE_EXPERT_WEBHOOK_SECRETS",
+                single: "CXONE_EXPERT_WEBHOOK_SECRET",
+            }),
+            ..hmac::Vendor::BLANK
+        },
         event_id: Some("digest"),
         event_type: Some("cxone-expert"),
         content_types: &["text/xml", "application/xml", "application/json"],
         body_format: BodyFormat::Any,
+        sample: Sample {
+            json: r#"{ "event": { "id": "{id}", "type": "page:update", "datetime": "{at}", "page": { "id": 1042 } } }"#,
+            xml: concat!(
+                r#"<?xml version="1.0" encoding="UTF-8"?>"#,
+                "\n",
+                r#"<event id="{id}" datetime="{at}" type="page:update" wikiid="site_1" version="2">"#,
+                "\n",
+                r#"  <page id="1042" path="Billing/Refunds"><uri>https://docs.example.com/Billing/Refunds</uri></page>"#,
+                "\n",
+                r#"  <user id="7" anonymous="false"/>"#,
+                "\n</event>\n"
+            ),
+        },
         ..BLANK
     },
     Preset {
         name: "standard-webhooks",
         path: Some("/webhooks/standard"),
-        signature_header: Some("webhook-signature"),
-        signature_format: Some("v1,{base64}"),
-        timestamp_header: Some("webhook-timestamp"),
-        timestamp_unit: Some("s"),
-        signed_content: Some("{id}.{timestamp}.{body}"),
-        id_header: Some("webhook-id"),
+        scheme: &hmac::Vendor::STANDARD_WEBHOOKS,
         event_id: Some("header:webhook-id"),
         event_type: Some("standard-webhooks"),
+        sample: Sample {
+            json: r#"{
+                "type": "order.created",
+                "timestamp": "{at}",
+                "data": { "id": "{id}", "total": "42.00", "currency": "EUR" }
+            }"#,
+            ..SAMPLE
+        },
         ..BLANK
     },
     BLANK,
@@ -175,3 +270,6 @@ pub static PRESETS: [Preset; 7] = [
 pub fn preset(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|row| row.name == name)
 }
+
+#[cfg(test)]
+mod tests;

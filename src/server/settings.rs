@@ -10,6 +10,7 @@ use toml::Value;
 
 use super::networks::Networks;
 use crate::settings::kind::{self, Problems, choice, path, size, span, text};
+use crate::settings::lists::strings;
 use crate::settings::{Diagnostics, Found, Kind, Table, grammar, key};
 
 /// What deadlines may be; shorter than this no network keeps, longer than this they protect nobody.
@@ -213,7 +214,7 @@ impl Kind for TrustedProxies {
     type Value = Networks;
 
     fn from_file(&self, value: Value) -> Result<Networks, Problems> {
-        let entries = kind::strings(value)?;
+        let entries = strings(value)?;
         Self::trusted(entries.iter().map(String::as_str))
     }
 

@@ -22,8 +22,6 @@ pub(crate) struct Diagnostics<'a> {
     pub(crate) referenced: BTreeSet<String>,
     /// Keys whose secret stands in the file itself.
     pub(super) inline: Vec<String>,
-    /// By name of the resolved secret, where it came from.
-    pub(crate) origins: BTreeMap<String, String>,
     /// Every section that was read.
     pub(crate) sections: Vec<Section>,
 }
@@ -41,7 +39,6 @@ impl<'a> Diagnostics<'a> {
             files: Watched::default(),
             referenced: BTreeSet::new(),
             inline: Vec::new(),
-            origins: BTreeMap::new(),
             sections: Vec::new(),
         }
     }
@@ -70,14 +67,12 @@ impl<'a> Diagnostics<'a> {
         self.errors.iter().any(|error| error.at.starts_with(at))
     }
 
-    /// Whether one of the first `among` errors is about `at` or something within it.
-    pub(crate) fn told(&self, at: &str, among: usize) -> bool {
-        self.errors.iter().take(among).any(|error| error.at.starts_with(at))
-    }
-
-    /// Records a warning.
+    /// Records a warning, once: what several sources refer to is read for each of them.
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
+        let warning = warning.into();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Keeps the record of a section.

@@ -85,6 +85,19 @@ impl<K: Kind> Key<K> {
         found
     }
 
+    /// Its value, else `default` where there is one.
+    pub(crate) fn or_maybe(
+        self,
+        default: Option<K::Value>,
+        table: &mut Table,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<K::Value> {
+        match default {
+            Some(default) => Some(self.or(default, table, diagnostics)),
+            None => self.maybe(table, diagnostics).value(),
+        }
+    }
+
     /// Its value, else `default` where there is one, else the error `problem`.
     pub(crate) fn or_required(
         self,

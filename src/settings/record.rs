@@ -114,6 +114,24 @@ impl Section {
         }
     }
 
+    /// The string that `key` holds.
+    pub(crate) fn text_of(&self, key: &str) -> Option<String> {
+        let entry = self.entries.iter().find(|entry| entry.key == Some(key))?;
+        match entry.value.as_ref()? {
+            Shown::Plain(value, _) => Some(value.trim_matches('"').to_owned()),
+            Shown::Secret(_) | Shown::Secrets(_) => None,
+        }
+    }
+
+    /// Where the secret in `key` came from, in words.
+    pub(crate) fn origin_of(&self, key: &str) -> Option<&str> {
+        let entry = self.entries.iter().find(|entry| entry.key == Some(key))?;
+        match entry.value.as_ref()? {
+            Shown::Secret(secret) => Some(&secret.origin),
+            Shown::Plain(..) | Shown::Secrets(_) => None,
+        }
+    }
+
     /// Writes it in the file's own form, with the variable that a value came from. An empty line parts it from what
     /// stands before.
     pub(crate) fn write(&self, text: &mut String) {

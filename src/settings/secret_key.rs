@@ -85,14 +85,24 @@ impl SecretKey {
         diagnostics: &mut Diagnostics,
     ) -> Found<Secret> {
         let at = table.place_in_file(self.name);
-        let Some(value) = table.take(self.name) else {
-            self.record_secret(None, None, Origin::Default, table);
-            return Found::Unset;
+        let in_file = table.take(self.name).map(|value| labelled(&at, &value, diagnostics));
+        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
+        let (secret, origin) = match (looked_up, in_file, self.variable) {
+            (Lookup::Unset, None, _) => {
+                self.record_secret(None, None, Origin::Default, table);
+                return Found::Unset;
+            }
+            (Lookup::Unset, Some(found), _) => (found.and_then(|found| keyed(found, diagnostics)), Origin::File),
+            (Lookup::Found(mut raw), _, Some(variable)) => {
+                table.comes_from(self.name, variable);
+                let secret = diagnostics.mac_key(variable, &mut raw).map(|secret| (secret, raw.origin));
+                (secret, Origin::Variable(variable))
+            }
+            (Lookup::Found(_) | Lookup::Faulty, ..) => (None, Origin::Default),
         };
-        let secret = labelled(&at, &value, diagnostics).and_then(|found| keyed(found, diagnostics));
         let shown = secret.as_ref().map(|(secret, origin)| (secret, origin.as_str()));
         let called = secret.as_ref().map(|(secret, _)| called(secret));
-        self.record_secret(shown, called, Origin::File, table);
+        self.record_secret(shown, called, origin, table);
         secret.map_or(Found::Faulty, |(secret, _)| Found::Value(secret))
     }
 

@@ -77,6 +77,11 @@ impl Table {
         self.values.contains_key(key)
     }
 
+    /// Every key that was asked of it so far.
+    pub(crate) fn asked(&self) -> &[&'static str] {
+        &self.known
+    }
+
     /// Records that something is wrong with `key`.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>, diagnostics: &mut Diagnostics) {
         diagnostics.error(self.place(key), problem);
@@ -156,11 +161,6 @@ impl Table {
             }
         }
         tables
-    }
-
-    /// Takes what stands at `keys`, for the rooms whose settings are still read elsewhere.
-    pub(crate) fn take_several(&mut self, keys: &[&'static str]) -> toml::Table {
-        keys.iter().filter_map(|key| self.take(key).map(|value| ((*key).to_owned(), value))).collect()
     }
 
     /// Takes what stands at `key`.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::document::{Chapter, Document, Variant};
-use super::kind::{choice, list, number, one_or_more, path, span, text, words};
+use super::kind::{choice, number, path, span, text, words};
+use super::lists::{list, one_or_more};
 use super::record::Change;
 use super::*;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::delivery::Sink;
 use super::fingerprint::{Fingerprint, Parts};
 use crate::event::Name;
-use crate::settings::kind::{Problems, list, number, problem, size, span, text, words};
+use crate::settings::kind::{Problems, number, problem, size, span, text, words};
+use crate::settings::lists::list;
 use crate::settings::{ConfigError, Diagnostics, Kind, Table, grammar, key};
 
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);

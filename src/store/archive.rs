@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::event::{Event, EventId, Name};
 use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page, Pager};
+use crate::store::listing::{Cursor, Page, PagedFilter, Pager};
 
 /// Rows of a page where each one has to look at all pending or dead deliveries first.
 const ROWS_BY_STATE: u64 = 5_000;
@@ -32,7 +32,7 @@ pub struct EventFilter {
     pub limit: Option<u64>,
 }
 
-impl Bounded for EventFilter {
+impl PagedFilter for EventFilter {
     fn limit(&self) -> Option<u64> {
         self.limit
     }

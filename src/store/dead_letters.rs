@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::event::{Event, Name};
 use crate::store::delivery::{DeliveryId, State};
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::listing::{Cursor, Page, PagedFilter};
 
 /// Which dead letters a listing or a bulk command is about; empty means all.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub struct DeadLetterFilter {
     pub limit: Option<u64>,
 }
 
-impl Bounded for DeadLetterFilter {
+impl PagedFilter for DeadLetterFilter {
     fn limit(&self) -> Option<u64> {
         self.limit
     }

@@ -4,7 +4,7 @@
 //! nothing stands there twice.
 
 /// A filter that may bound how many rows it selects.
-pub trait Bounded: Clone {
+pub trait PagedFilter: Clone {
     /// Rows of a page where nothing speaks for more.
     const ROWS: u64 = 500;
 
@@ -55,7 +55,7 @@ pub struct Pager<F> {
     over: bool,
 }
 
-impl<F: Bounded> Pager<F> {
+impl<F: PagedFilter> Pager<F> {
     /// From the first page of `filter` on.
     #[must_use]
     pub fn new(filter: &F) -> Self {
@@ -86,7 +86,7 @@ mod tests {
     #[derive(Clone)]
     struct Filter(Option<u64>);
 
-    impl Bounded for Filter {
+    impl PagedFilter for Filter {
         fn limit(&self) -> Option<u64> {
             self.0
         }

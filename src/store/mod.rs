@@ -36,7 +36,7 @@ pub use self::delivery::{DeliveryId, DeliveryStatus, LONGEST_WAIT, State};
 pub use self::error::StoreError;
 pub use self::handle::Store;
 pub use self::inbox::{Inbox, Insertion};
-pub use self::listing::{Bounded, Cursor, Page, Pager};
+pub use self::listing::{Cursor, Page, PagedFilter, Pager};
 pub use self::maintenance::Maintenance;
 pub use self::migration::{Report, migrate};
 pub use self::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};

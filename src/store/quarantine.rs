@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::event::{EventId, Name};
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page, Pager};
+use crate::store::listing::{Cursor, Page, PagedFilter, Pager};
 
 /// How large the quarantine may grow. The oldest go first, of the source and reason that hold the most: one kind of
 /// request, however many there are, does not push out all others.
@@ -59,7 +59,7 @@ pub struct QuarantineFilter {
     pub limit: Option<u64>,
 }
 
-impl Bounded for QuarantineFilter {
+impl PagedFilter for QuarantineFilter {
     fn limit(&self) -> Option<u64> {
         self.limit
     }

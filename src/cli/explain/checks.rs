@@ -4,10 +4,9 @@ use http::header::HOST;
 use http::{Method, Request};
 
 use crate::clock::UnixSeconds;
-use crate::config::Source;
-use crate::ingress::{self, Extractor};
+use crate::ingress::{self, Extractor, SourceSettings as Source};
 use crate::request_outcome::Reason;
-use crate::scheme::{self, Case, Diagnosis, Family, Refusal, Scheme};
+use crate::scheme::{self, Case, Diagnosis, Refusal, Scheme};
 use crate::settings::ConfigErrors;
 
 use super::super::failure::Failure;
@@ -17,7 +16,7 @@ use super::request::Specimen;
 /// What every check of `source`, one of `sources`, says of `specimen`; and what could explain the signature or the
 /// timestamp where they do not hold.
 pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) -> Result<Report, Failure> {
-    let scheme = scheme::build(&source.scheme).map_err(|errors| Failure::from(ConfigErrors(errors)))?;
+    let scheme = source.scheme.build().map_err(|errors| Failure::from(ConfigErrors(errors)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);
@@ -28,8 +27,8 @@ pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) 
         report.diagnosis = diagnosis(sources, source, specimen);
     }
     report.holds = Some(holds);
-    if !holds && source.scheme.family == Family::SigV4 {
-        report.canonical = scheme::canonical_request(&specimen.head, &specimen.body.clone().into());
+    if !holds {
+        report.canonical = source.scheme.canonical_request(&specimen.head, &specimen.body.clone().into());
     }
     Ok(report)
 }
@@ -38,10 +37,10 @@ fn diagnosis(sources: &[Source], source: &Source, specimen: &Specimen) -> Diagno
     let others: Vec<_> = sources
         .iter()
         .filter(|other| other.name != source.name)
-        .map(|other| (other.name.as_str(), &other.scheme))
+        .map(|other| (other.name.as_str(), &*other.scheme))
         .collect();
     scheme::diagnose(&Case {
-        settings: &source.scheme,
+        settings: &*source.scheme,
         others: &others,
         path: &source.path,
         head: &specimen.head,
@@ -141,14 +140,8 @@ fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: 
 }
 
 fn in_words(source: &Source, refusal: &Refusal) -> (Reason, String) {
-    let signature = match source.scheme.family {
-        Family::SigV4 => "Authorization".to_owned(),
-        Family::Hmac => source.scheme.signature_headers.join(", "),
-    };
-    let timestamp = match source.scheme.family {
-        Family::SigV4 => "X-Amz-Date".to_owned(),
-        Family::Hmac => source.scheme.timestamp_header.clone().unwrap_or_else(|| signature.clone()),
-    };
+    let signature = source.scheme.signature_headers().join(", ");
+    let timestamp = source.scheme.timestamp_header().unwrap_or_else(|| signature.clone());
     match refusal {
         Refusal::MissingTimestamp => {
             (Reason::MissingTimestamp, format!("{timestamp} is not there or holds no timestamp"))

@@ -10,8 +10,8 @@ mod request;
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Source};
-use crate::scheme;
+use crate::config::Config;
+use crate::ingress::SourceSettings as Source;
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, with_store};
@@ -64,7 +64,7 @@ fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Fa
 
 /// All that there is to say about `specimen` at `source`, one of `sources`, safe for a terminal.
 fn explain(sources: &[Source], source: &Source, mut specimen: Specimen) -> Result<String, Failure> {
-    scheme::restore(&mut specimen.head, &source.scheme);
+    source.scheme.restore(&mut specimen.head);
     let lines = checks::examine(sources, source, &specimen)?.lines(source, &specimen);
     let secrets = report::secrets(sources);
     let shown = lines.iter().map(|line| table::visible(&report::without(line, &secrets), true));

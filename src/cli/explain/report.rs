@@ -1,7 +1,6 @@
 //! What was found, as lines: the refusal first, then its cause, then the configuration to change, then the rest.
 
-use crate::config::Source;
-use crate::ingress;
+use crate::ingress::{self, SourceSettings as Source};
 use crate::request_outcome::Reason;
 use crate::scheme::{Diagnosis, REDACTED};
 use crate::secret::Secret;
@@ -60,11 +59,10 @@ impl Report {
         lines.extend(self.causes());
         if let Some(settings) = &self.diagnosis.settings {
             lines.push(format!("change   in [[source]] {:?}; with this the signature holds:", source.name.as_str()));
-            lines.extend(advice::lines(source, settings).into_iter().map(|line| format!("    {line}")));
+            lines.extend(advice::lines(source, &**settings).into_iter().map(|line| format!("    {line}")));
         }
         if self.holds == Some(false) {
-            let odd = source.scheme.secrets.iter().chain(source.scheme.keys.iter().map(|key| &key.secret));
-            lines.extend(odd.filter_map(|secret| {
+            lines.extend(source.scheme.secrets().into_iter().filter_map(|secret| {
                 Some(format!("note     secret {} {}; it is used with that", secret.name(), secret.oddity()?))
             }));
         }
@@ -132,8 +130,7 @@ pub(super) fn secrets(sources: &[Source]) -> Vec<&str> {
 }
 
 fn exposed(source: &Source) -> Vec<&[u8]> {
-    let keys = source.scheme.keys.iter().flat_map(|key| std::iter::once(&key.secret).chain(&key.session_token));
-    source.scheme.secrets.iter().chain(keys).map(Secret::expose).collect()
+    source.scheme.credentials().into_iter().map(Secret::expose).collect()
 }
 
 /// `line` without any of `secrets`: a sender may have put one where it does not belong.

@@ -15,8 +15,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config;
-use crate::scheme::{AccessKey, Cause};
-use crate::secret::Secret;
+use crate::scheme::Cause;
 use crate::store::Quarantined;
 
 const OTHER_AWS_SECRET: &str = "another-sources-secret-access-key";
@@ -36,31 +35,32 @@ fn development(file: &Path) -> Vec<Source> {
 fn sources() -> &'static [Source] {
     static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
     SOURCES.get_or_init(|| {
-        let mut sources = development(Path::new("config/dev.toml"));
-        let key = |id: &str, secret: &str, token: Option<&str>| AccessKey {
-            access_key_id: id.to_owned(),
-            secret: Secret::new(secret).unwrap(),
-            session_token: token.map(|token| Secret::token(token).unwrap()),
+        let key = |id: &str, secret: &str, more: &str| {
+            format!("{{ access_key_id = {id:?}, secret = {{ value = {secret:?} }}{more} }}")
         };
-        let of = |name: &str, sources: &[Source]| {
-            sources.iter().find(|source| source.name.as_str() == name).unwrap().clone()
+        let token = format!(", session_token = {{ value = {TOKEN:?} }}");
+        let more_keys = [
+            key("AKIADEVELOPMENT00002", SECOND_AWS_SECRET, ""),
+            key("ASIADEVELOPMENT00003", SECOND_AWS_SECRET, &token),
+        ];
+        let text = std::fs::read_to_string("config/dev.toml").unwrap();
+        let first = "secret = { value = \"development-only-cxone-secret-key\" } }";
+        assert!(text.contains(first));
+        let mut text = text.replace(first, &format!("{first}, {}", more_keys.join(", ")));
+        let mut add = |name: &str, preset: &str, lines: &str| {
+            let head = format!("name = {name:?}\npreset = {preset:?}\npath = \"/{name}\"\nallowed_ips = \"any\"");
+            text.push_str(&format!("\n[[source]]\n{head}\n{lines}\n"));
         };
-        let mut other = of("cxone", &sources);
-        other.name = "cxone-other".into();
-        other.scheme.keys = vec![key("AKIAOTHERSOURCE00001", OTHER_AWS_SECRET, None)];
-        sources[0].scheme.keys.push(key("AKIADEVELOPMENT00002", SECOND_AWS_SECRET, None));
-        sources[0].scheme.keys.push(key("ASIADEVELOPMENT00003", SECOND_AWS_SECRET, Some(TOKEN)));
-        let mut encoded = of("nice", &sources);
-        encoded.name = "encoded".into();
-        encoded.scheme.secrets = vec![Secret::new(hmac::HEX_SECRET).unwrap()];
-        let mut ended = of("nice", &sources);
-        ended.name = "ended".into();
-        ended.scheme.secrets = vec![Secret::new(format!("{}\r", hmac::ENDED_SECRET)).unwrap()];
-        let mut authorized = of("cognigy-callback", &sources);
-        authorized.name = "authorized".into();
-        authorized.scheme.signature_headers = vec!["Authorization".to_owned()];
-        sources.extend([other, encoded, ended, authorized]);
-        sources
+        let other = key("AKIAOTHERSOURCE00001", OTHER_AWS_SECRET, "");
+        add("cxone-other", "cxone", &format!("region = \"eu-west-1\"\nkeys = [{other}]"));
+        let secret = |secret: &str| format!("secrets = [{{ value = {secret:?} }}]");
+        add("encoded", "nice", &secret(hmac::HEX_SECRET));
+        add("ended", "nice", &secret(&format!("{}\r", hmac::ENDED_SECRET)));
+        let callback = secret("development-only-cognigy-callback-secret");
+        add("authorized", "cognigy-callback", &format!("signature_header = \"Authorization\"\n{callback}"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        development(file.path())
     })
 }
 
@@ -137,7 +137,7 @@ fn every_configuration_that_is_advised_loads_and_takes_the_request() {
         std::fs::write(file.path(), &text).unwrap();
         let name = if name == "encoded" { "nice" } else { name };
         let source = development(file.path()).into_iter().find(|source| source.name.as_str() == name).unwrap();
-        let scheme = scheme::build(&source.scheme).unwrap_or_else(|_| panic!("{told}"));
+        let scheme = source.scheme.build().unwrap_or_else(|_| panic!("{told}"));
         if let Some(at) = scheme.timestamp(&specimen.head).unwrap_or_else(|_| panic!("{told}")) {
             assert!(at.abs_diff(now().into()) <= source.max_drift.as_secs(), "{told}");
         }

@@ -84,7 +84,7 @@ impl Releaser<'_> {
     }
 
     /// The source that an entry was sent to.
-    fn source(&self, entry: &Quarantined) -> Result<&crate::config::Source, Failure> {
+    fn source(&self, entry: &Quarantined) -> Result<&crate::ingress::SourceSettings, Failure> {
         invocation::source(self.config, entry.source.as_str())
             .map_err(|failure| Failure::Usage(format!("nothing was released: request {}: {failure}", entry.id)))
     }

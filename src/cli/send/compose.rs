@@ -3,18 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HOST, USER_AGENT};
+use http::header::{CONTENT_TYPE, EXPECT, HOST, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::config::{IdRule, Source, TypeRule};
-use crate::scheme::{self, Family, Scheme};
-use crate::secret::Secret;
+use crate::ingress::{IdRule, SourceSettings as Source, TypeRule};
+use crate::scheme::Scheme;
 use crate::settings::{ConfigError, ConfigErrors};
 
 use super::super::failure::Failure;
@@ -74,8 +71,10 @@ impl Composer {
             let parent = format!("source {:?}", source.name.as_str());
             Failure::from(ConfigErrors(errors.into_iter().map(|error| error.under(&parent)).collect()))
         };
-        let scheme = scheme::build(&source.scheme).map_err(under)?;
-        let stranger = scheme::build(&strangers(&source.scheme)?).map_err(under)?;
+        let scheme = source.scheme.build().map_err(under)?;
+        let stranger = source.scheme.estranged(&mut || std::array::from_fn(|_| fastrand::u8(..)));
+        let stranger = stranger.map_err(|error| Failure::runtime("cannot make a key", &error))?;
+        let stranger = stranger.build().map_err(under)?;
         let composer = Self { source: source.clone(), scheme, stranger, target, given, fault, clock };
         composer.refuse_impossible()?;
         Ok(composer)
@@ -225,10 +224,7 @@ impl Composer {
     }
 
     fn signature_header(&self) -> Result<HeaderName, Failure> {
-        match self.source.scheme.family {
-            Family::SigV4 => Ok(AUTHORIZATION),
-            Family::Hmac => header_name(self.source.scheme.signature_headers.first().map_or("", String::as_str)),
-        }
+        header_name(self.source.scheme.signature_headers().first().map_or("", String::as_str))
     }
 
     /// Changes the first character of the MAC: where the header differs from that of a stranger's signature, which
@@ -256,25 +252,6 @@ struct Draft {
     content_type: HeaderValue,
     body: Bytes,
     file: Option<PathBuf>,
-}
-
-/// The same settings with keys that nobody knows.
-fn strangers(settings: &scheme::Settings) -> Result<scheme::Settings, Failure> {
-    let mut stranger = settings.clone();
-    let hex = stranger.secret_encoding.as_deref() == Some("hex");
-    // Both plain text and, for schemes that decode it, 32 bytes.
-    let key = || {
-        let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(32).collect();
-        let text = if hex { hex::encode(bytes) } else { format!("whsec_{}", BASE64.encode(bytes)) };
-        Secret::new(text).map_err(|error| Failure::runtime("cannot make a key", &error))
-    };
-    for secret in &mut stranger.secrets {
-        *secret = key()?;
-    }
-    for access_key in &mut stranger.keys {
-        access_key.secret = key()?;
-    }
-    Ok(stranger)
 }
 
 fn tamper(message: &mut Message) {

@@ -68,10 +68,10 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
         output::tell(&format!("signed with the first of several keys, which logs and metrics call {key}"));
     }
     if args.dry_run {
-        let origin = config.origins.get(&format!("source.{}.keys[0].session_token", source.name));
+        let origin = config.session_token_origin(&source.name);
         for _ in 0..args.count {
             for message in composer.compose()? {
-                output::print(&curl::command(&target, &message, origin.map(String::as_str)))?;
+                output::print(&curl::command(&target, &message, origin))?;
             }
         }
         return Ok(Status::Done);

@@ -106,7 +106,6 @@ fn development_ca(host: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::networks::Networks;
 
     fn listener(address: &str) -> Listener {
         Listener { address: address.parse().unwrap(), proxy_protocol: false }

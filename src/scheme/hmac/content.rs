@@ -3,10 +3,11 @@
 use super::template::{self, Piece};
 
 /// What a MAC covers, in order.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Content(Vec<Part>);
 
 /// One part of what a MAC covers.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Part {
     Text(Box<str>),
     Body,

@@ -7,6 +7,7 @@ use crate::scheme::Refusal;
 use crate::scheme::mac::{Algorithm, Mac};
 
 /// How the signature header is written; read from `signature_format`.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Format {
     /// `sha256={hex}`: one MAC between fixed texts.
     Whole { prefix: Box<str>, encoding: Encoding, suffix: Box<str> },
@@ -18,7 +19,7 @@ pub(super) enum Format {
 }
 
 /// One item that a parameter list must hold.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Parameter {
     name: Box<str>,
     value: Value,
@@ -117,6 +118,16 @@ impl Format {
             return Err("holds one name twice".into());
         }
         Ok(Self::Parameters { items: parameters, separator })
+    }
+
+    /// Whether the header holds the timestamp too.
+    pub(super) fn has_timestamp(&self) -> bool {
+        self.timestamp_name().is_some()
+    }
+
+    /// Whether it is a list of versions in base64, as Standard Webhooks writes it.
+    pub(super) const fn is_list_of_base64(&self) -> bool {
+        matches!(self, Self::Versions { encoding: Encoding::Base64 | Encoding::Base64Url, .. })
     }
 
     /// The name of the item that holds the timestamp, where one does.

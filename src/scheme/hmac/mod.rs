@@ -6,6 +6,7 @@ mod diagnose;
 mod format;
 mod list;
 mod settings;
+mod spelled;
 mod template;
 mod time;
 
@@ -16,26 +17,24 @@ use subtle::{Choice, ConditionallySelectable as _};
 
 use self::content::{Content, Texts};
 use self::format::Format;
-use self::time::Unit;
+use self::spelled::Spelled;
 use super::header::Occurrence;
 use super::mac::{Algorithm, Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::event::Digest;
+use crate::settings::ConfigError;
 
-pub(super) use self::diagnose::diagnose;
-pub(super) use self::settings::{has_timestamp, warnings};
-
-/// The most headers a signature may be looked for in.
-const MAX_HEADERS: usize = 8;
+pub(super) use self::settings::{Settings, Vendor};
+pub(super) use self::time::Unit;
 
 /// What a head claims: the MACs its signature headers offer. Empty where it can never verify; that is said only once
 /// the body is here and has been hashed, as for any other wrong signature.
-pub struct Claims {
+struct Claims {
     macs: Vec<Mac>,
 }
 
-/// One vendor's way to sign, made from [`super::Settings`].
-pub(super) struct Hmac {
+/// One vendor's way to sign, made from [`Settings`].
+struct Hmac {
     /// At least one; any of them may carry a signature, what we sign goes into the first.
     signature_headers: Vec<HeaderName>,
     algorithm: Algorithm,
@@ -51,9 +50,32 @@ pub(super) struct Hmac {
 }
 
 impl Hmac {
+    /// The scheme that `settings` describe.
+    ///
+    /// # Errors
+    /// Every error, each with its key relative to the source.
+    fn new(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
+        let mut errors = settings.check();
+        errors.extend(settings.check_labels());
+        let keys = settings.keys().map_err(|found| errors.extend(found)).unwrap_or_default();
+        let (format, content) = (settings.signature_format.clone(), settings.signed_content.clone());
+        let (Some(format), Some(content), []) = (format, content, errors.as_slice()) else { return Err(errors) };
+        Ok(Self {
+            signature_headers: settings.signature_headers.iter().cloned().map(Spelled::value).collect(),
+            algorithm: settings.algorithm,
+            format: format.value(),
+            timestamp_header: settings.timestamp_header.clone().map(Spelled::value),
+            unit: settings.timestamp_unit,
+            content: content.value(),
+            id_header: settings.id_header.clone().map(Spelled::value),
+            keys,
+            labels: settings.labels(),
+        })
+    }
+
     /// One mark for each key, where the MAC covers nothing but the body: two sources that have one in common believe
     /// the same signatures of the same bodies.
-    pub(super) fn body_marks(&self) -> Vec<[u8; 32]> {
+    fn body_marks(&self) -> Vec<[u8; 32]> {
         if !self.content.is_body_only() {
             return Vec::new();
         }
@@ -121,11 +143,11 @@ impl Scheme for Hmac {
     }
 
     fn read(&self, head: &Parts) -> Result<super::Claims, Refusal> {
-        Ok(super::Claims::Hmac(Claims { macs: self.macs(head)? }))
+        Ok(super::Claims::of(Claims { macs: self.macs(head)? }))
     }
 
     fn verify(&self, head: &Parts, claims: &super::Claims, body: &Payload) -> Result<KeyIndex, Refusal> {
-        let super::Claims::Hmac(claims) = claims else { return Err(Refusal::SignatureMismatch) };
+        let Some(claims) = claims.get::<Claims>() else { return Err(Refusal::SignatureMismatch) };
         let texts = self.texts(head, body.bytes());
         let sound = Choice::from(u8::from(texts.is_some()));
         let texts = texts.unwrap_or(Texts { body: body.bytes(), timestamp: b"", id: b"" });

@@ -1,109 +1,137 @@
 //! The HMAC scheme's settings and their faults; what it accepts on the wire is in `tests/it/contract/hmac.rs`.
 
+use std::any::Any;
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::scheme::preset::{PRESETS, preset};
-use crate::scheme::{AccessKey, Family, Settings};
-use crate::secret::Secret;
-use crate::settings::ConfigError;
+use crate::scheme::{self, Settings as _};
+use crate::settings::{Diagnostics, Table};
 
-fn settings(name: &str, secret: &str) -> Settings {
-    Settings { secrets: vec![Secret::new(secret).unwrap()], ..Settings::of(preset(name).unwrap()) }
+/// A source of preset `name` with `lines` in its table, and the keys at fault, sorted.
+fn read(name: &str, lines: &str) -> (Settings, Vec<String>) {
+    let vars = BTreeMap::new();
+    let mut diagnostics = Diagnostics::new(&vars);
+    let mut table = Table::new("", "", lines.parse().unwrap());
+    let read = scheme::read(preset(name).unwrap(), None, &mut table, &mut diagnostics);
+    let settings: &dyn Any = &*read;
+    let mut keys: Vec<_> = diagnostics.errors.into_iter().map(|error| error.at).collect();
+    keys.sort_unstable();
+    (settings.downcast_ref::<Settings>().unwrap().clone(), keys)
 }
 
-/// The keys at fault, sorted.
-fn faults(settings: &Settings) -> Vec<String> {
-    let faults = Hmac::new(settings).err().unwrap_or_default();
-    let mut keys: Vec<_> = faults.into_iter().map(|ConfigError { at, .. }| at).collect();
-    keys.sort_unstable();
-    keys
+fn with_secret(secret: &str, lines: &str) -> String {
+    format!("secrets = [{{ value = '{secret}' }}]\n{lines}")
+}
+
+fn settings(name: &str, secret: &str) -> Settings {
+    read(name, &with_secret(secret, "")).0
+}
+
+fn faults(name: &str, lines: &str) -> Vec<String> {
+    read(name, &with_secret(PLAIN, lines)).1
+}
+
+/// The keys that keep `settings` from being a scheme.
+fn unfit(settings: &Settings) -> Vec<String> {
+    settings.build().err().unwrap_or_default().into_iter().map(|ConfigError { at, .. }| at).collect()
 }
 
 const PLAIN: &str = "sixteen-bytes-ok";
 const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NONE: [String; 0] = [];
 
 #[test]
 fn every_preset_row_is_a_scheme() {
-    for row in PRESETS.iter().filter(|row| row.family == Family::Hmac && row.name != "hmac") {
+    for row in PRESETS.iter().filter(|row| row.scheme.scheme() == "HMAC" && row.name != "hmac") {
         let secret = if row.name == "standard-webhooks" { WHSEC } else { PLAIN };
-        let settings = settings(row.name, secret);
-        assert_eq!(faults(&settings), Vec::<String>::new(), "{}", row.name);
-        assert_eq!(has_timestamp(&settings), row.name != "cognigy-callback", "{}", row.name);
+        let (settings, faults) = read(row.name, &with_secret(secret, ""));
+        assert_eq!(faults, NONE, "{}", row.name);
+        assert!(settings.build().is_ok(), "{}", row.name);
+        assert_eq!(settings.has_timestamp(), row.name != "cognigy-callback", "{}", row.name);
     }
 }
 
 #[test]
 fn everything_missing_is_said_at_once() {
-    let mut blank = settings("hmac", PLAIN);
-    blank.secrets.clear();
-    assert_eq!(faults(&blank), ["secrets", "signature_format", "signature_header", "signed_content"]);
+    let missing = ["secrets", "signature_format", "signature_header", "signed_content"];
+    let (blank, faults) = read("hmac", "");
+    assert_eq!(faults, missing);
+    let mut unfit = unfit(&blank);
+    unfit.sort_unstable();
+    assert_eq!(unfit, missing);
 }
 
 #[test]
 fn a_timestamp_has_one_source_and_a_unit() {
-    let mut both = settings("nice", PLAIN);
-    both.timestamp_header = Some("X-Timestamp".into());
-    assert_eq!(faults(&both), ["timestamp_header"]);
-
-    let mut neither = settings("cognigy-callback", PLAIN);
-    neither.signed_content = Some("{timestamp}.{body}".into());
-    assert_eq!(faults(&neither), ["signed_content"]);
-
-    let mut unitless = settings("cognigy", PLAIN);
-    unitless.timestamp_unit = None;
-    assert_eq!(faults(&unitless), ["timestamp_unit"]);
-
-    let mut idle = settings("cognigy-callback", PLAIN);
-    idle.timestamp_unit = Some("s".into());
-    assert_eq!(faults(&idle), ["timestamp_unit"]);
-
-    let mut unknown = settings("cognigy", PLAIN);
-    unknown.timestamp_unit = Some("seconds".into());
-    assert_eq!(faults(&unknown), ["timestamp_unit"]);
+    assert_eq!(faults("nice", "timestamp_header = 'X-Timestamp'"), ["timestamp_header"]);
+    assert_eq!(faults("cognigy-callback", "signed_content = '{timestamp}.{body}'"), ["signed_content"]);
+    assert_eq!(faults("cognigy-callback", "timestamp_header = 'X-Timestamp'"), ["timestamp_unit"]);
+    assert_eq!(faults("cognigy-callback", "timestamp_unit = 's'"), ["timestamp_unit"]);
+    assert_eq!(faults("cognigy", "timestamp_unit = 'seconds'"), ["timestamp_unit"]);
 }
 
 #[test]
 fn what_cannot_be_read_is_a_fault_at_its_key() {
-    let mut wrong = settings("standard-webhooks", WHSEC);
-    wrong.signature_headers = vec!["not a header".into()];
-    wrong.timestamp_header = Some(String::new());
-    wrong.id_header = Some("x:y".into());
-    wrong.signature_format = Some("{sha256}".into());
-    wrong.signed_content = Some("{timestamp}".into());
+    let wrong = "signature_header = 'not a header'\ntimestamp_header = ''\nid_header = 'x:y'\n\
+        signature_format = '{sha256}'\nsigned_content = '{timestamp}'";
     let expected = ["id_header", "signature_format", "signature_header", "signed_content", "timestamp_header"];
-    assert_eq!(faults(&wrong), expected);
+    assert_eq!(read("standard-webhooks", &with_secret(WHSEC, wrong)).1, expected);
 }
 
 #[test]
 fn an_id_needs_its_header() {
-    let mut idless = settings("standard-webhooks", WHSEC);
-    idless.id_header = None;
-    assert_eq!(faults(&idless), ["id_header"]);
+    assert_eq!(faults("nice", "signed_content = '{id}.{body}'"), ["id_header"]);
 }
 
 #[test]
-fn keys_of_the_other_family_are_faults() {
-    let mut mixed = settings("cognigy", PLAIN);
-    mixed.region = Some("eu-west-1".into());
-    mixed.service = Some("execute-api".into());
-    let secret = Secret::new(PLAIN).unwrap();
-    mixed.keys = vec![AccessKey { access_key_id: "AKID".into(), secret, session_token: None }];
-    assert_eq!(faults(&mixed), ["keys", "region", "service"]);
+fn a_label_names_one_secret() {
+    let lines = format!(
+        "secrets = [{{ value = '{PLAIN}', label = 'a' }}, {{ value = '{WHSEC}', label = 'a' }}, {{ value = '{PLAIN}' }}]"
+    );
+    let (settings, faults) = read("nice", &lines);
+    assert_eq!(faults, ["secrets"]);
+    assert_eq!(settings.warnings(), ["secrets[2] is the same secret as secrets[0]"]);
+}
+
+#[test]
+fn keys_of_the_other_scheme_are_faults() {
+    let lines = "region = 'eu-west-1'\nservice = 'execute-api'\nkeys = []\nunsigned_headers = []";
+    assert_eq!(faults("cognigy", lines), ["keys", "region", "service", "unsigned_headers"]);
 }
 
 #[test]
 fn standard_webhooks_secrets_have_their_own_form() {
     for wrong in [PLAIN, "whsec_", "whsec_!!!!!!!!!!!!!!!!!!!!", "whsec_c2hvcnQtc2VjcmV0LTE=", "WHSEC_MfKQ9r8GKYqrTwjU"]
     {
-        let mut one = settings("standard-webhooks", WHSEC);
-        one.secrets = vec![Secret::new(WHSEC).unwrap(), Secret::token(wrong).unwrap()];
-        assert_eq!(faults(&one), ["secrets[1]"], "{wrong}");
+        let lines = format!("secrets = [{{ value = '{WHSEC}' }}, {{ value = '{wrong}' }}]");
+        assert_eq!(read("standard-webhooks", &lines).1, ["secrets[1]"], "{wrong}");
     }
     for right in [WHSEC, "whsec_c2l4dGVlbi1ieXRlcy1vaw==", "whsec_c2l4dGVlbi1ieXRlcy1vaw"] {
-        assert_eq!(faults(&settings("standard-webhooks", right)), Vec::<String>::new(), "{right}");
+        assert_eq!(read("standard-webhooks", &with_secret(right, "")).1, NONE, "{right}");
     }
-    let mut other = settings("standard-webhooks", PLAIN);
-    other.signature_headers = vec!["X-Other-Signature".into()];
-    assert_eq!(faults(&other), Vec::<String>::new(), "somebody else's list takes its secret literally");
+    let other = faults("standard-webhooks", "signature_header = 'X-Other-Signature'");
+    assert_eq!(other, NONE, "somebody else's list takes its secret literally");
+}
+
+#[test]
+fn what_differs_is_told_as_it_is_written() {
+    let (from, _) = read("cognigy", &with_secret(PLAIN, ""));
+    let (to, _) = read(
+        "cognigy",
+        &with_secret(
+            PLAIN,
+            "signature_header = ['x-cognigy-signature', 'X-Sig']\nalgorithm = 'sha1'\ntimestamp_unit = 'ms'",
+        ),
+    );
+    let expected = [
+        ("signature_header", "[\"x-cognigy-signature\", \"X-Sig\"]"),
+        ("timestamp_unit", "\"ms\""),
+        ("algorithm", "\"sha1\""),
+    ];
+    let told = scheme::Settings::changes(&from, &to);
+    assert_eq!(told, expected.map(|(key, value)| (key, Some(value.to_owned()))));
+    assert!(scheme::Settings::changes(&from, &from).is_empty());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::clock::UnixSeconds;
 
 /// How a timestamp is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unit {
+pub(in crate::scheme) enum Unit {
     /// Seconds since 1970.
     Seconds,
     /// Milliseconds since 1970.
@@ -22,15 +22,8 @@ const MAX_DIGITS: usize = 19;
 const MAX_FRACTION: usize = 9;
 
 impl Unit {
-    /// Reads the value of `timestamp_unit`.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "s" => Some(Self::Seconds),
-            "ms" => Some(Self::Millis),
-            "rfc3339" => Some(Self::Rfc3339),
-            _ => None,
-        }
-    }
+    /// Every one, the usual one first.
+    pub(super) const ALL: [Self; 3] = [Self::Seconds, Self::Millis, Self::Rfc3339];
 
     /// Reads a timestamp; `None` where the text is not one. What fits no `i64` is the latest one: out of any window.
     pub(super) fn read(self, text: &[u8]) -> Option<UnixSeconds> {

@@ -20,13 +20,15 @@ use self::authorization::{ALGORITHM, Authorization, Credential};
 use self::canonical::HASH_LEN;
 use self::date::AmzDate;
 use self::query::Plus;
+use self::settings::{AccessKey, Settings, UnsignedHeader};
 use self::signing_key::{Scope, SigningKeys, TERMINATOR};
 use super::header::Occurrence;
 use super::mac::{Key, Mac};
 use super::{KeyIndex, Payload, Refusal, Scheme, UnixSeconds};
 use crate::secret::Secret;
+use crate::settings::ConfigError;
 
-pub(super) use self::diagnose::{diagnose, restore_token};
+pub(super) use self::settings::{Variables, Vendor};
 
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -36,7 +38,7 @@ const CONTENT_SHA256: &str = "x-amz-content-sha256";
 const HARMLESS: [&str; 2] = ["x-amz-cf-id", CONTENT_SHA256];
 
 /// What a head claims. Anything already known to be wrong is kept here and answered by `verify`, as a wrong signature.
-pub struct Claims {
+struct Claims {
     /// The configured key with the access key id given; `None` for an unknown one.
     key: Option<usize>,
     /// Whether the scope is the configured one on the request's own day.
@@ -48,13 +50,13 @@ pub struct Claims {
 }
 
 /// A source whose sender signs with AWS keys.
-pub(super) struct SigV4 {
+struct SigV4 {
     scope: Scope,
     keys: Vec<SignerKey>,
     /// What logs call the keys; mostly their ids.
     labels: Vec<String>,
-    /// Lower-case names of `x-amz-*` headers that may arrive unsigned, by the operator's word.
-    unsigned_headers: Vec<String>,
+    /// `x-amz-*` headers that may arrive unsigned, by the operator's word.
+    unsigned_headers: Vec<UnsignedHeader>,
     /// Stands in for unknown access keys, so that they take as long as known ones; never verifies anything.
     stranger: SigningKeys,
 }
@@ -66,7 +68,32 @@ struct SignerKey {
     session_token: Option<Secret>,
 }
 
+/// Keys the secret that stands in for those of unknown access keys; it need not be secret, for it verifies nothing.
+const STRANGER: &[u8] = b"an access key that nobody configured";
+
 impl SigV4 {
+    /// The scheme that `settings` describe.
+    ///
+    /// # Errors
+    /// Every error, each with its key relative to the source.
+    fn new(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
+        let errors = settings.check();
+        let scope = settings.region.as_ref().zip(settings.service.as_ref());
+        let (Some((region, service)), []) = (scope, errors.as_slice()) else { return Err(errors) };
+        let keys = settings.keys.iter().map(|key| SignerKey {
+            access_key_id: key.access_key_id.clone(),
+            signing: SigningKeys::new(key.secret.expose()),
+            session_token: key.session_token.clone(),
+        });
+        Ok(Self {
+            scope: Scope { region: region.to_string(), service: service.to_string() },
+            keys: keys.collect(),
+            labels: settings.keys.iter().map(AccessKey::name).collect(),
+            unsigned_headers: settings.unsigned_headers.clone(),
+            stranger: SigningKeys::new(STRANGER),
+        })
+    }
+
     fn claims(&self, head: &Parts, authorization: &Authorization<'_>) -> Claims {
         Claims {
             key: self.index_of(authorization.credential.access_key_id),
@@ -136,11 +163,11 @@ impl Scheme for SigV4 {
             // Each may be well-formed; it is their number that can never verify.
             Occurrence::Repeated => Claims { key: None, scoped: false, signed_headers: String::new(), signature: None },
         };
-        Ok(super::Claims::SigV4(claims))
+        Ok(super::Claims::of(claims))
     }
 
     fn verify(&self, head: &Parts, claims: &super::Claims, body: &Payload) -> Result<KeyIndex, Refusal> {
-        let super::Claims::SigV4(claims) = claims else { return Err(Refusal::SignatureMismatch) };
+        let Some(claims) = claims.get::<Claims>() else { return Err(Refusal::SignatureMismatch) };
         let date = AmzDate::of(head).map_err(|_| Refusal::SignatureMismatch)?;
         let key = claims.key.and_then(|index| self.keys.get(index));
         let signing = key.map_or(&self.stranger, |key| &key.signing).of(date.day(), &self.scope);
@@ -222,8 +249,8 @@ impl SigV4 {
 
 /// Whether header `name` (lower case) may not arrive unsigned, where the operator allows `unsigned` to. `x-amzn-*` is
 /// not meant, for load balancers add it.
-fn must_be_signed(unsigned: &[String], name: &str) -> bool {
-    name.starts_with("x-amz-") && !HARMLESS.contains(&name) && !unsigned.iter().any(|allowed| allowed == name)
+fn must_be_signed(unsigned: &[UnsignedHeader], name: &str) -> bool {
+    name.starts_with("x-amz-") && !HARMLESS.contains(&name) && !unsigned.iter().any(|allowed| allowed.as_str() == name)
 }
 
 /// Whether the request makes no other claim about its body than the hash of what was received: no `UNSIGNED-PAYLOAD`,
@@ -269,7 +296,7 @@ fn headers_to_sign(headers: &HeaderMap) -> String {
 }
 
 /// The canonical request as the verifier sees it; `None` without exactly one `Authorization` that can be parsed.
-pub(super) fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
+fn canonical_request(head: &Parts, body: &Payload) -> Option<Vec<u8>> {
     let authorization = authorization::parse(Occurrence::of(&head.headers, AUTHORIZATION).once()?).ok()?;
     // A raw `+` as AWS itself reads it; which reading a sender used, only its signature tells.
     Some(canonical::request(head, authorization.signed_headers, &hex_of(&body.digest().0), Plus::Blank).text)

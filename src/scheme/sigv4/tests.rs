@@ -1,12 +1,15 @@
 //! The `SigV4` scheme's rules one by one, on requests it signed itself and then broke; independent signers are in
 //! `suite.rs` beside this file (the published suite) and in `tests/it/contract/sigv4.rs` (the AWS SDK's signer).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::{HeaderName, Request, Version};
 
+use super::settings::ScopePart;
 use super::*;
-use crate::scheme::{AccessKey, Settings, preset};
-use crate::settings::ConfigError;
+use crate::scheme::{self, preset};
+use crate::settings::{Diagnostics, Table};
 
 mod suite;
 
@@ -22,7 +25,8 @@ fn key(id: &str, token: Option<&str>) -> AccessKey {
 }
 
 fn settings(keys: Vec<AccessKey>) -> Settings {
-    Settings { region: Some("eu-west-1".into()), keys, ..Settings::of(preset("cxone").unwrap()) }
+    let part = |text| ScopePart::parse(text).ok();
+    Settings { region: part("eu-west-1"), service: part("execute-api"), unsigned_headers: Vec::new(), keys }
 }
 
 fn scheme() -> SigV4 {
@@ -328,13 +332,8 @@ fn another_body_does_not_verify() {
 }
 
 #[test]
-fn claims_of_another_family_prove_nothing() {
-    let claims = super::super::Claims::SigV4(Claims {
-        key: None,
-        scoped: true,
-        signed_headers: "host;x-amz-date".into(),
-        signature: None,
-    });
+fn claims_of_another_scheme_prove_nothing() {
+    let claims = scheme::Claims::of("as another scheme would claim");
     assert_eq!(scheme().verify(&signed(), &claims, &Bytes::from_static(BODY).into()), MISMATCH);
 }
 
@@ -355,27 +354,30 @@ fn the_canonical_request_is_there_for_the_doctor() {
     assert_eq!(canonical_request(&blank(), &Bytes::new().into()), None);
 }
 
+/// The keys at fault in a source with `lines` in its table, in the order they are told.
+fn faults(lines: &str) -> Vec<String> {
+    let vars = BTreeMap::new();
+    let mut diagnostics = Diagnostics::new(&vars);
+    let mut table = Table::new("", "", lines.parse().unwrap());
+    scheme::read(preset("cxone").unwrap(), None, &mut table, &mut diagnostics);
+    diagnostics.errors.into_iter().map(|error| error.at).collect()
+}
+
 #[test]
 fn every_fault_of_the_settings_is_said_at_once() {
-    let faults = |settings: &Settings| -> Vec<String> {
-        SigV4::new(settings).err().unwrap_or_default().into_iter().map(|ConfigError { at, .. }| at).collect()
+    assert_eq!(faults("service = 'exec ute'"), ["region", "service", "keys"]);
+    let key = |id: &str, more: &str| {
+        format!("{{ access_key_id = '{id}', secret = {{ value = 'the secret access key of it' }}{more} }}")
     };
-    let mut wrong = settings(vec![]);
-    wrong.region = None;
-    wrong.service = Some("exec ute".into());
-    assert_eq!(faults(&wrong), ["region", "service", "keys"]);
-
-    let mut wrong = settings(vec![key("A/B", None), key("A", None), key("A", None), key("", None)]);
-    wrong.secrets = vec![Secret::new("sixteen-bytes-ok").unwrap()];
-    wrong.keys[2].session_token = Some(Secret::token("a\nb").unwrap());
-    wrong.signature_headers = vec!["X-Signature".into()];
-    let expected = [
-        "keys[0].access_key_id",
-        "keys[2].access_key_id",
-        "keys[2].session_token",
-        "keys[3].access_key_id",
-        "secrets",
-        "signature_header",
-    ];
-    assert_eq!(faults(&wrong), expected);
+    let with = |keys: &[String]| format!("region = 'eu-west-1'\nkeys = [{}]\n", keys.join(", "));
+    let broken = with(&[key("A/B", ""), key("A", ""), key("C", ", session_token = { value = 'a b' }"), key("", "")]);
+    let expected =
+        ["secrets", "signature_header", "keys[0].access_key_id", "keys[2].session_token", "keys[3].access_key_id"];
+    assert_eq!(faults(&format!("{broken}secrets = []\nsignature_header = 'X-Signature'")), expected);
+    assert_eq!(faults(&with(&[key("A", ""), key("A", "")])), ["keys[1].access_key_id"]);
+    assert_eq!(faults(&with(&[])), ["keys"]);
+    assert_eq!(faults(&with(&[key("A", "")])), [""; 0]);
+    let unsigned = "unsigned_headers = ['x-amz-edge', 'host', 'x-amz-security-token', 'x-other', 'a b']";
+    let expected = [1, 2, 3, 4].map(|index| format!("unsigned_headers[{index}]"));
+    assert_eq!(faults(&(with(&[key("A", "")]) + unsigned)), expected);
 }

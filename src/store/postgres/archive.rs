@@ -9,7 +9,7 @@ use crate::event::{EventKey, Name};
 use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
 use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, limit};
 use crate::store::postgres::schema::GENERATIONS;

@@ -9,7 +9,7 @@ use crate::event::Name;
 use crate::store::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters};
 use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, limit};
 use crate::store::postgres::schema::GENERATIONS;

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use crate::event::EventId;
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::postgres::rows::{limit, text};
 use crate::store::postgres::schema::BOUNDS;
 use crate::store::postgres::selection::Conditions;

@@ -9,7 +9,7 @@ use crate::event::{EventKey, Name};
 use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
 use crate::store::delivery::State;
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::ids;

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use crate::store::error::StoreError;
 use crate::store::sqlite::file::Role;
-use crate::store::sqlite::place::Place;
+use crate::store::sqlite::open_files::OpenFiles;
 
 /// Pages in the log (of 8 KiB) from which it is copied. Copied little by little it does not hold up the commits beside
 /// it (measured: p99 at 30 % load), and a log that is short is soon written over instead of growing.
@@ -31,14 +31,14 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread for the database at `place`.
-    pub(super) fn start(place: Arc<Place>) -> Result<Self, StoreError> {
+    /// Starts the thread for the database `files`.
+    pub(super) fn start(files: Arc<OpenFiles>) -> Result<Self, StoreError> {
         let (begin, told) = sync_channel(1);
         let nearly_done = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&nearly_done);
         let thread = thread::Builder::new().name("store-checkpoint".into());
         thread
-            .spawn(move || copy_when_told(&place, &told, &flag))
+            .spawn(move || copy_when_told(&files, &told, &flag))
             .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
         Ok(Self { begin, pages: Arc::default(), nearly_done })
     }
@@ -72,11 +72,11 @@ impl Checkpointer {
     }
 }
 
-fn copy_when_told(place: &Place, told: &Receiver<()>, nearly_done: &AtomicBool) {
+fn copy_when_told(files: &OpenFiles, told: &Receiver<()>, nearly_done: &AtomicBool) {
     let mut conn = None;
     while told.recv().is_ok() {
         if conn.is_none() {
-            conn = place.connect(Role::Checkpointer).ok();
+            conn = files.connect(Role::Checkpointer).ok();
         }
         let Some(open) = &conn else { continue };
         for _ in 0..ROUNDS {

@@ -11,7 +11,7 @@ use crate::store::settings::Clocks;
 use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
-use crate::store::sqlite::place::Place;
+use crate::store::sqlite::open_files::OpenFiles;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
@@ -27,9 +27,9 @@ impl Export {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         let path = file::path(url)?;
         let opened = tokio::task::spawn_blocking(move || open(path)).await;
-        let (place, clock) =
+        let (files, clock) =
             opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-        Ok(Self(Readers::new(Arc::new(place)), clock))
+        Ok(Self(Readers::new(Arc::new(files)), clock))
     }
 
     /// Which store this is: a number given when it was made.
@@ -60,11 +60,11 @@ impl Export {
     }
 }
 
-fn open(path: PathBuf) -> Result<(Place, StoreClock), StoreError> {
+fn open(path: PathBuf) -> Result<(OpenFiles, StoreClock), StoreError> {
     foreign::refuse(&path)?;
-    let place = Place::open(path)?;
-    let clock = StoreClock::open(&mut place.connect(Role::Writer)?, &Clocks::default())?;
-    Ok((place, clock))
+    let files = OpenFiles::open(path)?;
+    let clock = StoreClock::open(&mut files.connect(Role::Writer)?, &Clocks::default())?;
+    Ok((files, clock))
 }
 
 fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<MovedEvent>), StoreError> {

@@ -17,8 +17,8 @@ mod foreign;
 mod ids;
 mod inbox;
 mod maintenance;
+mod open_files;
 mod outbox;
-mod place;
 mod quarantine;
 mod readers;
 mod replay;
@@ -39,7 +39,7 @@ use crate::store::handle::Store;
 use crate::store::settings::{Clocks, Settings};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
-use crate::store::sqlite::place::Place;
+use crate::store::sqlite::open_files::OpenFiles;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
 
@@ -56,16 +56,16 @@ pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clo
         if file::create(&path, &mut file::sync)? {
             tracing::info!(path = %path.display(), "made a new, empty store");
         }
-        let place = Arc::new(Place::open(path)?);
-        let mut conn = place.connect(Role::Writer)?;
+        let files = Arc::new(OpenFiles::open(path)?);
+        let mut conn = files.connect(Role::Writer)?;
         let clock = StoreClock::open(&mut conn, &clocks)?;
-        let writer = Writer::start(Arc::clone(&place), conn, metrics, notify, clock.clone())?;
-        Ok::<_, StoreError>((writer, place, clock))
+        let writer = Writer::start(Arc::clone(&files), conn, metrics, notify, clock.clone())?;
+        Ok::<_, StoreError>((writer, files, clock))
     };
     let opened = tokio::task::spawn_blocking(start).await;
-    let (writer, place, clock) =
+    let (writer, files, clock) =
         opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(&Arc::new(writer), &Readers::new(place), queued, clock, settings))
+    Ok(assemble(&Arc::new(writer), &Readers::new(files), queued, clock, settings))
 }
 
 fn assemble(

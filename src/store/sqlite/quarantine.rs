@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use crate::event::EventId;
 use crate::store::error::StoreError;
-use crate::store::listing::{Bounded, Cursor, Page};
+use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
 use crate::store::sql::QUARANTINED;
 use crate::store::sqlite::counters;

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::store::error::StoreError;
 use crate::store::sqlite::file::Role;
-use crate::store::sqlite::place::Place;
+use crate::store::sqlite::open_files::OpenFiles;
 
 /// Idle connections kept.
 const KEPT: usize = 2;
@@ -16,15 +16,15 @@ const KEPT: usize = 2;
 pub(super) struct Readers(Arc<Pool>);
 
 struct Pool {
-    place: Arc<Place>,
+    files: Arc<OpenFiles>,
     /// `None` once closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
-    /// Reads the database at `place`; connects when first used.
-    pub(super) fn new(place: Arc<Place>) -> Self {
-        Self(Arc::new(Pool { place, idle: Mutex::new(Some(Vec::new())) }))
+    /// Reads the database `files`; connects when first used.
+    pub(super) fn new(files: Arc<OpenFiles>) -> Self {
+        Self(Arc::new(Pool { files, idle: Mutex::new(Some(Vec::new())) }))
     }
 
     /// Runs `read` on one snapshot of the store, off the runtime's threads.
@@ -52,8 +52,8 @@ impl Pool {
         };
         let conn = match idle {
             // What was removed or replaced is not what anybody asks for.
-            Some(conn) => self.place.check().map(|()| conn),
-            None => self.place.connect(Role::Reader),
+            Some(conn) => self.files.check().map(|()| conn),
+            None => self.files.connect(Role::Reader),
         }?;
         conn.execute_batch("BEGIN")?;
         let value = read(&conn)?;

@@ -17,7 +17,7 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::checkpoint::Checkpointer;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
-use crate::store::sqlite::place::Place;
+use crate::store::sqlite::open_files::OpenFiles;
 use crate::store::sqlite::transaction::{Remembered, Tx};
 
 /// Tasks that may wait; beyond it callers are told at once.
@@ -135,18 +135,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on `conn`, a connection to `place`; `queued` is notified after commits that queued deliveries.
+    /// Starts the thread on `conn`, a connection to `files`; `queued` is notified after commits that queued deliveries.
     pub(super) fn start(
-        place: Arc<Place>,
+        files: Arc<OpenFiles>,
         conn: Connection,
         metrics: Arc<Metrics>,
         queued: Arc<Notify>,
         clock: StoreClock,
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
-        let checkpointer = Checkpointer::start(Arc::clone(&place))?;
+        let checkpointer = Checkpointer::start(Arc::clone(&files))?;
         let remembered = Remembered::default();
-        let mut thread = Thread { place, conn: None, remembered, metrics, queued, checkpointer, clock, lost: false };
+        let mut thread = Thread { files, conn: None, remembered, metrics, queued, checkpointer, clock, lost: false };
         thread.adopt(conn);
         let tasks = Serving(Arc::clone(&queue));
         let work = move || {
@@ -189,7 +189,7 @@ impl Drop for Writer {
 }
 
 struct Thread {
-    place: Arc<Place>,
+    files: Arc<OpenFiles>,
     conn: Option<Connection>,
     remembered: Remembered,
     metrics: Arc<Metrics>,
@@ -230,17 +230,17 @@ impl Thread {
 
     /// Why a transaction failed: often the files are to blame, and SQLite's own words do not tell.
     fn blame(&mut self, conn: &Connection, error: StoreError) -> StoreError {
-        let Err(words) = self.place.check_commit(conn) else { return error };
+        let Err(words) = self.files.check_commit(conn) else { return error };
         self.lost = true;
         words
     }
 
     /// Closes the connection, and the files after it.
     fn end(self) {
-        let Self { place, conn, checkpointer, .. } = self;
+        let Self { files, conn, checkpointer, .. } = self;
         drop(checkpointer);
         drop(conn);
-        place.release();
+        files.release();
     }
 
     /// One transaction over `batch`: its commit, and what became of each in it. `Err`: nothing took effect.
@@ -250,11 +250,11 @@ impl Thread {
         guarded: bool,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         if self.lost {
-            self.place.check()?;
+            self.files.check()?;
             self.lost = false;
         }
         if self.conn.is_none() {
-            self.adopt(self.place.connect(Role::Writer)?);
+            self.adopt(self.files.connect(Role::Writer)?);
         }
         let conn = self.conn.take().ok_or_else(|| StoreError::Unavailable("no connection".into()))?;
         if let Err(error) = conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut sql| sql.execute([])) {
@@ -271,7 +271,7 @@ impl Thread {
                 }
                 self.metrics.store_commit.observe(started.elapsed().as_secs_f64());
                 // Measured on a busy machine: 8 µs a batch. When the file comes back, the commit has happened after all.
-                if let Err(error) = self.place.check_commit(&conn) {
+                if let Err(error) = self.files.check_commit(&conn) {
                     (self.lost, self.conn, self.remembered) = (true, Some(conn), Remembered::default());
                     return Err(error);
                 }

@@ -46,7 +46,7 @@ fn the_shipped_file_loads_once_its_secrets_are_there() {
     let config = load(Some(&path), &vars).unwrap_or_else(|faults| panic!("{faults}"));
     let names: Vec<&str> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["cxone-emea", "bot-a", "other-vendor"]);
-    assert_eq!(config.live.sources[1].scheme.secrets.len(), 2);
+    assert_eq!(config.live.sources[1].scheme.secrets().len(), 2);
     assert_eq!(config.live.sinks.len(), 1);
     assert!(config.live.siem.is_some() && config.live.admin_token.is_some());
     assert_eq!(config.warnings.len(), 1, "only allowed_ips = \"any\": {:?}", config.warnings);

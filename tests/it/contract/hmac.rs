@@ -8,14 +8,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gatepost::clock::UnixSeconds;
-use gatepost::scheme::{self, KeyIndex, Refusal, Scheme, Settings};
+use gatepost::scheme::{KeyIndex, Refusal, Scheme, Settings};
 use gatepost::secret::Secret;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use sha2::Sha256;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::configured;
 
 pub(super) const OLD: &str = "the secret before the rotation";
 pub(super) const NEW: &str = "the secret after the rotation";
@@ -28,17 +31,22 @@ fn whsec(secret: &str) -> String {
     format!("whsec_{}", STANDARD.encode(secret))
 }
 
-fn settings(preset: &str, secrets: &[&str]) -> Settings {
-    let row = scheme::preset(preset).unwrap();
+/// A source of `preset` with `secrets`, and with more `lines` in its table.
+fn settings(preset: &str, secrets: &[&str], lines: &str) -> Arc<dyn Settings> {
     let secret = |text: &&str| {
         let text = if preset == "standard-webhooks" { whsec(text) } else { (*text).to_owned() };
-        Secret::new(text).unwrap()
+        format!("{{ value = {text:?} }}")
     };
-    Settings { secrets: secrets.iter().map(secret).collect(), ..Settings::of(row) }
+    let secrets: Vec<String> = secrets.iter().map(secret).collect();
+    configured(preset, &format!("secrets = [{}]\n{lines}", secrets.join(", ")))
 }
 
+/// The scheme of a preset with two secrets; made once, for thousands of requests.
 fn build(preset: &str) -> Arc<dyn Scheme> {
-    scheme::build(&settings(preset, &[NEW, OLD])).unwrap()
+    static MADE: Mutex<BTreeMap<String, Arc<dyn Scheme>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || settings(preset, &[NEW, OLD], "").build().unwrap();
+    Arc::clone(made.entry(preset.to_owned()).or_insert_with(make))
 }
 
 fn mac(secret: &str, parts: &[&[u8]]) -> [u8; 32] {
@@ -106,13 +114,13 @@ pub(super) const MISMATCH: Result<usize, Refusal> = Err(Refusal::SignatureMismat
 #[test]
 fn each_row_takes_what_its_vendor_sends_with_either_secret() {
     for row in ROWS {
-        let expected = scheme::has_timestamp(&settings(row, &[NEW])).then_some(UnixSeconds(AT));
+        let expected = settings(row, &[NEW], "").has_timestamp().then_some(UnixSeconds(AT));
         for (position, secret) in [NEW, OLD].into_iter().enumerate() {
             let headers = valid(row, secret);
             let verdict = judge(&*build(row), &head(&borrowed(&headers)), BODY);
             assert_eq!(verdict, Ok((expected, KeyIndex(position))), "{row}");
         }
-        let names: Vec<_> = settings(row, &[NEW, OLD]).secrets.iter().map(Secret::fingerprint).collect();
+        let names: Vec<_> = settings(row, &[NEW, OLD], "").secrets().into_iter().map(Secret::fingerprint).collect();
         assert_eq!(build(row).keys(), names);
         assert_ne!(names[0], names[1]);
     }
@@ -255,29 +263,24 @@ fn the_timestamps_text_enters_the_mac_as_sent() {
 #[test]
 fn the_specifications_own_example_verifies() {
     // Standard Webhooks, reference libraries' test vector.
-    let mut settings = settings("standard-webhooks", &[NEW]);
-    settings.secrets = vec![Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()];
+    let secret = "secrets = [{ value = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\" }]";
     let head = head(&[
         ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
         ("webhook-timestamp", "1614265330"),
         ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
     ]);
-    let scheme = scheme::build(&settings).unwrap();
+    let scheme = configured("standard-webhooks", secret).build().unwrap();
     let verdict = judge(&*scheme, &head, br#"{"test": 2432232314}"#);
     assert_eq!(verdict, Ok((Some(UnixSeconds(1_614_265_330)), KeyIndex(0))));
 }
 
 #[test]
 fn other_units_and_formats_work_as_configured() {
-    let mut own = settings("hmac", &[NEW]);
-    own.signature_headers = vec!["X-Signature".into()];
-    own.signature_format = Some("{base64}".into());
-    own.timestamp_header = Some("X-Time".into());
-    own.signed_content = Some("{timestamp}:{body}".into());
+    let own = "signature_header = \"X-Signature\"\nsignature_format = \"{base64}\"\ntimestamp_header = \"X-Time\"\n\
+        signed_content = \"{timestamp}:{body}\"\nevent_id = \"digest\"\ntimestamp_unit = ";
     for (unit, text) in [("ms", "1700000000123"), ("rfc3339", "2023-11-14T23:13:20.5+01:00")] {
-        own.timestamp_unit = Some(unit.into());
         let signature = STANDARD.encode(mac(NEW, &[text.as_bytes(), b":", BODY]));
-        let scheme = scheme::build(&own).unwrap();
+        let scheme = settings("hmac", &[NEW], &format!("{own}{unit:?}")).build().unwrap();
         let verdict = judge(&*scheme, &head(&[("x-time", text), ("x-signature", &signature)]), BODY);
         assert_eq!(verdict, Ok((Some(UnixSeconds(AT)), KeyIndex(0))), "{unit}");
     }
@@ -289,7 +292,7 @@ fn what_send_signs_verifies_with_the_first_secret() {
         let scheme = build(row);
         let mut head = head(&[]);
         scheme.sign(&mut head, BODY, Timestamp::from_second(AT).unwrap());
-        let at = scheme::has_timestamp(&settings(row, &[NEW])).then_some(UnixSeconds(AT));
+        let at = settings(row, &[NEW], "").has_timestamp().then_some(UnixSeconds(AT));
         assert_eq!(judge(&*scheme, &head, BODY), Ok((at, KeyIndex(0))), "{row}");
     }
 }

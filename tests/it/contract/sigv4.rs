@@ -7,7 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -16,11 +17,12 @@ use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use gatepost::clock::UnixSeconds;
-use gatepost::scheme::{self, AccessKey, KeyIndex, Refusal, Scheme, Settings};
-use gatepost::secret::Secret;
+use gatepost::scheme::{KeyIndex, Refusal, Scheme};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request};
 use proptest::prelude::*;
+
+use super::configured;
 
 const ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -31,24 +33,20 @@ const AT: u64 = 1_440_938_160; // 20150830T123600Z
 const BODY: &[u8] = br#"{"eventId":"evt-1"}"#;
 const VECTORS: &str = include_str!("../../fixtures/sigv4-double-encoding.txt");
 
+/// Two keys, of which the second signs; made once for each kind of it, for thousands of requests.
 fn verifier(token: Option<&str>) -> Arc<dyn Scheme> {
-    let key = AccessKey {
-        access_key_id: ID.into(),
-        secret: Secret::new(SECRET).unwrap(),
-        session_token: token.map(|token| Secret::token(token).unwrap()),
+    static MADE: Mutex<BTreeMap<Option<String>, Arc<dyn Scheme>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let token = token.map(|token| format!(", session_token = {{ value = {token:?} }}")).unwrap_or_default();
+        let key = |id: &str, secret: &str, more: &str| {
+            format!("{{ access_key_id = {id:?}, secret = {{ value = {secret:?} }}{more} }}")
+        };
+        let keys = [key("AKIDOTHER", "another secret access key", ""), key(ID, SECRET, &token)].join(", ");
+        let lines = format!("region = {REGION:?}\nservice = {SERVICE:?}\nkeys = [{keys}]");
+        configured("cxone", &lines).build().unwrap()
     };
-    let decoy = AccessKey {
-        access_key_id: "AKIDOTHER".into(),
-        secret: Secret::new("another secret access key").unwrap(),
-        session_token: None,
-    };
-    let settings = Settings {
-        region: Some(REGION.into()),
-        service: Some(SERVICE.into()),
-        keys: vec![decoy, key],
-        ..Settings::of(scheme::preset("cxone").unwrap())
-    };
-    scheme::build(&settings).unwrap()
+    Arc::clone(made.entry(token.map(str::to_owned)).or_insert_with(make))
 }
 
 /// A request before it is signed.

@@ -186,6 +186,7 @@ on_every_store! {
     replays::what_waits_for_a_sink_that_is_gone_stands_among_dead_letters_where_asked,
     replays::dead_letters_and_what_waits_move_to_another_sink,
     replays::an_event_replayed_to_a_sink_leaves_those_that_are_gone,
+    replays::what_is_moved_while_it_is_claimed_is_delivered_once,
     waiting_rooms::quarantine_keeps_within_its_entries,
     waiting_rooms::quarantine_keeps_within_its_bytes,
     waiting_rooms::quarantine_takes_from_who_holds_most,

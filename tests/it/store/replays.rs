@@ -1,5 +1,7 @@
 //! What every store does with replays, and with deliveries to sinks that nobody delivers to any more.
 
+use std::time::Duration;
+
 use gatepost::event::Name;
 use gatepost::store::{Backlog, Claimed, DeadLetterFilter, DeliveryStatus, Settled, State, Store};
 
@@ -146,4 +148,51 @@ pub(super) async fn an_event_replayed_to_a_sink_leaves_those_that_are_gone(s: Su
     assert_eq!((counts(store, "new").await, counts(store, "x").await), (pending(1, 0), pending(2, 0)));
     assert_eq!(archive.replay(&[named("2")], Some(&["older".into()]), &gone).await.unwrap(), 1, "asked for by name");
     assert_eq!((counts(store, "old").await, counts(store, "older").await), (pending(0, 0), pending(1, 0)));
+}
+
+/// Settles what it claims of `sink` until nothing is left in either queue; returns the ids of what it delivered. Of what it
+/// claims of `old`, every other one dies first.
+async fn deliver(store: Store, sink: &str) -> Vec<String> {
+    let mut delivered = Vec::new();
+    loop {
+        let claimed = store.outbox.claim(&sink.into(), 3, Duration::from_hours(1)).await.unwrap();
+        for (n, claimed) in claimed.iter().enumerate() {
+            if sink == "old" && n % 2 == 0 {
+                settle(&store, claimed, dead("400")).await;
+            } else {
+                delivered.push(claimed.event.as_ref().unwrap().id.as_str().to_owned());
+                settle(&store, claimed, NEW).await;
+            }
+        }
+        // In this order: what leaves the one is in the other by then.
+        if counts(&store, "old").await == (0, 0) && counts(&store, "new").await == (0, 0) {
+            return delivered;
+        }
+    }
+}
+
+/// `dead replay --sink old --to-sink new`, a few at a time, while the old sink and the new one are delivered to.
+pub(super) async fn what_is_moved_while_it_is_claimed_is_delivered_once(s: Subject) {
+    const EVENTS: usize = 60;
+    let store = &s.store;
+    for n in 0..EVENTS {
+        accept(store, event("a", &n.to_string(), "body"), &["old"]).await;
+    }
+    let moving = async {
+        let (few, mut moved) = (DeadLetterFilter { limit: Some(4), ..gone("old") }, 0);
+        while counts(store, "old").await != (0, 0) {
+            moved += store.dead_letters.replay(&[], &few, Some(&"new".into())).await.unwrap();
+        }
+        moved
+    };
+    let (moved, one, two, new) = tokio::join!(
+        moving,
+        deliver(store.clone(), "old"),
+        deliver(store.clone(), "old"),
+        deliver(store.clone(), "new"),
+    );
+    assert_eq!(new.len() as u64, moved, "what was moved, and that alone");
+    let all: Vec<String> = [one, two, new].concat();
+    let ids: std::collections::BTreeSet<&String> = all.iter().collect();
+    assert_eq!((all.len(), ids.len()), (EVENTS, EVENTS), "each once: {all:?}");
 }

@@ -281,6 +281,24 @@ fn bodies() -> Vec<Fixture> {
             },
             arrives("{\"eventId\":\"2\"}"),
         ),
+        // Both as signers write it: in the header alone, and in what is signed too.
+        fixture(
+            &[BodyHashUpperCase],
+            |signed| {
+                let hash = hash(&signed.body).to_uppercase();
+                signed.set("x-amz-content-sha256", &hash);
+            },
+            |_| {},
+        ),
+        fixture(
+            &[BodyHashUpperCase],
+            |signed| {
+                let hash = hash(&signed.body).to_uppercase();
+                signed.set("x-amz-content-sha256", &hash);
+                signed.payload = Some(hash);
+            },
+            |_| {},
+        ),
         fixture(
             &[BodyChanged, NothingFits],
             |signed| {

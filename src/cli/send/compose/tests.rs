@@ -32,7 +32,7 @@ fn compose(preset_name: &str, fault: Kind) -> Vec<Message> {
 
 /// How the source itself judges a message: the seconds it is away from now, then whether it verifies.
 fn judged(preset_name: &str, message: &Message) -> Result<Option<u64>, Refusal> {
-    let scheme = scheme::build(&source(preset(preset_name).unwrap()).scheme).unwrap();
+    let scheme = source(preset(preset_name).unwrap()).scheme.build().unwrap();
     let away = scheme.timestamp(&message.head)?.map(|at| at.abs_diff(now().into()));
     let claims = scheme.read(&message.head)?;
     scheme.verify(&message.head, &claims, &message.body.clone().into()).map(|_| away)

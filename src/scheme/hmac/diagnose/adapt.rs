@@ -1,10 +1,17 @@
 //! From what made the MAC to settings that read the request so: the fewest changes that build and verify it.
 
+use std::sync::Arc;
+
+use http::HeaderName;
+
 use super::search::{Form, Found, timestamps};
+use super::{Case, Settings, Spelled};
 use crate::clock::UnixSeconds;
-use crate::scheme::diagnose::{Case, Cause, Diagnosis, changes};
-use crate::scheme::mac::Algorithm;
-use crate::scheme::{Refusal, Scheme, Settings, build};
+use crate::scheme::diagnose::{Cause, Diagnosis};
+use crate::scheme::hmac::Hmac;
+use crate::scheme::hmac::settings::{SecretEncoding, format};
+use crate::scheme::hmac::time::Unit;
+use crate::scheme::{Refusal, Scheme};
 use crate::secret::Secret;
 
 /// Bytes that are hashed for all attempts together.
@@ -13,18 +20,9 @@ const MAX_HASHED: usize = 256 * 1024 * 1024;
 /// Settings that are tried at most, and at least.
 const ATTEMPTS: std::ops::RangeInclusive<usize> = 16..=400;
 
-/// What `secret_encoding` says where it says nothing.
-const TEXT: &str = "text";
-
-/// The units a timestamp may be in.
-const UNITS: [&str; 3] = ["s", "ms", "rfc3339"];
-
 /// Whether the request of `case` verifies with `settings`, by the code that verifies.
 pub(super) fn verifies(case: &Case<'_>, settings: &Settings) -> bool {
-    build(settings).is_ok_and(|scheme| verifies_by(case, &*scheme))
-}
-
-fn verifies_by(case: &Case<'_>, scheme: &dyn Scheme) -> bool {
+    let Ok(scheme) = Hmac::new(settings) else { return false };
     let body = case.body.clone().into();
     scheme.read(case.head).is_ok_and(|claims| scheme.verify(case.head, &claims, &body).is_ok())
 }
@@ -50,10 +48,10 @@ pub(super) fn explain(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagno
         return;
     };
     let wanted = in_time(case, wanted);
-    tell(case, found, &wanted, diagnosis);
+    tell(case, &wanted, diagnosis);
     let sound = found.body.is_none() && found.candidate.meaning.is_none();
-    if sound && !changes(case.settings, &wanted).is_empty() && verifies(case, &wanted) && reads_time(case, &wanted) {
-        diagnosis.settings = Some(wanted);
+    if sound && !case.settings.changes(&wanted).is_empty() && verifies(case, &wanted) && reads_time(case, &wanted) {
+        diagnosis.settings = Some(Arc::new(wanted));
     }
 }
 
@@ -74,15 +72,15 @@ fn attempts(case: &Case<'_>, found: &Found<'_>) -> Vec<Settings> {
     vary(&|settings| settings.signed_content = Some(found.content.clone()));
     vary(&|settings| {
         if let Some(header) = found.id.as_ref().and_then(|id| id.header.clone()) {
-            settings.id_header = Some(header);
+            settings.id_header = Some(header.into());
         }
     });
     for encoding in encodings(found.candidate.form) {
-        vary(&|settings| set(&mut settings.secret_encoding, encoding, TEXT));
+        vary(&|settings| settings.secret_encoding = *encoding);
     }
-    vary(&|settings| set(&mut settings.algorithm, found.algorithm.name(), Algorithm::Sha256.name()));
+    vary(&|settings| settings.algorithm = found.algorithm);
     let mut written = attempts.clone();
-    for format in &found.brought.formats {
+    for format in found.brought.formats.iter().filter_map(|text| format(text).ok()) {
         written.extend(attempts.iter().map(|settings| {
             let mut settings = settings.clone();
             settings.signature_format = Some(format.clone());
@@ -90,17 +88,20 @@ fn attempts(case: &Case<'_>, found: &Found<'_>) -> Vec<Settings> {
             settings
         }));
     }
-    let mut times: Vec<Option<String>> = found.timestamp.iter().map(|text| text.header.clone()).collect();
+    let mut times: Vec<Option<HeaderName>> = found.timestamp.iter().map(|text| text.header.clone()).collect();
     times.extend(timestamps(case, std::slice::from_ref(found.brought)).into_iter().map(|text| text.header));
     times.push(None);
     times.dedup();
     let mut all: Vec<Settings> = written.clone();
     for time in times {
-        all.extend(written.iter().map(|settings| Settings { timestamp_header: time.clone(), ..settings.clone() }));
+        let timestamp_header: Option<Spelled<HeaderName>> = time.map(Into::into);
+        all.extend(
+            written.iter().map(|settings| Settings { timestamp_header: timestamp_header.clone(), ..settings.clone() }),
+        );
     }
     let mut all: Vec<Settings> = all.into_iter().map(|settings| consistent(case, found, settings)).collect();
-    all.sort_by_key(|settings| changes(case.settings, settings).len());
-    all.dedup_by(|a, b| changes(a, b).is_empty());
+    all.sort_by_key(|settings| case.settings.changes(settings).len());
+    all.dedup_by(|a, b| a.changes(b).is_empty());
     let work = (case.body.len().max(1)).saturating_mul(case.settings.secrets.len().max(1));
     all.truncate((MAX_HASHED / work).clamp(*ATTEMPTS.start(), *ATTEMPTS.end()));
     all
@@ -108,47 +109,46 @@ fn attempts(case: &Case<'_>, found: &Found<'_>) -> Vec<Settings> {
 
 /// One source of the timestamp, and a unit where there is one.
 fn consistent(case: &Case<'_>, found: &Found<'_>, mut settings: Settings) -> Settings {
-    if settings.signature_format.as_deref().is_some_and(|format| format.contains("{timestamp}")) {
+    if settings.format_has_timestamp() {
         settings.timestamp_header = None;
     }
-    if !super::super::has_timestamp(&settings) {
+    if !settings.has_timestamp() {
         settings.timestamp_unit = None;
     } else if settings.timestamp_unit.is_none() {
         let text = found.timestamp.as_ref().map_or_else(|| header(case, &settings), |text| text.value.clone());
-        settings.timestamp_unit = Some(unit_of(&text).to_owned());
+        settings.timestamp_unit = Some(unit_of(&text));
     }
     settings
 }
 
 fn header(case: &Case<'_>, settings: &Settings) -> String {
-    let value = settings.timestamp_header.as_deref().and_then(|name| case.head.headers.get(name));
+    let value = settings.timestamp_header.as_ref().and_then(|name| case.head.headers.get(&**name));
     value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// The unit that `text` looks like.
-fn unit_of(text: &str) -> &'static str {
+fn unit_of(text: &str) -> Unit {
     match (text.bytes().all(|byte| byte.is_ascii_digit()), text.len()) {
-        (false, _) => "rfc3339",
-        (true, 13..) => "ms",
-        (true, _) => "s",
+        (false, _) => Unit::Rfc3339,
+        (true, 13..) => Unit::Millis,
+        (true, _) => Unit::Seconds,
     }
 }
 
 /// The same, reading the timestamp from another header or in another unit where the configured one cannot and that can.
 fn in_time(case: &Case<'_>, settings: Settings) -> Settings {
-    if !super::super::has_timestamp(&settings) || is_in_time(case, &settings) {
+    if !settings.has_timestamp() || is_in_time(case, &settings) {
         return settings;
     }
-    let covered = settings.signed_content.as_deref().unwrap_or_default().contains("{timestamp}");
+    let covered = settings.signed_content.as_ref().is_some_and(|content| content.has_timestamp());
     let mut headers = vec![settings.timestamp_header.clone()];
     // A timestamp that is signed stands where the signature says; any other may stand anywhere.
     if !covered && settings.timestamp_header.is_some() {
-        headers.extend(timestamps(case, &[]).into_iter().filter(|text| text.header.is_some()).map(|text| text.header));
+        headers.extend(timestamps(case, &[]).into_iter().filter_map(|text| text.header).map(|name| Some(name.into())));
     }
     let other = headers.into_iter().find_map(|header| {
-        UNITS.iter().find_map(|unit| {
-            let timestamp_unit = Some((*unit).to_owned());
-            let other = Settings { timestamp_header: header.clone(), timestamp_unit, ..settings.clone() };
+        Unit::ALL.iter().find_map(|unit| {
+            let other = Settings { timestamp_header: header.clone(), timestamp_unit: Some(*unit), ..settings.clone() };
             is_in_time(case, &other).then_some(other)
         })
     });
@@ -156,7 +156,7 @@ fn in_time(case: &Case<'_>, settings: Settings) -> Settings {
 }
 
 fn timestamp(case: &Case<'_>, settings: &Settings) -> Result<Option<UnixSeconds>, Refusal> {
-    build(settings).map_or(Err(Refusal::InvalidTimestamp), |scheme| scheme.timestamp(case.head))
+    Hmac::new(settings).map_or(Err(Refusal::InvalidTimestamp), |scheme| scheme.timestamp(case.head))
 }
 
 fn is_in_time(case: &Case<'_>, settings: &Settings) -> bool {
@@ -169,8 +169,8 @@ fn reads_time(case: &Case<'_>, settings: &Settings) -> bool {
 }
 
 /// Names what differs.
-fn tell(case: &Case<'_>, found: &Found<'_>, wanted: &Settings, diagnosis: &mut Diagnosis) {
-    for (key, value) in changes(case.settings, wanted) {
+fn tell(case: &Case<'_>, wanted: &Settings, diagnosis: &mut Diagnosis) {
+    for (key, value) in case.settings.changes(wanted) {
         let value = value.unwrap_or_default();
         match key {
             "signature_header" => diagnosis.add(Cause::SignatureElsewhere, format!("it is {value}")),
@@ -186,15 +186,12 @@ fn tell(case: &Case<'_>, found: &Found<'_>, wanted: &Settings, diagnosis: &mut D
             _ => {}
         }
     }
-    let timed = super::super::has_timestamp;
-    if timed(case.settings) && !timed(wanted) {
+    if case.settings.has_timestamp() && !wanted.has_timestamp() {
         let words = "the lines below take requests without one: only the remembered id then stops a replay";
         diagnosis.add(Cause::TimestampMissing, words);
     } else if timestamp(case, wanted) == Err(Refusal::MissingTimestamp) {
-        let header = wanted.timestamp_header.as_ref().or(wanted.signature_headers.first()).map_or("", String::as_str);
+        let header = wanted.timestamp_header.as_ref().or(wanted.signature_headers.first()).map_or("", Spelled::text);
         diagnosis.add(Cause::TimestampMissing, format!("{header} is not there; the signature holds without it"));
-    } else if found.content.is_empty() {
-        diagnosis.add(Cause::ContentDiffers, "nothing is signed");
     }
 }
 
@@ -203,19 +200,21 @@ fn inexpressible(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) 
     let settings = case.settings;
     let none = "no configuration reads that: the sender must write it as configured";
     if settings.signed_content.as_ref() != Some(&found.content) {
-        diagnosis.add(Cause::ContentDiffers, format!("it is {:?}", found.content));
+        diagnosis.add(Cause::ContentDiffers, format!("it is {:?}", found.content.text()));
     }
-    if found.algorithm.name() != settings.algorithm.as_deref().unwrap_or(Algorithm::Sha256.name()) {
+    if found.algorithm != settings.algorithm {
         diagnosis.add(Cause::OtherAlgorithm, format!("it is {}; {none}", found.algorithm.name()));
     }
     if matches!(found.candidate.form, Form::Hex | Form::Base64) {
         diagnosis.add(
             Cause::SecretEncoded,
-            format!("it decodes the secret from {}; {none}", encodings(found.candidate.form).join(" or ")),
+            format!(
+                "it decodes the secret from {}; {none}",
+                if found.candidate.form == Form::Hex { "hex" } else { "base64" }
+            ),
         );
     }
-    let elsewhere = !settings.signature_headers.iter().any(|own| own.eq_ignore_ascii_case(&found.brought.header));
-    if elsewhere {
+    if settings.signature_headers.iter().all(|own| **own != found.brought.header) {
         diagnosis.add(Cause::SignatureElsewhere, format!("it is {}", found.brought.header));
     }
     if diagnosis.findings.is_empty() {
@@ -225,24 +224,17 @@ fn inexpressible(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) 
 }
 
 /// What `secret_encoding` may say so that a text becomes the key it became.
-const fn encodings(form: Form) -> &'static [&'static str] {
+const fn encodings(form: Form) -> &'static [SecretEncoding] {
     match form {
-        Form::Text => &[TEXT],
-        Form::Whsec => &[TEXT, "base64"],
-        Form::Hex => &["hex"],
-        Form::Base64 => &["base64"],
+        Form::Text => &[SecretEncoding::Text],
+        Form::Whsec => &[SecretEncoding::Text, SecretEncoding::Base64],
+        Form::Hex => &[SecretEncoding::Hex],
+        Form::Base64 => &[SecretEncoding::Base64],
     }
 }
 
-fn set_header(settings: &mut Settings, header: &str) {
-    if !settings.signature_headers.iter().any(|own| own.eq_ignore_ascii_case(header)) {
-        settings.signature_headers = vec![header.to_owned()];
-    }
-}
-
-/// Sets a key whose absence means `default`.
-fn set(key: &mut Option<String>, value: &str, default: &str) {
-    if key.as_deref().unwrap_or(default) != value {
-        *key = Some(value.to_owned());
+fn set_header(settings: &mut Settings, header: &HeaderName) {
+    if settings.signature_headers.iter().all(|own| **own != *header) {
+        settings.signature_headers = vec![header.clone().into()];
     }
 }

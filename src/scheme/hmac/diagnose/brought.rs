@@ -1,7 +1,8 @@
 //! The MACs that a request brought, wherever they stand: every run of hex or base64 digits as long as a MAC.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
+use super::Spelled;
 use crate::scheme::mac::{Algorithm, Mac};
 
 /// MACs of one request that are looked at.
@@ -16,7 +17,7 @@ const TIME_NAMES: [&str; 5] = ["t", "ts", "timestamp", "time", "s"];
 /// A MAC that the request brought: where it stood, and how.
 pub(super) struct Brought {
     /// The header.
-    pub header: String,
+    pub header: HeaderName,
     /// Itself.
     pub mac: Mac,
     /// What makes MACs of its length.
@@ -28,12 +29,11 @@ pub(super) struct Brought {
 }
 
 /// Every MAC in `headers`, those of the headers `first` before others.
-pub(super) fn brought(headers: &HeaderMap, first: &[String]) -> Vec<Brought> {
+pub(super) fn brought(headers: &HeaderMap, first: &[Spelled<HeaderName>]) -> Vec<Brought> {
     let mut found = Vec::new();
     let lines = headers.iter().filter(|(_, value)| value.len() <= MAX_VALUE);
-    let lines = lines.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let (own, others): (Vec<_>, Vec<_>) =
-        lines.partition(|(name, _)| first.iter().any(|own| name.eq_ignore_ascii_case(own)));
+    let lines = lines.filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
+    let (own, others): (Vec<_>, Vec<_>) = lines.partition(|(name, _)| first.iter().any(|own| **own == **name));
     for (name, value) in own.into_iter().chain(others) {
         for token in tokens(value) {
             let Some((mac, algorithm, placeholders)) = decode(token) else { continue };
@@ -42,7 +42,7 @@ pub(super) fn brought(headers: &HeaderMap, first: &[String]) -> Vec<Brought> {
             }
             let timestamp = timestamp(value);
             let formats = placeholders.iter().flat_map(|placeholder| formats(value, token, placeholder)).collect();
-            found.push(Brought { header: name.to_owned(), mac, algorithm, formats, timestamp });
+            found.push(Brought { header: name.clone(), mac, algorithm, formats, timestamp });
         }
     }
     found
@@ -124,7 +124,7 @@ mod tests {
     fn found(value: &str) -> Vec<Brought> {
         let mut headers = HeaderMap::new();
         headers.insert("x-sig", value.parse().unwrap());
-        brought(&headers, &["X-Sig".to_owned()])
+        brought(&headers, &[HeaderName::from_static("x-sig").into()])
     }
 
     #[test]

@@ -9,11 +9,15 @@ use http::HeaderName;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 
-use crate::scheme::diagnose::{Case, Cause, Diagnosis, REDACTED, bodies};
+use super::Settings;
+use super::spelled::Spelled;
+use crate::scheme::diagnose::{self, Cause, Diagnosis, REDACTED, bodies};
 use crate::scheme::header::Occurrence;
 
+type Case<'a> = diagnose::Case<'a, Settings>;
+
 /// Says what could explain that the request of `case` does not verify, or that its timestamp cannot be read.
-pub(crate) fn diagnose(case: &Case<'_>) -> Diagnosis {
+pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     let settings = case.settings;
     let signatures = settings.signature_headers.iter().map(|name| (name, Cause::SignatureTwice));
@@ -48,21 +52,20 @@ fn is_compressed(case: &Case<'_>) -> bool {
 }
 
 /// The heads with one of several lines of header `name` each; `None` where it does not stand several times.
-fn once_each(case: &Case<'_>, name: &str) -> Option<Vec<Parts>> {
-    let name: HeaderName = name.parse().ok()?;
-    if Occurrence::of(&case.head.headers, &name) != Occurrence::Repeated {
+fn once_each(case: &Case<'_>, name: &HeaderName) -> Option<Vec<Parts>> {
+    if Occurrence::of(&case.head.headers, name) != Occurrence::Repeated {
         return None;
     }
-    let heads = case.head.headers.get_all(&name).iter().take(8).map(|value| {
+    let heads = case.head.headers.get_all(name).iter().take(8).map(|value| {
         let mut head = case.head.clone();
-        head.headers.insert(&name, value.clone());
+        head.headers.insert(name, value.clone());
         head
     });
     Some(heads.collect())
 }
 
 /// A header that stands several times: says so, and what each line alone would do.
-fn twice(case: &Case<'_>, heads: &[Parts], name: &str, repeated: Cause) -> Diagnosis {
+fn twice(case: &Case<'_>, heads: &[Parts], name: &Spelled<HeaderName>, repeated: Cause) -> Diagnosis {
     let fitting = heads.iter().position(|head| adapt::verifies(&Case { head, ..*case }, case.settings));
     match fitting {
         Some(position) => Diagnosis::of(repeated, format!("{name}; line {} alone would verify", position + 1)),
@@ -72,9 +75,9 @@ fn twice(case: &Case<'_>, heads: &[Parts], name: &str, repeated: Cause) -> Diagn
 
 /// No header holds a MAC.
 fn absent(case: &Case<'_>, diagnosis: &mut Diagnosis) {
-    let names = case.settings.signature_headers.join(", ");
-    let value = |name: &&String| case.head.headers.get(name.as_str());
-    if let Some((name, value)) = case.settings.signature_headers.iter().find_map(|name| Some((name, value(&name)?))) {
+    let names = joined(&case.settings.signature_headers);
+    let value = |name: &Spelled<HeaderName>| case.head.headers.get(&**name);
+    if let Some((name, value)) = case.settings.signature_headers.iter().find_map(|name| Some((name, value(name)?))) {
         if value.as_bytes() == REDACTED.as_bytes() {
             let words = format!("{name} held a bearer token or a password, by its form");
             diagnosis.add(Cause::AuthorizationRedacted, words);
@@ -90,21 +93,25 @@ fn absent(case: &Case<'_>, diagnosis: &mut Diagnosis) {
 /// MACs, and none that any known variant makes.
 fn nothing(case: &Case<'_>, macs: &[brought::Brought], diagnosis: &mut Diagnosis) {
     let names = &case.settings.signature_headers;
-    let mut headers: Vec<&str> = macs.iter().map(|mac| mac.header.as_str()).collect();
+    let mut headers: Vec<&HeaderName> = macs.iter().map(|mac| &mac.header).collect();
     headers.dedup();
-    if !headers.iter().any(|header| names.iter().any(|name| header.eq_ignore_ascii_case(name))) {
+    if !headers.iter().any(|header| names.iter().any(|name| **name == **header)) {
         let words = format!(
             "{} is not there or holds no MAC; what may be one stands in {}",
-            names.join(", "),
-            headers.join(", ")
+            joined(names),
+            headers.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
         );
         diagnosis.add(Cause::SignatureAbsent, words);
     }
-    let wants_id = case.settings.signed_content.as_deref().unwrap_or_default().contains("{id}");
-    if let Some(id) = case.settings.id_header.as_deref().filter(|_| wants_id)
-        && Occurrence::of(&case.head.headers, id).once().is_none()
+    let wants_id = case.settings.signed_content.as_ref().is_some_and(|content| content.has_id());
+    if let Some(id) = case.settings.id_header.as_ref().filter(|_| wants_id)
+        && Occurrence::of(&case.head.headers, &**id).once().is_none()
     {
-        diagnosis.add(Cause::IdMissing, id);
+        diagnosis.add(Cause::IdMissing, id.text());
     }
     diagnosis.add(Cause::NothingFits, format!("tried: {} with the secrets of this source and of the others, as they are, decoded, and with other ends; SHA-1, SHA-256, SHA-384, SHA-512; bodies written again and with line ends", search::CONTENTS.join(", ")));
+}
+
+fn joined(names: &[Spelled<HeaderName>]) -> String {
+    names.iter().map(Spelled::text).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,10 @@ use http::HeaderName;
 use zeroize::Zeroizing;
 
 use super::brought::Brought;
-use crate::scheme::diagnose::{Case, Cause, bodies, secrets};
+use super::{Case, Spelled};
+use crate::scheme::diagnose::{Cause, bodies, secrets};
+use crate::scheme::hmac::content::{Content, Texts};
+use crate::scheme::hmac::settings::content;
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 
 /// What senders sign, as `signed_content` spells it.
@@ -64,7 +67,7 @@ pub(super) struct Candidate {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Text {
     /// Its header.
-    pub header: Option<String>,
+    pub header: Option<HeaderName>,
     /// As it was sent.
     pub value: String,
 }
@@ -78,7 +81,7 @@ pub(super) struct Found<'a> {
     /// The hash function.
     pub algorithm: Algorithm,
     /// What was signed.
-    pub content: String,
+    pub content: Spelled<Content>,
     /// The timestamp in it.
     pub timestamp: Option<Text>,
     /// The id in it.
@@ -137,11 +140,9 @@ fn fitting<'a>(
     budget: &mut Budget,
 ) -> Option<Found<'a>> {
     let algorithms = Algorithm::ALL.into_iter().filter(|algorithm| macs.iter().any(|mac| mac.algorithm == *algorithm));
-    let configured = case.settings.signed_content.iter().map(String::as_str);
-    let contents: Vec<&str> = configured
-        .clone()
-        .chain(CONTENTS.into_iter().filter(|content| !configured.clone().any(|own| own == *content)))
-        .collect();
+    let configured = case.settings.signed_content.as_ref();
+    let usual = CONTENTS.iter().filter_map(|text| content(text).ok()).filter(|content| Some(content) != configured);
+    let contents: Vec<Spelled<Content>> = configured.cloned().into_iter().chain(usual).collect();
     let timestamps = timestamps(case, macs);
     let ids = texts(case, case.settings.id_header.as_ref(), |name| {
         name.ends_with("-id") || name.ends_with("-delivery") || name.ends_with("-nonce")
@@ -149,16 +150,15 @@ fn fitting<'a>(
     for algorithm in algorithms {
         let key = Key::new(&candidate.key, algorithm);
         for content in &contents {
-            for timestamp in choices(&timestamps, content.contains("{timestamp}")) {
-                for id in choices(&ids, content.contains("{id}")) {
+            for timestamp in choices(&timestamps, content.has_timestamp()) {
+                for id in choices(&ids, content.has_id()) {
                     if !budget.take(body.len()) {
                         return None;
                     }
-                    let parts = parts(content, body, timestamp.as_ref(), id.as_ref());
-                    let made = key.mac(parts.iter().map(AsRef::as_ref));
+                    let made = key.mac(content.bytes(filled(body, timestamp.as_ref(), id.as_ref())));
                     let fits = |brought: &&Brought| bool::from(brought.mac.matches(&made));
                     if let Some(brought) = macs.iter().find(fits) {
-                        let content = (*content).to_owned();
+                        let content = content.clone();
                         let candidate = candidate.clone();
                         return Some(Found { brought, candidate, algorithm, content, timestamp, id, body: None });
                     }
@@ -169,29 +169,10 @@ fn fitting<'a>(
     None
 }
 
-/// What is hashed: the template with its placeholders filled in.
-fn parts<'a>(
-    content: &'a str,
-    body: &'a [u8],
-    timestamp: Option<&'a Text>,
-    id: Option<&'a Text>,
-) -> Vec<Cow<'a, [u8]>> {
-    let text = |text: Option<&'a Text>| text.map_or(&b""[..], |text| text.value.as_bytes());
-    let mut parts = Vec::new();
-    let mut rest = content;
-    while let Some((before, behind)) = rest.split_once('{') {
-        let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
-        parts.push(Cow::Borrowed(before.as_bytes()));
-        parts.push(Cow::Borrowed(match name {
-            "body" => body,
-            "timestamp" => text(timestamp),
-            "id" => text(id),
-            _ => b"",
-        }));
-        rest = after;
-    }
-    parts.push(Cow::Borrowed(rest.as_bytes()));
-    parts
+/// What placeholders stand for; what is not wanted is not looked at.
+fn filled<'a>(body: &'a [u8], timestamp: Option<&'a Text>, id: Option<&'a Text>) -> Texts<'a> {
+    let bytes = |text: Option<&'a Text>| text.map_or(&b""[..], |text| text.value.as_bytes());
+    Texts { body, timestamp: bytes(timestamp), id: bytes(id) }
 }
 
 /// Each text, or nothing once where none is wanted.
@@ -212,15 +193,15 @@ pub(super) fn timestamps(case: &Case<'_>, macs: &[Brought]) -> Vec<Text> {
 }
 
 /// The values of the header `own` and of every header whose name `fits`, each of which stands once.
-fn texts(case: &Case<'_>, own: Option<&String>, fits: impl Fn(&str) -> bool) -> Vec<Text> {
-    let own: Option<HeaderName> = own.and_then(|name| name.parse().ok());
-    let by_name = case.head.headers.keys().filter(|name| fits(name.as_str()) && Some(*name) != own.as_ref());
+fn texts(case: &Case<'_>, own: Option<&Spelled<HeaderName>>, fits: impl Fn(&str) -> bool) -> Vec<Text> {
+    let own = own.map(|name| &**name);
+    let by_name = case.head.headers.keys().filter(|name| fits(name.as_str()) && Some(*name) != own);
     let value = |name: &HeaderName| {
         let mut values = case.head.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?.to_owned();
-        values.next().is_none().then(|| Text { header: Some(name.as_str().to_owned()), value })
+        values.next().is_none().then(|| Text { header: Some(name.clone()), value })
     };
-    own.iter().chain(by_name).filter_map(value).take(MAX_TEXTS).collect()
+    own.into_iter().chain(by_name).filter_map(value).take(MAX_TEXTS).collect()
 }
 
 impl Clone for Candidate {

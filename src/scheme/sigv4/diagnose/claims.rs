@@ -3,8 +3,8 @@
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, HOST};
 
 use super::super::signing_key::TERMINATOR;
-use super::{Authorization, CONTENT_SHA256, SECURITY_TOKEN, canonical, date, hash};
-use crate::scheme::diagnose::{Case, Cause, Diagnosis, bodies};
+use super::{Authorization, CONTENT_SHA256, Case, SECURITY_TOKEN, ScopePart, canonical, date, hash};
+use crate::scheme::diagnose::{Cause, Diagnosis, bodies};
 use crate::scheme::header::Occurrence;
 
 /// Characters of a sender's text that are shown.
@@ -35,11 +35,11 @@ fn scope(case: &Case<'_>, authorization: &Authorization<'_>, fits: bool, diagnos
     let credential = &authorization.credential;
     let holds = if fits { "the signature holds for it" } else { "and the signature does not hold for it either" };
     for (cause, given, wanted) in [
-        (Cause::OtherRegion, credential.region, case.settings.region.as_deref()),
-        (Cause::OtherService, credential.service, case.settings.service.as_deref()),
+        (Cause::OtherRegion, credential.region, case.settings.region.as_ref()),
+        (Cause::OtherService, credential.service, case.settings.service.as_ref()),
     ] {
-        if wanted != Some(given) {
-            let wanted = wanted.unwrap_or_default();
+        let wanted = wanted.map_or("", ScopePart::as_str);
+        if wanted != given {
             diagnosis.add(cause, format!("{:?}, configured is {wanted:?}; {holds}", cut(given)));
         }
     }
@@ -120,6 +120,9 @@ fn payload(case: &Case<'_>, diagnosis: &mut Diagnosis) {
         Occurrence::Once(b"UNSIGNED-PAYLOAD") => diagnosis.add(Cause::BodyUnsigned, "x-amz-content-sha256 says so"),
         Occurrence::Once(text) if text.starts_with(b"STREAMING-") || chunked => {
             diagnosis.add(Cause::BodyStreamed, "x-amz-content-sha256 or Content-Encoding says so");
+        }
+        Occurrence::Once(text) if text != hash(case.body) && text.eq_ignore_ascii_case(&hash(case.body)) => {
+            diagnosis.add(Cause::BodyHashUpperCase, "it is the hash of the body that arrived all the same");
         }
         Occurrence::Once(text) if text != hash(case.body) && !explained => {
             diagnosis.add(Cause::BodyChanged, "x-amz-content-sha256 is not the hash of the body that arrived");

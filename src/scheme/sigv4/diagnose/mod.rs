@@ -10,6 +10,8 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -19,14 +21,17 @@ use super::authorization::{self, ALGORITHM, Authorization};
 use super::canonical::{self, HASH_LEN};
 use super::date::AmzDate;
 use super::query::{self, Plus};
-use super::{CONTENT_SHA256, SECURITY_TOKEN, date, hex_of};
-use crate::scheme::diagnose::{Case, Cause, Diagnosis, REDACTED};
+use super::settings::{ScopePart, Settings, UnsignedHeader};
+use super::{CONTENT_SHA256, SECURITY_TOKEN, SigV4, date, hex_of};
+use crate::scheme::diagnose::{self, Cause, Diagnosis, REDACTED};
 use crate::scheme::header::Occurrence;
 use crate::scheme::mac::{Algorithm, Mac};
-use crate::scheme::{Refusal, Settings, build};
+use crate::scheme::{Refusal, Scheme as _};
+
+type Case<'a> = diagnose::Case<'a, Settings>;
 
 /// Says what could explain that the request of `case` does not verify.
-pub(crate) fn diagnose(case: &Case<'_>) -> Diagnosis {
+pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {
     if case.head.uri.query().is_some_and(authorization::in_query) {
         return Diagnosis::of(Cause::QueryAuthentication, "no parameter of the query may authenticate");
     }
@@ -56,7 +61,8 @@ fn of_claims(case: &Case<'_>, authorization: &Authorization<'_>) -> Diagnosis {
     } else if found.is_none() && diagnosis.findings.iter().all(|finding| !is_decisive(finding.cause)) {
         diagnosis.add(Cause::NothingFits, "besides what is said above, no known change makes the signature fit");
     }
-    diagnosis.settings = mended(case, authorization);
+    diagnosis.settings =
+        mended(case, authorization).map(|settings| Arc::new(settings) as Arc<dyn crate::scheme::Settings>);
     diagnosis
 }
 
@@ -87,14 +93,15 @@ fn signature(text: &str, diagnosis: &mut Diagnosis) -> Option<Mac> {
 fn mended(case: &Case<'_>, authorization: &Authorization<'_>) -> Option<Settings> {
     let credential = &authorization.credential;
     let scoped = |settings: &Settings| Settings {
-        region: Some(credential.region.to_owned()),
-        service: Some(credential.service.to_owned()),
+        region: ScopePart::parse(credential.region).ok(),
+        service: ScopePart::parse(credential.service).ok(),
         ..settings.clone()
     };
     let allowing = |settings: &Settings| {
         let mut settings = settings.clone();
-        let added = claims::added(case, authorization).into_iter().map(str::to_owned);
-        settings.unsigned_headers.extend(added);
+        let added = claims::added(case, authorization);
+        // One that may not be left unsigned stays away, and then nothing verifies.
+        settings.unsigned_headers.extend(added.into_iter().filter_map(|name| UnsignedHeader::parse(name).ok()));
         settings
     };
     if verifies(case, case.settings) {
@@ -106,7 +113,7 @@ fn mended(case: &Case<'_>, authorization: &Authorization<'_>) -> Option<Settings
 
 /// Whether the request verifies as it stands, by the code that verifies.
 fn verifies(case: &Case<'_>, settings: &Settings) -> bool {
-    let Ok(scheme) = build(settings) else { return false };
+    let Ok(scheme) = SigV4::new(settings) else { return false };
     let body = case.body.clone().into();
     scheme.read(case.head).is_ok_and(|claims| scheme.verify(case.head, &claims, &body).is_ok())
 }
@@ -154,7 +161,7 @@ fn malformed(value: &[u8], problem: &'static str) -> Diagnosis {
 }
 
 /// Puts the session token of the key that the request claims back where the quarantine left it out.
-pub(crate) fn restore_token(head: &mut Parts, settings: &Settings) {
+pub(super) fn restore_token(head: &mut Parts, settings: &Settings) {
     if head.headers.get(SECURITY_TOKEN).is_none_or(|value| value.as_bytes() != REDACTED.as_bytes()) {
         return;
     }

@@ -2,8 +2,8 @@
 
 use super::super::query::Plus;
 use super::model::{Envelope, Model, Variant};
-use super::{Authorization, CONTENT_SHA256, HASH_LEN, date, hash, headers, paths, queries};
-use crate::scheme::diagnose::{Case, Cause, Diagnosis, bodies, secrets};
+use super::{Authorization, CONTENT_SHA256, Case, HASH_LEN, date, hash, headers, paths, queries};
+use crate::scheme::diagnose::{Cause, Diagnosis, bodies, secrets};
 use crate::scheme::header::Occurrence;
 use crate::scheme::mac::{Key, Mac};
 
@@ -141,8 +141,11 @@ fn payloads(case: &Case<'_>) -> Vec<Variant> {
         found.push(Variant::payload(cause, hash(&body).to_vec(), format!("what was signed is {words}")));
     }
     if let Some(declared) = declared.filter(|declared| declared.len() == HASH_LEN) {
+        let is_of_body = declared.eq_ignore_ascii_case(&hash(case.body));
+        let cause = if is_of_body { Cause::BodyHashUpperCase } else { Cause::BodyChanged };
         let words = "the signature fits the hash in x-amz-content-sha256, and the body that arrived has another";
-        found.push(Variant::payload(Cause::BodyChanged, declared.to_vec(), words));
+        let words = if is_of_body { "the signature fits the hash as it stands in x-amz-content-sha256" } else { words };
+        found.push(Variant::payload(cause, declared.to_vec(), words));
     }
     let unsigned = declared.filter(|declared| declared.starts_with(b"STREAMING-"));
     for (text, cause) in [(Some(&b"UNSIGNED-PAYLOAD"[..]), Cause::BodyUnsigned), (unsigned, Cause::BodyStreamed)] {

@@ -79,8 +79,8 @@ fn suite_scheme(token: Option<&str>) -> SigV4 {
         secret: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY").unwrap(),
         session_token: token.map(|token| Secret::token(token).unwrap()),
     }]);
-    settings.region = Some("us-east-1".into());
-    settings.service = Some("service".into());
+    settings.region = ScopePart::parse("us-east-1").ok();
+    settings.service = ScopePart::parse("service").ok();
     SigV4::new(&settings).unwrap()
 }
 
@@ -160,8 +160,8 @@ fn the_sdks_double_encoding_holds() {
 
     let case = folder.join("double-url-encode");
     let mut settings = settings(vec![key("AKIDEXAMPLE", None)]);
-    settings.region = Some("us-east-2".into());
-    settings.service = Some("lambda".into());
+    settings.region = ScopePart::parse("us-east-2").ok();
+    settings.service = ScopePart::parse("lambda").ok();
     let scheme = SigV4::new(&settings).unwrap();
     let (canonical, string_to_sign, _) = ours(&scheme, &parse(&read(&case, "header-signed-request.txt")));
     assert_eq!(canonical, read(&case, "header-canonical-request.txt").trim_end());

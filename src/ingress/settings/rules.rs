@@ -1,16 +1,99 @@
-//! The small grammars of the configuration: names, paths, addresses, pointers, header names, URLs.
-//!
-//! Each function reads one text and says, where it cannot, what was expected.
+//! Where a source's events get their id and type from, and which paths a source may have.
 
-use super::{IdRule, TypeRule};
-pub(super) use crate::settings::grammar::{header_name, media_type, name, pointer};
+use std::fmt;
+
+use crate::settings::grammar::{header_name, pointer};
 
 /// The longest path of a source; longer targets are refused by most proxies.
 const MAX_PATH: usize = 1024;
 /// The longest event type.
 const MAX_TYPE: usize = 256;
 
+/// Where an event id comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IdRule {
+    /// RFC 6901 pointer into the body, falling back to the digest where absent.
+    Pointer(String),
+    /// A header that the signature covers, lower case.
+    Header(String),
+    /// SHA-256 of the body.
+    Digest,
+}
+
+/// Where an event type comes from; the preset's name where it finds nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TypeRule {
+    /// RFC 6901 pointer into the body.
+    Pointer(String),
+    /// A header, lower case.
+    Header(String),
+    /// Always this.
+    Literal(String),
+}
+
+impl IdRule {
+    /// Reads `header:NAME`, a pointer, or `digest`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "digest" => Ok(Self::Digest),
+            _ if text.starts_with('/') => pointer(text).map(Self::Pointer),
+            _ => match text.strip_prefix("header:") {
+                Some(header) => header_name(header).map(Self::Header),
+                None => Err(format!(
+                    "expected a JSON pointer such as \"/eventId\", \"header:NAME\" or \"digest\", found {text:?}"
+                )),
+            },
+        }
+    }
+}
+
+impl TypeRule {
+    /// Reads `header:NAME`, a pointer, or the type itself.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with('/') {
+            return pointer(text).map(Self::Pointer);
+        }
+        if let Some(header) = text.strip_prefix("header:") {
+            return header_name(header).map(Self::Header);
+        }
+        if text.is_empty() || text.len() > MAX_TYPE || text.chars().any(char::is_control) {
+            return Err(format!(
+                "expected a JSON pointer, \"header:NAME\" or an event type of 1 to {MAX_TYPE} bytes without control characters"
+            ));
+        }
+        Ok(Self::Literal(text.to_owned()))
+    }
+}
+
+impl fmt::Display for IdRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pointer(pointer) => f.write_str(pointer),
+            Self::Header(header) => write!(f, "header:{header}"),
+            Self::Digest => f.write_str("digest"),
+        }
+    }
+}
+
+impl fmt::Display for TypeRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pointer(text) | Self::Literal(text) => f.write_str(text),
+            Self::Header(header) => write!(f, "header:{header}"),
+        }
+    }
+}
+
 /// The path of a source: absolute, in the characters RFC 3986 allows in a path, without wildcards and query.
+///
+/// # Errors
+/// What was expected.
 pub(super) fn path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         return Err(format!("expected a path that starts with /, found {text:?}"));
@@ -51,36 +134,6 @@ fn wrong_in_path(text: &str) -> Option<String> {
     None
 }
 
-/// `header:NAME`, a pointer, or `digest`.
-pub(super) fn id_rule(text: &str) -> Result<IdRule, String> {
-    match text {
-        "digest" => Ok(IdRule::Digest),
-        _ if text.starts_with('/') => pointer(text).map(IdRule::Pointer),
-        _ => match text.strip_prefix("header:") {
-            Some(header) => header_name(header).map(IdRule::Header),
-            None => Err(format!(
-                "expected a JSON pointer such as \"/eventId\", \"header:NAME\" or \"digest\", found {text:?}"
-            )),
-        },
-    }
-}
-
-/// `header:NAME`, a pointer, or the type itself.
-pub(super) fn type_rule(text: &str) -> Result<TypeRule, String> {
-    if text.starts_with('/') {
-        return pointer(text).map(TypeRule::Pointer);
-    }
-    if let Some(header) = text.strip_prefix("header:") {
-        return header_name(header).map(TypeRule::Header);
-    }
-    if text.is_empty() || text.len() > MAX_TYPE || text.chars().any(char::is_control) {
-        return Err(format!(
-            "expected a JSON pointer, \"header:NAME\" or an event type of 1 to {MAX_TYPE} bytes without control characters"
-        ));
-    }
-    Ok(TypeRule::Literal(text.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +155,7 @@ mod tests {
 
     #[test]
     fn id_rules() {
+        let id_rule = IdRule::parse;
         assert_eq!(id_rule("/id"), Ok(IdRule::Pointer("/id".into())));
         assert_eq!(id_rule("/a~1b~0c"), Ok(IdRule::Pointer("/a~1b~0c".into())));
         assert_eq!(id_rule("header:Webhook-Id"), Ok(IdRule::Header("webhook-id".into())));
@@ -113,11 +167,22 @@ mod tests {
 
     #[test]
     fn type_rules() {
+        let type_rule = TypeRule::parse;
         assert_eq!(type_rule("/type"), Ok(TypeRule::Pointer("/type".into())));
         assert_eq!(type_rule("header:X-Type"), Ok(TypeRule::Header("x-type".into())));
         assert_eq!(type_rule("order.created"), Ok(TypeRule::Literal("order.created".into())));
         for bad in ["", "/", "header:", "a\nb", &"x".repeat(257)] {
             assert!(type_rule(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for text in ["/id", "header:webhook-id", "digest"] {
+            assert_eq!(IdRule::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["/type", "header:x-type", "order.created"] {
+            assert_eq!(TypeRule::parse(text).unwrap().to_string(), text);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::store::sqlite::schema;
 ///
 /// A connection of its own is held as long as the store is open: while there is one, SQLite neither deletes the log and
 /// the index nor makes new ones, so all three are known for good.
-pub(super) struct Place {
+pub(super) struct OpenFiles {
     /// As configured; may be a symbolic link.
     path: PathBuf,
     database: Identity,
@@ -54,7 +54,7 @@ enum Defect {
     CutShort,
 }
 
-impl Place {
+impl OpenFiles {
     /// Opens the existing database at `path`, migrating it, and remembers which files belong to it.
     pub(super) fn open(path: PathBuf) -> Result<Self, StoreError> {
         let failed = |what: &Path, error: &io::Error| StoreError::Unavailable(format!("{}: {error}", what.display()));
@@ -71,7 +71,7 @@ impl Place {
             let identity = Identity::of(&look(&path)?);
             Ok::<_, StoreError>((path, identity))
         };
-        let place = Self {
+        let files = Self {
             companions: [companion("-wal")?, companion("-shm")?],
             path,
             database: before,
@@ -81,8 +81,8 @@ impl Place {
             anchor: Mutex::new(Some(anchor)),
         };
         // What was opened lies between two looks at one and the same file.
-        place.check()?;
-        Ok(place)
+        files.check()?;
+        Ok(files)
     }
 
     /// Another connection to these very files, never to others of the same names.
@@ -101,7 +101,7 @@ impl Place {
         self.look().map(drop).map_err(|fault| self.words(&fault))
     }
 
-    /// [`Place::check`] after a commit of `conn` and before anybody is told of it: whether the file became shorter, too.
+    /// [`OpenFiles::check`] after a commit of `conn` and before anybody is told of it: whether the file became shorter, too.
     /// Where the log was taken away, all that it holds is copied into the database while it can still be read.
     pub(super) fn check_commit(&self, conn: &Connection) -> Result<(), StoreError> {
         let fault = match self.look() {

@@ -1,0 +1,164 @@
+//! All sources together: those of the file, those that variables make, and what must hold between them.
+
+use std::time::Duration;
+
+use super::SourceSettings;
+use super::kinds::AllowedIps;
+use super::source::{self, DRIFT, Read, TITLE};
+use crate::event::Name;
+use crate::scheme::PRESETS;
+use crate::server::networks::Networks;
+use crate::settings::kind::number;
+use crate::settings::{Diagnostics, Found, Table, variable};
+
+/// Who may send to a source that does not say.
+pub(super) const ALLOWED_IPS: &str = "GATEPOST_ALLOWED_IPS";
+/// The window of a source that does not say.
+pub(super) const MAX_DRIFT: &str = "GATEPOST_MAX_DRIFT_SECONDS";
+
+/// What sources are read among.
+pub(crate) struct Surroundings<'a> {
+    /// Every sink there is.
+    pub(crate) sinks: &'a [Name],
+    /// The sink that gets the events of every source, whatever sinks that names.
+    pub(crate) always: Option<&'a Name>,
+    /// Largest body of a source that does not say otherwise, bytes.
+    pub(crate) body_bytes: usize,
+    /// All bodies in flight together, bytes.
+    pub(crate) body_memory_bytes: usize,
+}
+
+/// What a source has that does not say otherwise.
+pub(super) struct Defaults<'a> {
+    pub(super) allowed_ips: Found<Networks>,
+    pub(super) max_drift: Duration,
+    pub(super) body_bytes: usize,
+    pub(super) body_memory_bytes: usize,
+    pub(super) sinks: &'a [Name],
+    pub(super) always: Option<&'a Name>,
+}
+
+/// Every source, in the order of the file and then of the presets. `root` is the whole file.
+pub(crate) fn read(root: &mut Table, among: &Surroundings<'_>, diagnostics: &mut Diagnostics) -> Vec<SourceSettings> {
+    let (defaults, windowed) = Defaults::read(among, root, diagnostics);
+    let tables = root.tables("source", diagnostics);
+    let mut none = tables.is_empty() && !root.is_faulty("source", diagnostics);
+    let mut all: Vec<Read> =
+        tables.into_iter().filter_map(|table| source::read(table, None, &defaults, diagnostics)).collect();
+    let in_file = all.len();
+    for preset in &PRESETS {
+        let Some(variable) = preset.scheme.enabled_by(diagnostics) else { continue };
+        none = false;
+        if all.iter().take(in_file).all(|read| read.source.name.as_str() != preset.name) {
+            let table = Table::made_by(TITLE, variable);
+            all.extend(source::read(table, Some(preset), &defaults, diagnostics));
+        }
+    }
+    if none {
+        let problem = format!("there is no source: add a [[source]] to the file, or set {}", how_to_enable());
+        diagnostics.error("source", problem);
+    }
+    tell_apart(&all, diagnostics);
+    warn_about_companions(&all, diagnostics);
+    if windowed && !all.is_empty() && !all.iter().any(|read| read.source.scheme.has_timestamp()) {
+        diagnostics.warn(format!("{MAX_DRIFT} is set, but no source has a timestamp to hold against it"));
+    }
+    let twins = twins(&all);
+    warn_about_shared_secrets(&all, &twins, diagnostics);
+    let sources = all.into_iter().map(|read| read.source);
+    sources.zip(twins).map(|(source, twins)| SourceSettings { twins: twins.into(), ..source }).collect()
+}
+
+impl<'a> Defaults<'a> {
+    /// What variables say for every source, and whether they say the window.
+    fn read(among: &Surroundings<'a>, root: &mut Table, diagnostics: &mut Diagnostics) -> (Self, bool) {
+        let allowed_ips = variable(ALLOWED_IPS, "Who may send to sources that have no allowed_ips.", AllowedIps)
+            .maybe(root, diagnostics);
+        // What is set to nothing is told, and not missing besides.
+        let allowed_ips = if diagnostics.is_faulty(ALLOWED_IPS) { Found::Faulty } else { allowed_ips };
+        let seconds = DRIFT.start().as_secs()..=DRIFT.end().as_secs();
+        let drift = variable(MAX_DRIFT, "The window, in seconds, of sources that have no max_drift.", number(seconds))
+            .maybe(root, diagnostics);
+        let windowed = !matches!(drift, Found::Unset);
+        let max_drift = drift.value().map_or(Duration::from_mins(5), Duration::from_secs);
+        let &Surroundings { sinks, always, body_bytes, body_memory_bytes } = among;
+        (Self { allowed_ips, max_drift, body_bytes, body_memory_bytes, sinks, always }, windowed)
+    }
+}
+
+/// Which variables make a source, in words.
+fn how_to_enable() -> String {
+    let mut ways: Vec<String> = PRESETS.iter().filter_map(|preset| preset.scheme.how_to_enable()).collect();
+    ways.dedup();
+    match ways.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => ways.concat(),
+    }
+}
+
+/// Names and paths are unique; the later one is the faulty one.
+fn tell_apart(all: &[Read], diagnostics: &mut Diagnostics) {
+    for (position, Read { source, name_at, path_at, .. }) in all.iter().enumerate() {
+        for Read { source: earlier, .. } in all.iter().take(position) {
+            if earlier.name == source.name {
+                diagnostics.error(name_at, format!("another source is called {} too", source.name));
+            }
+            if earlier.path == source.path && !source.path.is_empty() {
+                let problem = format!(
+                    "{} is the path of source {} already; sources need paths of their own",
+                    source.path, earlier.name
+                );
+                diagnostics.error(path_at, problem);
+            }
+        }
+    }
+}
+
+/// A variable that says more about a source that is not there.
+fn warn_about_companions(all: &[Read], diagnostics: &mut Diagnostics) {
+    for preset in &PRESETS {
+        if let Some(variable) = preset.scheme.companion()
+            && diagnostics.variable(variable).is_some()
+            && all.iter().all(|read| read.source.name.as_str() != preset.name)
+        {
+            diagnostics.warn(format!("{variable} is set, but there is no source {} for it", preset.name));
+        }
+    }
+}
+
+/// For each source those that accept the same signatures of the same bodies, however old they are.
+fn twins(all: &[Read]) -> Vec<Vec<SourceSettings>> {
+    let marked: Vec<_> = all.iter().map(|read| (&read.source, read.source.scheme.body_marks())).collect();
+    let alike = |one: &[[u8; 32]], other: &[[u8; 32]]| one.iter().any(|mark| other.contains(mark));
+    let of = |position: usize, marks: &[[u8; 32]]| {
+        let others = marked.iter().enumerate().filter(|(other, _)| *other != position);
+        let twins = others.filter(|(_, (_, others))| alike(marks, others));
+        twins.map(|(_, (twin, _))| (*twin).clone()).collect()
+    };
+    marked.iter().enumerate().map(|(position, (_, marks))| of(position, marks)).collect()
+}
+
+/// One warning for each pair of sources that share a secret: what one vendor signs, the other source believes.
+fn warn_about_shared_secrets(all: &[Read], twins: &[Vec<SourceSettings>], diagnostics: &mut Diagnostics) {
+    for (position, (one, twins)) in all.iter().zip(twins).enumerate() {
+        for other in all.iter().skip(position + 1) {
+            // One variable enables both sources of a vendor: that is how it signs, and nothing to mend.
+            let by_design = one.variable.is_some() && one.variable == other.variable;
+            let (one, other) = (&one.source, &other.source);
+            let twin = twins.iter().any(|twin| twin.name == other.name);
+            if !by_design && (twin || shares(one, other)) {
+                let risk = if twin {
+                    "whoever signs for one is believed by the other, and so is everybody who captured a request, for only the body is signed; one body counts once among them"
+                } else {
+                    "whoever signs for one is believed by the other"
+                };
+                diagnostics.warn(format!("sources {} and {} share a secret: {risk}", one.name, other.name));
+            }
+        }
+    }
+}
+
+fn shares(one: &SourceSettings, other: &SourceSettings) -> bool {
+    let others = other.scheme.secrets();
+    one.scheme.secrets().iter().any(|secret| others.iter().any(|other| secret.same_as(other)))
+}

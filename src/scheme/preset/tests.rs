@@ -1,0 +1,63 @@
+//! One row says all about a vendor: no other file of the program knows one.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The code of a file: without its comments and its unit tests.
+fn code(file: &Path) -> String {
+    let source = std::fs::read_to_string(file).unwrap();
+    let starts = ["\n#[cfg(test)]\nmod tests {", "\n#[cfg(test)]\npub(super) mod tests {"];
+    let end = starts.iter().find_map(|start| source.find(start)).unwrap_or(source.len());
+    source[..end].lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn no_other_file_names_a_vendor_or_its_variables() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let is_test = |file: &Path| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    let mut wrong = Vec::new();
+    // `hmac` is also the name of what it is made with.
+    let names: Vec<String> =
+        PRESETS.iter().map(|row| format!("{:?}", row.name)).filter(|name| name != "\"hmac\"").collect();
+    let own = |name: &String| !["GATEPOST_", "TLS_", "WEBHOOK_"].iter().any(|prefix| name.starts_with(prefix));
+    let variables: Vec<String> = crate::config::document().variables().into_iter().filter(own).collect();
+    assert!(names.len() >= 6 && variables.iter().any(|name| name == "CXONE_AWS_REGION"), "{variables:?}");
+    for file in files(&root) {
+        if is_test(&file) || file.ends_with("scheme/preset.rs") {
+            continue;
+        }
+        let code = code(&file);
+        let told = names
+            .iter()
+            .map(String::as_str)
+            .chain(variables.iter().map(String::as_str))
+            .filter(|name| code.contains(name));
+        wrong.extend(told.map(|name| format!("{}: {name}", file.display())));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(names.iter().all(|name| code(&root.join("scheme/preset.rs")).contains(name)), "the search finds them");
+}
+
+#[test]
+fn every_sample_is_what_it_says_it_is() {
+    for row in &PRESETS {
+        let json: serde_json::Value =
+            serde_json::from_str(row.sample.json).unwrap_or_else(|error| panic!("{row}: {error}"));
+        assert!(json.is_object() && row.sample.json.contains("{id}"), "{row}");
+        assert!(row.sample.xml.starts_with("<?xml ") && row.sample.xml.contains("{id}"), "{row}");
+    }
+}

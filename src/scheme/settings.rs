@@ -1,0 +1,132 @@
+//! What a scheme is built from: read from a source's table over its preset's row, and understood by the scheme alone.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::diagnose::{Case, Diagnosis};
+use super::{Payload, Scheme};
+use crate::secret::{Secret, WeakSecret};
+use crate::settings::{ConfigError, Diagnostics, Table};
+
+/// What a scheme is built from.
+pub trait Settings: Any + Send + Sync {
+    /// The scheme.
+    ///
+    /// # Errors
+    /// Every error, each with its key relative to the source (`signature_format`, `secrets[1]` …).
+    fn build(&self) -> Result<Arc<dyn Scheme>, Vec<ConfigError>>;
+
+    /// Whether requests carry a timestamp at all; a window on a source without one cannot act.
+    fn has_timestamp(&self) -> bool;
+
+    /// The headers that may carry the signature, the one that we sign into first.
+    fn signature_headers(&self) -> Vec<String>;
+
+    /// The header that carries the timestamp, where it is not the signature's.
+    fn timestamp_header(&self) -> Option<String>;
+
+    /// Headers, in lower case, in which the signature stands in a form that the operator chose, with what that form
+    /// spells out before it, in lower case too.
+    fn signature_prefixes(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Whether the signature covers the query.
+    fn signs_query(&self) -> bool;
+
+    /// The secrets that verify, the one that we sign with first.
+    fn secrets(&self) -> Vec<&Secret>;
+
+    /// Everything in it that nobody may see.
+    fn credentials(&self) -> Vec<&Secret> {
+        self.secrets()
+    }
+
+    /// The same with keys that nobody knows, each made of 32 bytes from `random`.
+    ///
+    /// # Errors
+    /// [`WeakSecret`] where those bytes will not do.
+    fn estranged(&self, random: &mut dyn FnMut() -> [u8; 32]) -> Result<Arc<dyn Settings>, WeakSecret>;
+
+    /// What is allowed and worth a word at start, each in words that follow the name of the source.
+    fn warnings(&self) -> Vec<String>;
+
+    /// One mark for each key where signatures cover nothing but the body, none otherwise. Two sources with a mark in
+    /// common accept each other's requests, however old. Not secret, and good for nothing but comparing.
+    fn body_marks(&self) -> Vec<[u8; 32]> {
+        Vec::new()
+    }
+
+    /// What could explain that the request of `case`, whose settings these are, does not verify.
+    fn diagnose(&self, case: &Case<'_>) -> Diagnosis;
+
+    /// The keys in which `to` differs, with their new value as TOML; `None`: the key has to go.
+    fn changes(&self, to: &dyn Settings) -> Vec<(&'static str, Option<String>)>;
+
+    /// Puts back into `head` what the quarantine left out of it and these settings know.
+    fn restore(&self, _head: &mut Parts) {}
+
+    /// What is hashed of a request as the verifier sees it, where that is text worth comparing by eye.
+    fn canonical_request(&self, _head: &Parts, _body: &Payload) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// What a preset's row says of its scheme: the values that an operator's are laid over, and the vendor's variables.
+pub(crate) trait Row: Any + Sync {
+    /// What it is signed with, in words; the same for every row of a scheme and for no other.
+    fn scheme(&self) -> &'static str;
+
+    /// Reads the keys of a source; what is wrong with them is recorded.
+    fn read(&self, source: &Identity<'_>, table: &mut Table, diagnostics: &mut Diagnostics) -> Arc<dyn Settings>;
+
+    /// The variable to name for the source that the vendor's variables make, where they are set.
+    fn enabled_by(&self, diagnostics: &mut Diagnostics) -> Option<&'static str>;
+
+    /// Which variables make such a source, in words.
+    fn how_to_enable(&self) -> Option<String>;
+
+    /// The variable that says more about such a source and makes none.
+    fn companion(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// Of which source the keys are read.
+pub(crate) struct Identity<'a> {
+    /// The name of its preset.
+    pub(crate) preset: &'static str,
+    /// Its own.
+    pub(crate) name: &'a str,
+    /// The row that has its name: a source that is called like a preset takes that vendor's variables.
+    pub(crate) namesake: Option<&'static dyn Row>,
+}
+
+impl Identity<'_> {
+    /// What is missing from a source whose preset has no default for it.
+    pub(crate) fn no_default(&self) -> String {
+        format!("is missing: preset {} has no default for it", self.preset)
+    }
+}
+
+/// A label that stands twice names no key.
+pub(super) fn repeated_labels<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let twice = secrets.filter_map(Secret::label).filter(|label| !seen.insert(*label));
+    twice
+        .map(|label| format!("two of them have the label {label}: logs and metrics could not tell them apart"))
+        .collect()
+}
+
+/// A secret that stands twice can be taken away only once.
+pub(super) fn repeated_secrets<'a>(key: &str, secrets: impl Iterator<Item = &'a Secret>) -> Vec<String> {
+    let secrets: Vec<&Secret> = secrets.collect();
+    let twice = secrets.iter().enumerate().filter_map(|(position, secret)| {
+        let same = secrets.iter().take(position).position(|earlier| earlier.same_as(secret))?;
+        Some(format!("{key}[{position}] is the same secret as {key}[{same}]"))
+    });
+    twice.collect()
+}
