@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod answer;
+mod client_certificate;
 mod client_settings;
 mod cloudevent;
 mod deadline;
@@ -18,7 +19,6 @@ mod route;
 mod settings;
 #[cfg(feature = "sqs")]
 mod sqs;
-#[cfg(feature = "sqs")]
 mod structured;
 #[cfg(test)]
 mod tests;
@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::settings::{ConfigError, Diagnostics, Table};
 use settings::{Types, of_type};
 
+pub use client_certificate::ClientCertificate;
 pub use client_settings::ClientSettings;
 pub(crate) use deadline::within;
 pub use delivery::{Attempt, Delivered, Retry, Sink, SinkError};

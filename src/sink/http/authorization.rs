@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 
 use super::super::fingerprint::Parts;
 use super::super::http_client;
+use super::oauth2;
 use crate::settings::kind::text;
 use crate::settings::{Diagnostics, Table, inline, key, secret};
 
-const KEYS: [&str; 2] = ["token", "basic"];
+const KEYS: [&str; 3] = ["token", "basic", "oauth2"];
 
 /// What `Authorization` holds.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub(super) enum Authorization {
     None,
     /// Always the same.
     Fixed(HeaderValue),
+    /// An access token, which has to be asked for.
+    Granted(oauth2::Settings),
 }
 
 impl Authorization {
@@ -33,9 +36,11 @@ impl Authorization {
         }
         let token = token(table, diagnostics);
         let basic = basic(table, diagnostics);
-        match token.or(basic) {
-            Some(value) => Self::Fixed(value),
-            None => Self::None,
+        let granted = oauth2::Settings::read(table, diagnostics);
+        match (token.or(basic), granted) {
+            (Some(value), _) => Self::Fixed(value),
+            (None, Some(granted)) => Self::Granted(granted),
+            (None, None) => Self::None,
         }
     }
 
@@ -51,6 +56,10 @@ impl Authorization {
             Self::Fixed(value) => {
                 parts.add("fixed");
                 parts.add(value);
+            }
+            Self::Granted(granted) => {
+                parts.add("granted");
+                granted.consists_of(parts);
             }
         }
     }

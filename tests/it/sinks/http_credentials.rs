@@ -1,10 +1,14 @@
 //! How the http sink says who sends: headers of any name, Basic, an OAuth 2.0 token, a client certificate.
 
-use gatepost::sink::{Delivered, Settings, SinkError, build};
+use std::path::Path;
 
-use crate::support::Setup;
+use gatepost::sink::{Delivered, Retry, Settings, SinkError, build};
+use serde_json::Value;
+
+use crate::support::certs::{Ca, Leaf};
 use crate::support::dispatch_memory::event;
 use crate::support::sink_upstream::{Reply, Upstream, attempt, settings_with};
+use crate::support::{Setup, Signer, accepted, eventually, unique};
 
 async fn deliver(settings: &Settings) -> Result<Delivered, SinkError> {
     build(settings).ok().unwrap().deliver(&event("e1", b"{}"), attempt(1)).await
@@ -73,4 +77,76 @@ fn what_is_wrong_is_told_all_at_once_with_its_place() {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+/// The files of a client's certificate in `folder`.
+fn client_files(folder: &Path, leaf: &Leaf) -> String {
+    let (cert, key) = leaf.write(folder);
+    format!("client_cert_file = {:?}\nclient_key_file = {:?}\n", cert.display().to_string(), key.display().to_string())
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_presented_and_nothing_is_taken_without() {
+    let (folder, clients) = (tempfile::tempdir().unwrap(), Ca::new());
+    let ca = folder.path().join("ca.pem");
+    let upstream = Upstream::start_mutual_tls(&ca, &clients, |_, _| Reply::status(200));
+    let url = format!("https://localhost:{}/", upstream.address.port());
+    let trusting = format!("ca_file = {:?}\n", ca.display().to_string());
+    let with = |leaf: &Leaf| settings_with("http", &url, &format!("{trusting}{}", client_files(folder.path(), leaf)));
+    assert_eq!(deliver(&with(&clients.leaf(1))).await, Ok(Delivered::New));
+    for wrong in [with(&Ca::new().leaf(1)), settings_with("http", &url, &trusting)] {
+        let error = deliver(&wrong).await.unwrap_err();
+        assert_eq!(error.retry, Retry::Backoff, "{error}");
+    }
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn a_client_certificate_that_changes_is_presented_from_then_on() {
+    let clients = [Ca::new(), Ca::new()];
+    let setup = Setup::new().preset("nice");
+    let ca = setup.path("sink-ca.pem");
+    let upstream = Upstream::start_mutual_tls(&ca, &clients[1], |_, _| Reply::status(200));
+    let folder = setup.path("client");
+    std::fs::create_dir(&folder).unwrap();
+    let sink = format!(
+        "[[sink]]\nname = \"orders\"\ntype = \"http\"\nurl = \"https://localhost:{}/\"\nca_file = {:?}\n{}",
+        upstream.address.port(),
+        ca.display().to_string(),
+        client_files(&folder, &clients[0].leaf(1))
+    );
+    let setup = setup.block(&sink);
+    let daemon = setup.start();
+    accepted(&daemon.send(&Signer::of("nice").sign(crate::support::event(&unique()))));
+    let failed = |record: &Value| record["sink"] == "orders" && record["error"].is_string();
+    eventually("a failed attempt", || daemon.logs().into_iter().find(failed));
+    // The files are watched: nobody says that they changed.
+    client_files(&folder, &clients[1].leaf(2));
+    eventually("the delivery", || (upstream.count() == 1).then_some(()));
+}
+
+#[test]
+fn a_client_certificate_that_cannot_be_presented_is_refused_at_its_key() {
+    let (folder, ca) = (tempfile::tempdir().unwrap(), Ca::new());
+    let good = client_files(folder.path(), &ca.leaf(1));
+    let other = folder.path().join("other.key");
+    std::fs::write(&other, ca.leaf(2).key).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (first, second) = good.split_once('\n').unwrap();
+    for (keys, line) in [
+        (first.to_owned(), "sink[0].client_key_file: is missing beside client_cert_file"),
+        (second.to_owned(), "sink[0].client_cert_file: is missing beside client_key_file"),
+        (good.replace("tls.crt", "none.crt"), "sink[0].client_cert_file: "),
+        (good.replace("tls.crt", "tls.key"), "holds no PEM certificate"),
+        (good.replace("tls.key", "tls.crt"), "holds no PEM private key"),
+        (good.replace("tls.key", "other.key"), "other.key does not belong to client_cert_file"),
+        (good.replace(&path("tls.key"), ""), "sink[0].client_key_file: expected the path of a file"),
+    ] {
+        let sink = format!("[[sink]]\nname = \"orders\"\ntype = \"http\"\nurl = \"https://h/\"\n{keys}\n");
+        let output = Setup::new().preset("nice").block(&sink).run(&["check"]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && text.contains(line), "{line}\n{text}");
+    }
+    let (text, good) = checked(&good);
+    assert!(good && text.contains("client_cert_file: is not presented, because the URL begins with http://"), "{text}");
 }
