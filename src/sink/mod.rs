@@ -15,6 +15,7 @@ pub mod http_client;
 mod nats;
 mod no_proxy;
 mod proxy;
+mod rate;
 mod route;
 mod settings;
 #[cfg(feature = "sqs")]
@@ -34,6 +35,7 @@ pub(crate) use deadline::within;
 pub use delivery::{Attempt, Delivered, Retry, Sink, SinkError};
 pub(crate) use fingerprint::Fingerprint;
 pub use proxy::Proxies;
+pub use rate::Rate;
 pub use settings::Settings;
 
 const TYPES: &Types = &[

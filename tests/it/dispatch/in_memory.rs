@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::support::dispatch_memory::{Memory, event, eventually};
-use crate::support::sink_upstream::{Reply, Upstream, settings};
+use crate::support::sink_upstream::{Reply, Upstream, settings, settings_with};
 
 type Answer = dyn Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync;
 
@@ -346,4 +346,28 @@ async fn a_sink_that_panics_is_tried_again() {
     eventually("delivered", || store.row(1).done).await;
     stop(lifecycle).await;
     assert_eq!(store.row(1).attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_holds_over_any_second_retries_included_and_nothing_is_lost() {
+    let (store, metrics) = stored(100);
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    let sink = Scripted::new(move |_, attempt| {
+        noted.lock().unwrap().push(Instant::now());
+        if attempt == 1 { fails(Retry::After(Duration::from_secs(2))) } else { Ok(()) }
+    });
+    let settings = settings_with("http", "http://127.0.0.1:1/", "rate = '20/s'");
+    let lifecycle = run(&settings, sink.clone(), &store, &metrics);
+    eventually("delivery", || store.count("orders", |row| row.done) == 100).await;
+    stop(lifecycle).await;
+    assert!(sink.by_event().values().all(|attempts| *attempts == 2));
+    let times = times.lock().unwrap();
+    let second = Duration::from_secs(1);
+    for first in times.iter() {
+        assert!(times.iter().filter(|at| (*first..*first + second).contains(at)).count() <= 20);
+    }
+    // Nor much less: ten seconds' worth.
+    assert!(times[199] - times[0] < 11 * second, "{:?}", times[199] - times[0]);
+    assert_eq!(store.count("orders", |row| row.leased), 0);
 }
