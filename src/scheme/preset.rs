@@ -31,6 +31,8 @@ pub struct Preset {
     pub answer: Answer,
     /// What an event of the vendor looks like.
     pub(crate) sample: Sample,
+    /// What the commented example of the configuration says of such a source, each key as TOML; most are not in it.
+    pub(crate) example: &'static [(&'static str, &'static str)],
 }
 
 /// What an event looks like. `{id}` and `{at}` stand for its id and its time.
@@ -83,6 +85,7 @@ const BLANK: Preset = Preset {
     stale_status: 401,
     answer: Answer::Accepted,
     sample: SAMPLE,
+    example: &[],
 };
 
 const SAMPLE: Sample = Sample {
@@ -113,6 +116,13 @@ pub static PRESETS: [Preset; 7] = [
         },
         event_id: Some("/eventId"),
         event_type: Some("/eventType"),
+        example: &[
+            ("name", r#""cxone-emea""#),
+            ("path", r#""/webhooks/cxone/emea""#),
+            ("allowed_ips", r#"["198.51.100.0/24"]"#),
+            ("region", r#""eu-west-1""#),
+            ("keys", r#"[{ access_key_id = "AKIAIOSFODNN7EXAMPLE", secret = { file = "/run/secrets/cxone" } }]"#),
+        ],
         sample: Sample {
             json: r#"{
                 "eventId": "{id}",
@@ -148,6 +158,15 @@ pub static PRESETS: [Preset; 7] = [
         event_type: Some("/intent"),
         stale_status: 410,
         answer: Answer::Validated,
+        example: &[
+            ("name", r#""bot-a""#),
+            ("path", r#""/webhook/cognigy/bot-a""#),
+            ("allowed_ips", r#"["203.0.113.7", "2001:db8::/32"]"#),
+            ("body_bytes", "5242880"),
+            ("max_drift", r#""300s""#),
+            ("sinks", r#"["orders"]"#),
+            ("secrets", r#"[{ file = "/run/secrets/bot-a-new" }, { env = "BOT_A_OLD" }]"#),
+        ],
         sample: Sample {
             json: r#"{
                 "botId": "64f1c0de9b1e8a0012ab34cd",
@@ -262,7 +281,23 @@ pub static PRESETS: [Preset; 7] = [
         },
         ..BLANK
     },
-    BLANK,
+    Preset {
+        example: &[
+            ("name", r#""other-vendor""#),
+            ("path", r#""/webhooks/other""#),
+            ("allowed_ips", r#""any""#),
+            ("event_id", r#""/id""#),
+            ("event_type", r#""/type""#),
+            ("required_fields", r#"["/id"]"#),
+            ("signature_header", r#""X-Signature""#),
+            ("signature_format", r#""sha256={hex}""#),
+            ("timestamp_header", r#""X-Timestamp""#),
+            ("timestamp_unit", r#""s""#),
+            ("signed_content", r#""{timestamp}.{body}""#),
+            ("secrets", r#"[{ env = "OTHER_SECRET" }]"#),
+        ],
+        ..BLANK
+    },
 ];
 
 /// The preset called `name`.

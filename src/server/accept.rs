@@ -71,7 +71,7 @@ impl Server {
         let connections = TaskTracker::new();
 
         let mut draining = pin!(lifecycle.draining());
-        let mut backoff = AcceptBackoff::default();
+        let mut backoff = AcceptBackoff::of("webhook");
         loop {
             let accepted = tokio::select! {
                 biased;

@@ -12,12 +12,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const EPISODE_END: Duration = Duration::from_mins(1);
 
 /// The errors of one listener's `accept`.
-#[derive(Default)]
 pub(super) struct AcceptBackoff {
+    /// Which listener, for the log: descriptors run out for all of them at once, and each says so.
+    listener: &'static str,
     last: Option<Instant>,
 }
 
 impl AcceptBackoff {
+    /// For the listener that the log calls `listener`.
+    pub(super) const fn of(listener: &'static str) -> Self {
+        Self { listener, last: None }
+    }
+
     /// Rests and logs, unless the error is that of one connection.
     pub(super) async fn failed(&mut self, error: &io::Error) {
         if is_of_one_connection(error) {
@@ -26,7 +32,7 @@ impl AcceptBackoff {
         let now = Instant::now();
         if self.last.replace(now).is_none_or(|last| now - last > EPISODE_END) {
             let advice = "out of descriptors? Raise the limit (ulimit -n) or lower max_connections";
-            tracing::error!(%error, advice, "cannot accept connections; trying again until it works");
+            tracing::error!(%error, listener = self.listener, advice, "cannot accept connections; trying again until it works");
         }
         sleep(ACCEPT_PAUSE).await;
     }

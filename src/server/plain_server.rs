@@ -55,7 +55,7 @@ impl PlainServer {
         let (slots, stage, connections) =
             (Arc::new(IdleEviction::default()), watch::Sender::new(Stage::Open), TaskTracker::new());
         let spares = Arc::new(SpareDescriptors::default());
-        let mut listener = SpareListener { listener, spares: Arc::clone(&spares), backoff: AcceptBackoff::default() };
+        let mut listener = SpareListener { listener, spares: Arc::clone(&spares), backoff: AcceptBackoff::of("admin") };
         loop {
             let accepted = tokio::select! {
                 biased;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::record::{Default, Entry, Section};
+use super::record::{Entry, Section};
 
 /// Everything that can be configured.
 pub(crate) struct Document(pub(crate) Vec<Chapter>);
@@ -23,14 +23,23 @@ pub(crate) struct Variant {
     pub(crate) value: String,
     /// Its keys.
     pub(crate) section: Section,
+    /// What the commented example says of it besides, each key as TOML; it stands there only with some.
+    pub(crate) example: &'static [(&'static str, &'static str)],
 }
 
-/// A key in all variants that have it.
+/// A key in all variants in which it means the same.
 pub(crate) struct Across<'d> {
     /// As the first of them declares it.
     pub(crate) entry: &'d Entry,
-    /// Which they are, each with its default.
-    pub(crate) variants: Vec<(&'d str, &'d Default)>,
+    /// Which they are, each with its own declaration.
+    pub(crate) variants: Vec<(&'d str, &'d Entry)>,
+}
+
+impl Across<'_> {
+    fn is_also(&self, entry: &Entry) -> bool {
+        let own = self.entry;
+        own.key == entry.key && own.doc == entry.doc && own.expects == entry.expects
+    }
 }
 
 impl Document {
@@ -51,22 +60,17 @@ impl Document {
 }
 
 impl Chapter {
-    /// Its keys in the order of their first mention, each with the variants that have it; variables that stand for no key
-    /// last.
+    /// Its keys in the order of their first mention, each with the variants that have it.
     pub(crate) fn keys(&self) -> Vec<Across<'_>> {
         let mut keys = Vec::<Across<'_>>::new();
         for variant in &self.variants {
             for entry in &variant.section.entries {
-                let known = keys.iter_mut().find(|known| {
-                    known.entry.key == entry.key && (entry.key.is_some() || known.entry.variables == entry.variables)
-                });
-                match known {
-                    Some(known) => known.variants.push((&variant.value, &entry.default)),
-                    None => keys.push(Across { entry, variants: vec![(&variant.value, &entry.default)] }),
+                match keys.iter_mut().find(|known| known.is_also(entry)) {
+                    Some(known) => known.variants.push((&variant.value, entry)),
+                    None => keys.push(Across { entry, variants: vec![(&variant.value, entry)] }),
                 }
             }
         }
-        keys.sort_by_key(|across| across.entry.key.is_none());
         keys
     }
 
@@ -84,6 +88,11 @@ impl Chapter {
     /// `limits`, `source`.
     pub(crate) fn name(&self) -> &str {
         self.title.trim_matches(['[', ']'])
+    }
+
+    /// Whether it is a section of the file; else it holds what only variables say.
+    pub(crate) fn is_in_file(&self) -> bool {
+        !self.title.is_empty()
     }
 
     /// Whether there may be any number of it.

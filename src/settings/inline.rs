@@ -7,7 +7,7 @@ use toml::Value;
 use super::diagnostics::Diagnostics;
 use super::key::Found;
 use super::kind::expected;
-use super::record::{Default, Entry, Origin, Section, Shown, together};
+use super::record::{Default, Entry, Example, Origin, Section, Shown, together};
 use super::schema::of_section;
 use super::table::Table;
 
@@ -18,7 +18,7 @@ pub(crate) struct InlineKey {
     example: &'static str,
 }
 
-/// The key `name`, which `doc` explains; `example` is what stands in the commented example, as TOML.
+/// The key `name`, which `doc` explains; `example` stands in the commented example, commented out, as TOML.
 pub(crate) const fn inline(name: &'static str, doc: &'static str, example: &'static str) -> InlineKey {
     InlineKey { name, doc, example }
 }
@@ -69,7 +69,7 @@ impl InlineKey {
             default: Default::None,
             secret: false,
             restart: false,
-            example: Some(self.example),
+            example: Some(Example::Off(self.example)),
             value: holds.then(|| Shown::Plain(format!("{{ {} }}", shown.join(", ")), hidden)),
             origin: Origin::File,
         });

@@ -35,6 +35,7 @@ pub(crate) use environment::report_unknown;
 pub(crate) use inline::inline;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
+pub(crate) use record::Example;
 pub(crate) use secret_key::{Located, SecretVariables, secret, secrets};
 pub(crate) use secret_source::THE_FILE;
 pub(crate) use table::Table;

@@ -29,7 +29,11 @@ impl Document {
 }
 
 fn write_chapter(chapter: &Chapter, text: &mut String) {
-    _ = writeln!(text, "\n## `{}`\n", chapter.title);
+    if chapter.is_in_file() {
+        _ = writeln!(text, "\n## `{}`\n", chapter.title);
+    } else {
+        _ = writeln!(text, "\n## What only variables say\n");
+    }
     let keys = chapter.keys();
     let everywhere = chapter.variants.len();
     let (shared, special): (Vec<_>, Vec<_>) = keys.into_iter().partition(|across| across.variants.len() == everywhere);
@@ -64,7 +68,7 @@ fn write_table<'d, A: std::borrow::Borrow<Across<'d>>>(keys: &[A], chapter: &Cha
     _ = writeln!(text, "| key | what it does | value | default | variable |\n|---|---|---|---|---|");
     for across in keys {
         let across = across.borrow();
-        write_row(across.entry, &default_across(across, chapter), text);
+        write_row(across.entry, &default_across(across, chapter), &variables_across(across), text);
     }
 }
 
@@ -72,28 +76,49 @@ fn write_inner(section: &Section, text: &mut String) {
     _ = writeln!(text, "\n### `{}`\n", section.title);
     _ = writeln!(text, "| key | what it does | value | default | variable |\n|---|---|---|---|---|");
     for entry in &section.entries {
-        write_row(entry, &default(&entry.default), text);
+        write_row(entry, &default(&entry.default), &variables(entry).join(", "), text);
     }
 }
 
-fn write_row(entry: &Entry, default: &str, text: &mut String) {
+fn write_row(entry: &Entry, default: &str, variables: &str, text: &mut String) {
     let key = entry.key.map(|key| format!("`{key}`")).unwrap_or_default();
     let restart = if entry.restart { " Takes a restart." } else { "" };
-    let secret = if entry.secret { " *secret*" } else { "" };
-    let variables: Vec<String> = entry.variables.iter().map(|name| format!("`{name}`{secret}")).collect();
     let cells =
-        [key, format!("{}{restart}", entry.doc), entry.expects.clone(), default.to_owned(), variables.join(", ")];
+        [key, format!("{}{restart}", entry.doc), entry.expects.clone(), default.to_owned(), variables.to_owned()];
     let cells = cells.map(|cell| cell.replace('|', "\\|"));
     _ = writeln!(text, "| {} |", cells.join(" | "));
+}
+
+fn variables(entry: &Entry) -> Vec<String> {
+    let secret = if entry.secret { " *secret*" } else { "" };
+    entry.variables.iter().map(|name| format!("`{name}`{secret}")).collect()
+}
+
+/// Those of all variants, each with the variants that it is for where not all have the same.
+fn variables_across(across: &Across<'_>) -> String {
+    let mut by_variable: Vec<(String, Vec<&str>)> = Vec::new();
+    for (variant, entry) in &across.variants {
+        for variable in variables(entry) {
+            match by_variable.iter_mut().find(|(known, _)| *known == variable) {
+                Some((_, variants)) => variants.push(variant),
+                None => by_variable.push((variable, vec![variant])),
+            }
+        }
+    }
+    let everywhere = across.variants.len();
+    let each = by_variable.into_iter().map(|(variable, variants)| {
+        if variants.len() == everywhere { variable } else { format!("{variable} for {}", variants.join(", ")) }
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// One default for all variants, or each with those that have it.
 fn default_across(across: &Across<'_>, chapter: &Chapter) -> String {
     let mut by_default: Vec<(&Default, Vec<&str>)> = Vec::new();
-    for (name, default) in &across.variants {
-        match by_default.iter_mut().find(|(known, _)| known == default) {
+    for (name, entry) in &across.variants {
+        match by_default.iter_mut().find(|(known, _)| **known == entry.default) {
             Some((_, names)) => names.push(name),
-            None => by_default.push((default, vec![name])),
+            None => by_default.push((&entry.default, vec![name])),
         }
     }
     match by_default.as_slice() {

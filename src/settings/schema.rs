@@ -8,8 +8,9 @@ use super::record::{Default, Entry, Section};
 impl Document {
     /// The JSON Schema (2020-12) of the file. What a variable may say instead is not required in it.
     pub(crate) fn schema(&self) -> Json {
+        let in_file = self.0.iter().filter(|chapter| chapter.is_in_file());
         let properties: Map<String, Json> =
-            self.0.iter().map(|chapter| (chapter.name().to_owned(), of_chapter(chapter))).collect();
+            in_file.map(|chapter| (chapter.name().to_owned(), of_chapter(chapter))).collect();
         json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "gatepost.toml",

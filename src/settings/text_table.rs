@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::diagnostics::Diagnostics;
 use super::kind::expected;
-use super::record::{Default, Entry, Origin, Shown, together};
+use super::record::{Default, Entry, Example, Origin, Shown, together};
 use super::redact::REDACTED;
 use super::secret_key::{reference_schema, referred};
 use super::secret_ref::SecretRef;
@@ -33,7 +33,7 @@ pub(crate) struct NamedText {
     origin: String,
 }
 
-/// The key `name`, which `doc` explains; `example` is what stands in the commented example, as TOML.
+/// The key `name`, which `doc` explains; `example` stands in the commented example, commented out, as TOML.
 pub(crate) const fn text_table(name: &'static str, doc: &'static str, example: &'static str) -> TextTableKey {
     TextTableKey { name, doc, example }
 }
@@ -76,7 +76,7 @@ impl TextTableKey {
             default: Default::None,
             secret: false,
             restart: false,
-            example: Some(self.example),
+            example: Some(Example::Off(self.example)),
             value,
             origin: Origin::File,
         });

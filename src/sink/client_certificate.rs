@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::fingerprint::Parts;
 use crate::file::read_regular;
 use crate::settings::kind::path;
-use crate::settings::{ConfigError, Diagnostics, Table, key};
+use crate::settings::{ConfigError, Diagnostics, Example, Table, key};
 
 const CERT: &str = "client_cert_file";
 const KEY: &str = "client_key_file";
@@ -31,9 +31,11 @@ impl ClientCertificate {
     pub(super) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
         let doc = "PEM chain of the certificate that is presented to the sink, leaf first; with client_key_file.";
         let given = [CERT, KEY].map(|key| table.holds(key));
-        let cert_file = key(CERT, doc, path()).example("\"/run/tls/client.crt\"").maybe(table, diagnostics).value();
+        let cert_file =
+            key(CERT, doc, path()).example(Example::Off("\"/run/tls/client.crt\"")).maybe(table, diagnostics).value();
         let doc = "PEM private key of client_cert_file, not encrypted.";
-        let key_file = key(KEY, doc, path()).example("\"/run/tls/client.key\"").maybe(table, diagnostics).value();
+        let key_file =
+            key(KEY, doc, path()).example(Example::Off("\"/run/tls/client.key\"")).maybe(table, diagnostics).value();
         diagnostics.files.extend(cert_file.clone().into_iter().chain(key_file.clone()));
         match given {
             [true, false] => table.error(KEY, format!("is missing beside {CERT}: set both, or neither"), diagnostics),

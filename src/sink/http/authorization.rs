@@ -9,7 +9,7 @@ use super::super::fingerprint::Parts;
 use super::super::http_client;
 use super::oauth2;
 use crate::settings::kind::text;
-use crate::settings::{Diagnostics, Table, inline, key, secret};
+use crate::settings::{Diagnostics, Example, Table, inline, key, secret};
 
 const KEYS: [&str; 3] = ["token", "basic", "oauth2"];
 
@@ -66,7 +66,10 @@ impl Authorization {
 }
 
 fn token(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
-    let token = secret("token", "Sent in Authorization: Bearer.").token(table, diagnostics).value()?;
+    let token = secret("token", "Sent in Authorization: Bearer.")
+        .example(Example::Off("{ file = \"/run/secrets/orders-token\" }"))
+        .token(table, diagnostics)
+        .value()?;
     match http_client::authorization("Bearer", &token) {
         Ok(authorization) => Some(authorization),
         Err(error) => {

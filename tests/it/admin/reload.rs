@@ -175,7 +175,7 @@ fn sources_that_come_and_go_are_told_by_name() {
     let series = daemon.scrape();
     assert!(!series.names().any(|name| name.contains("source=\"nice\"")), "its series are gone, too");
     assert!(series.names().any(|name| name.contains("source=\"cognigy\"")));
-    assert_eq!(daemon.reload(&setup), "nothing had changed");
+    assert_eq!(daemon.idle_reload(&setup), "nothing had changed");
 }
 
 #[test]

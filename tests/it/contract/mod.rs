@@ -11,6 +11,7 @@ mod answers;
 mod config;
 mod env_config;
 mod fuzz;
+mod generated;
 mod hmac;
 mod hmac_lists;
 mod http1;

@@ -1,5 +1,6 @@
 //! Tokens of the http sink by OAuth 2.0 client credentials, against a token endpoint and a sink that knows its tokens.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -233,4 +234,58 @@ fn a_client_secret_that_is_rotated_asks_for_the_next_token_and_no_log_holds_eith
     for text in [daemon.out(), String::from_utf8(checked.stdout).unwrap()] {
         assert!(!text.contains("hunter2") && !text.contains("Bearer t"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_token_endpoint_is_trusted_by_the_same_authorities() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["one.pem", "other.pem", "both.pem"].map(|name| folder.path().join(name));
+    let endpoint = Upstream::start_tls(&files[0], |number, _| granted(number, ""));
+    let upstream = Upstream::start_tls(&files[1], |_, _| Reply::status(200));
+    let both = [&files[0], &files[1]].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    std::fs::write(&files[2], both).unwrap();
+    let trusting = |file: &Path| {
+        let keys = keys(&endpoint).replace("http://127.0.0.1", "https://localhost");
+        let keys = format!("{keys}\nca_file = {:?}", file.display().to_string());
+        build(&settings_with("http", &format!("https://localhost:{}/", upstream.address.port()), &keys)).ok().unwrap()
+    };
+    let error = deliver(&trusting(&files[1])).await.unwrap_err();
+    assert!(
+        error.message.starts_with("no access token from localhost:") && error.message.contains("certificate"),
+        "{error}"
+    );
+    assert_eq!((endpoint.count(), upstream.count()), (0, 0));
+    deliver(&trusting(&files[2])).await.unwrap();
+    assert_eq!(tokens(&upstream), ["t0"]);
+}
+
+#[tokio::test]
+async fn tokens_are_asked_for_through_the_same_proxy() {
+    let proxy = Upstream::start(|number, request| {
+        if request.line.starts_with("POST http://id.invalid/token ") { granted(number, "") } else { Reply::status(200) }
+    });
+    let keys = "oauth2 = { token_url = 'http://id.invalid/token', client_id = 'a', client_secret = { value = 's' } }";
+    let keys = format!("{keys}\nproxy = 'http://{}'", proxy.address);
+    deliver(&build(&settings_with("http", "http://orders.invalid/events", &keys)).ok().unwrap()).await.unwrap();
+    let seen = proxy.seen();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[1].line, "POST http://orders.invalid/events HTTP/1.1");
+    assert_eq!(seen[1].header("authorization"), Some("Bearer t0"));
+}
+
+#[test]
+fn a_secret_that_goes_over_an_open_wire_is_warned_about() {
+    let sink = "[[sink]]\nname = \"o\"\ntype = \"http\"\nurl = \"https://h/\"\noauth2 = { token_url = \"http://id/\", \
+        client_id = \"a\", client_secret = { value = \"hunter2\" } }\n";
+    let output = Setup::new().preset("nice").block(sink).run(&["check"]);
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{text}");
+    let warning = "sink[0].oauth2.token_url: the client's secret and tokens go to another machine over http://";
+    assert!(text.contains(warning) && !text.contains("hunter2"), "{text}");
+    assert!(
+        text.contains(
+            "oauth2 = { token_url = \"http://id/\", client_id = \"a\", client_secret = \"[redacted] from value"
+        ),
+        "{text}"
+    );
 }

@@ -10,7 +10,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 /// The code of a file, without comments and its own unit tests.
 fn code(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
-    let code = text.find("\n#[cfg(test)]").and_then(|at| text.get(..at)).unwrap_or(&text);
+    let code = text.find("\n#[cfg(test)]\nmod tests {").and_then(|at| text.get(..at)).unwrap_or(&text);
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
