@@ -92,6 +92,7 @@ fn write_key(key: &str, entry: &Entry, new: bool, text: &mut String) {
         (Some(Example::Set(value)), _) => _ = writeln!(text, "{key} = {value}"),
         (Some(Example::Off(value)), _) if new => _ = writeln!(text, "# {key} = {value}"),
         (None, Default::Value(value)) if new => _ = writeln!(text, "# {key} = {value}"),
+        (None, Default::None | Default::Required | Default::Words(_)) if new => _ = writeln!(text, "# {key} = …"),
         _ => {}
     }
 }
