@@ -52,13 +52,13 @@ impl TextTableKey {
             }
         };
         let said = values.is_some();
-        let texts =
+        let texts: Vec<NamedText> =
             values.into_iter().flatten().filter_map(|(name, value)| named(&at, name, value, diagnostics)).collect();
-        self.record(said.then_some(&texts), table);
+        self.record(said.then_some(texts.as_slice()), table);
         texts
     }
 
-    fn record(self, texts: Option<&Vec<NamedText>>, table: &mut Table) {
+    fn record(self, texts: Option<&[NamedText]>, table: &mut Table) {
         let value = texts.map(|texts| {
             let shown: Vec<String> = texts.iter().map(NamedText::shown).collect();
             let hidden: Vec<Secret> = texts.iter().filter_map(NamedText::hidden).collect();

@@ -5,26 +5,24 @@
 
 mod endpoint;
 mod settings;
+mod token;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use http::HeaderValue;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::endpoint::TokenEndpoint;
 pub(super) use self::settings::Settings;
+use self::token::Token;
 use super::super::client_settings::ClientSettings;
 use super::super::delivery::{Retry, SinkError};
 use crate::clock::Clock;
 use crate::settings::ConfigError;
 
-/// How long before its end a token is renewed at most: a short one when a fifth of its life is left.
-const AHEAD: Duration = Duration::from_secs(60);
 /// How long a renewal waits that failed while the old token is good.
 const PAUSE: Duration = Duration::from_secs(5);
 /// A token that came in place of one that the sink refused, and that it never took either, is not replaced before this.
@@ -53,40 +51,6 @@ struct Held {
     token: Arc<Token>,
     /// Whether it came in place of one that the sink refused.
     second: bool,
-}
-
-/// An access token.
-pub(super) struct Token {
-    /// `Authorization`.
-    pub(super) authorization: HeaderValue,
-    asked: Instant,
-    lifetime: Duration,
-    /// Whether the sink has taken it.
-    taken: AtomicBool,
-}
-
-impl Token {
-    /// One that was asked for at `asked` and is good for `lifetime`.
-    fn new(authorization: HeaderValue, asked: Instant, lifetime: Duration) -> Self {
-        Self { authorization, asked, lifetime, taken: AtomicBool::new(false) }
-    }
-
-    /// The sink has taken it.
-    pub(super) fn was_taken(&self) {
-        self.taken.store(true, Ordering::Relaxed);
-    }
-
-    fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.asked)
-    }
-
-    fn is_good(&self, now: Instant) -> bool {
-        self.age(now) < self.lifetime
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.age(now) + AHEAD.min(self.lifetime / 5) >= self.lifetime
-    }
 }
 
 impl Tokens {
@@ -139,7 +103,7 @@ impl Tokens {
             let mut state = self.state();
             state.take_in(now);
             if let Some(held) = state.held.take_if(|held| Arc::ptr_eq(&held.token, refused)) {
-                let hopeless = held.second && !held.token.taken.load(Ordering::Relaxed);
+                let hopeless = held.second && !held.token.has_been_taken();
                 if hopeless && held.token.age(now) < PATIENCE {
                     state.held = Some(held);
                     return Ok(None);
