@@ -61,12 +61,12 @@ fn write_chapter(chapter: &Chapter, text: &mut String) {
                 None => write_key(key, entry, new, text),
             }
         }
-        let stands_there = |section: &&Section| {
-            let name = section.title.trim_matches(['[', ']']).rsplit('.').next().unwrap_or_default();
-            !variant.example.iter().any(|(key, _)| *key == name)
-        };
-        for inner in variant.section.inner.iter().filter(stands_there) {
-            write_inner(inner, text);
+        for inner in &variant.section.inner {
+            let name = inner.title.trim_matches(['[', ']']).rsplit('.').next().unwrap_or_default();
+            match variant.example.iter().find(|(key, _)| *key == name) {
+                Some((key, value)) => write_in_line(key, value, inner, text),
+                None => write_inner(inner, text),
+            }
         }
     }
     for across in chapter.keys().iter().filter(|across| across.entry.key.is_some_and(|key| !explained.contains(key))) {
@@ -75,6 +75,14 @@ fn write_chapter(chapter: &Chapter, text: &mut String) {
         explain(&only, across.entry, text);
         write_key(across.entry.key.unwrap_or_default(), across.entry, true, text);
     }
+}
+
+/// A list of tables in one line, each of their keys explained above it.
+fn write_in_line(key: &str, value: &str, section: &Section, text: &mut String) {
+    for (name, entry) in section.entries.iter().filter_map(|entry| entry.key.map(|name| (name, entry))) {
+        explain(&format!("{name}: "), entry, text);
+    }
+    _ = writeln!(text, "{key} = {value}");
 }
 
 fn write_inner(section: &Section, text: &mut String) {
