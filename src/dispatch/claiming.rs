@@ -12,6 +12,7 @@ use super::decision::truncate;
 use super::lease::DeliveryLease;
 use super::poll::{MIN_INTERVAL, Polled, RETRY_INTERVAL, Trigger};
 use super::prefetch::Prefetch;
+use super::rate::RateLimit;
 use crate::event::Event;
 use crate::sink::Settings;
 use crate::store::{DeliveryId, Settled, Settlement};
@@ -38,6 +39,7 @@ pub(super) struct Claiming {
     concurrency: usize,
     max_age: Duration,
     prefetch: Prefetch,
+    rate: RateLimit,
     /// Claimed, not begun; oldest first.
     waiting: VecDeque<(DeliveryLease, Event)>,
     next_poll: Instant,
@@ -54,6 +56,7 @@ impl Claiming {
             concurrency: settings.concurrency,
             max_age: settings.max_age,
             prefetch: Prefetch::new(now),
+            rate: RateLimit::new(settings.rate),
             waiting: VecDeque::new(),
             next_poll: now,
             last_poll: now,
@@ -90,7 +93,15 @@ impl Claiming {
                 return None;
             }
             None if at.store_failing => (Trigger::StoreFailed, 0),
-            None => (if self.notified { Trigger::Notified } else { Trigger::Timer }, wanted.min(allowed)),
+            None => match self.rate.room(at.now, self.waiting.len()) {
+                Ok(room) => {
+                    (if self.notified { Trigger::Notified } else { Trigger::Timer }, wanted.min(allowed).min(room))
+                }
+                Err(again) => {
+                    self.next_poll = again.max(at.now + MIN_INTERVAL);
+                    return None;
+                }
+            },
         };
         self.last_poll = at.now;
         self.notified &= trigger != Trigger::Notified;
@@ -168,9 +179,16 @@ impl Claiming {
         !self.waiting.is_empty()
     }
 
-    /// The next to begin.
-    pub(super) fn next(&mut self) -> Option<(DeliveryLease, Event)> {
-        self.waiting.pop_front()
+    /// When the next may begin by the sink's rate, where something waits and that is not now.
+    pub(super) fn begin_at(&self, now: Instant) -> Option<Instant> {
+        self.rate.wait_until(now).filter(|_| self.has_waiting())
+    }
+
+    /// The next, which begins now.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(DeliveryLease, Event)> {
+        let next = self.waiting.pop_front()?;
+        self.rate.begin(now);
+        Some(next)
     }
 
     /// An attempt ended at `now`.
@@ -208,6 +226,7 @@ mod tests {
     use super::super::poll::MAX_INTERVAL;
     use super::super::testing::{claimed, settings, unreadable};
     use super::*;
+    use crate::sink::Rate;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -239,7 +258,7 @@ mod tests {
         assert_eq!(claiming.plan(&at(now, 1), &mut circuit), Some((Trigger::Notified, 3)));
         assert_eq!(claiming.take(found(3, now, Trigger::Notified)).len(), 0);
         assert_eq!(claiming.plan(&at(now + SECOND, 1), &mut circuit), None, "all slots are spoken for");
-        assert!(claiming.next().is_some());
+        assert!(claiming.next(now).is_some());
         assert_eq!(claiming.plan(&at(now, 1), &mut circuit), None, "not due yet");
         assert_eq!(claiming.plan(&at(now + MAX_INTERVAL, 1), &mut circuit), Some((Trigger::Timer, 1)));
     }
@@ -266,6 +285,27 @@ mod tests {
         assert_eq!(claiming.plan(&expired, &mut circuit), Some((Trigger::Expired, EXPIRED_BATCH)));
         let probing = Conditions { probes: 7, ..at(until, 0) };
         assert_eq!(claiming.plan(&probing, &mut circuit), Some((Trigger::Notified, 1)));
+    }
+
+    #[test]
+    fn a_rate_bounds_what_is_claimed_and_when_it_begins() {
+        let (now, mut circuit) = (Instant::now(), Circuit::default());
+        let mut settings = settings(4);
+        settings.rate = Some(Rate { count: 2, per: SECOND });
+        let mut claiming = Claiming::new(&settings, now);
+        assert_eq!(claiming.plan(&at(now, 0), &mut circuit), Some((Trigger::Notified, 2)));
+        claiming.take(found(2, now, Trigger::Notified));
+        assert!(claiming.begin_at(now).is_none() && claiming.next(now).is_some());
+        assert!(claiming.begin_at(now).is_none() && claiming.next(now).is_some());
+        assert_eq!(claiming.begin_at(now), None, "nothing waits");
+        claiming.notify(false);
+        assert_eq!(claiming.plan(&at(now + MAX_INTERVAL / 4, 0), &mut circuit), None);
+        let again = claiming.poll_at(0).unwrap();
+        assert_eq!(again, now + SECOND / 2);
+        assert_eq!(claiming.plan(&at(again, 0), &mut circuit), Some((Trigger::Notified, 2)));
+        claiming.take(found(2, again, Trigger::Notified));
+        assert_eq!(claiming.begin_at(again), Some(now + SECOND));
+        assert_eq!(claiming.begin_at(now + SECOND), None);
     }
 
     #[test]
@@ -299,7 +339,7 @@ mod tests {
             ]
         );
         assert!(claiming.take(polled(Trigger::Timer, vec![old])).is_empty(), "each gets at least one attempt");
-        assert_eq!([claiming.next(), claiming.next()].map(|next| next.unwrap().0.id.0), [2, 1]);
+        assert_eq!([claiming.next(now), claiming.next(now)].map(|next| next.unwrap().0.id.0), [2, 1]);
     }
 
     #[test]

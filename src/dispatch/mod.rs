@@ -14,6 +14,7 @@ mod lease;
 mod pipeline;
 mod poll;
 mod prefetch;
+mod rate;
 mod settling;
 mod store_health;
 #[cfg(test)]

@@ -132,9 +132,10 @@ impl Pipeline {
         while !self.store.is_failing()
             && self.in_flight.len() < self.context.settings.concurrency
             && self.claiming.has_waiting()
+            && self.claiming.begin_at(now).is_none()
         {
             let Some(pass) = self.context.circuit().begin(now, self.in_flight.probes()) else { return };
-            let Some((lease, event)) = self.claiming.next() else { return };
+            let Some((lease, event)) = self.claiming.next(now) else { return };
             self.in_flight.begin(lease, pass, deliver(&self.context, event, lease.attempt()));
         }
     }
@@ -255,7 +256,7 @@ impl Pipeline {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let poll_at = self.claiming.poll_at(self.in_flight.len()).filter(|_| self.may_poll(now));
-        let wakes = [poll_at, self.settling.commit_due_at(), self.claiming.release_at()];
+        let wakes = [poll_at, self.settling.commit_due_at(), self.claiming.release_at(), self.claiming.begin_at(now)];
         wakes.into_iter().flatten().fold(now + MAX_INTERVAL, Instant::min)
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod duration;
 mod environment;
 mod example;
 pub(crate) mod grammar;
+mod inline;
 mod key;
 pub(crate) mod kind;
 pub(crate) mod lists;
@@ -25,16 +26,19 @@ mod secret_source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text_table;
 mod unknown;
 mod watched;
 
 pub use config_error::{ConfigError, ConfigErrors};
 pub(crate) use diagnostics::Diagnostics;
+pub(crate) use inline::inline;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
 pub(crate) use record::Example;
 pub(crate) use secret_key::{Located, SecretVariables, secret, secrets};
 pub(crate) use secret_source::THE_FILE;
 pub(crate) use table::Table;
+pub(crate) use text_table::{NamedText, text_table};
 pub(crate) use unknown::report_unknown;
 pub use watched::Watched;

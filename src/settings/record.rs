@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 
 use super::redact::REDACTED;
 use crate::secret::Secret;
@@ -168,11 +169,7 @@ fn change<T>(before: &[T], after: &[T], between: fn(&T, &T) -> Change) -> Change
 impl Entry {
     fn write(&self, text: &mut String) {
         let (Some(key), Some(value)) = (self.key, &self.value) else { return };
-        let shown = match value {
-            Shown::Plain(value, _) => value.clone(),
-            Shown::Secret(secret) => format!("{:?}", secret.to_string()),
-            Shown::Secrets(secrets) => format!("{:?}", secrets.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        };
+        let shown = value.written();
         let origin = match (self.origin, value) {
             (Origin::Variable(variable), Shown::Plain(..)) => format!(" # {variable}"),
             _ => String::new(),
@@ -196,6 +193,38 @@ impl Entry {
         };
         key.max(value)
     }
+}
+
+impl Shown {
+    /// As it stands in the file, secrets by their origin.
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::Plain(value, _) => value.clone(),
+            Self::Secret(secret) => format!("{:?}", secret.to_string()),
+            Self::Secrets(secrets) => format!("{:?}", secrets.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The secrets that are left out of that.
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Plain(_, inside) => inside.iter().collect(),
+            Self::Secret(hidden) => vec![&hidden.secret],
+            Self::Secrets(several) => several.iter().map(|hidden| &hidden.secret).collect(),
+        }
+    }
+}
+
+/// One secret that changes when one of `several` does.
+pub(super) fn together<'s>(several: impl IntoIterator<Item = &'s Secret>) -> Option<Secret> {
+    let mut all = Sha256::new();
+    let mut none = true;
+    for secret in several {
+        none = false;
+        all.update((secret.expose().len() as u64).to_be_bytes());
+        all.update(secret.expose());
+    }
+    if none { None } else { Secret::token(hex::encode(all.finalize())).ok() }
 }
 
 impl Hidden {

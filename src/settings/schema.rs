@@ -35,7 +35,7 @@ fn of_chapter(chapter: &Chapter) -> Json {
 }
 
 /// A table; `is` says which value the key that decides must have.
-fn of_section(section: &Section, is: Option<(&str, &str)>) -> Json {
+pub(super) fn of_section(section: &Section, is: Option<(&str, &str)>) -> Json {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for entry in &section.entries {

@@ -356,7 +356,8 @@ fn labelled(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Option<La
     read.map(|(reference, label)| Labelled { at: at.to_owned(), reference, label })
 }
 
-fn referred(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Found<SecretRef> {
+/// The reference that stands at `at`.
+pub(super) fn referred(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Found<SecretRef> {
     match SecretRef::read(value) {
         Ok(reference) => Found::Value(reference),
         Err(problem) => {
@@ -374,7 +375,7 @@ fn keyed(found: Labelled, diagnostics: &mut Diagnostics) -> Option<(Secret, Stri
 }
 
 /// `{ env = "NAME" }`, `{ file = "/path" }` or `{ value = "…" }`.
-fn reference_schema() -> Json {
+pub(super) fn reference_schema() -> Json {
     let one = |name: &str| json!({ "type": "object", "properties": { name: { "type": "string" } }, "required": [name], "additionalProperties": false });
     json!({ "oneOf": [one("env"), one("file"), one("value")] })
 }

@@ -197,7 +197,8 @@ impl Table {
         Section { title: self.title, name: self.name, entries: self.entries, inner: self.inner }
     }
 
-    fn end(self, diagnostics: &mut Diagnostics) -> Section {
+    /// Ends it; whoever asked keeps what was asked of it.
+    pub(super) fn end(self, diagnostics: &mut Diagnostics) -> Section {
         for key in self.values.keys() {
             let problem = format!("unknown key{}", suggestion(key, self.known.iter().copied()));
             diagnostics.error(self.place_in_file(key), problem);

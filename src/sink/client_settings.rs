@@ -4,25 +4,34 @@
 use std::path::PathBuf;
 
 use super::address::Endpoint;
+use super::client_certificate::ClientCertificate;
 use super::fingerprint::Parts;
 use super::proxy::Proxies;
 use crate::settings::kind::path;
 use crate::settings::{Diagnostics, Example, Table, key};
 
-/// Keys `ca_file` and `proxy`.
+/// Keys `ca_file` and `proxy`, and for those who present a certificate themselves the keys of it.
 #[derive(Clone, Default)]
 pub struct ClientSettings {
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Which HTTP proxy is on the way.
     pub proxies: Proxies,
+    /// What is presented to the server, never to a proxy.
+    pub certificate: Option<ClientCertificate>,
 }
 
 impl ClientSettings {
     /// Reads both keys for a client of `url`, where that is known. The variables for proxies are read only where there
     /// is to be a client, as `used` says.
     pub(crate) fn read(url: Option<&Endpoint>, used: bool, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
-        Self { ca_file: ca_file(table, diagnostics), proxies: Proxies::read(url, used, table, diagnostics) }
+        let (ca_file, proxies) = (ca_file(table, diagnostics), Proxies::read(url, used, table, diagnostics));
+        Self { ca_file, proxies, certificate: None }
+    }
+
+    /// Reads the keys of the client certificate too.
+    pub(super) fn with_certificate(self, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
+        Self { certificate: ClientCertificate::read(table, diagnostics), ..self }
     }
 
     /// Warns where nothing on the way to `url` speaks TLS, so that nobody asks `ca_file` whom to trust.
@@ -32,13 +41,22 @@ impl ClientSettings {
             diagnostics
                 .warn(format!("{at}: is not used, because the URL begins with http://: use https://, or remove it"));
         }
+        if self.certificate.is_some() && url.uri().scheme_str() != Some("https") {
+            let at = table.place("client_cert_file");
+            diagnostics.warn(format!(
+                "{at}: is not presented, because the URL begins with http://: use https://, or remove it"
+            ));
+        }
     }
 
     /// What of it counts for whoever is built with it.
     pub(super) fn add_to(&self, parts: &mut Parts) {
-        let Self { ca_file, proxies } = self;
+        let Self { ca_file, proxies, certificate } = self;
         parts.file(ca_file.as_deref());
         parts.maybe(proxies.fingerprint());
+        if let Some(certificate) = certificate {
+            certificate.add_to(parts);
+        }
     }
 }
 

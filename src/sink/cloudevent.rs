@@ -21,16 +21,24 @@ pub(super) fn dedupe_id(event: &Event, replay: u32) -> String {
     if replay > 0 || looks_replayed { format!("{id}#{replay}") } else { id }
 }
 
-/// The required attributes and `time`, named without prefix, values in header form ([`header_value`]).
+/// The extension attribute that names the key by which the event was verified: its label, fingerprint or access key id.
+/// Letters and digits alone, as attribute names are (core 3.1).
+pub(super) const KEY: &str = "gatepostkey";
+
+/// The required attributes, `time` and [`KEY`], named without prefix, values in header form ([`header_value`]).
 #[must_use]
-pub(super) fn attributes(event: &Event) -> [(&'static str, String); 5] {
-    [
+pub(super) fn attributes(event: &Event) -> Vec<(&'static str, String)> {
+    let mut attributes = vec![
         ("specversion", "1.0".to_owned()),
         ("id", header_value(&id(event))),
         ("source", header_value(&source(event))),
         ("type", header_value(&event.kind)),
         ("time", event.received_at.to_string()),
-    ]
+    ];
+    if !event.key.is_empty() {
+        attributes.push((KEY, header_value(&event.key)));
+    }
+    attributes
 }
 
 /// A value as a header carries it (HTTP binding 3.1.3.2): blank, `"`, `%` and all that is not printable ASCII become

@@ -1,22 +1,32 @@
-//! Sink `http`: one POST per event, `CloudEvents` binary mode, signed per Standard Webhooks where there is a secret.
+//! Sink `http`: one POST per event, signed per Standard Webhooks where there is a secret.
 //!
-//! The body is the sender's, byte for byte; of the sender's headers only `traceparent` is forwarded.
+//! The sender's body goes byte for byte where the content mode is not the structured one; of the sender's headers only
+//! `traceparent` is forwarded.
 
+mod authorization;
+mod content;
+mod headers;
+mod oauth2;
 mod signer;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request, Uri};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
+use self::authorization::Authorization;
+use self::content::ContentMode;
+use self::headers::Headers;
+use self::oauth2::Tokens;
 use self::signer::Signer;
 use super::address::{Endpoint, endpoint};
 use super::client_settings::ClientSettings;
 use super::delivery::{Attempt, Delivered, Retry, Sink, SinkError};
 use super::fingerprint::Parts;
-use super::http_client::{self, HttpClient};
+use super::http_client::{self, Answer, HttpClient};
 use super::settings::{self as sink, SinkType};
 use super::{answer, cloudevent, forward};
 use crate::clock::Clock;
@@ -28,7 +38,9 @@ use crate::settings::{ConfigError, Diagnostics, Example, Table, key, secret};
 pub(super) struct Settings {
     url: Endpoint,
     secret: Option<(Secret, Signer)>,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
+    headers: Headers,
+    content_mode: ContentMode,
     client: ClientSettings,
 }
 
@@ -53,12 +65,15 @@ impl SinkType for Settings {
                 None
             }
         });
-        let authorization = authorization(table, diagnostics);
+        let authorization = Authorization::read(table, diagnostics);
+        let headers = Headers::read(authorization.is_some(), table, diagnostics);
+        let content_mode = ContentMode::read(table, diagnostics);
         let client = ClientSettings::read(url.as_ref(), true, table, diagnostics);
+        let client = client.with_certificate(table, diagnostics);
         let url = url?;
         client.warn_if_unused(&url, table, diagnostics);
         url.warn_if_open("events", &table.place("url"), diagnostics);
-        Some(Self { url, secret, authorization, client })
+        Some(Self { url, secret, authorization, headers, content_mode, client })
     }
 
     fn build(&self, sink: &sink::Settings) -> Result<Arc<dyn Sink>, Vec<ConfigError>> {
@@ -66,27 +81,21 @@ impl SinkType for Settings {
     }
 
     fn consists_of(&self, parts: &mut Parts) {
-        let Self { url, secret, authorization, client } = self;
+        let Self { url, secret, authorization, headers, content_mode, client } = self;
         parts.add(url.as_str());
         parts.maybe(secret.as_ref().map(|(secret, _)| secret.expose()));
-        parts.maybe(authorization.as_ref());
+        authorization.consists_of(parts);
+        headers.consists_of(parts);
+        parts.add(content_mode.as_str());
         client.add_to(parts);
     }
 }
 
-/// `Authorization`, by key `token`.
-fn authorization(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
-    let token = secret("token", "Sent in Authorization: Bearer.")
-        .example(Example::Off("{ file = \"/run/secrets/orders-token\" }"))
-        .token(table, diagnostics)
-        .value()?;
-    match http_client::authorization("Bearer", &token) {
-        Ok(authorization) => Some(authorization),
-        Err(error) => {
-            table.error(&error.at, error.problem, diagnostics);
-            None
-        }
-    }
+/// What says who sends.
+enum Credentials {
+    None,
+    Fixed(HeaderValue),
+    Tokens(Tokens),
 }
 
 /// Delivers by POST.
@@ -94,7 +103,9 @@ struct Http {
     client: HttpClient,
     url: Uri,
     signer: Option<Signer>,
-    authorization: Option<HeaderValue>,
+    credentials: Credentials,
+    headers: Headers,
+    content_mode: ContentMode,
     clock: Clock,
 }
 
@@ -102,45 +113,75 @@ impl Http {
     /// A sink that signs with the time of `clock`.
     ///
     /// # Errors
-    /// At `ca_file`, see [`HttpClient::new`].
+    /// At `ca_file` and the keys of the client certificate, see [`HttpClient::new`].
     fn new(settings: &Settings, sink: &sink::Settings, clock: Clock) -> Result<Self, ConfigError> {
+        let credentials = match &settings.authorization {
+            Authorization::None => Credentials::None,
+            Authorization::Fixed(value) => Credentials::Fixed(value.clone()),
+            Authorization::Granted(granted) => {
+                Credentials::Tokens(Tokens::new(granted, &settings.client, sink.timeout, clock.clone())?)
+            }
+        };
         Ok(Self {
             client: HttpClient::new(settings.url.uri(), &settings.client, sink.timeout, sink.concurrency)?,
             url: settings.url.uri().clone(),
             signer: settings.secret.as_ref().map(|(_, signer)| signer.clone()),
-            authorization: settings.authorization.clone(),
+            credentials,
+            headers: settings.headers.clone(),
+            content_mode: settings.content_mode,
             clock,
         })
     }
 
-    fn request(&self, event: &Event) -> Result<Request<Full<bytes::Bytes>>, http::Error> {
-        let body = event.payload.bytes();
-        let mut request =
+    fn request(&self, event: &Event) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+        let request =
             Request::builder().method(Method::POST).uri(self.url.clone()).header(USER_AGENT, http_client::USER_AGENT);
-        for (name, value) in cloudevent::attributes(event) {
-            request = request.header(format!("ce-{name}"), value);
-        }
-        if !event.content_type.is_empty() {
-            request = request.header(CONTENT_TYPE, &event.content_type);
-        }
+        let (mut request, body) = self.content_mode.write(event, request)?;
         if let Some(traceparent) = &event.traceparent {
             request = request.header(HeaderName::from_static("traceparent"), traceparent);
         }
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
+        request = self.headers.add_to(request);
         if let Some(signer) = &self.signer {
             // The header form: what the receiver reads is what was signed.
             let id = cloudevent::header_value(&cloudevent::id(event));
             let timestamp = self.clock.now().as_second().to_string();
-            let signature = signer.sign(&id, &timestamp, body);
+            let signature = signer.sign(&id, &timestamp, &body);
             request = request
                 .header("webhook-id", id)
                 .header("webhook-timestamp", timestamp)
                 .header("webhook-signature", signature);
         }
-        request.body(Full::new(body.clone()))
+        Ok(request.body(Full::new(body))?)
     }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {
+        match &self.credentials {
+            Credentials::None => self.client.send(request).await,
+            Credentials::Fixed(value) => self.client.send(authorized(request, value)).await,
+            Credentials::Tokens(tokens) => self.send_with(tokens, request).await,
+        }
+    }
+
+    /// With an access token, and where the sink does not take it, once more with another.
+    async fn send_with(&self, tokens: &Tokens, request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {
+        let mut token = tokens.get().await?;
+        let mut answer = self.client.send(authorized(request.clone(), &token.authorization)).await?;
+        if answer.status == StatusCode::UNAUTHORIZED
+            && let Some(another) = tokens.instead_of(&token).await?
+        {
+            token = another;
+            answer = self.client.send(authorized(request, &token.authorization)).await?;
+        }
+        if answer.status.is_success() {
+            token.was_taken();
+        }
+        Ok(answer)
+    }
+}
+
+fn authorized(mut request: Request<Full<Bytes>>, value: &HeaderValue) -> Request<Full<Bytes>> {
+    request.headers_mut().insert(AUTHORIZATION, value.clone());
+    request
 }
 
 #[async_trait]
@@ -150,7 +191,7 @@ impl Sink for Http {
             message: format!("the event does not fit into a request: {error}"),
             retry: Retry::Never,
         })?;
-        let answer = self.client.send(request).await?;
+        let answer = self.send(request).await?;
         answer::accepted(answer.status, &answer.headers, self.clock.now())?;
         Ok(Delivered::New)
     }
@@ -187,6 +228,7 @@ mod tests {
                 "ce-source: /gatepost/bot-a",
                 "ce-type: order.created",
                 "ce-time: 2026-01-02T03:04:05.678Z",
+                "ce-gatepostkey: 0",
                 "content-type: application/json; charset=utf-8",
                 "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
                 "webhook-id: bot-a:e%201",

@@ -61,23 +61,26 @@ impl HttpClient {
     /// A proxy on the way is trusted as `url`'s own server is.
     ///
     /// # Errors
-    /// [`ConfigError`] at `ca_file`, see [`tls_config`].
+    /// [`ConfigError`] at `ca_file`, see [`tls_config`], and at the keys of the client certificate.
     pub fn new(url: &Uri, settings: &ClientSettings, timeout: Duration, idle: usize) -> Result<Self, ConfigError> {
-        let ClientSettings { ca_file, proxies } = settings;
+        let ClientSettings { ca_file, proxies, certificate } = settings;
         let needed = proxies.tls_on_the_way(url);
         let tls = if needed { tls_config(ca_file.as_deref())? } else { trusting(RootCertStore::empty())? };
+        let mut with_server = tls.clone();
+        if let Some(certificate) = certificate.as_ref().filter(|_| url.scheme_str() == Some("https")) {
+            certificate.presented_by(&mut with_server)?;
+        }
         let mut direct = HttpConnector::new();
         direct.enforce_http(false);
         direct.set_nodelay(true);
         direct.set_connect_timeout(Some(timeout));
         let proxies = proxies.clone();
-        let route =
-            Route { to_proxy: HttpsConnector::from((direct.clone(), tls.clone())), direct, proxies: proxies.clone() };
+        let route = Route { to_proxy: HttpsConnector::from((direct.clone(), tls)), direct, proxies: proxies.clone() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(idle)
-            .build(HttpsConnector::from((route, tls)));
+            .build(HttpsConnector::from((route, with_server)));
         Ok(Self { client, timeout, proxies })
     }
 

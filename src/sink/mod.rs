@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod answer;
+mod client_certificate;
 mod client_settings;
 mod cloudevent;
 mod deadline;
@@ -14,11 +15,11 @@ pub mod http_client;
 mod nats;
 mod no_proxy;
 mod proxy;
+mod rate;
 mod route;
 mod settings;
 #[cfg(feature = "sqs")]
 mod sqs;
-#[cfg(feature = "sqs")]
 mod structured;
 #[cfg(test)]
 mod tests;
@@ -28,11 +29,13 @@ use std::sync::Arc;
 use crate::settings::{ConfigError, Diagnostics, Table};
 use settings::{Types, of_type};
 
+pub use client_certificate::ClientCertificate;
 pub use client_settings::ClientSettings;
 pub(crate) use deadline::within;
 pub use delivery::{Attempt, Delivered, Retry, Sink, SinkError};
 pub(crate) use fingerprint::Fingerprint;
 pub use proxy::Proxies;
+pub use rate::Rate;
 pub use settings::Settings;
 
 const TYPES: &Types = &[

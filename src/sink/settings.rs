@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::delivery::Sink;
 use super::fingerprint::{Fingerprint, Parts};
+use super::rate::Rate;
 use crate::event::Name;
 use crate::settings::kind::{Problems, number, problem, size, span, text, words};
 use crate::settings::lists::list;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Deliveries under way at once.
     pub concurrency: usize,
+    /// At most so many deliveries begin within a time.
+    pub rate: Option<Rate>,
     /// Attempts before a delivery is dead.
     pub max_attempts: u32,
     /// Age at which a delivery is dead.
@@ -116,6 +119,7 @@ impl Settings {
         let timeout = timeout.or(Duration::from_secs(10), table, diagnostics);
         let concurrency = key("concurrency", "Deliveries under way at once.", size(CONCURRENCY));
         let concurrency = concurrency.or(16, table, diagnostics);
+        let rate = rate(table, diagnostics);
         let max_attempts = max_attempts(table, diagnostics);
         let max_age = key("max_age", "A delivery is dead (kept, listed, replayable) after so long.", span(AGES));
         let max_age = max_age.or(Duration::from_hours(72), table, diagnostics);
@@ -126,6 +130,7 @@ impl Settings {
             everywhere: false,
             timeout,
             concurrency,
+            rate,
             max_attempts,
             max_age,
             event_types: event_types(table, diagnostics),
@@ -156,12 +161,22 @@ impl Settings {
     /// Tells it from every other that would be built differently. Blocking: reads the files it names.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         // Without `..`, so that a key that is added is not forgotten here. Who sends here does not change what it is.
-        let Self { name, type_name, own, everywhere: _, timeout, concurrency, max_attempts, max_age, event_types } =
-            self;
+        let Self {
+            name,
+            type_name,
+            own,
+            everywhere: _,
+            timeout,
+            concurrency,
+            rate,
+            max_attempts,
+            max_age,
+            event_types,
+        } = self;
         let mut parts = Parts::default();
         parts.add(name.as_str());
         parts.maybe(*type_name);
-        parts.add(format!("{timeout:?} {concurrency} {max_attempts} {max_age:?} {event_types:?}"));
+        parts.add(format!("{timeout:?} {concurrency} {rate:?} {max_attempts} {max_age:?} {event_types:?}"));
         if let Some(own) = own {
             own.consists_of(&mut parts);
         }
@@ -180,6 +195,13 @@ fn name(given: Option<Name>, others: &[Settings], table: &mut Table, diagnostics
     }
     table.is_called(name.as_str());
     Some(name)
+}
+
+fn rate(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Rate> {
+    let doc = "At most so many deliveries begin within any second or minute, in each process. As fast as the sink takes \
+        them, where it is left out.";
+    let kind = text(Rate::parse, "a number and /s or /m, \"100/s\"");
+    key("rate", doc, kind).example(Example::Off("\"100/s\"")).maybe(table, diagnostics).value()
 }
 
 fn max_attempts(table: &mut Table, diagnostics: &mut Diagnostics) -> u32 {

@@ -1,4 +1,4 @@
-//! An event as one JSON object: the structured mode of `CloudEvents` 1.0, for sinks that carry a text.
+//! An event as one JSON object: the structured mode of `CloudEvents` 1.0, for sinks that carry a text and `http` where it is told so.
 //!
 //! Source: `CloudEvents` 1.0.2 JSON format.
 
@@ -23,6 +23,7 @@ pub(super) fn structured(event: &Event) -> Result<String, serde_json::Error> {
         time: event.received_at.to_string(),
         datacontenttype: &event.content_type,
         traceparent: event.traceparent.as_deref(),
+        gatepostkey: &event.key,
         data,
         data_base64: data.is_none().then(|| base64(body)),
     })
@@ -41,6 +42,9 @@ struct Structured<'a> {
     // The distributed tracing extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
+    /// See [`super::cloudevent::KEY`].
+    #[serde(skip_serializing_if = "str::is_empty")]
+    gatepostkey: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,8 +2,10 @@
 
 use tokio::sync::Semaphore;
 
-use super::super::testing::{Gate, Script, claimed, context};
+use super::super::testing::{Gate, Script, claimed, context, settings};
 use super::*;
+use crate::metrics::Metrics;
+use crate::sink::{Rate, Sink};
 use crate::store::{Outbox as _, Settled};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -111,4 +113,26 @@ async fn cut_off_it_releases_what_is_in_flight() {
     let mut released = settled(&store);
     released.sort_unstable();
     assert_eq!(released, [1, 2, 3].map(|id| (id, 1, "released")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_lets_no_second_have_more_and_releases_nothing() {
+    let claims = (0..6).map(|batch| (1..=10).map(|id| claimed(batch * 10 + id, 0)).collect());
+    let (store, gate) = (Script::claiming(claims), Arc::new(Gate(Semaphore::new(1000))));
+    let mut settings = settings(16);
+    settings.rate = Some(Rate { count: 10, per: SECOND });
+    let metrics = Metrics::new().sink(&settings.name);
+    let context = Context::new(settings, Arc::clone(&gate) as Arc<dyn Sink>, Arc::clone(&store) as _, metrics);
+    let (mut pipeline, begun) = (Pipeline::new(Arc::new(context)), Instant::now());
+    let mut done_by = Vec::new();
+    for second in 0..5 {
+        let end = begun + SECOND * second + SECOND / 2;
+        step_until(&mut pipeline, |_| Instant::now() >= end).await;
+        done_by.push(settled(&store).len());
+    }
+    assert_eq!(done_by, [10, 20, 30, 40, 50]);
+    step_until(&mut pipeline, |_| settled(&store).len() == 60).await;
+    assert!(settled(&store).iter().all(|(_, _, outcome)| *outcome == "done"));
+    assert!(begun.elapsed() >= 5 * SECOND && begun.elapsed() < 6 * SECOND, "{:?}", begun.elapsed());
+    assert!(store.limits.lock().unwrap().iter().all(|limit| *limit <= 10));
 }

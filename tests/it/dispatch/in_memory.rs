@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::support::dispatch_memory::{Memory, event, eventually};
-use crate::support::sink_upstream::{Reply, Upstream, settings};
+use crate::support::sink_upstream::{Reply, Upstream, settings, settings_with};
 
 type Answer = dyn Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync;
 
@@ -346,4 +346,29 @@ async fn a_sink_that_panics_is_tried_again() {
     eventually("delivered", || store.row(1).done).await;
     stop(lifecycle).await;
     assert_eq!(store.row(1).attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_holds_over_any_second_retries_included_and_nothing_is_lost() {
+    let (store, metrics) = stored(100);
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    // One in five at first, so that the circuit stays closed.
+    let sink = Scripted::new(move |event, attempt| {
+        noted.lock().unwrap().push(Instant::now());
+        let again = attempt == 1 && event.id.as_str().ends_with(['0', '5']);
+        if again { fails(Retry::After(Duration::from_secs(2))) } else { Ok(()) }
+    });
+    let settings = settings_with("http", "http://127.0.0.1:1/", "rate = '20/s'");
+    let lifecycle = run(&settings, sink.clone(), &store, &metrics);
+    eventually("delivery", || store.count("orders", |row| row.done) == 100).await;
+    stop(lifecycle).await;
+    let (times, second) = (times.lock().unwrap(), Duration::from_secs(1));
+    assert_eq!((times.len(), sink.by_event().len()), (120, 100));
+    for first in times.iter() {
+        assert!(times.iter().filter(|at| (*first..*first + second).contains(at)).count() <= 20);
+    }
+    // Nor much less: six seconds' worth, and the last retries.
+    assert!(times[119] - times[0] < 9 * second, "{:?}", times[119] - times[0]);
+    assert_eq!(store.count("orders", |row| row.leased), 0);
 }

@@ -2,7 +2,10 @@
 
 mod address;
 mod http;
+mod http_content;
+mod http_credentials;
 mod nats;
+mod oauth2;
 mod proxy;
 mod registry;
 mod reload_outlets;

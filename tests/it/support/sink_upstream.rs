@@ -10,7 +10,11 @@ use std::time::Duration;
 use gatepost::sink::{Attempt, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::certs::Ca;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -67,6 +71,17 @@ impl Upstream {
         Self::serve(Some(server_config(ca_file)), Arc::new(script))
     }
 
+    /// With TLS, for clients whose certificate `clients` issued.
+    pub(crate) fn start_mutual_tls(
+        ca_file: &Path,
+        clients: &Ca,
+        script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(clients.roots(), provider).build().unwrap();
+        Self::serve(Some(server_config_with(ca_file, verifier)), Arc::new(script))
+    }
+
     fn serve(tls: Option<Arc<ServerConfig>>, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let upstream =
@@ -106,6 +121,10 @@ impl Upstream {
 
 /// What a server for `localhost` and `127.0.0.1` speaks TLS with; writes the CA that issued its certificate to `ca_file`.
 pub(crate) fn server_config(ca_file: &Path) -> Arc<ServerConfig> {
+    server_config_with(ca_file, WebPkiClientVerifier::no_client_auth())
+}
+
+fn server_config_with(ca_file: &Path, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -118,7 +137,7 @@ pub(crate) fn server_config(ca_file: &Path) -> Arc<ServerConfig> {
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![leaf.der().clone()], key)
         .unwrap();
     Arc::new(config)
