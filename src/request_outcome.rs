@@ -89,6 +89,10 @@ reasons! {
     PayloadTooLarge = "payload_too_large", Some(StatusCode::PAYLOAD_TOO_LARGE);
     /// The client is not on the allowlist, or cannot be told.
     IpNotWhitelisted = "ip_not_whitelisted", Some(StatusCode::FORBIDDEN);
+    /// The source wants a token.
+    MissingToken = "missing_token", Some(StatusCode::UNAUTHORIZED);
+    /// The token is none of the source's.
+    TokenMismatch = "token_mismatch", Some(StatusCode::UNAUTHORIZED);
     /// The scheme wants a timestamp.
     MissingTimestamp = "missing_timestamp", Some(StatusCode::UNAUTHORIZED);
     /// The timestamp is not one.
@@ -124,14 +128,16 @@ impl Reason {
         !matches!(self, Self::IdConflict | Self::ClientDisconnected)
     }
 
-    /// Whether such requests are kept in quarantine (contract 6.4): refused for timestamp, signature or JSON, or in
+    /// Whether such requests are kept in quarantine (contract 6.4): refused for token, timestamp, signature or JSON, or in
     /// conflict with a stored id. The checks before those are about requests that come from elsewhere or are too large;
     /// what comes after is not the sender's fault.
     #[must_use]
     pub const fn is_kept(self) -> bool {
         matches!(
             self,
-            Self::MissingTimestamp
+            Self::MissingToken
+                | Self::TokenMismatch
+                | Self::MissingTimestamp
                 | Self::InvalidTimestampFormat
                 | Self::TimestampExpired
                 | Self::MissingSignature

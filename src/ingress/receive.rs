@@ -58,11 +58,12 @@ struct Stored {
 impl Receive {
     /// Answers `request`, once its event is stored.
     pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
-        let index = request.key().0;
-        if let Some(last_used) = self.source.metrics.key_last_used(index) {
-            last_used.set(self.clock.now().as_duration().as_secs_f64());
-        }
-        let key = self.source.scheme.keys().get(index).cloned().unwrap_or_default();
+        let now = self.clock.now().as_duration().as_secs_f64();
+        let used = request.keys().filter_map(|key| self.source.metrics.key_last_used(key.0));
+        used.for_each(|last_used| _ = last_used.set(now));
+        let names = self.source.scheme.keys();
+        let names: Vec<&str> = request.keys().filter_map(|key| names.get(key.0)).map(String::as_str).collect();
+        let key = names.join("+");
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.store(&request, &mut known).await {
             Ok(Stored { response, outcome, quarantine_id }) => {

@@ -30,6 +30,10 @@ pub enum Reject {
     PayloadTooLarge,
     /// The client is not on the allowlist, or cannot be told.
     IpNotWhitelisted,
+    /// The source wants a token.
+    MissingToken,
+    /// The token is none of the source's.
+    TokenMismatch,
     /// The scheme wants a timestamp.
     MissingTimestamp,
     /// The timestamp is not one.
@@ -70,6 +74,8 @@ impl Reject {
             Self::UnsupportedMediaType(_) => Reason::UnsupportedMediaType,
             Self::PayloadTooLarge => Reason::PayloadTooLarge,
             Self::IpNotWhitelisted => Reason::IpNotWhitelisted,
+            Self::MissingToken => Reason::MissingToken,
+            Self::TokenMismatch => Reason::TokenMismatch,
             Self::MissingTimestamp => Reason::MissingTimestamp,
             Self::InvalidTimestamp => Reason::InvalidTimestampFormat,
             Self::TimestampExpired(_) => Reason::TimestampExpired,
@@ -137,6 +143,8 @@ impl Reject {
             | Self::MethodNotAllowed
             | Self::PayloadTooLarge
             | Self::IpNotWhitelisted
+            | Self::MissingToken
+            | Self::TokenMismatch
             | Self::MissingTimestamp
             | Self::InvalidTimestamp
             | Self::TimestampExpired(_)
@@ -151,6 +159,8 @@ impl Reject {
 impl From<Refusal> for Reject {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            Refusal::MissingToken => Self::MissingToken,
+            Refusal::TokenMismatch => Self::TokenMismatch,
             Refusal::MissingTimestamp => Self::MissingTimestamp,
             Refusal::InvalidTimestamp => Self::InvalidTimestamp,
             Refusal::MissingSignature => Self::MissingSignature,
@@ -177,6 +187,8 @@ mod tests {
             Reject::UnsupportedMediaType(""),
             Reject::PayloadTooLarge,
             Reject::IpNotWhitelisted,
+            Reject::MissingToken,
+            Reject::TokenMismatch,
             Reject::MissingTimestamp,
             Reject::InvalidTimestamp,
             Reject::TimestampExpired(410),

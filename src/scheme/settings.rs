@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::request::Parts;
+use zeroize::Zeroizing;
 
 use super::diagnose::{Case, Diagnosis};
-use super::{Payload, Scheme};
+use super::{Challenge, Payload, Scheme};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::{ConfigError, Diagnostics, Table};
 
@@ -32,6 +33,21 @@ pub trait Settings: Any + Send + Sync {
     /// spells out before it, in lower case too.
     fn signature_prefixes(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// Where a token must stand, for a source that wants one.
+    fn token(&self) -> Option<TokenForm> {
+        None
+    }
+
+    /// Whether what verifies vouches for nothing but the sender: neither for the body nor for the time.
+    fn proves_only_the_sender(&self) -> bool {
+        false
+    }
+
+    /// The settings of the signature alone, where tokens must come beside it.
+    fn beside_tokens(&self) -> Option<&dyn Settings> {
+        None
     }
 
     /// Whether the signature covers the query.
@@ -66,6 +82,12 @@ pub trait Settings: Any + Send + Sync {
     /// The keys in which `to` differs, with their new value as TOML; `None`: the key has to go.
     fn changes(&self, to: &dyn Settings) -> Vec<(&'static str, Option<String>)>;
 
+    /// What the quarantine keeps of the header `name` (lower case) instead of its `value`; `None` where that is decided as
+    /// for any source. `grants` says whether it holds a credential by its name or its form.
+    fn kept(&self, _name: &str, _value: &str, _grants: bool) -> Option<String> {
+        None
+    }
+
     /// Puts back into `head` what the quarantine left out of it and these settings know.
     fn restore(&self, _head: &mut Parts) {}
 
@@ -73,6 +95,20 @@ pub trait Settings: Any + Send + Sync {
     fn canonical_request(&self, _head: &Parts, _body: &Payload) -> Option<Vec<u8>> {
         None
     }
+}
+
+/// Where a token stands in a request.
+pub struct TokenForm {
+    /// The header, as it is written in the configuration.
+    pub header: String,
+    /// The authentication scheme before it.
+    pub word: Option<String>,
+    /// The first token as it stands there, without what is around it.
+    pub coded: Zeroizing<String>,
+    /// Whether that is base64 of the secret.
+    pub basic: bool,
+    /// How a sender without one is asked for it.
+    pub challenge: Challenge,
 }
 
 /// What a preset's row says of its scheme: the values that an operator's are laid over, and the vendor's variables.
@@ -88,6 +124,11 @@ pub(crate) trait Row: Any + Sync {
 
     /// Which variables make such a source, in words.
     fn how_to_enable(&self) -> Option<String>;
+
+    /// Whether sources may have tokens beside what verifies them.
+    fn takes_tokens_beside(&self) -> bool {
+        true
+    }
 
     /// The variable that says more about such a source and makes none.
     fn companion(&self) -> Option<&'static str> {

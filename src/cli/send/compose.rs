@@ -18,6 +18,7 @@ use super::super::failure::Failure;
 use super::fault::{Expected, Kind};
 use super::sample;
 use super::target::Target;
+use super::wrong_token;
 
 /// How far beyond its window a stale or future request is dated: slow clocks must not bring it back inside.
 const BEYOND_SECONDS: u64 = 120;
@@ -82,7 +83,7 @@ impl Composer {
 
     /// What logs call the key that signs, where there is more than one.
     pub(super) fn key_of_several(&self) -> Option<&str> {
-        self.scheme.keys().first().filter(|_| self.scheme.keys().len() > 1).map(String::as_str)
+        self.scheme.keys().first().filter(|_| self.source.scheme.secrets().len() > 1).map(String::as_str)
     }
 
     fn refuse_impossible(&self) -> Result<(), Failure> {
@@ -94,6 +95,12 @@ impl Composer {
             Some(Kind::Stale | Kind::Future) if !self.has_timestamp()? => {
                 Err(Failure::Usage(format!("{name} has no timestamp, so nothing is too old or too new for it")))
             }
+            Some(Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody)
+                if self.source.scheme.proves_only_the_sender() =>
+            {
+                Err(Failure::Usage(format!("{name} is not signed: a token is all that it looks at")))
+            }
+            Some(kind) if kind.is_about_tokens() => wrong_token::check(&self.source, kind),
             _ => Ok(()),
         }
     }
@@ -115,14 +122,24 @@ impl Composer {
             Kind::WrongKey => self.good(&draft, now, &*self.stranger)?,
             Kind::Oversize => self.oversize(draft, now)?,
             Kind::WrongContentType => self.good(&self.with_wrong_type(draft), now, &*self.scheme)?,
-            Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody | Kind::Duplicate | Kind::Conflict => {
-                self.good(&draft, now, &*self.scheme)?
-            }
+            Kind::BadSignature
+            | Kind::MissingSignature
+            | Kind::MissingToken
+            | Kind::WrongToken
+            | Kind::WordTwice
+            | Kind::QuotedToken
+            | Kind::OtherWord
+            | Kind::TamperedBody
+            | Kind::Duplicate
+            | Kind::Conflict => self.good(&draft, now, &*self.scheme)?,
         };
         match kind {
             Kind::BadSignature => self.change_signature(&mut message, now)?,
             Kind::MissingSignature => {
                 message.head.headers.remove(self.signature_header()?);
+            }
+            Kind::MissingToken | Kind::WrongToken | Kind::WordTwice | Kind::QuotedToken | Kind::OtherWord => {
+                wrong_token::spoil(&self.source, kind, &mut message.head)?;
             }
             Kind::TamperedBody => tamper(&mut message),
             Kind::Duplicate => {
@@ -137,7 +154,10 @@ impl Composer {
             }
             Kind::Stale | Kind::Future | Kind::WrongKey | Kind::Oversize | Kind::WrongContentType => {}
         }
-        message.expected = kind.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
+        // A token is the only key that such a source has.
+        let told =
+            if kind == Kind::WrongKey && self.source.scheme.proves_only_the_sender() { Kind::WrongToken } else { kind };
+        message.expected = told.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
         Ok(vec![message])
     }
 

@@ -15,6 +15,16 @@ pub(in crate::cli) enum Kind {
     BadSignature,
     /// No signature at all
     MissingSignature,
+    /// No token at all
+    MissingToken,
+    /// A token that the source does not know
+    WrongToken,
+    /// The word before the token twice, as in `Bearer Bearer …`
+    WordTwice,
+    /// The token in quotes
+    QuotedToken,
+    /// Another word before the token
+    OtherWord,
     /// The body changed after it was signed
     TamperedBody,
     /// One byte more than the source takes
@@ -41,12 +51,21 @@ pub(in crate::cli) enum Expected {
 }
 
 impl Kind {
+    /// Whether it spoils the token, not the signature.
+    pub(super) const fn is_about_tokens(self) -> bool {
+        matches!(self, Self::MissingToken | Self::WrongToken | Self::WordTwice | Self::QuotedToken | Self::OtherWord)
+    }
+
     /// How a source whose stale status is `stale` refuses it; `None` for what is accepted or put aside.
     pub(super) const fn refusal(self, stale: u16) -> Option<Expected> {
         Some(match self {
             Self::Stale | Self::Future => Expected::Refused(stale, "timestamp_expired"),
             Self::WrongKey | Self::BadSignature | Self::TamperedBody => Expected::Refused(401, "signature_mismatch"),
             Self::MissingSignature => Expected::Refused(401, "missing_signature"),
+            Self::MissingToken => Expected::Refused(401, "missing_token"),
+            Self::WrongToken | Self::WordTwice | Self::QuotedToken | Self::OtherWord => {
+                Expected::Refused(401, "token_mismatch")
+            }
             Self::Oversize => Expected::Refused(413, "payload_too_large"),
             Self::WrongContentType => Expected::Refused(415, "unsupported_media_type"),
             Self::Duplicate | Self::Conflict => return None,
@@ -92,7 +111,7 @@ mod tests {
             Kind::value_variants().iter().map(|kind| kind.to_possible_value().unwrap().get_name().to_owned()).collect();
         assert_eq!(
             names.join(" "),
-            "stale future wrong-key bad-signature missing-signature tampered-body oversize wrong-content-type duplicate conflict"
+            "stale future wrong-key bad-signature missing-signature missing-token wrong-token word-twice quoted-token other-word tampered-body oversize wrong-content-type duplicate conflict"
         );
     }
 

@@ -51,7 +51,7 @@ impl<'a> Case<'a> {
     /// The other sources that have a scheme with settings `S`.
     pub(super) fn others_of<S: Settings>(&self) -> Vec<(&'a str, &'a S)> {
         let same = |(name, settings): &(&'a str, &'a dyn Settings)| {
-            let settings: &'a dyn Any = *settings;
+            let settings: &'a dyn Any = settings.beside_tokens().unwrap_or(*settings);
             Some((*name, settings.downcast_ref()?))
         };
         self.others.iter().filter_map(same).collect()
