@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::secret::Secret;
 use crate::server::settings::address;
-use crate::settings::{Diagnostics, Found, Table, grammar, key, secret};
+use crate::settings::{Diagnostics, Example, Found, Table, grammar, key, secret};
 
 /// `[admin]`: its address, which a reload cannot change, and its token, which one can.
 pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> (SocketAddr, Option<Secret>) {
@@ -18,6 +18,7 @@ pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> (SocketA
          address is not loopback.",
     )
     .variable("GATEPOST_ADMIN_TOKEN")
+    .example(Example::Set("{ env = \"GATEPOST_ADMIN_TOKEN\" }"))
     .bearer(table, diagnostics);
     match &token {
         Found::Value(token) => diagnostics.warn_if_short(&table.place_in_file("token"), token),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 use crate::settings::kind::{Choice, choice};
-use crate::settings::{Diagnostics, Found, Table, key, secret};
+use crate::settings::{Diagnostics, Example, Found, Table, key, secret};
 use crate::sink::ClientSettings;
 use crate::sink::address::{Endpoint, endpoint};
 use crate::sink::http_client::HttpClient;
@@ -63,7 +63,10 @@ impl Siem {
         let asked =
             ["token", "ca_file", "format", "proxy"].iter().any(|key| table.holds(key)) || diagnostics.is_set(TOKEN);
         let doc = "Where audit records go in batches. Required in this section.";
-        let found = key("url", doc, endpoint()).variable(URL).maybe(table, diagnostics);
+        let found = key("url", doc, endpoint())
+            .variable(URL)
+            .example(Example::Set("\"https://siem.internal/api/v1/events\""))
+            .maybe(table, diagnostics);
         let used = !matches!(found, Found::Unset);
         if asked && !used {
             let problem = format!("is missing: set it in [siem], or set {URL}");
@@ -71,7 +74,11 @@ impl Siem {
         }
         let url = found.value();
         let doc = "Sent in Authorization: Bearer (Splunk for \"splunk-hec\").";
-        let token = secret("token", doc).variable(TOKEN).bearer(table, diagnostics).value();
+        let token = secret("token", doc)
+            .variable(TOKEN)
+            .example(Example::Set("{ file = \"/run/secrets/siem\" }"))
+            .bearer(table, diagnostics)
+            .value();
         let client = ClientSettings::read(url.as_ref(), used, table, diagnostics);
         let doc = "How records are written: \"json\" (as logged), \"ecs\" (Elastic Common Schema) or \"splunk-hec\".";
         let format = key("format", doc, FORMATS).or(SiemFormat::Json, table, diagnostics);

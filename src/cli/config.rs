@@ -7,9 +7,6 @@ use crate::config;
 use super::failure::{Failure, Status};
 use super::output;
 
-/// The presets whose sources the example shows.
-const EXAMPLES: [&str; 4] = ["cxone", "cognigy", "hmac", "http"];
-
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// The JSON Schema of the file, for editors and validators
@@ -26,7 +23,7 @@ pub(super) fn run(command: &Command) -> Result<Status, Failure> {
     let text = match command {
         Command::Schema => format!("{:#}\n", document.schema()),
         Command::Reference => document.reference(),
-        Command::Example => document.example(&EXAMPLES),
+        Command::Example => document.example(),
     };
     output::print(text.trim_end())?;
     Ok(Status::Done)

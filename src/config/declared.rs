@@ -82,7 +82,9 @@ fn chapters(sections: Vec<Section>) -> Vec<Chapter> {
     for section in sections {
         let by = DECIDING.iter().find(|(title, _)| *title == section.title).map(|(_, key)| *key);
         let value = by.and_then(|key| section.text_of(key)).unwrap_or_default();
-        let variant = Variant { value, section };
+        let example =
+            PRESETS.iter().find(|preset| by.is_some() && preset.name == value).map_or(&[][..], |row| row.example);
+        let variant = Variant { value, section, example };
         match chapters.iter_mut().find(|chapter| chapter.title == variant.section.title) {
             Some(chapter) => chapter.variants.push(variant),
             None => chapters.push(Chapter { title: variant.section.title.clone(), by, variants: vec![variant] }),

@@ -31,6 +31,8 @@ pub struct Preset {
     pub answer: Answer,
     /// What an event of the vendor looks like.
     pub(crate) sample: Sample,
+    /// What the commented example of the configuration says of such a source, each key as TOML; most are not in it.
+    pub(crate) example: &'static [(&'static str, &'static str)],
 }
 
 /// What an event looks like. `{id}` and `{at}` stand for its id and its time.
@@ -83,6 +85,7 @@ const BLANK: Preset = Preset {
     stale_status: 401,
     answer: Answer::Accepted,
     sample: SAMPLE,
+    example: &[],
 };
 
 /// A token alone, wherever it stands.
@@ -130,6 +133,13 @@ pub static PRESETS: [Preset; 13] = [
         },
         event_id: Some("/eventId"),
         event_type: Some("/eventType"),
+        example: &[
+            ("name", r#""cxone-emea""#),
+            ("path", r#""/webhooks/cxone/emea""#),
+            ("allowed_ips", r#"["198.51.100.0/24"]"#),
+            ("region", r#""eu-west-1""#),
+            ("keys", r#"[{ access_key_id = "AKIAIOSFODNN7EXAMPLE", secret = { file = "/run/secrets/cxone" } }]"#),
+        ],
         sample: Sample {
             json: r#"{
                 "eventId": "{id}",
@@ -165,6 +175,15 @@ pub static PRESETS: [Preset; 13] = [
         event_type: Some("/intent"),
         stale_status: 410,
         answer: Answer::Validated,
+        example: &[
+            ("name", r#""bot-a""#),
+            ("path", r#""/webhook/cognigy/bot-a""#),
+            ("allowed_ips", r#"["203.0.113.7", "2001:db8::/32"]"#),
+            ("body_bytes", "5242880"),
+            ("max_drift", r#""300s""#),
+            ("sinks", r#"["orders"]"#),
+            ("secrets", r#"[{ file = "/run/secrets/bot-a-new" }, { env = "BOT_A_OLD" }]"#),
+        ],
         sample: Sample {
             json: r#"{
                 "botId": "64f1c0de9b1e8a0012ab34cd",
@@ -282,6 +301,11 @@ pub static PRESETS: [Preset; 13] = [
     Preset {
         name: "cxone-studio",
         path: Some("/webhooks/cxone-studio"),
+        example: &[
+            ("name", r#""studio""#),
+            ("allowed_ips", r#"["203.0.113.0/24"]"#),
+            ("tokens", r#"[{ file = "/run/secrets/studio", label = "studio" }]"#),
+        ],
         scheme: &token::Vendor { variables: Some(list("CXONE_STUDIO_TOKENS")), ..token::Vendor::BEARER },
         event_type: Some("cxone-studio"),
         content_types: FORM_OR_JSON,
@@ -366,7 +390,23 @@ pub static PRESETS: [Preset; 13] = [
         ..TOKEN
     },
     TOKEN,
-    BLANK,
+    Preset {
+        example: &[
+            ("name", r#""other-vendor""#),
+            ("path", r#""/webhooks/other""#),
+            ("allowed_ips", r#""any""#),
+            ("event_id", r#""/id""#),
+            ("event_type", r#""/type""#),
+            ("required_fields", r#"["/id"]"#),
+            ("signature_header", r#""X-Signature""#),
+            ("signature_format", r#""sha256={hex}""#),
+            ("timestamp_header", r#""X-Timestamp""#),
+            ("timestamp_unit", r#""s""#),
+            ("signed_content", r#""{timestamp}.{body}""#),
+            ("secrets", r#"[{ env = "OTHER_SECRET" }]"#),
+        ],
+        ..BLANK
+    },
 ];
 
 /// The preset called `name`.

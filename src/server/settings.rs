@@ -11,7 +11,7 @@ use toml::Value;
 use super::networks::Networks;
 use crate::settings::kind::{self, Problems, choice, path, size, span, text};
 use crate::settings::lists::strings;
-use crate::settings::{Diagnostics, Found, Kind, Table, grammar, key};
+use crate::settings::{Diagnostics, Example, Found, Kind, Table, grammar, key};
 
 /// What deadlines may be; shorter than this no network keeps, longer than this they protect nobody.
 pub(crate) const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
@@ -88,6 +88,7 @@ pub(crate) fn read_listener(table: &mut Table, diagnostics: &mut Diagnostics) ->
     let trusted_proxies =
         key("trusted_proxies", "Whose X-Forwarded-For, Forwarded and PROXY headers are believed.", TrustedProxies)
             .variable("GATEPOST_TRUSTED_PROXIES")
+            .example(Example::Set(r#"["10.0.0.0/8"]"#))
             .maybe(table, diagnostics);
     if proxy_protocol && matches!(trusted_proxies, Found::Unset) {
         let advice = "name the proxies in trusted_proxies (GATEPOST_TRUSTED_PROXIES)";
@@ -147,9 +148,11 @@ impl Tls {
     pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
         let cert_file = key("cert_file", "PEM chain, leaf first; watched and read again when it changes.", path())
             .variable("TLS_CERT_FILE")
+            .example(Example::Set("\"/run/tls/tls.crt\""))
             .required("is missing: set it in [tls], or set TLS_CERT_FILE", table, diagnostics);
         let key_file = key("key_file", "Its private key, in PEM; watched as well.", path())
             .variable("TLS_KEY_FILE")
+            .example(Example::Set("\"/run/tls/tls.key\""))
             .required("is missing: set it in [tls], or set TLS_KEY_FILE", table, diagnostics);
         let section = || "tls".to_owned();
         let first = cert_file.zip(key_file);
@@ -168,6 +171,7 @@ impl Tls {
             "Mutual TLS: PEM file with the authorities of client certificates, which are then required.",
             path(),
         )
+        .example(Example::Set("\"/run/tls/clients.pem\""))
         .maybe(table, diagnostics)
         .value();
         let mut certificates: Vec<CertificateFiles> = first.into_iter().collect();
@@ -191,8 +195,11 @@ impl CertificateFiles {
              everybody else.",
             path(),
         )
+        .example(Example::Set("\"/run/tls/other.crt\""))
         .required(missing, entry, diagnostics);
-        let key_file = key("key_file", "Its private key.", path()).required(missing, entry, diagnostics);
+        let key_file = key("key_file", "Its private key.", path())
+            .example(Example::Set("\"/run/tls/other.key\""))
+            .required(missing, entry, diagnostics);
         let section = entry.stands_at().to_owned();
         cert_file.zip(key_file).map(|(cert_file, key_file)| Self { section, cert_file, key_file })
     }

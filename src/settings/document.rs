@@ -23,6 +23,8 @@ pub(crate) struct Variant {
     pub(crate) value: String,
     /// Its keys.
     pub(crate) section: Section,
+    /// What the commented example says of it besides, each key as TOML; it stands there only with some.
+    pub(crate) example: &'static [(&'static str, &'static str)],
 }
 
 /// A key in all variants that have it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::document::{Chapter, Document, Variant};
-use super::record::{Default, Entry, Section};
+use super::record::{Default, Entry, Example, Section};
 
 /// How wide its comments are.
 const WIDTH: usize = 118;
@@ -31,39 +31,49 @@ const HEAD: &str = "\
 ";
 
 impl Document {
-    /// The example, of the variants named in `of` where a section has several.
-    pub(crate) fn example(&self, of: &[&str]) -> String {
+    /// The example. Of a section in variants those that have something to show, or the first; then the keys that only
+    /// others have.
+    pub(crate) fn example(&self) -> String {
         let mut text = HEAD.to_owned();
-        for chapter in &self.0 {
-            write_chapter(chapter, of, &mut text);
+        for chapter in self.0.iter().filter(|chapter| !chapter.title.is_empty()) {
+            write_chapter(chapter, &mut text);
         }
         text
     }
 }
 
-fn write_chapter(chapter: &Chapter, of: &[&str], text: &mut String) {
+fn write_chapter(chapter: &Chapter, text: &mut String) {
     let mut explained = BTreeSet::new();
-    let chosen: Vec<&Variant> = match chapter.by {
-        None => chapter.variants.iter().collect(),
-        Some(_) => {
-            of.iter().filter_map(|name| chapter.variants.iter().find(|variant| variant.value == *name)).collect()
-        }
-    };
-    for variant in chosen {
+    let shown: Vec<&Variant> = chapter.variants.iter().filter(|variant| !variant.example.is_empty()).collect();
+    let shown = if shown.is_empty() { chapter.variants.iter().take(1).collect() } else { shown };
+    for variant in shown {
         _ = writeln!(text, "\n{}", chapter.title);
         for entry in &variant.section.entries {
             let Some(key) = entry.key else { continue };
             let new = explained.insert(key);
-            let decides = chapter.by == Some(key);
             if new {
-                comment(&explain(entry), text);
+                comment("", &explain(entry), text);
             }
-            let value = if decides { Some(format!("{:?}", variant.value)) } else { value(entry) };
-            write_key(key, value.as_deref(), new, is_needed(entry) || decides, text);
+            let own = variant.example.iter().find(|(name, _)| *name == key).map(|(_, toml)| (*toml).to_owned());
+            let decides = chapter.by.filter(|by| *by == key).map(|_| format!("{:?}", variant.value));
+            match own.or(decides) {
+                Some(value) => _ = writeln!(text, "{key} = {value}"),
+                None => write_key(key, entry, new, text),
+            }
         }
-        for inner in &variant.section.inner {
+        let stands_there = |section: &&Section| {
+            let name = section.title.trim_matches(['[', ']']).rsplit('.').next().unwrap_or_default();
+            !variant.example.iter().any(|(key, _)| *key == name)
+        };
+        for inner in variant.section.inner.iter().filter(stands_there) {
             write_inner(inner, text);
         }
+    }
+    for across in chapter.keys().iter().filter(|across| across.entry.key.is_some_and(|key| !explained.contains(key))) {
+        let of: Vec<String> = across.variants.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let only = format!("Only with {} {}: ", chapter.by.unwrap_or_default(), of.join(", "));
+        comment(&only, &explain(across.entry), text);
+        write_key(across.entry.key.unwrap_or_default(), across.entry, true, text);
     }
 }
 
@@ -71,29 +81,18 @@ fn write_inner(section: &Section, text: &mut String) {
     _ = writeln!(text, "\n{}", section.title);
     for entry in &section.entries {
         let Some(key) = entry.key else { continue };
-        comment(&explain(entry), text);
-        write_key(key, value(entry).as_deref(), true, is_needed(entry), text);
+        comment("", &explain(entry), text);
+        write_key(key, entry, true, text);
     }
 }
 
-/// A key that is needed, or that was just explained and has something to show.
-fn write_key(key: &str, value: Option<&str>, new: bool, needed: bool, text: &mut String) {
-    match value {
-        Some(value) if needed => _ = writeln!(text, "{key} = {value}"),
-        Some(value) if new => _ = writeln!(text, "# {key} = {value}"),
+/// The key with its example, else its default commented out, where it was just explained.
+fn write_key(key: &str, entry: &Entry, new: bool, text: &mut String) {
+    match (entry.example, &entry.default) {
+        (Some(Example::Set(value)), _) => _ = writeln!(text, "{key} = {value}"),
+        (Some(Example::Off(value)), _) if new => _ = writeln!(text, "# {key} = {value}"),
+        (None, Default::Value(value)) if new => _ = writeln!(text, "# {key} = {value}"),
         _ => {}
-    }
-}
-
-fn is_needed(entry: &Entry) -> bool {
-    entry.default == Default::Required
-}
-
-fn value(entry: &Entry) -> Option<String> {
-    match (&entry.example, &entry.default) {
-        (Some(example), _) => Some((*example).to_owned()),
-        (None, Default::Value(default)) => Some(default.clone()),
-        (None, Default::None | Default::Required | Default::Words(_)) => None,
     }
 }
 
@@ -115,9 +114,9 @@ fn explain(entry: &Entry) -> String {
 }
 
 /// Wraps `words` into comment lines.
-fn comment(words: &str, text: &mut String) {
+fn comment(before: &str, words: &str, text: &mut String) {
     let mut line = "#".to_owned();
-    for word in words.split_whitespace() {
+    for word in before.split_whitespace().chain(words.split_whitespace()) {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
             _ = writeln!(text, "{line}");
             line = "#".to_owned();

@@ -2,7 +2,7 @@
 
 use super::diagnostics::Diagnostics;
 use super::kind::Kind;
-use super::record::{Default, Entry, Origin, Shown};
+use super::record::{Default, Entry, Example, Origin, Shown};
 use super::table::Table;
 
 /// A key that is to be read.
@@ -11,7 +11,7 @@ pub(crate) struct Key<K> {
     doc: &'static str,
     kind: K,
     variable: Option<&'static str>,
-    example: Option<&'static str>,
+    example: Option<Example>,
     restart: bool,
 }
 
@@ -51,9 +51,9 @@ impl<K: Kind> Key<K> {
         Self { variable: name.into(), ..self }
     }
 
-    /// What stands in the commented example, as TOML; without one that is the default.
-    pub(crate) fn example(self, toml: &'static str) -> Self {
-        Self { example: Some(toml), ..self }
+    /// What stands in the commented example.
+    pub(crate) fn example(self, example: Example) -> Self {
+        Self { example: Some(example), ..self }
     }
 
     /// A running daemon cannot change it: a reload that would is refused.

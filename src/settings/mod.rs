@@ -32,6 +32,7 @@ pub(crate) use diagnostics::Diagnostics;
 pub(crate) use environment::report_unknown;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
+pub(crate) use record::Example;
 pub(crate) use secret_key::{Located, SecretVariables, Variables, secret, secrets};
 pub(crate) use secret_source::THE_FILE;
 pub(crate) use table::Table;

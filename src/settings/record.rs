@@ -40,8 +40,8 @@ pub(crate) struct Entry {
     pub(crate) secret: bool,
     /// Whether a reload refuses to change it.
     pub(crate) restart: bool,
-    /// What stands in the commented example, as TOML.
-    pub(crate) example: Option<&'static str>,
+    /// What stands in the commented example; without it that is the default, commented out.
+    pub(crate) example: Option<Example>,
     /// What holds now; `None` where nothing does.
     pub(crate) value: Option<Shown>,
     /// Who said so.
@@ -59,6 +59,15 @@ pub(crate) enum Default {
     Value(String),
     /// What these words say.
     Words(&'static str),
+}
+
+/// A value in the commented example, as TOML.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Example {
+    /// It stands there.
+    Set(&'static str),
+    /// It stands there commented out.
+    Off(&'static str),
 }
 
 /// A value as it may be shown.

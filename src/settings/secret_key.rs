@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::diagnostics::Diagnostics;
 use super::key::Found;
 use super::kind::expected;
-use super::record::{Default, Entry, Hidden, Origin, Shown};
+use super::record::{Default, Entry, Example, Hidden, Origin, Shown};
 use super::redact;
 use super::secret_ref::{Labelled, SecretRef};
 use super::secret_source::{Lookup, Raw, THE_FILE};
@@ -19,7 +19,7 @@ pub(crate) struct SecretKey {
     name: &'static str,
     doc: &'static str,
     variable: Option<&'static str>,
-    example: Option<&'static str>,
+    example: Option<Example>,
     restart: bool,
     required: bool,
 }
@@ -47,9 +47,9 @@ impl SecretKey {
         Self { variable: name.into(), ..self }
     }
 
-    /// What stands in the commented example, as TOML.
-    pub(crate) fn example(self, toml: &'static str) -> Self {
-        Self { example: Some(toml), ..self }
+    /// What stands in the commented example.
+    pub(crate) fn example(self, example: Example) -> Self {
+        Self { example: Some(example), ..self }
     }
 
     /// A running daemon cannot change it: a reload that would is refused.
@@ -228,7 +228,6 @@ pub(crate) struct SecretsKey {
     name: &'static str,
     doc: &'static str,
     variables: Option<Variables>,
-    example: Option<&'static str>,
 }
 
 /// The variables of a vendor's secrets.
@@ -257,18 +256,13 @@ impl From<SecretVariables> for Variables {
 
 /// The key `name`, which `doc` explains in a sentence or two and which lists secrets.
 pub(crate) const fn secrets(name: &'static str, doc: &'static str) -> SecretsKey {
-    SecretsKey { name, doc, variables: None, example: None }
+    SecretsKey { name, doc, variables: None }
 }
 
 impl SecretsKey {
     /// The variables that win over the file.
     pub(crate) fn variables(self, variables: Option<impl Into<Variables>>) -> Self {
         Self { variables: variables.map(Into::into), ..self }
-    }
-
-    /// What stands in the commented example, as TOML.
-    pub(crate) fn example(self, toml: &'static str) -> Self {
-        Self { example: Some(toml), ..self }
     }
 
     /// The secrets without those that are faulty; an error where there are none at all.
@@ -327,7 +321,7 @@ impl SecretsKey {
             default,
             secret: true,
             restart: false,
-            example: self.example,
+            example: None,
             value,
             origin,
         });

@@ -167,9 +167,13 @@ fn document() -> Document {
         let mut table = Table::new("[[s]]", "s", toml::Table::new());
         _ = key("type", "Which.", words("a type")).required("", &mut table, &mut diagnostics);
         _ = key("count", "How many | at once.", number(1..=9)).variable("X_COUNT").or(3, &mut table, &mut diagnostics);
-        _ = key(special, "Its own.", path()).example("'/x'").required("", &mut table, &mut diagnostics);
+        _ = key(special, "Its own.", path()).example(Example::Set("'/x'")).required("", &mut table, &mut diagnostics);
         _ = secret("token", "Secret.").variable("X_TOKEN").token(&mut table, &mut diagnostics);
-        Variant { value: value.to_owned(), section: table.into_section() }
+        Variant {
+            value: value.to_owned(),
+            section: table.into_section(),
+            example: if value == "a" { &[("count", "4")] } else { &[] },
+        }
     };
     let variants = vec![variant("a", "of_a"), variant("b", "of_b")];
     Document(vec![Chapter { title: "[[s]]".to_owned(), by: Some("type"), variants }])
@@ -199,12 +203,12 @@ fn the_reference_says_what_is_shared_once() {
 
 #[test]
 fn the_example_explains_each_key_once_and_can_be_read() {
-    let text = document().example(&["a", "b"]);
+    let text = document().example();
     assert_eq!(text.matches("How many").count(), 1, "{text}");
     let parsed: toml::Table = text.parse().unwrap();
     let tables = parsed["s"].as_array().unwrap();
-    assert_eq!(tables[0]["of_a"].as_str(), Some("/x"));
-    assert_eq!(tables[1]["type"].as_str(), Some("b"));
+    assert_eq!((tables.len(), tables[0]["of_a"].as_str(), tables[0]["count"].as_integer()), (1, Some("/x"), Some(4)));
+    assert!(text.contains("# Only with type \"b\": Its own."), "{text}");
 }
 
 #[test]

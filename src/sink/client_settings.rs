@@ -7,7 +7,7 @@ use super::address::Endpoint;
 use super::fingerprint::Parts;
 use super::proxy::Proxies;
 use crate::settings::kind::path;
-use crate::settings::{Diagnostics, Table, key};
+use crate::settings::{Diagnostics, Example, Table, key};
 
 /// Keys `ca_file` and `proxy`.
 #[derive(Clone, Default)]
@@ -45,7 +45,10 @@ impl ClientSettings {
 /// Reads key `ca_file`, whose file is watched from now on.
 pub(crate) fn ca_file(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<PathBuf> {
     let doc = "PEM file of the authorities to trust instead of the system's.";
-    let file = key("ca_file", doc, path()).maybe(table, diagnostics).value();
+    let file = key("ca_file", doc, path())
+        .example(Example::Off("\"/run/tls/internal-ca.pem\""))
+        .maybe(table, diagnostics)
+        .value();
     diagnostics.files.extend(file.clone());
     file
 }

@@ -22,7 +22,7 @@ use super::{answer, cloudevent, forward};
 use crate::clock::Clock;
 use crate::event::{Event, Name};
 use crate::secret::Secret;
-use crate::settings::{ConfigError, Diagnostics, Table, key, secret};
+use crate::settings::{ConfigError, Diagnostics, Example, Table, key, secret};
 
 /// What an http sink is told.
 pub(super) struct Settings {
@@ -36,9 +36,16 @@ impl SinkType for Settings {
     fn read(name: Option<&Name>, table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
         let (url_variable, secret_variable) = forward::variables(name);
         let doc = "Where to. http:// to another machine warns at start.";
-        let url = key("url", doc, endpoint()).variable(url_variable).required("is missing", table, diagnostics);
+        let url = key("url", doc, endpoint())
+            .variable(url_variable)
+            .example(Example::Set("\"https://orders.internal/events\""))
+            .required("is missing", table, diagnostics);
         let doc = "Signs what we send, per Standard Webhooks (whsec_ and base64).";
-        let secret = secret("secret", doc).variable(secret_variable).mac_key(table, diagnostics).value();
+        let secret = secret("secret", doc)
+            .variable(secret_variable)
+            .example(Example::Set("{ file = \"/run/secrets/orders\" }"))
+            .mac_key(table, diagnostics)
+            .value();
         let secret = secret.and_then(|secret| match Signer::new(&secret) {
             Ok(signer) => Some((secret, signer)),
             Err(problem) => {
@@ -69,7 +76,10 @@ impl SinkType for Settings {
 
 /// `Authorization`, by key `token`.
 fn authorization(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
-    let token = secret("token", "Sent in Authorization: Bearer.").token(table, diagnostics).value()?;
+    let token = secret("token", "Sent in Authorization: Bearer.")
+        .example(Example::Off("{ file = \"/run/secrets/orders-token\" }"))
+        .token(table, diagnostics)
+        .value()?;
     match http_client::authorization("Bearer", &token) {
         Ok(authorization) => Some(authorization),
         Err(error) => {

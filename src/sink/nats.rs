@@ -26,7 +26,7 @@ use super::{cloudevent, http_client};
 use crate::event::{Event, Name};
 use crate::secret::Secret;
 use crate::settings::kind::text;
-use crate::settings::{ConfigError, Diagnostics, Table, key, secret};
+use crate::settings::{ConfigError, Diagnostics, Example, Table, key, secret};
 
 /// What a nats sink is told.
 pub(super) struct Settings {
@@ -46,11 +46,17 @@ impl SinkType for Settings {
             several: true,
             expects: "URLs that begin with nats:// or tls://, separated by commas",
         };
-        let servers = key("url", doc, kind).required("is missing", table, diagnostics);
+        let servers = key("url", doc, kind).example(Example::Off("\"nats://nats.internal:4222\"")).required(
+            "is missing",
+            table,
+            diagnostics,
+        );
         let token = token(servers.as_ref(), table, diagnostics);
         let doc = "Where in NATS to. \"gatepost.\" and the source's name, where it is left out.";
-        let subject =
-            key("subject", doc, text(subject, "a subject without wildcards")).maybe(table, diagnostics).value();
+        let subject = key("subject", doc, text(subject, "a subject without wildcards"))
+            .example(Example::Off("\"webhooks\""))
+            .maybe(table, diagnostics)
+            .value();
         let ca_file = ca_file(table, diagnostics);
         table.misplaced(&["proxy"], "NATS does not go through an HTTP proxy: remove it", diagnostics);
         let servers = servers?;

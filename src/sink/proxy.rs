@@ -13,7 +13,7 @@ use super::address::{self, Endpoint};
 use super::no_proxy::Exceptions;
 use crate::secret::Secret;
 use crate::settings::record::Shown;
-use crate::settings::{Diagnostics, Found, Located, THE_FILE, Table, secret};
+use crate::settings::{Diagnostics, Example, Found, Located, THE_FILE, Table, secret};
 
 /// Which proxy a destination is reached through; none of them by default.
 #[derive(Clone, Default)]
@@ -70,7 +70,11 @@ impl Proxies {
     /// Reads key `proxy`, else the usual variables, which are read only where somebody is to go through them, as `used`
     /// says. Shown is the proxy on the way to `to`.
     pub(crate) fn read(to: Option<&Endpoint>, used: bool, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
-        let (proxies, origin) = match secret(KEY, DOC).text(None, table, diagnostics) {
+        let (proxies, origin) = match secret(KEY, DOC).example(Example::Off("\"http://proxy.internal:3128\"")).text(
+            None,
+            table,
+            diagnostics,
+        ) {
             Found::Value(located) => (Self::located(&located, diagnostics), Some(located.origin)),
             Found::Unset if used => (Self::told_of_variables(diagnostics), None),
             Found::Unset | Found::Faulty => (Self::default(), None),

@@ -9,7 +9,7 @@ use super::fingerprint::{Fingerprint, Parts};
 use crate::event::Name;
 use crate::settings::kind::{Problems, number, problem, size, span, text, words};
 use crate::settings::lists::list;
-use crate::settings::{ConfigError, Diagnostics, Kind, Table, grammar, key};
+use crate::settings::{ConfigError, Diagnostics, Example, Kind, Table, grammar, key};
 
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 const CONCURRENCY: RangeInclusive<u64> = 1..=1024;
@@ -173,7 +173,8 @@ fn name(given: Option<Name>, others: &[Settings], table: &mut Table, diagnostics
     let doc = "Unique; 1 to 40 of a-z, 0-9 and -. \"forward\" is the one that the variable GATEPOST_FORWARD_URL adds.";
     let kind = text(grammar::name, "1 to 40 of a-z, 0-9 and -");
     let missing = "is missing: every sink needs one of its own";
-    let name = key("name", doc, kind).or_required(given, missing, table, diagnostics)?;
+    let name =
+        key("name", doc, kind).example(Example::Set("\"orders\"")).or_required(given, missing, table, diagnostics)?;
     if others.iter().any(|other| other.name == name) {
         table.error("name", format!("another sink is called {name} too"), diagnostics);
     }
@@ -193,7 +194,11 @@ fn event_types(table: &mut Table, diagnostics: &mut Diagnostics) -> Vec<String> 
     let doc = "Event types it takes, exact or \"prefix*\". All, where it is left out.";
     let one = |text: &str| if text.is_empty() { Err(EMPTY.to_owned()) } else { Ok(text.to_owned()) };
     let kind = list(text(one, "an event type, or \"prefix*\"")).not_empty(EMPTY);
-    key("event_types", doc, kind).maybe(table, diagnostics).value().unwrap_or_default()
+    key("event_types", doc, kind)
+        .example(Example::Off("[\"order.*\"]"))
+        .maybe(table, diagnostics)
+        .value()
+        .unwrap_or_default()
 }
 
 /// Key `type`.

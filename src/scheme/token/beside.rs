@@ -32,7 +32,6 @@ pub(in crate::scheme) fn beside(
         "Tokens, of which one must come in a header besides; all are tried. Their labels or fingerprints stand beside \
          the key that signed.",
     )
-    .example("[{ file = \"/run/secrets/token\", label = \"tenant-a\" }]")
     .maybe(table, diagnostics);
     let tokens = Settings::read(&Vendor::BEARER, tokens, table, diagnostics);
     let [any, others @ ..] = given;

@@ -254,7 +254,6 @@ impl Row for Vendor {
              key: its label or fingerprint) shows that it is no longer used.",
         )
         .variables(variables)
-        .example("[{ file = \"/run/secrets/token\", label = \"tenant-a\" }]")
         .read(table, diagnostics);
         let settings = Settings::read(self, tokens, table, diagnostics);
         settings.tell(variables, table, diagnostics);
