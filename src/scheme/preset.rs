@@ -301,11 +301,6 @@ pub static PRESETS: [Preset; 13] = [
     Preset {
         name: "cxone-studio",
         path: Some("/webhooks/cxone-studio"),
-        example: &[
-            ("name", r#""studio""#),
-            ("allowed_ips", r#"["203.0.113.0/24"]"#),
-            ("tokens", r#"[{ file = "/run/secrets/studio", label = "studio" }]"#),
-        ],
         scheme: &token::Vendor { variables: Some(list("CXONE_STUDIO_TOKENS")), ..token::Vendor::BEARER },
         event_type: Some("cxone-studio"),
         content_types: FORM_OR_JSON,

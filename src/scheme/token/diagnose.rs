@@ -42,6 +42,12 @@ pub(super) fn diagnose(
         (Err(_), Occurrence::Once(value)) => {
             let value = String::from_utf8_lossy(value);
             explain(settings, others, &Shape::of(settings, &value), &mut told);
+            if told.findings.is_empty() {
+                told.add(
+                    Cause::CredentialUnknown,
+                    format!("the token is known, and {header} is not written as configured"),
+                );
+            }
         }
     }
     let advised = adapted(settings, head);
@@ -123,14 +129,17 @@ fn known(settings: &Settings, shape: &Shape<'_>) -> Option<(String, Known)> {
 
 /// Settings with the same tokens that admit `head` as it stands.
 fn adapted(settings: &Settings, head: &Parts) -> Option<Settings> {
+    let word = settings.format.as_ref().and_then(|format| format.word()).unwrap_or("Bearer");
     let formats = ["{token}", "Bearer {token}", "Basic {basic}", "Token {token}", "ApiKey {token}", "{basic}"];
+    let formats =
+        formats.map(str::to_owned).into_iter().chain([format!("{word} {{token}}"), format!("{word} {{basic}}")]);
+    let formats: Vec<Format> = formats.filter_map(|text| Format::parse(&text).ok()).collect();
     let own = settings.header.iter().map(|header| header.name());
     let elsewhere = head.headers.keys().filter(|name| settings.header.as_ref().is_none_or(|own| own.name() != *name));
     for name in own.chain(elsewhere) {
-        let formats = settings.format.iter().cloned().chain(formats.iter().filter_map(|text| Format::parse(text).ok()));
-        for format in formats {
+        for format in settings.format.iter().chain(&formats) {
             let header = Header::parse(name.as_str()).ok();
-            let wanted = Settings { header, format: Some(format), ..settings.clone() };
+            let wanted = Settings { header, format: Some(format.clone()), ..settings.clone() };
             if Tokens::new(&wanted).is_ok_and(|tokens| tokens.admit(head).is_ok()) {
                 return Some(wanted);
             }

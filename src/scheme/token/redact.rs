@@ -34,10 +34,10 @@ impl<'a> Shape<'a> {
             WORDS.contains(&&*text.to_ascii_lowercase())
                 || own.and_then(|format| format.word()).is_some_and(|word| word.eq_ignore_ascii_case(text))
         };
-        let (mut words, mut rest) = (Vec::new(), value.trim());
+        let (mut words, mut rest) = (Vec::new(), value.trim_matches([' ', '\t']));
         while let Some((word, behind)) = rest.split_once([' ', '\t']).filter(|(word, _)| is_word(word)) {
             words.push(word);
-            rest = behind.trim_start();
+            rest = behind.trim_start_matches([' ', '\t']);
         }
         let before = own.map_or(0, |format| if rest.starts_with(format.before()) { format.before().len() } else { 0 });
         let (before, rest) = rest.split_at_checked(before).unwrap_or(("", rest));

@@ -52,7 +52,7 @@ fn events(setup: &Setup) -> usize {
 #[track_caller]
 fn refused(response: &Response, reason: &str, challenge: &str) {
     assert_refusal(response, 401, reason);
-    assert_eq!(response.header("WWW-Authenticate"), Some(challenge));
+    assert_eq!(response.header("www-authenticate"), Some(challenge));
 }
 
 #[test]
