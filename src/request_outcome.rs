@@ -89,6 +89,10 @@ reasons! {
     PayloadTooLarge = "payload_too_large", Some(StatusCode::PAYLOAD_TOO_LARGE);
     /// The client is not on the allowlist, or cannot be told.
     IpNotWhitelisted = "ip_not_whitelisted", Some(StatusCode::FORBIDDEN);
+    /// The source wants a token.
+    MissingToken = "missing_token", Some(StatusCode::UNAUTHORIZED);
+    /// The token is none of the source's.
+    TokenMismatch = "token_mismatch", Some(StatusCode::UNAUTHORIZED);
     /// No client certificate, or none of those that the source takes.
     ClientCertificateMismatch = "client_certificate_mismatch", Some(StatusCode::UNAUTHORIZED);
     /// The scheme wants a timestamp.
@@ -133,7 +137,9 @@ impl Reason {
     pub const fn is_kept(self) -> bool {
         matches!(
             self,
-            Self::ClientCertificateMismatch
+            Self::MissingToken
+                | Self::TokenMismatch
+                | Self::ClientCertificateMismatch
                 | Self::MissingTimestamp
                 | Self::InvalidTimestampFormat
                 | Self::TimestampExpired

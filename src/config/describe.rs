@@ -15,6 +15,11 @@ impl Config {
         text
     }
 
+    /// Where the token that `send` puts into requests to source `name` came from, in words.
+    pub(crate) fn token_origin(&self, name: &Name) -> Option<&str> {
+        self.section(&format!("source {name}"))?.origin_of("tokens")
+    }
+
     /// Where the session token of the key that source `name` signs with came from, in words.
     pub(crate) fn session_token_origin(&self, name: &Name) -> Option<&str> {
         self.section(&format!("source {name}"))?.inner.first()?.origin_of("session_token")

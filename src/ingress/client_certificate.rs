@@ -9,18 +9,18 @@ use http::request::Parts;
 use crate::clock::Clock;
 use crate::server::client_certificate::ClientCertificate;
 
-use super::allow_ip::Allowed;
 use super::arrival::{Origin, PinIndex};
 use super::refused::Refused;
 use super::reject::Reject;
 use super::settings::CertificatePin;
 use super::source::Source;
+use super::token::Admitted;
 use super::try_map_request::Step;
 
 /// Refuses whoever showed no certificate that `source` takes, where it asks for one.
-pub(super) fn client_certificate(source: Arc<Source>, clock: Clock) -> impl Step<Allowed, Allowed> {
-    move |Allowed { origin, head, body }| match pinned(&source.config.client_certificates, &clock, &head) {
-        Ok(certificate) => Ok(Allowed { origin: Origin { certificate, ..origin }, head, body }),
+pub(super) fn client_certificate(source: Arc<Source>, clock: Clock) -> impl Step<Admitted, Admitted> {
+    move |Admitted { origin, head, token, body }| match pinned(&source.config.client_certificates, &clock, &head) {
+        Ok(certificate) => Ok(Admitted { origin: Origin { certificate, ..origin }, head, token, body }),
         Err(reject) => Err(Refused::unread(reject, origin, head, body)),
     }
 }

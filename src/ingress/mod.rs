@@ -27,6 +27,7 @@ pub(crate) mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod token;
 mod try_map_request;
 mod twins;
 mod verify;
@@ -64,6 +65,7 @@ use self::refused::Refused;
 use self::reject::Reject;
 use self::request_end::Answered;
 use self::rescue::RescueLayer;
+use self::token::token;
 use self::try_map_request::{check, try_map};
 use self::verify::{Verifier, VerifyLayer};
 use self::window::window;
@@ -148,7 +150,10 @@ fn stack(
         // A name, one access record however it ends, metrics, the audit record.
         .layer(AccessLogLayer { recorder: Arc::clone(recorder), source: Some(source()) })
         // What any layer beneath refuses: offered to the quarantine, answered.
-        .layer(RescueLayer::new(Some(source_quarantine), Arc::clone(&shared.budget)))
+        .layer(
+            RescueLayer::new(Some(source_quarantine), Arc::clone(&shared.budget))
+                .challenging(source().config.scheme.token().map(|token| token.challenge)),
+        )
         // 503: too many in flight, said at once instead of queued.
         .layer(ConcurrencyLimitLayer(Arc::clone(&shared.requests)))
         // 400, 501: what two HTTP parsers could understand differently.
@@ -161,9 +166,11 @@ fn stack(
         .layer(BodyLimitLayer(source().config.body_bytes))
         // 403: not on the allowlist. Request → Allowed.
         .layer(try_map(allow_ip(source())))
+        // 401: not with a token of the source, where it has any. Allowed → Admitted.
+        .layer(try_map(token(source())))
         // 401: no client certificate that the source takes, where it asks for one.
         .layer(try_map(client_certificate(source(), shared.clock.clone())))
-        // 401, 410, 400: outside the window, or nothing to verify. Allowed → Unverified.
+        // 401, 410, 400: outside the window, or nothing to verify. Admitted → Unverified.
         .layer(try_map(window(source(), shared.clock.clone())))
         // 408, 413, 503, 401: the body, buffered and proven. Unverified → Verified.
         .layer(VerifyLayer::from(Verifier {

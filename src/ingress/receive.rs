@@ -58,11 +58,16 @@ struct Stored {
 impl Receive {
     /// Answers `request`, once its event is stored.
     pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
-        let used = self.source.used(request.key(), request.origin().certificate);
+        let used = self.source.used(request.keys(), request.origin().certificate);
+        let now = self.clock.now().as_duration().as_secs_f64();
         for last_used in used.iter().filter_map(|key| self.source.metrics.key_last_used(key.0)) {
-            last_used.set(self.clock.now().as_duration().as_secs_f64());
+            last_used.set(now);
         }
-        let key = used.first().and_then(|key| self.source.keys.get(key.0)).cloned().unwrap_or_default();
+        let own = self.source.scheme.keys().len();
+        // What it was signed or sent with; a pin only where that was nothing.
+        let named = |key: &&crate::scheme::KeyIndex| key.0 < own || used.first().is_some_and(|first| first.0 >= own);
+        let names = used.iter().filter(named).filter_map(|key| self.source.keys.get(key.0));
+        let key = names.map(String::as_str).collect::<Vec<_>>().join("+");
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.store(&request, &mut known).await {
             Ok(Stored { response, outcome, quarantine_id }) => {

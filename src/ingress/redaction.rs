@@ -38,11 +38,13 @@ pub(super) struct Redaction {
     signs_query: bool,
     /// The headers that hold the signature, lower case, with what their format spells out before it.
     signatures: Arc<[(String, String)]>,
+    settings: Arc<dyn Settings>,
 }
 
 impl From<&Arc<dyn Settings>> for Redaction {
     fn from(settings: &Arc<dyn Settings>) -> Self {
-        Self { signs_query: settings.signs_query(), signatures: settings.signature_prefixes().into() }
+        let settings = Arc::clone(settings);
+        Self { signs_query: settings.signs_query(), signatures: settings.signature_prefixes().into(), settings }
     }
 }
 
@@ -78,8 +80,10 @@ impl Redaction {
         let mut pairs: Vec<(&str, String)> = host.map(|host| ("host", host.to_owned())).into_iter().collect();
         pairs.extend(head.headers.iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
-            let value = if self.grants(name.as_str(), &value) { REDACTED.to_owned() } else { value.into_owned() };
-            (name.as_str(), value)
+            let grants = self.grants(name.as_str(), &value);
+            let kept = self.settings.kept(name.as_str(), &value, grants);
+            let kept = kept.unwrap_or_else(|| if grants { REDACTED.to_owned() } else { value.into_owned() });
+            (name.as_str(), kept)
         }));
         let certificate = head.extensions.get::<Arc<ClientCertificate>>();
         pairs.extend(certificate.map(|shown| (CLIENT_CERTIFICATE, BASE64.encode(&shown.der))));
@@ -156,15 +160,22 @@ mod tests {
 
     const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
+    /// Those of a source of preset `nice` with `lines` in its table.
+    fn settings(lines: &str) -> Arc<dyn Settings> {
+        let mut table = Table::new("", "", lines.parse().unwrap());
+        scheme::read(preset("nice").unwrap(), None, &mut table, &mut Diagnostics::new(&BTreeMap::new()))
+    }
+
     fn kept(header: &str, format: &str) -> Redaction {
         Redaction {
             signs_query: false,
             signatures: [(header.to_owned(), format.split('{').next().unwrap_or_default().to_owned())].into(),
+            settings: settings(""),
         }
     }
 
     fn of(signs_query: bool) -> Redaction {
-        Redaction { signs_query, signatures: [].into() }
+        Redaction { signs_query, signatures: [].into(), settings: settings("") }
     }
 
     /// The value kept of a header.
@@ -250,9 +261,7 @@ mod tests {
 
     #[test]
     fn the_settings_name_the_header_and_spell_the_format() {
-        let table = "signature_header = 'Authorization'\nsignature_format = 'Token {hex}'".parse().unwrap();
-        let mut table = Table::new("", "", table);
-        let settings = scheme::read(preset("nice").unwrap(), None, &mut table, &mut Diagnostics::new(&BTreeMap::new()));
+        let settings = settings("signature_header = 'Authorization'\nsignature_format = 'Token {hex}'");
         assert_ne!(value(&Redaction::from(&settings), "authorization", &format!("Token {HEX}")), REDACTED);
     }
 

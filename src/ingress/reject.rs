@@ -30,6 +30,10 @@ pub enum Reject {
     PayloadTooLarge,
     /// The client is not on the allowlist, or cannot be told.
     IpNotWhitelisted,
+    /// The source wants a token.
+    MissingToken,
+    /// The token is none of the source's.
+    TokenMismatch,
     /// No client certificate, or none of those that the source takes; the text says which.
     ClientCertificateMismatch(&'static str),
     /// The scheme wants a timestamp.
@@ -72,6 +76,8 @@ impl Reject {
             Self::UnsupportedMediaType(_) => Reason::UnsupportedMediaType,
             Self::PayloadTooLarge => Reason::PayloadTooLarge,
             Self::IpNotWhitelisted => Reason::IpNotWhitelisted,
+            Self::MissingToken => Reason::MissingToken,
+            Self::TokenMismatch => Reason::TokenMismatch,
             Self::ClientCertificateMismatch(_) => Reason::ClientCertificateMismatch,
             Self::MissingTimestamp => Reason::MissingTimestamp,
             Self::InvalidTimestamp => Reason::InvalidTimestampFormat,
@@ -141,6 +147,8 @@ impl Reject {
             | Self::MethodNotAllowed
             | Self::PayloadTooLarge
             | Self::IpNotWhitelisted
+            | Self::MissingToken
+            | Self::TokenMismatch
             | Self::MissingTimestamp
             | Self::InvalidTimestamp
             | Self::TimestampExpired(_)
@@ -155,6 +163,8 @@ impl Reject {
 impl From<Refusal> for Reject {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            Refusal::MissingToken => Self::MissingToken,
+            Refusal::TokenMismatch => Self::TokenMismatch,
             Refusal::MissingTimestamp => Self::MissingTimestamp,
             Refusal::InvalidTimestamp => Self::InvalidTimestamp,
             Refusal::MissingSignature => Self::MissingSignature,
@@ -181,6 +191,8 @@ mod tests {
             Reject::UnsupportedMediaType(""),
             Reject::PayloadTooLarge,
             Reject::IpNotWhitelisted,
+            Reject::MissingToken,
+            Reject::TokenMismatch,
             Reject::ClientCertificateMismatch(""),
             Reject::MissingTimestamp,
             Reject::InvalidTimestamp,

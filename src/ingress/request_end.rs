@@ -42,7 +42,7 @@ pub(super) struct Known {
     pub bot_id: Option<String>,
     /// `/intent` of the body.
     pub intent: Option<String>,
-    /// Label of the key that verified it.
+    /// Label of the key that verified it; behind a plus, that of the token that came beside a signature.
     pub key: String,
 }
 

@@ -17,6 +17,8 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::{Layer, Service};
 
+use crate::scheme::Challenge;
+
 use super::body::peek_body;
 use super::body_budget::BodyBudget;
 use super::quarantine::SourceQuarantine;
@@ -28,6 +30,9 @@ use super::request_end::{Answered, RequestEnd};
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// RFC 9110 11.6.1 wants a challenge on every 401; there is no registered scheme for signed webhooks.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Signature realm=\"webhooks\"");
+/// Some clients send a password only once they were asked for it (RFC 7617, section 2).
+const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"webhooks\", charset=\"UTF-8\"");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"webhooks\"");
 
 /// Makes [`Rescue`].
 #[derive(Clone)]
@@ -36,12 +41,20 @@ pub(super) struct RescueLayer(Arc<Rescuer>);
 struct Rescuer {
     quarantine: Option<Arc<SourceQuarantine>>,
     budget: Arc<BodyBudget>,
+    token_challenge: Challenge,
 }
 
 impl RescueLayer {
     /// Offers to `quarantine`, where there is one, what a source refused; bodies that are peeked at share `budget`.
     pub(super) fn new(quarantine: Option<Arc<SourceQuarantine>>, budget: Arc<BodyBudget>) -> Self {
-        Self(Arc::new(Rescuer { quarantine, budget }))
+        Self(Arc::new(Rescuer { quarantine, budget, token_challenge: Challenge::Signature }))
+    }
+
+    /// The same for a source whose senders are asked for a token with `challenge`.
+    pub(super) fn challenging(self, challenge: Option<Challenge>) -> Self {
+        let Rescuer { quarantine, budget, token_challenge } = &*self.0;
+        let (quarantine, budget) = (quarantine.clone(), Arc::clone(budget));
+        Self(Arc::new(Rescuer { quarantine, budget, token_challenge: challenge.unwrap_or(*token_challenge) }))
     }
 }
 
@@ -125,7 +138,16 @@ impl Rescuer {
             event,
             quarantine_id: None,
         };
-        let answered = Answered { response: answer(&reject), end };
+        let mut response = answer(&reject);
+        if matches!(reject, Reject::MissingToken | Reject::TokenMismatch) {
+            let challenge = match self.token_challenge {
+                Challenge::Bearer => BEARER,
+                Challenge::Basic => BASIC,
+                Challenge::Signature => CHALLENGE,
+            };
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        let answered = Answered { response, end };
         let Some((rest, quarantine)) = rest.zip(self.quarantine.as_ref()) else { return Either::Left(answered) };
         let Rest { origin, head, body } = rest;
         // A sender that waits for 100 (Continue) must not get it: asking for its body would send it.

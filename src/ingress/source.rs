@@ -64,10 +64,9 @@ impl Source {
     }
 
     /// Positions among its keys of those that a request used: the scheme's, where it has any, then that of its pin.
-    pub(super) fn used(&self, key: KeyIndex, pin: Option<PinIndex>) -> Vec<KeyIndex> {
+    pub(super) fn used(&self, keys: impl Iterator<Item = KeyIndex>, pin: Option<PinIndex>) -> Vec<KeyIndex> {
         let own = self.scheme.keys().len();
-        let key = Some(key).filter(|key| key.0 < own);
-        key.into_iter().chain(pin.map(|pin| KeyIndex(own + pin.0))).collect()
+        keys.filter(|key| key.0 < own).chain(pin.map(|pin| KeyIndex(own + pin.0))).collect()
     }
 
     /// Where an event of type `kind` goes.

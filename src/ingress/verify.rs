@@ -35,6 +35,7 @@ pub(super) struct Verified {
     head: Parts,
     payload: Payload,
     key: KeyIndex,
+    token: Option<KeyIndex>,
 }
 
 impl Verified {
@@ -56,10 +57,9 @@ impl Verified {
         &self.payload
     }
 
-    /// The key that verified it.
-    #[must_use]
-    pub(super) const fn key(&self) -> KeyIndex {
-        self.key
+    /// The keys that vouch for it, each once: the one that verified it, and the token beside a signature.
+    pub(super) fn keys(&self) -> impl Iterator<Item = KeyIndex> {
+        std::iter::once(self.key).chain(self.token.filter(|token| *token != self.key))
     }
 
     /// What is left of it once it turned out to be no event, or could not be stored.
@@ -130,7 +130,7 @@ where
 
 impl Verifier {
     async fn verify(self: Arc<Self>, request: Unverified) -> Result<Verified, Box<Refused>> {
-        let Unverified { origin, head, claims, body } = request;
+        let Unverified { origin, head, token, claims, body } = request;
         let declared = declared_length(&head.headers);
         let mut charge = Arc::clone(&self.budget).open(declared);
         let whole = arrival(&origin, &head, &self.waiting, buffer(body, declared, &mut charge));
@@ -143,7 +143,7 @@ impl Verifier {
                 let reject = Reject::ClientCertificateMismatch("no client certificate was shown");
                 Err(Refused::read(reject, origin, head, payload.bytes().clone()))
             }
-            Ok(key) => Ok(Verified { origin, head, payload, key }),
+            Ok(key) => Ok(Verified { origin, head, payload, key, token }),
             Err(refusal) => Err(Refused::read(refusal.into(), origin, head, payload.bytes().clone())),
         };
         if inline {

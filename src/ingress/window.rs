@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::clock::{Clock, UnixSeconds};
-use crate::scheme::Claims;
+use crate::scheme::{Claims, KeyIndex};
 
-use super::allow_ip::Allowed;
 use super::arrival::Origin;
 use super::refused::{Capped, Refused};
 use super::reject::Reject;
 use super::source::Source;
+use super::token::Admitted;
 use super::try_map_request::Step;
 
 /// A request whose head says who signed it and when; nothing of that is proven yet.
@@ -20,6 +20,8 @@ pub(super) struct Unverified {
     pub origin: Origin,
     /// Every header as received.
     pub head: Parts,
+    /// Which of the source's keys its token is.
+    pub token: Option<KeyIndex>,
     /// What it claims.
     pub claims: Claims,
     /// Not read.
@@ -27,9 +29,9 @@ pub(super) struct Unverified {
 }
 
 /// Refuses what was signed outside the window of `source`, and what claims nothing that its scheme could verify.
-pub(super) fn window(source: Arc<Source>, clock: Clock) -> impl Step<Allowed, Unverified> {
-    move |Allowed { origin, head, body }| match claims(&source, &clock, &head) {
-        Ok(claims) => Ok(Unverified { origin, head, claims, body }),
+pub(super) fn window(source: Arc<Source>, clock: Clock) -> impl Step<Admitted, Unverified> {
+    move |Admitted { origin, head, token, body }| match claims(&source, &clock, &head) {
+        Ok(claims) => Ok(Unverified { origin, head, token, claims, body }),
         Err(reject) => Err(Refused::unread(reject, origin, head, body)),
     }
 }

@@ -13,9 +13,10 @@ mod proof;
 mod registry;
 mod settings;
 mod sigv4;
+mod token;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
 pub use preset::{Answer, BodyFormat, PRESETS, Preset, preset};
-pub use proof::{Claims, KeyIndex, Refusal, Scheme};
+pub use proof::{Challenge, Claims, KeyIndex, Refusal, Scheme};
 pub(crate) use registry::read;
-pub use settings::Settings;
+pub use settings::{Settings, TokenForm};

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::settings::Row;
-use super::{certificate, hmac, sigv4};
-use crate::settings::SecretVariables;
+use super::{certificate, hmac, sigv4, token};
+use crate::settings::{SecretVariables, Variables};
 
 /// A source's settings before the operator's are laid over them. `None` means the operator must or may give it.
 pub struct Preset {
@@ -88,6 +88,23 @@ const BLANK: Preset = Preset {
     example: &[],
 };
 
+/// A token alone, wherever it stands.
+const TOKEN: Preset = Preset {
+    name: "token",
+    scheme: &token::Vendor::BEARER,
+    event_id: Some("digest"),
+    event_type: Some("token"),
+    ..BLANK
+};
+
+/// What says so of JSON, too: the default of CXone's REST action and what grew from it.
+const FORM_OR_JSON: &[&str] = &["application/json", "application/x-www-form-urlencoded"];
+
+/// A variable that holds several tokens.
+const fn list(name: &'static str) -> Variables {
+    Variables { list: Some(name), single: None }
+}
+
 const SAMPLE: Sample = Sample {
     json: r#"{ "id": "{id}", "type": "sample.event", "timestamp": "{at}" }"#,
     xml: concat!(
@@ -101,7 +118,7 @@ const SAMPLE: Sample = Sample {
 const COGNIGY: SecretVariables = SecretVariables { list: "COGNIGY_WEBHOOK_SECRETS", single: "COGNIGY_WEBHOOK_SECRET" };
 
 /// Every preset.
-pub static PRESETS: [Preset; 8] = [
+pub static PRESETS: [Preset; 14] = [
     Preset {
         name: "cxone",
         path: Some("/webhooks/cxone"),
@@ -282,6 +299,93 @@ pub static PRESETS: [Preset; 8] = [
         ..BLANK
     },
     Preset { name: "client-certificate", scheme: &certificate::Vendor, event_id: Some("digest"), ..BLANK },
+    Preset {
+        name: "cxone-studio",
+        path: Some("/webhooks/cxone-studio"),
+        scheme: &token::Vendor { variables: Some(list("CXONE_STUDIO_TOKENS")), ..token::Vendor::BEARER },
+        event_type: Some("cxone-studio"),
+        content_types: FORM_OR_JSON,
+        sample: Sample {
+            json: r#"{
+                "contactId": "398276410",
+                "requestId": "{id}",
+                "action": "case.create",
+                "time": "{at}",
+                "ani": "+14155550100",
+                "skill": "Billing"
+            }"#,
+            ..SAMPLE
+        },
+        ..TOKEN
+    },
+    Preset {
+        name: "cxone-integration-hub",
+        path: Some("/webhooks/cxone-integration-hub"),
+        event_type: Some("cxone-integration-hub"),
+        content_types: FORM_OR_JSON,
+        sample: Sample {
+            json: r#"{ "connector": "crm-update", "executionId": "{id}", "time": "{at}", "contact": { "id": "398276410" } }"#,
+            ..SAMPLE
+        },
+        ..TOKEN
+    },
+    Preset {
+        name: "cognigy-webhook",
+        path: Some("/webhooks/cognigy-webhook"),
+        scheme: &token::Vendor {
+            format: "Basic {basic}",
+            variables: Some(Variables { list: None, single: Some("COGNIGY_WEBHOOK_BASIC") }),
+            ..token::Vendor::BEARER
+        },
+        event_type: Some("cognigy-webhook"),
+        sample: Sample {
+            json: r#"{
+                "userId": "customer-4711",
+                "sessionId": "{id}",
+                "text": "Your order is on its way.",
+                "data": { "sentAt": "{at}" }
+            }"#,
+            ..SAMPLE
+        },
+        ..TOKEN
+    },
+    Preset {
+        name: "cognigy-logs",
+        path: Some("/webhooks/cognigy-logs"),
+        event_type: Some("cognigy-logs"),
+        sample: Sample {
+            json: r#"{ "traceId": "{id}", "timestamp": "{at}", "level": "info", "msg": "Request to the language model" }"#,
+            ..SAMPLE
+        },
+        ..TOKEN
+    },
+    Preset {
+        name: "eventbridge",
+        path: Some("/webhooks/eventbridge"),
+        scheme: &token::Vendor {
+            header: "x-api-key",
+            format: "{token}",
+            variables: Some(list("EVENTBRIDGE_API_KEYS")),
+        },
+        event_id: Some("/id"),
+        event_type: Some("/detail-type"),
+        sample: Sample {
+            json: r#"{
+                "version": "0",
+                "id": "{id}",
+                "detail-type": "Contact Ended",
+                "source": "cxone.contacts",
+                "account": "123456789012",
+                "time": "{at}",
+                "region": "eu-west-1",
+                "resources": [],
+                "detail": { "contactId": "398276410" }
+            }"#,
+            ..SAMPLE
+        },
+        ..TOKEN
+    },
+    TOKEN,
     Preset {
         example: &[
             ("name", r#""other-vendor""#),

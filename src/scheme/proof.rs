@@ -10,9 +10,17 @@ use crate::event::Payload;
 
 /// How one source proves who sends to it.
 ///
-/// A request is judged in three steps, so that each refusal comes in its place: [`Scheme::timestamp`] before the
-/// window is checked, [`Scheme::read`] before a byte of the body is wanted, [`Scheme::verify`] once the body is here.
+/// A request is judged in four steps, so that each refusal comes in its place: [`Scheme::admit`] first,
+/// [`Scheme::timestamp`] before the window is checked, [`Scheme::read`] before a byte of the body is wanted, [`Scheme::verify`] once the body is here.
 pub trait Scheme: Send + Sync + 'static {
+    /// Which token in the head lets the request in; `None` for a scheme that wants none.
+    ///
+    /// # Errors
+    /// [`Refusal::MissingToken`] or [`Refusal::TokenMismatch`].
+    fn admit(&self, _head: &Parts) -> Result<Option<KeyIndex>, Refusal> {
+        Ok(None)
+    }
+
     /// The time the request claims to have been signed at; `None` for a scheme that has none.
     ///
     /// # Errors
@@ -61,9 +69,24 @@ impl Claims {
     }
 }
 
+/// How a sender without a good token is asked for one (RFC 9110, section 11.6.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Challenge {
+    /// With RFC 6750's scheme.
+    Bearer,
+    /// With RFC 7617's.
+    Basic,
+    /// As for a signature: what is wanted has no registered scheme.
+    Signature,
+}
+
 /// Why a scheme does not believe a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
+    /// No token where one is required.
+    MissingToken,
+    /// A token that is none of the configured ones, is written in another way or stands twice.
+    TokenMismatch,
     /// No timestamp where one is required.
     MissingTimestamp,
     /// A timestamp that is not one, or stands twice.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::preset::{PRESETS, Preset, preset};
 use super::settings::{Identity, Row, Settings};
+use super::token;
 use crate::settings::{Diagnostics, Table};
 
 /// Reads the keys that the scheme of a source has; those of other schemes are errors.
@@ -17,18 +18,20 @@ pub(crate) fn read(
     refuse_others(of, table, diagnostics);
     let name = name.unwrap_or(of.name);
     let namesake = preset(name).map(|row| row.scheme).filter(|row| row.scheme() == of.scheme.scheme());
-    of.scheme.read(&Identity { preset: of.name, name, namesake }, table, diagnostics)
+    let settings = of.scheme.read(&Identity { preset: of.name, name, namesake }, table, diagnostics);
+    if of.scheme.takes_tokens_beside() { token::beside(settings, table, diagnostics) } else { settings }
 }
 
 /// Keys of another scheme can do nothing here, so they are errors rather than ignored.
 fn refuse_others(of: &Preset, table: &mut Table, diagnostics: &mut Diagnostics) {
     let own = of.scheme.scheme();
-    let own_keys = keys(of.scheme);
+    let mut own_keys = keys(of.scheme);
+    own_keys.extend(token::KEYS);
     let mut refused = BTreeSet::from([own]);
     for other in PRESETS.iter().map(|preset| preset.scheme) {
         if refused.insert(other.scheme()) {
             let why = format!(
-                "makes no sense with preset {}, which is signed with {own} and not with {}",
+                "makes no sense with preset {}, which is verified by {own} and not by {}",
                 of.name,
                 other.scheme()
             );

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use zeroize::Zeroizing;
 
 use super::diagnose::Cause;
-use super::proof::Scheme;
+use super::proof::{Challenge, Scheme};
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
 use crate::secret::{Secret, WeakSecret};
@@ -42,6 +43,21 @@ pub trait Settings: Any + Send + Sync {
         Vec::new()
     }
 
+    /// Where a token must stand, for a source that wants one.
+    fn token(&self) -> Option<TokenForm> {
+        None
+    }
+
+    /// Whether what verifies vouches for nothing but the sender: neither for the body nor for the time.
+    fn proves_only_the_sender(&self) -> bool {
+        false
+    }
+
+    /// The settings of the signature alone, where tokens must come beside it.
+    fn beside_tokens(&self) -> Option<&dyn Settings> {
+        None
+    }
+
     /// Whether the signature covers the query.
     fn signs_query(&self) -> bool;
 
@@ -73,6 +89,12 @@ pub trait Settings: Any + Send + Sync {
 
     /// The keys in which `to` differs, with their new value as TOML; `None`: the key has to go.
     fn changes(&self, to: &dyn Settings) -> Vec<(&'static str, Option<String>)>;
+
+    /// What the quarantine keeps of the header `name` (lower case) instead of its `value`; `None` where that is decided as
+    /// for any source. `grants` says whether it holds a credential by its name or its form.
+    fn kept(&self, _name: &str, _value: &str, _grants: bool) -> Option<String> {
+        None
+    }
 
     /// Puts back into `head` what the quarantine left out of it and these settings know.
     fn restore(&self, _head: &mut Parts) {}
@@ -113,7 +135,7 @@ impl<'a> Case<'a> {
     /// The other sources that have a scheme with settings `S`.
     pub(super) fn others_of<S: Settings>(&self) -> Vec<(&'a str, &'a S)> {
         let same = |(name, settings): &(&'a str, &'a dyn Settings)| {
-            let settings: &'a dyn Any = *settings;
+            let settings: &'a dyn Any = settings.beside_tokens().unwrap_or(*settings);
             Some((*name, settings.downcast_ref()?))
         };
         self.others.iter().filter_map(same).collect()
@@ -163,6 +185,20 @@ impl Diagnosis {
     }
 }
 
+/// Where a token stands in a request.
+pub struct TokenForm {
+    /// The header, as it is written in the configuration.
+    pub header: String,
+    /// The authentication scheme before it.
+    pub word: Option<String>,
+    /// The first token as it stands there, without what is around it.
+    pub coded: Zeroizing<String>,
+    /// Whether that is base64 of the secret.
+    pub basic: bool,
+    /// How a sender without one is asked for it.
+    pub challenge: Challenge,
+}
+
 /// What a preset's row says of its scheme: the values that an operator's are laid over, and the vendor's variables.
 pub(crate) trait Row: Any + Sync {
     /// What it is signed with, in words; the same for every row of a scheme and for no other.
@@ -176,6 +212,11 @@ pub(crate) trait Row: Any + Sync {
 
     /// Which variables make such a source, in words.
     fn how_to_enable(&self) -> Option<String>;
+
+    /// Whether sources may have tokens beside what verifies them.
+    fn takes_tokens_beside(&self) -> bool {
+        true
+    }
 
     /// The variable that says more about such a source and makes none.
     fn companion(&self) -> Option<&'static str> {

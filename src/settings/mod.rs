@@ -36,7 +36,7 @@ pub(crate) use inline::inline;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
 pub(crate) use record::Example;
-pub(crate) use secret_key::{Located, SecretVariables, secret, secrets};
+pub(crate) use secret_key::{Located, SecretVariables, Variables, secret, secrets};
 pub(crate) use secret_source::THE_FILE;
 pub(crate) use table::Table;
 pub(crate) use text_table::{NamedText, text_table};

@@ -132,12 +132,13 @@ impl Section {
         }
     }
 
-    /// Where the secret in `key` came from, in words.
+    /// Where the secret in `key`, or the first of several, came from, in words.
     pub(crate) fn origin_of(&self, key: &str) -> Option<&str> {
         let entry = self.entries.iter().find(|entry| entry.key == Some(key))?;
         match entry.value.as_ref()? {
             Shown::Secret(secret) => Some(&secret.origin),
-            Shown::Plain(..) | Shown::Secrets(_) => None,
+            Shown::Secrets(secrets) => secrets.first().map(|secret| &*secret.origin),
+            Shown::Plain(..) => None,
         }
     }
 

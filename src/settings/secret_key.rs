@@ -223,7 +223,7 @@ impl SecretKey {
 pub(crate) struct SecretsKey {
     name: &'static str,
     doc: &'static str,
-    variables: Option<SecretVariables>,
+    variables: Option<Variables>,
 }
 
 /// The variables of a vendor's secrets.
@@ -235,6 +235,21 @@ pub(crate) struct SecretVariables {
     pub(crate) single: &'static str,
 }
 
+/// The variables of which one may hold what a key lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Variables {
+    /// Holds several, separated by commas.
+    pub(crate) list: Option<&'static str>,
+    /// Holds one, taken literally.
+    pub(crate) single: Option<&'static str>,
+}
+
+impl From<SecretVariables> for Variables {
+    fn from(SecretVariables { list, single }: SecretVariables) -> Self {
+        Self { list: Some(list), single: Some(single) }
+    }
+}
+
 /// The key `name`, which `doc` explains in a sentence or two and which lists secrets.
 pub(crate) const fn secrets(name: &'static str, doc: &'static str) -> SecretsKey {
     SecretsKey { name, doc, variables: None }
@@ -242,12 +257,21 @@ pub(crate) const fn secrets(name: &'static str, doc: &'static str) -> SecretsKey
 
 impl SecretsKey {
     /// The variables that win over the file.
-    pub(crate) fn variables(self, variables: Option<SecretVariables>) -> Self {
-        Self { variables, ..self }
+    pub(crate) fn variables(self, variables: Option<impl Into<Variables>>) -> Self {
+        Self { variables: variables.map(Into::into), ..self }
     }
 
     /// The secrets without those that are faulty; an error where there are none at all.
     pub(crate) fn read(self, table: &mut Table, diagnostics: &mut Diagnostics) -> Vec<Secret> {
+        self.look(true, table, diagnostics)
+    }
+
+    /// The secrets without those that are faulty; none where nobody says anything.
+    pub(crate) fn maybe(self, table: &mut Table, diagnostics: &mut Diagnostics) -> Vec<Secret> {
+        self.look(false, table, diagnostics)
+    }
+
+    fn look(self, required: bool, table: &mut Table, diagnostics: &mut Diagnostics) -> Vec<Secret> {
         let at = table.place_in_file(self.name);
         // Taken even when the environment replaces it, so that its form is checked.
         let in_file = table.take(self.name).map(|value| references(&at, value, diagnostics));
@@ -262,33 +286,39 @@ impl SecretsKey {
                 (keys, Origin::File)
             }
             (None, None) => {
-                let example = "is missing: name at least one, [{ file = \"/run/secrets/name\" }]";
-                diagnostics.error(table.place(self.name), example);
+                if required {
+                    let example = "is missing: name at least one, [{ file = \"/run/secrets/name\" }]";
+                    diagnostics.error(table.place(self.name), example);
+                }
                 (Vec::new(), Origin::Default)
             }
         };
-        self.record(&found, origin, table);
+        let default = if required { Default::Required } else { Default::None };
+        self.record(&found, default, origin, table);
         found.into_iter().map(|(secret, _)| secret).collect()
     }
 
-    fn record(self, found: &[(Secret, String)], origin: Origin, table: &mut Table) {
+    fn record(self, found: &[(Secret, String)], default: Default, origin: Origin, table: &mut Table) {
         let hidden = found.iter().map(|(secret, from)| Hidden {
             origin: from.clone(),
             secret: secret.clone(),
             called: Some(secret.name()),
         });
-        let variables = self.variables.map(|variables| vec![variables.list, variables.single]).unwrap_or_default();
+        let variables = self.variables.map(Variables::names).unwrap_or_default();
+        // Nothing is shown of what nobody said.
+        let value =
+            (default == Default::Required || origin != Origin::Default).then(|| Shown::Secrets(hidden.collect()));
         table.record(Entry {
             key: Some(self.name),
             variables,
             doc: self.doc,
             expects: "a list of secrets' references, each perhaps with a label".to_owned(),
             schema: json!({ "type": "array", "minItems": 1, "items": labelled_schema() }),
-            default: Default::Required,
+            default,
             secret: true,
             restart: false,
             example: None,
-            value: Some(Shown::Secrets(hidden.collect())),
+            value,
             origin,
         });
     }
@@ -297,30 +327,49 @@ impl SecretsKey {
 impl SecretVariables {
     /// Whether one of them is set, rightly or wrongly.
     pub(crate) fn are_set(self, diagnostics: &Diagnostics) -> bool {
-        diagnostics.is_set(self.list) || diagnostics.is_set(self.single)
+        Variables::from(self).are_set(diagnostics)
     }
 
     /// The variable to name in errors.
     pub(crate) fn named(self, diagnostics: &Diagnostics) -> &'static str {
         if diagnostics.is_set(self.list) { self.list } else { self.single }
     }
+}
+
+impl Variables {
+    /// Their names.
+    fn names(self) -> Vec<&'static str> {
+        self.list.into_iter().chain(self.single).collect()
+    }
+
+    /// Whether one of them is set, rightly or wrongly.
+    pub(crate) fn are_set(self, diagnostics: &Diagnostics) -> bool {
+        self.names().into_iter().any(|name| diagnostics.is_set(name))
+    }
+
+    /// The variable to name in errors: the one that is set.
+    pub(crate) fn named(self, diagnostics: &Diagnostics) -> Option<&'static str> {
+        let names = self.names();
+        names.iter().find(|name| diagnostics.is_set(name)).or(names.first()).copied()
+    }
 
     /// The secrets and the variable they stand in; `None` where neither is set.
     fn read(self, diagnostics: &mut Diagnostics) -> Option<(&'static str, Vec<(Secret, String)>)> {
-        let (list, single) = (diagnostics.secret_variable(self.list), diagnostics.secret_variable(self.single));
+        let mut look = |name: Option<&'static str>| Some((name?, diagnostics.secret_variable(name?)));
+        let set = |found: &(&'static str, Lookup)| !matches!(found.1, Lookup::Unset);
+        let (list, single) = (look(self.list).filter(set), look(self.single).filter(set));
         match (list, single) {
-            (Lookup::Unset, Lookup::Unset) => None,
-            (Lookup::Unset, Lookup::Found(mut raw)) => {
-                let secret = diagnostics.mac_key(self.single, &mut raw).map(|secret| (secret, raw.origin));
-                Some((self.single, secret.into_iter().collect()))
+            (None, None) => None,
+            (Some((list, _)), Some((single, _))) => {
+                diagnostics.error(list, format!("{list} and {single} are both set: keep one"));
+                Some((list, Vec::new()))
             }
-            (Lookup::Found(raw), Lookup::Unset) => Some((self.list, entries(self.list, &raw, diagnostics))),
-            (Lookup::Unset, Lookup::Faulty) => Some((self.single, Vec::new())),
-            (Lookup::Faulty, Lookup::Unset) => Some((self.list, Vec::new())),
-            _ => {
-                diagnostics.error(self.list, format!("{} and {} are both set: keep one", self.list, self.single));
-                Some((self.list, Vec::new()))
+            (Some((name, Lookup::Found(raw))), None) => Some((name, entries(name, &raw, diagnostics))),
+            (None, Some((name, Lookup::Found(mut raw)))) => {
+                let secret = diagnostics.mac_key(name, &mut raw).map(|secret| (secret, raw.origin));
+                Some((name, secret.into_iter().collect()))
             }
+            (Some((name, _)), None) | (None, Some((name, _))) => Some((name, Vec::new())),
         }
     }
 }

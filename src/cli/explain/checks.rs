@@ -20,16 +20,20 @@ pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) 
     let scheme = source.scheme.build().map_err(|errors| Failure::from(ConfigErrors(errors)))?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
+    let admitted = token(source, specimen, &*scheme, &mut report);
     certificate::check(source, specimen, &mut report);
     let timely = window(source, specimen, &*scheme, &mut report);
-    let holds = signature(source, specimen, &*scheme, &mut report);
+    // A token alone is all there is to hold.
+    let signed = !source.scheme.proves_only_the_sender();
+    let signed = !signed || signature(source, specimen, &*scheme, &mut report);
+    let holds = admitted && signed;
     if holds && timely {
         content(source, specimen, &mut report);
     } else {
         report.diagnosis = diagnosis(sources, source, specimen);
     }
     report.holds = Some(holds);
-    if !holds {
+    if !signed {
         report.canonical = source.scheme.canonical_request(&specimen.head, &specimen.body.clone().into());
     }
     Ok(report)
@@ -83,6 +87,22 @@ fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
     if specimen.body.len() > source.body_bytes {
         let why = format!("{} bytes, and the source takes {}", specimen.body.len(), source.body_bytes);
         report.refused(Reason::PayloadTooLarge, &why);
+    }
+}
+
+/// Whether a token of the source came along, where it has any.
+fn token(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut Report) -> bool {
+    match scheme.admit(&specimen.head) {
+        Ok(None) => true,
+        Ok(Some(key)) => {
+            report.ok(format!("the token is key {}", scheme.keys().get(key.0).map_or("", String::as_str)));
+            true
+        }
+        Err(refusal) => {
+            let (reason, why) = in_words(source, &refusal);
+            report.refused(reason, &why);
+            false
+        }
     }
 }
 
@@ -147,7 +167,13 @@ fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: 
 fn in_words(source: &Source, refusal: &Refusal) -> (Reason, String) {
     let signature = source.scheme.signature_headers().join(", ");
     let timestamp = source.scheme.timestamp_header().unwrap_or_else(|| signature.clone());
+    let token = source.scheme.token().map(|token| token.header).unwrap_or_default();
     match refusal {
+        Refusal::MissingToken => (Reason::MissingToken, format!("{token} is not there or holds nothing")),
+        Refusal::TokenMismatch => (
+            Reason::TokenMismatch,
+            format!("{token} stands more than once or holds none of the source's tokens as configured"),
+        ),
         Refusal::MissingTimestamp => {
             (Reason::MissingTimestamp, format!("{timestamp} is not there or holds no timestamp"))
         }

@@ -4,6 +4,7 @@
 mod aws;
 mod aws_parts;
 mod hmac;
+mod token;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -92,6 +93,7 @@ struct Fixture {
 fn fixtures() -> Vec<Fixture> {
     let mut all = aws::fixtures();
     all.extend(hmac::fixtures());
+    all.extend(token::fixtures());
     all
 }
 
@@ -138,6 +140,9 @@ fn every_configuration_that_is_advised_loads_and_takes_the_request() {
         let name = if name == "encoded" { "nice" } else { name };
         let source = development(file.path()).into_iter().find(|source| source.name.as_str() == name).unwrap();
         let scheme = source.scheme.build().unwrap_or_else(|_| panic!("{told}"));
+        let mut specimen = specimen;
+        source.scheme.restore(&mut specimen.head);
+        assert!(scheme.admit(&specimen.head).is_ok(), "{told}");
         if let Some(at) = scheme.timestamp(&specimen.head).unwrap_or_else(|_| panic!("{told}")) {
             assert!(at.abs_diff(now().into()) <= source.max_drift.as_secs(), "{told}");
         }

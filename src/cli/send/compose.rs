@@ -18,6 +18,7 @@ use super::super::failure::Failure;
 use super::fault::{Expected, Kind};
 use super::sample;
 use super::target::Target;
+use super::wrong_token;
 
 /// How far beyond its window a stale or future request is dated: slow clocks must not bring it back inside.
 const BEYOND_SECONDS: u64 = 120;
@@ -82,7 +83,7 @@ impl Composer {
 
     /// What logs call the key that signs, where there is more than one.
     pub(super) fn key_of_several(&self) -> Option<&str> {
-        self.scheme.keys().first().filter(|_| self.scheme.keys().len() > 1).map(String::as_str)
+        self.scheme.keys().first().filter(|_| self.source.scheme.secrets().len() > 1).map(String::as_str)
     }
 
     fn refuse_impossible(&self) -> Result<(), Failure> {
@@ -102,6 +103,12 @@ impl Composer {
             Some(Kind::NoCertificate) if self.source.client_certificates.is_empty() => {
                 Err(Failure::Usage(format!("{name} has no client_certificates, so it misses none")))
             }
+            Some(Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody)
+                if self.source.scheme.proves_only_the_sender() =>
+            {
+                Err(Failure::Usage(format!("{name} is not signed: a token is all that it looks at")))
+            }
+            Some(kind) if kind.is_about_tokens() => wrong_token::check(&self.source, kind),
             _ => Ok(()),
         }
     }
@@ -126,6 +133,11 @@ impl Composer {
             Kind::BadSignature
             | Kind::MissingSignature
             | Kind::NoCertificate
+            | Kind::MissingToken
+            | Kind::WrongToken
+            | Kind::WordTwice
+            | Kind::QuotedToken
+            | Kind::OtherWord
             | Kind::TamperedBody
             | Kind::Duplicate
             | Kind::Conflict => self.good(&draft, now, &*self.scheme)?,
@@ -134,6 +146,9 @@ impl Composer {
             Kind::BadSignature => self.change_signature(&mut message, now)?,
             Kind::MissingSignature => {
                 message.head.headers.remove(self.signature_header()?);
+            }
+            Kind::MissingToken | Kind::WrongToken | Kind::WordTwice | Kind::QuotedToken | Kind::OtherWord => {
+                wrong_token::spoil(&self.source, kind, &mut message.head)?;
             }
             Kind::TamperedBody => tamper(&mut message),
             Kind::Duplicate => {
@@ -153,7 +168,10 @@ impl Composer {
             | Kind::Oversize
             | Kind::WrongContentType => {}
         }
-        message.expected = kind.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
+        // A token is the only key that such a source has.
+        let told =
+            if kind == Kind::WrongKey && self.source.scheme.proves_only_the_sender() { Kind::WrongToken } else { kind };
+        message.expected = told.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
         Ok(vec![message])
     }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use http::header::{CONTENT_LENGTH, HeaderMap};
 
+use crate::scheme::TokenForm;
+
 use super::super::shell::{pastes, printf, quote};
 use super::compose::Message;
 use super::target::{Identity, Target};
@@ -13,14 +15,37 @@ use super::target::{Identity, Target};
 /// Longer bodies than this come through a pipe: Linux takes no argument of 128 KiB.
 const ARGUMENT_BYTES: usize = 64 * 1024;
 
-/// The variable that a secret is read from where the configuration names neither variable nor file.
-const FALLBACK_VARIABLE: &str = "AWS_SESSION_TOKEN";
+/// The variables that secrets are read from where the configuration names neither variable nor file.
+const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+const TOKEN: &str = "TOKEN";
 /// Ends the lines that curl reads as headers.
 const END: &str = "HEADERS";
 
-/// The command for `message` to `target`; `origin` says where the secret in its headers came from (`variable NAME`,
-/// `file PATH`), should there be one.
-pub(super) fn command(target: &Target, message: &Message, origin: Option<&str>) -> String {
+/// Where the secrets in headers came from, should there be any: `variable NAME`, `file PATH`.
+#[derive(Default)]
+pub(super) struct Origins<'a> {
+    /// Of the session token of AWS.
+    pub(super) session_token: Option<&'a str>,
+    /// The token of the source, as it stands in its header.
+    pub(super) token: Option<TokenForm>,
+    /// Of that.
+    pub(super) token_origin: Option<&'a str>,
+}
+
+impl Origins<'_> {
+    /// The line of header `name` for a shell that expands it: `value` with what reads the secret in its place.
+    fn line(&self, name: &str, value: &[u8]) -> String {
+        let Some(token) = self.token.as_ref().filter(|token| token.header.eq_ignore_ascii_case(name)) else {
+            return format!("{name}: {}", substitution(self.session_token, SESSION_TOKEN));
+        };
+        let secret = substitution(self.token_origin, TOKEN);
+        let secret = if token.basic { format!("$(printf %s \"{secret}\" | base64 | tr -d '\\n')") } else { secret };
+        format!("{name}: {}", String::from_utf8_lossy(value).replace(token.coded.as_str(), &secret))
+    }
+}
+
+/// The command for `message` to `target`.
+pub(super) fn command(target: &Target, message: &Message, origins: &Origins<'_>) -> String {
     let (pipe, data) = data(message);
     let mut words = vec!["curl".to_owned(), "--request".to_owned(), "POST".to_owned()];
     if target.tls {
@@ -38,26 +63,24 @@ pub(super) fn command(target: &Target, message: &Message, origin: Option<&str>) 
     words.push("--path-as-is --globoff".to_owned());
     words.extend(headers(&message.head.headers));
     words.push(data);
-    let hidden: Vec<&str> =
-        message.head.headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str()).collect();
+    let hidden: Vec<_> = message.head.headers.iter().filter(|(_, value)| value.is_sensitive()).collect();
     if hidden.is_empty() {
         words.push(quote(&target.url()));
         return format!("{pipe}{}", words.join(" "));
     }
     words.push("--header @/dev/fd/3".to_owned());
     words.push(quote(&target.url()));
-    let secret = substitution(origin);
-    let lines: Vec<String> = hidden.iter().map(|name| format!("{name}: {secret}")).collect();
+    let lines: Vec<String> = hidden.iter().map(|(name, value)| origins.line(name.as_str(), value.as_bytes())).collect();
     format!("{pipe}{} 3<<{END}\n{}\n{END}", words.join(" "), lines.join("\n"))
 }
 
 /// What a shell replaces by the secret, inside lines that it expands.
-fn substitution(origin: Option<&str>) -> String {
+fn substitution(origin: Option<&str>, fallback: &str) -> String {
     let kind = origin.unwrap_or_default().split_once(' ');
     match kind {
         Some(("file", path)) => format!("$(cat {})", quote(path)),
         Some(("variable", name)) => format!("${{{name}}}"),
-        _ => format!("${{{FALLBACK_VARIABLE}}}"),
+        _ => format!("${{{fallback}}}"),
     }
 }
 
@@ -138,7 +161,7 @@ mod tests {
     #[test]
     fn pasting_it_gives_curl_what_we_would_send() {
         let body = "{\"text\":\"it's $5\n`now`\"}";
-        let (arguments, _) = run(&command(&target(), &message(body.as_bytes()), None));
+        let (arguments, _) = run(&command(&target(), &message(body.as_bytes()), &Origins::default()));
         let expected = [
             "--request",
             "POST",
@@ -162,7 +185,7 @@ mod tests {
     #[test]
     fn a_body_that_no_argument_can_carry_comes_through_a_pipe() {
         for body in [&b"\x00\xff\r\n\t%s\\"[..], b"@/etc/hostname", &vec![b'x'; 200_000]] {
-            let (arguments, stdin) = run(&command(&target(), &message(body), None));
+            let (arguments, stdin) = run(&command(&target(), &message(body), &Origins::default()));
             assert!(arguments.windows(2).any(|pair| pair == ["--data-binary", "@-"]), "{arguments:?}");
             assert_eq!(stdin, body);
         }
@@ -172,7 +195,7 @@ mod tests {
     fn blanks_are_made_not_printed() {
         let mut message = message(b"{}      ");
         message.padding = 6;
-        let line = command(&target(), &message, None);
+        let line = command(&target(), &message, &Origins::default());
         assert!(line.len() < 400, "{line}");
         assert_eq!(run(&line).1, b"{}      ");
     }
@@ -181,7 +204,7 @@ mod tests {
     fn a_file_is_named_not_copied() {
         let mut message = message(b"{}");
         message.file = Some(PathBuf::from("my body.json"));
-        let (arguments, _) = run(&command(&target(), &message, None));
+        let (arguments, _) = run(&command(&target(), &message, &Origins::default()));
         assert!(arguments.windows(2).any(|pair| pair == ["--data-binary", "@my body.json"]), "{arguments:?}");
     }
 
@@ -196,7 +219,8 @@ mod tests {
         token.set_sensitive(true);
         message.head.headers.insert("x-amz-security-token", token);
         for origin in [Some(origin.as_str()), Some("variable A_TOKEN"), Some("value in the file"), None] {
-            let line = command(&target(), &message, origin);
+            let origins = Origins { session_token: origin, ..Origins::default() };
+            let line = command(&target(), &message, &origins);
             assert!(!line.contains("s3cret"), "{line}");
             let set = "A_TOKEN=s3cret/+= AWS_SESSION_TOKEN=s3cret/+=\n";
             let (arguments, _) = run(&format!("{set}{line}"));
@@ -208,6 +232,36 @@ mod tests {
             let reading = reading.rsplit_once(" | ").map_or(reading.clone(), |(_, curl)| format!("{set}{curl}"));
             let output = Command::new("sh").arg("-c").arg(reading).output().unwrap();
             assert_eq!(String::from_utf8_lossy(&output.stdout), "x-amz-security-token: s3cret/+=\n", "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_where_it_is_kept_whatever_stands_around_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a token");
+        std::fs::write(&file, "user:pa ss\n").unwrap();
+        let origin = format!("file {}", file.display());
+        for (basic, coded) in [(false, "user:pa ss"), (true, "dXNlcjpwYSBzcw==")] {
+            for around in ["Bearer {}", "Bearer Bearer {}", "Basic \"{}\"", "{}"] {
+                let mut message = message(b"x");
+                let mut value = http::HeaderValue::from_str(&around.replace("{}", coded)).unwrap();
+                value.set_sensitive(true);
+                message.head.headers.insert("x-key", value);
+                let token = TokenForm {
+                    header: "X-Key".to_owned(),
+                    word: None,
+                    coded: coded.to_owned().into(),
+                    basic,
+                    challenge: crate::scheme::Challenge::Signature,
+                };
+                let origins = Origins { session_token: None, token: Some(token), token_origin: Some(&origin) };
+                let line = command(&target(), &message, &origins);
+                assert!(!line.contains(coded), "{line}");
+                let reading = format!("curl() {{ cat <&3; }}; {line}");
+                let output = Command::new("sh").arg("-c").arg(reading).output().unwrap();
+                let wanted = format!("x-key: {}\n", around.replace("{}", coded));
+                assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{line}");
+            }
         }
     }
 }

@@ -15,6 +15,16 @@ pub(in crate::cli) enum Kind {
     BadSignature,
     /// No signature at all
     MissingSignature,
+    /// No token at all
+    MissingToken,
+    /// A token that the source does not know
+    WrongToken,
+    /// The word before the token twice, as in `Bearer Bearer …`
+    WordTwice,
+    /// The token in quotes
+    QuotedToken,
+    /// Another word before the token
+    OtherWord,
     /// The client certificate left out, where the listener lets that in
     NoCertificate,
     /// The body changed after it was signed
@@ -43,6 +53,11 @@ pub(in crate::cli) enum Expected {
 }
 
 impl Kind {
+    /// Whether it spoils the token, not the signature.
+    pub(super) const fn is_about_tokens(self) -> bool {
+        matches!(self, Self::MissingToken | Self::WrongToken | Self::WordTwice | Self::QuotedToken | Self::OtherWord)
+    }
+
     /// How a source whose stale status is `stale` refuses it; `None` for what is accepted or put aside.
     pub(super) const fn refusal(self, stale: u16) -> Option<Expected> {
         Some(match self {
@@ -50,6 +65,10 @@ impl Kind {
             Self::WrongKey | Self::BadSignature | Self::TamperedBody => Expected::Refused(401, "signature_mismatch"),
             Self::NoCertificate => Expected::Refused(401, "client_certificate_mismatch"),
             Self::MissingSignature => Expected::Refused(401, "missing_signature"),
+            Self::MissingToken => Expected::Refused(401, "missing_token"),
+            Self::WrongToken | Self::WordTwice | Self::QuotedToken | Self::OtherWord => {
+                Expected::Refused(401, "token_mismatch")
+            }
             Self::Oversize => Expected::Refused(413, "payload_too_large"),
             Self::WrongContentType => Expected::Refused(415, "unsupported_media_type"),
             Self::Duplicate | Self::Conflict => return None,
@@ -95,7 +114,7 @@ mod tests {
             Kind::value_variants().iter().map(|kind| kind.to_possible_value().unwrap().get_name().to_owned()).collect();
         assert_eq!(
             names.join(" "),
-            "stale future wrong-key bad-signature missing-signature no-certificate tampered-body oversize wrong-content-type duplicate conflict"
+            "stale future wrong-key bad-signature missing-signature missing-token wrong-token word-twice quoted-token other-word no-certificate tampered-body oversize wrong-content-type duplicate conflict"
         );
     }
 

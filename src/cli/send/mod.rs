@@ -9,6 +9,7 @@ mod outgoing;
 mod report;
 mod sample;
 mod target;
+mod wrong_token;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -77,10 +78,14 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
         output::tell(&format!("signed with the first of several keys, which logs and metrics call {key}"));
     }
     if args.dry_run {
-        let origin = config.session_token_origin(&source.name);
+        let origins = curl::Origins {
+            session_token: config.session_token_origin(&source.name),
+            token: source.scheme.token(),
+            token_origin: config.token_origin(&source.name),
+        };
         for _ in 0..args.count {
             for message in composer.compose()? {
-                output::print(&curl::command(&target, &message, origin))?;
+                output::print(&curl::command(&target, &message, &origins))?;
             }
         }
         return Ok(Status::Done);

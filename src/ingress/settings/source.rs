@@ -279,6 +279,13 @@ fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) 
     }
     // What keeps it from being built is told by whoever read it.
     let Ok(scheme) = source.scheme.build() else { return };
+    if source.scheme.proves_only_the_sender() && source.allowed_ips == Networks::Any {
+        diagnostics.warn(format!(
+            "source {}: a token alone proves only that the sender knows it, not that the body is the sender's or new: \
+             narrow allowed_ips",
+            source.name
+        ));
+    }
     for warning in source.scheme.warnings() {
         diagnostics.warn(format!("source {}: {warning}", source.name));
     }

@@ -78,8 +78,9 @@ fn the_shipped_file_names_every_secret_that_is_missing() {
 fn the_development_file_loads_as_it_is() {
     let config = load(Some(&shipped("dev.toml")), &vars(&[])).unwrap_or_else(|faults| panic!("{faults}"));
     let names: Vec<&str> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
-    let expected = ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks", "example"];
-    assert_eq!(names, expected);
+    let signed = ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks"];
+    let tokens = ["cxone-studio", "cxone-integration-hub", "cognigy-webhook", "cognigy-logs", "eventbridge", "token"];
+    assert_eq!(names, [&signed[..], &tokens, &["example"]].concat());
     assert!(config.boot.listener.address.ip().is_loopback() && config.boot.admin_address.ip().is_loopback());
     for source in &config.live.sources {
         assert!(source.allowed_ips.contains("127.0.0.1".parse().expect("an address")), "{}", source.name);

@@ -33,6 +33,7 @@ mod schemes_sigv4;
 mod sigv4;
 mod smuggling;
 mod tls;
+mod token;
 mod waiting;
 
 /// What verifies a source of `preset` with `lines` in its table, as the program reads it.

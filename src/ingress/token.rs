@@ -1,0 +1,33 @@
+//! The token that must come with the head: without it nothing else is looked at.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::scheme::KeyIndex;
+
+use super::allow_ip::Allowed;
+use super::arrival::Origin;
+use super::refused::{Capped, Refused};
+use super::source::Source;
+use super::try_map_request::Step;
+
+/// A request with a token of its source, where that has any.
+pub(super) struct Admitted {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Every header as received.
+    pub head: Parts,
+    /// Which of the source's keys the token is.
+    pub token: Option<KeyIndex>,
+    /// Not read.
+    pub body: Capped,
+}
+
+/// Refuses what comes without a token of `source`.
+pub(super) fn token(source: Arc<Source>) -> impl Step<Allowed, Admitted> {
+    move |Allowed { origin, head, body }| match source.scheme.admit(&head) {
+        Ok(token) => Ok(Admitted { origin, head, token, body }),
+        Err(refusal) => Err(Refused::unread(refusal.into(), origin, head, body)),
+    }
+}

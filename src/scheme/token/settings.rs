@@ -1,0 +1,275 @@
+//! What tokens are configured with: `tokens`, `token_header`, `token_format`; the settings of a source that has nothing
+//! else, and a vendor's row.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::request::Parts;
+use zeroize::Zeroizing;
+
+use super::format::{Coding, Format};
+use super::{Alone, Tokens, diagnose, redact};
+use crate::scheme::Scheme;
+use crate::scheme::diagnose::{Case, Diagnosis};
+use crate::scheme::settings::{self, Identity, Row, TokenForm};
+use crate::secret::{Secret, WeakSecret};
+use crate::settings::kind::text;
+use crate::settings::{ConfigError, Diagnostics, Table, Variables, key, secrets};
+
+pub(super) const TOKENS: &str = "tokens";
+pub(super) const TOKEN_HEADER: &str = "token_header";
+pub(super) const TOKEN_FORMAT: &str = "token_format";
+
+/// The keys that every source may have.
+pub(in crate::scheme) const KEYS: [&str; 3] = [TOKENS, TOKEN_HEADER, TOKEN_FORMAT];
+
+/// Where a token stands, unless somebody says otherwise (RFC 6750).
+const AUTHORIZATION: &str = "Authorization";
+const BEARER: &str = "Bearer {token}";
+
+/// What tokens are checked with. What is `None` or empty and may not be was missing or wrong, and is told.
+#[derive(Clone)]
+pub(in crate::scheme) struct Settings {
+    pub(super) tokens: Vec<Secret>,
+    pub(super) header: Option<Header>,
+    pub(super) format: Option<Format>,
+}
+
+/// The name of a header, as it is written.
+#[derive(Clone)]
+pub(super) struct Header {
+    name: HeaderName,
+    text: Box<str>,
+}
+
+impl Header {
+    /// Reads `text`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let name = text.parse().map_err(|_| format!("{text:?} is not the name of a header"))?;
+        Ok(Self { name, text: text.into() })
+    }
+
+    pub(super) const fn name(&self) -> &HeaderName {
+        &self.name
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Settings {
+    /// Reads a source's keys over `row`; `secrets` are its tokens.
+    pub(super) fn read(row: &Vendor, tokens: Vec<Secret>, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
+        // What a row spells is well spelled: a test reads every row.
+        let header = key(
+            TOKEN_HEADER,
+            "The header that must hold one of tokens, once.",
+            text(Header::parse, "the name of a header"),
+        )
+        .or_maybe(Header::parse(row.header).ok(), table, diagnostics)
+        .filter(|_| !table.is_faulty(TOKEN_HEADER, diagnostics));
+        let format = key(
+            TOKEN_FORMAT,
+            "How the token stands there: {token} as it is, or {basic} where the secret is user:password and arrives in \
+             base64, with text around it. The case of a word before it, such as Bearer, does not matter; all else does.",
+            text(Format::parse, "a template of {token} or {basic}"),
+        )
+        .or_maybe(Format::parse(row.format).ok(), table, diagnostics)
+        .filter(|_| !table.is_faulty(TOKEN_FORMAT, diagnostics));
+        Self { tokens, header, format }
+    }
+
+    /// Records every error that was not one of a single key, unless it may follow from one that is.
+    pub(super) fn tell(&self, variable: Option<Variables>, table: &Table, diagnostics: &mut Diagnostics) {
+        if KEYS.iter().any(|key| table.is_faulty(key, diagnostics)) {
+            return;
+        }
+        // Where a variable holds one secret, there is no first and second.
+        let single = variable.and_then(|variable| variable.single).is_some_and(|name| table.place(TOKENS) == name);
+        for ConfigError { at, problem } in self.check() {
+            table.error(if single && at.starts_with(TOKENS) { TOKENS } else { &at }, problem, diagnostics);
+        }
+    }
+
+    /// What one key promises and another must keep.
+    pub(super) fn check(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut error = |at: &str, problem: &str| errors.push(ConfigError::new(at, problem));
+        if self.tokens.is_empty() {
+            error(TOKENS, "is empty: without a token nobody can be told from anybody else");
+        }
+        if self.header.is_none() {
+            error(TOKEN_HEADER, "is missing: name the header that holds the token");
+        }
+        if self.format.is_none() {
+            error(TOKEN_FORMAT, "is missing: say how the token stands in its header, as in `Bearer {token}`");
+        }
+        let basic = self.format.as_ref().is_some_and(|format| format.coding() == Coding::Basic);
+        for (position, token) in self.tokens.iter().enumerate() {
+            if basic && !token.expose().contains(&b':') {
+                error(
+                    &format!("{TOKENS}[{position}]"),
+                    "is not user:password, which {basic} in token_format stands for",
+                );
+            }
+        }
+        for problem in settings::repeated_labels(self.tokens.iter()) {
+            error(TOKENS, &problem);
+        }
+        errors
+    }
+
+    /// The same with tokens that nobody knows.
+    pub(super) fn strange(&self, random: &mut dyn FnMut() -> [u8; 32]) -> Result<Self, WeakSecret> {
+        let strange = |_: &Secret| Secret::new(format!("stranger:{}", hex::encode(random())));
+        Ok(Self { tokens: self.tokens.iter().map(strange).collect::<Result<_, _>>()?, ..self.clone() })
+    }
+
+    /// The keys in which `to` differs, with their new value as TOML.
+    pub(super) fn changes(&self, to: &Self) -> Vec<(&'static str, Option<String>)> {
+        let name = |it: &Self| it.header.as_ref().map(|header| header.name().clone());
+        let quoted = |text: Option<String>| text.map(|text| format!("{text:?}"));
+        let mut changes = Vec::new();
+        if name(self) != name(to) {
+            changes.push((TOKEN_HEADER, quoted(to.header.as_ref().map(ToString::to_string))));
+        }
+        if self.format != to.format {
+            changes.push((TOKEN_FORMAT, quoted(to.format.as_ref().map(ToString::to_string))));
+        }
+        changes
+    }
+
+    /// Where the token stands, and how the one that we send is written there.
+    pub(super) fn form(&self) -> Option<TokenForm> {
+        let (header, format, first) = (self.header.as_ref()?, self.format.as_ref()?, self.tokens.first()?);
+        Some(TokenForm {
+            header: header.to_string(),
+            word: format.word().map(str::to_owned),
+            coded: Zeroizing::new(String::from_utf8_lossy(&format.coded(first.expose())).into_owned()),
+            basic: format.coding() == Coding::Basic,
+            challenge: format.challenge(),
+        })
+    }
+}
+
+impl settings::Settings for Settings {
+    fn build(&self) -> Result<Arc<dyn Scheme>, Vec<ConfigError>> {
+        Ok(Arc::new(Alone(Tokens::new(self)?)))
+    }
+
+    fn has_timestamp(&self) -> bool {
+        false
+    }
+
+    fn signature_headers(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn timestamp_header(&self) -> Option<String> {
+        None
+    }
+
+    fn token(&self) -> Option<TokenForm> {
+        self.form()
+    }
+
+    fn proves_only_the_sender(&self) -> bool {
+        true
+    }
+
+    fn signs_query(&self) -> bool {
+        false
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        self.tokens.iter().collect()
+    }
+
+    fn estranged(&self, random: &mut dyn FnMut() -> [u8; 32]) -> Result<Arc<dyn settings::Settings>, WeakSecret> {
+        Ok(Arc::new(self.strange(random)?))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        settings::repeated_secrets(TOKENS, self.tokens.iter())
+    }
+
+    fn diagnose(&self, case: &Case<'_>) -> Diagnosis {
+        let (findings, settings) = diagnose::diagnose(self, &diagnose::others(case), case.head);
+        Diagnosis { findings, settings: settings.map(|settings| Arc::new(settings) as Arc<dyn settings::Settings>) }
+    }
+
+    fn changes(&self, to: &dyn settings::Settings) -> Vec<(&'static str, Option<String>)> {
+        (to as &dyn Any).downcast_ref().map(|to| self.changes(to)).unwrap_or_default()
+    }
+
+    fn kept(&self, name: &str, value: &str, grants: bool) -> Option<String> {
+        redact::kept(self, name, value, grants)
+    }
+
+    fn restore(&self, head: &mut Parts) {
+        redact::restore(self, head);
+    }
+}
+
+/// How a vendor sends its token.
+pub(in crate::scheme) struct Vendor {
+    /// The header that holds it.
+    pub(in crate::scheme) header: &'static str,
+    /// How it stands there.
+    pub(in crate::scheme) format: &'static str,
+    /// The variable that holds its tokens.
+    pub(in crate::scheme) variables: Option<Variables>,
+}
+
+impl Vendor {
+    /// What stands in most senders' forms.
+    pub(in crate::scheme) const BEARER: Self = Self { header: AUTHORIZATION, format: BEARER, variables: None };
+}
+
+impl Row for Vendor {
+    fn scheme(&self) -> &'static str {
+        "a token alone"
+    }
+
+    fn read(
+        &self,
+        source: &Identity<'_>,
+        table: &mut Table,
+        diagnostics: &mut Diagnostics,
+    ) -> Arc<dyn settings::Settings> {
+        let namesake = source.namesake.and_then(|row| (row as &dyn Any).downcast_ref::<Self>());
+        let variables = namesake.and_then(|row| row.variables);
+        let tokens = secrets(
+            TOKENS,
+            "The tokens that let a request in; all are tried, the first is primary. To rotate, put the new one first \
+             and remove the old one when its series of gatepost_verification_key_last_used_timestamp_seconds (label \
+             key: its label or fingerprint) shows that it is no longer used.",
+        )
+        .variables(variables)
+        .read(table, diagnostics);
+        let settings = Settings::read(self, tokens, table, diagnostics);
+        settings.tell(variables, table, diagnostics);
+        Arc::new(settings)
+    }
+
+    fn enabled_by(&self, diagnostics: &mut Diagnostics) -> Option<&'static str> {
+        let set = self.variables.filter(|variables| variables.are_set(diagnostics))?;
+        set.named(diagnostics)
+    }
+
+    fn how_to_enable(&self) -> Option<String> {
+        self.variables.and_then(|variables| variables.list.or(variables.single)).map(str::to_owned)
+    }
+
+    fn takes_tokens_beside(&self) -> bool {
+        false
+    }
+}
