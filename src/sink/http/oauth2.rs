@@ -26,7 +26,7 @@ use crate::settings::ConfigError;
 /// How long a renewal waits that failed while the old token is good.
 const PAUSE: Duration = Duration::from_secs(5);
 /// A token that came in place of one that the sink refused, and that it never took either, is not replaced before this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The tokens of one sink.
 pub(super) struct Tokens {

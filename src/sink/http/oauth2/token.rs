@@ -7,7 +7,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 /// How long before its end a token is renewed at most: a short one when a fifth of its life is left.
-const AHEAD: Duration = Duration::from_secs(60);
+const AHEAD: Duration = Duration::from_mins(1);
 
 /// An access token.
 pub(in crate::sink::http) struct Token {
