@@ -18,7 +18,14 @@ fn of(source: &str, headers: &[(&str, &str)]) -> Specimen {
     let head = http::Request::post(path).header("host", "x").header("content-type", "application/json");
     let head = headers.iter().fold(head, |head, (name, value)| head.header(*name, *value));
     let (head, ()) = head.body(()).unwrap().into_parts();
-    Specimen { head, body: Bytes::from_static(b"{\"id\":\"1\"}"), at: now(), reason: None, notes: Vec::new(), certificate: None }
+    Specimen {
+        head,
+        body: Bytes::from_static(b"{\"id\":\"1\"}"),
+        at: now(),
+        reason: None,
+        notes: Vec::new(),
+        certificate: None,
+    }
 }
 
 pub(super) fn fixtures() -> Vec<Fixture> {
