@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::super::request::Specimen;
+use super::super::request::{Shown, Specimen};
 use super::{Fixture, causes, now, told};
 use crate::scheme::Cause;
 use crate::secret::Secret;
