@@ -306,14 +306,7 @@ pub static PRESETS: [Preset; 14] = [
         event_type: Some("cxone-studio"),
         content_types: FORM_OR_JSON,
         sample: Sample {
-            json: r#"{
-                "contactId": "398276410",
-                "requestId": "{id}",
-                "action": "case.create",
-                "time": "{at}",
-                "ani": "+14155550100",
-                "skill": "Billing"
-            }"#,
+            json: r#"{ "contactId": "398276410", "requestId": "{id}", "action": "case.create", "time": "{at}" }"#,
             ..SAMPLE
         },
         ..TOKEN
@@ -340,9 +333,7 @@ pub static PRESETS: [Preset; 14] = [
         event_type: Some("cognigy-webhook"),
         sample: Sample {
             json: r#"{
-                "userId": "customer-4711",
-                "sessionId": "{id}",
-                "text": "Your order is on its way.",
+                "userId": "customer-4711", "sessionId": "{id}", "text": "Your order is on its way.",
                 "data": { "sentAt": "{at}" }
             }"#,
             ..SAMPLE
@@ -371,14 +362,8 @@ pub static PRESETS: [Preset; 14] = [
         event_type: Some("/detail-type"),
         sample: Sample {
             json: r#"{
-                "version": "0",
-                "id": "{id}",
-                "detail-type": "Contact Ended",
-                "source": "cxone.contacts",
-                "account": "123456789012",
-                "time": "{at}",
-                "region": "eu-west-1",
-                "resources": [],
+                "version": "0", "id": "{id}", "detail-type": "Contact Ended", "source": "cxone.contacts",
+                "account": "123456789012", "time": "{at}", "region": "eu-west-1", "resources": [],
                 "detail": { "contactId": "398276410" }
             }"#,
             ..SAMPLE

@@ -23,6 +23,7 @@ mod schema;
 mod secret_key;
 mod secret_ref;
 mod secret_source;
+mod secret_variables;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -36,8 +37,9 @@ pub(crate) use inline::inline;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
 pub(crate) use record::Example;
-pub(crate) use secret_key::{Located, SecretVariables, Variables, secret, secrets};
+pub(crate) use secret_key::{Located, secret, secrets};
 pub(crate) use secret_source::THE_FILE;
+pub(crate) use secret_variables::{SecretVariables, Variables};
 pub(crate) use table::Table;
 pub(crate) use text_table::{NamedText, text_table};
 pub(crate) use unknown::report_unknown;
