@@ -24,7 +24,7 @@ fn of(source: &str, headers: &[(&str, &str)]) -> Specimen {
         at: now(),
         reason: None,
         notes: Vec::new(),
-        certificate: None,
+        certificate: Shown::Unknown,
     }
 }
 
