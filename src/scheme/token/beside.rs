@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::request::Parts;
 use jiff::Timestamp;
 
-use super::settings::{KEYS, TOKEN_FORMAT, TOKEN_HEADER, TOKENS};
-use super::{Settings, Tokens, Vendor, diagnose, redact};
+use super::settings::{KEYS, Settings, TOKEN_FORMAT, TOKEN_HEADER, TOKENS, Vendor};
+use super::tokens::Tokens;
+use super::{diagnose, redact};
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
 use crate::scheme::diagnose::{Case, Diagnosis};

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 
-use super::Tokens;
 use super::format::{Coding, Format};
 use super::redact::{Shape, fingerprint};
 use super::settings::{Header, Settings};
+use super::tokens::Tokens;
 use crate::scheme::Refusal;
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, Finding, secrets};
 use crate::scheme::header::Occurrence;
