@@ -64,9 +64,9 @@ impl Receive {
             last_used.set(now);
         }
         let own = self.source.scheme.keys().len();
-        // What it was signed or sent with; a pin only where that was nothing.
-        let named = |key: &&crate::scheme::KeyIndex| key.0 < own || used.first().is_some_and(|first| first.0 >= own);
-        let names = used.iter().filter(named).filter_map(|key| self.source.keys.get(key.0));
+        // The scheme's keys; a pin only where the scheme has none.
+        let is_told = |key: &&crate::scheme::KeyIndex| key.0 < own || used.first().is_some_and(|first| first.0 >= own);
+        let names = used.iter().filter(is_told).filter_map(|key| self.source.keys.get(key.0));
         let key = names.map(String::as_str).collect::<Vec<_>>().join("+");
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.store(&request, &mut known).await {

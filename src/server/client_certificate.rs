@@ -65,7 +65,13 @@ impl AltName {
             GeneralName::DNSName(name) => Some(Self::Dns((*name).to_owned())),
             GeneralName::URI(name) => Some(Self::Uri((*name).to_owned())),
             GeneralName::RFC822Name(name) => Some(Self::Email((*name).to_owned())),
-            _ => None,
+            GeneralName::OtherName(..)
+            | GeneralName::X400Address(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::IPAddress(_)
+            | GeneralName::RegisteredID(_)
+            | GeneralName::Invalid(..) => None,
         }
     }
 }

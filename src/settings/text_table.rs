@@ -53,7 +53,7 @@ impl TextTableKey {
         };
         let said = values.is_some();
         let texts: Vec<NamedText> =
-            values.into_iter().flatten().filter_map(|(name, value)| named(&at, name, value, diagnostics)).collect();
+            values.into_iter().flatten().filter_map(|(name, value)| named(&at, name, &value, diagnostics)).collect();
         self.record(said.then_some(texts.as_slice()), table);
         texts
     }
@@ -102,11 +102,11 @@ impl NamedText {
     }
 }
 
-fn named(at: &str, name: String, value: Value, diagnostics: &mut Diagnostics) -> Option<NamedText> {
+fn named(at: &str, name: String, value: &Value, diagnostics: &mut Diagnostics) -> Option<NamedText> {
     let at = format!("{at}.{name}");
-    let reference = match value {
-        Value::String(text) => SecretRef::literal(text),
-        other => referred(&at, &other, diagnostics).value()?,
+    let reference = match value.as_str() {
+        Some(text) => SecretRef::literal(text.to_owned()),
+        None => referred(&at, value, diagnostics).value()?,
     };
     let raw = diagnostics.resolve(&at, reference)?;
     Some(NamedText { name, at, value: raw.bytes, origin: raw.origin })

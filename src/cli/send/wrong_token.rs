@@ -38,7 +38,18 @@ pub(super) fn spoil(source: &Source, kind: Kind, head: &mut Parts) -> Result<(),
         Kind::QuotedToken => format!("{before}\"{coded}\"{after}"),
         Kind::OtherWord if word.eq_ignore_ascii_case("basic") => format!("Bearer {coded}"),
         Kind::OtherWord => format!("Basic {coded}"),
-        _ => text,
+        Kind::Stale
+        | Kind::Future
+        | Kind::WrongKey
+        | Kind::BadSignature
+        | Kind::MissingSignature
+        | Kind::MissingToken
+        | Kind::NoCertificate
+        | Kind::TamperedBody
+        | Kind::Oversize
+        | Kind::WrongContentType
+        | Kind::Duplicate
+        | Kind::Conflict => text,
     };
     let mut value = HeaderValue::from_str(&value).map_err(|error| Failure::runtime("cannot write a header", &error))?;
     // A token that was made up here is nobody's secret.

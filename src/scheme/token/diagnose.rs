@@ -134,7 +134,7 @@ fn adapted(settings: &Settings, head: &Parts) -> Option<Settings> {
     let formats =
         formats.map(str::to_owned).into_iter().chain([format!("{word} {{token}}"), format!("{word} {{basic}}")]);
     let formats: Vec<Format> = formats.filter_map(|text| Format::parse(&text).ok()).collect();
-    let own = settings.header.iter().map(|header| header.name());
+    let own = settings.header.iter().map(Header::name);
     let elsewhere = head.headers.keys().filter(|name| settings.header.as_ref().is_none_or(|own| own.name() != *name));
     for name in own.chain(elsewhere) {
         for format in settings.format.iter().chain(&formats) {

@@ -439,7 +439,7 @@ fn what_cannot_act_is_an_error_and_what_is_weak_a_warning() {
 #[track_caller]
 fn sent(setup: &Setup, daemon: &Daemon, source: &str, path: &str, fault: &[&str]) -> (Option<i32>, String) {
     let url = format!("https://localhost:{}{path}", daemon.webhook.port());
-    let ca = setup.write("ca.pem", &setup.ca.pem()).trim_matches('"').to_owned();
+    let ca = setup.write("ca.pem", setup.ca.pem()).trim_matches('"').to_owned();
     let output = setup.run(&[&["send", source, "--url", &url, "--ca-file", &ca], fault].concat());
     let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), told)
