@@ -10,7 +10,7 @@ setup:
 
 # Runs the daemon with throw-away certificates and development secrets.
 dev:
-    cargo run -- dev
+    cargo run --no-default-features -- dev
 
 # Runs the tests, or those whose name contains FILTER.
 test *FILTER:
