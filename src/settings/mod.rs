@@ -1,6 +1,6 @@
 //! Reads TOML and environment for whoever asks. It knows how to read, not what: every room owns its settings.
 //!
-//! A room declares each of its keys in one call ([`key`], [`secret`]): name, variable, kind, default, range and the
+//! A room declares each of its keys in one call ([`key()`], [`secret()`]): name, variable, kind, default, range and the
 //! sentence that explains it. From that one call come the value, the error, the effective configuration with its
 //! origins, the JSON Schema, the reference and the example.
 

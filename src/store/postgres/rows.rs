@@ -22,7 +22,7 @@ pub(super) fn limit(rows: Option<u64>) -> Option<i64> {
     rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
-/// The event in the columns [`EVENT`] from `first` on, and the body after them.
+/// The event in the columns `sql::EVENT` from `first` on, and the body after them.
 pub(super) fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
     let ip: Option<String> = row.try_get(first + 7)?;
     let body: Option<Vec<u8>> = row.try_get(first + EVENT_COLUMNS)?;
@@ -40,7 +40,7 @@ pub(super) fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
     })
 }
 
-/// The event in the columns [`EVENT`] from `first` on and the body after them, for a listing, which must show even what
+/// The event in the columns `sql::EVENT` from `first` on and the body after them, for a listing, which must show even what
 /// cannot be read as a whole or is gone: whatever there is.
 pub(super) fn shown_event(row: &Row, first: usize) -> Event {
     let text = |column: usize| row.try_get::<_, Option<String>>(first + column).ok().flatten();

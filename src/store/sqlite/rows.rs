@@ -68,7 +68,7 @@ impl Names {
         self.0.iter().map(|(id, name)| (*id, name))
     }
 
-    /// The event in the columns [`EVENT`] from `first` on, whose source is named here, with `body`.
+    /// The event in the columns `sql::EVENT` from `first` on, whose source is named here, with `body`.
     pub(super) fn event(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Result<Event, StoreError> {
         let id: String = row.get(first + 1)?;
         let ip: Option<String> = row.get(first + 7)?;
@@ -86,7 +86,7 @@ impl Names {
         })
     }
 
-    /// The event in the columns [`EVENT`] from `first` on, for a listing, which must show even what cannot be read as a
+    /// The event in the columns `sql::EVENT` from `first` on, for a listing, which must show even what cannot be read as a
     /// whole: whatever of it can be.
     pub(super) fn shown(&self, row: &Row<'_>, first: usize, body: Vec<u8>) -> Event {
         let text = |column: usize| row.get::<_, String>(first + column).ok();
