@@ -58,16 +58,7 @@ struct Stored {
 impl Receive {
     /// Answers `request`, once its event is stored.
     pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
-        let used = self.source.used(request.keys(), request.origin().certificate);
-        let now = self.clock.now().as_duration().as_secs_f64();
-        for last_used in used.iter().filter_map(|key| self.source.metrics.key_last_used(key.0)) {
-            last_used.set(now);
-        }
-        let own = self.source.scheme.keys().len();
-        // The scheme's keys; a pin only where the scheme has none.
-        let is_told = |key: &&crate::scheme::KeyIndex| key.0 < own || used.first().is_some_and(|first| first.0 >= own);
-        let names = used.iter().filter(is_told).filter_map(|key| self.source.keys.get(key.0));
-        let key = names.map(String::as_str).collect::<Vec<_>>().join("+");
+        let key = self.key(&request);
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.store(&request, &mut known).await {
             Ok(Stored { response, outcome, quarantine_id }) => {
@@ -83,6 +74,24 @@ impl Receive {
                 Err(refused)
             }
         }
+    }
+
+    /// What the event says that it was proved by, the names of several keys joined by `+`; when each was used is noted.
+    fn key(&self, request: &Verified) -> String {
+        let now = self.clock.now().as_duration().as_secs_f64();
+        let mut told = String::new();
+        for key in self.source.used(request.keys(), request.origin().certificate) {
+            if let Some(last_used) = self.source.metrics.key_last_used(key.0) {
+                last_used.set(now);
+            }
+            if let Some(name) = self.source.told(key) {
+                if !told.is_empty() {
+                    told.push('+');
+                }
+                told.push_str(name);
+            }
+        }
+        told
     }
 
     /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused.

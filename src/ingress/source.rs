@@ -64,9 +64,19 @@ impl Source {
     }
 
     /// Positions among its keys of those that a request used: the scheme's, where it has any, then that of its pin.
-    pub(super) fn used(&self, keys: impl Iterator<Item = KeyIndex>, pin: Option<PinIndex>) -> Vec<KeyIndex> {
+    pub(super) fn used(
+        &self,
+        keys: impl Iterator<Item = KeyIndex>,
+        pin: Option<PinIndex>,
+    ) -> impl Iterator<Item = KeyIndex> {
         let own = self.scheme.keys().len();
-        keys.filter(|key| key.0 < own).chain(pin.map(|pin| KeyIndex(own + pin.0))).collect()
+        keys.filter(move |key| key.0 < own).chain(pin.map(move |pin| KeyIndex(own + pin.0)))
+    }
+
+    /// What an event says that `key` proved it by: a pin is told only where there is nothing else to tell.
+    pub(super) fn told(&self, key: KeyIndex) -> Option<&str> {
+        let own = self.scheme.keys().len();
+        self.keys.get(key.0).filter(|_| key.0 < own || own == 0).map(String::as_str)
     }
 
     /// Where an event of type `kind` goes.
