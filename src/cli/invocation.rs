@@ -1,5 +1,6 @@
 //! What a command was started with: the configuration file, the variables, the clock.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -71,7 +72,8 @@ pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a SourceSet
 fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, Failure> {
     let mut vars = BTreeMap::new();
     let mut errors = Vec::new();
-    let ours = config::document().variables();
+    // Most of the time nobody asks: it takes every declaration there is.
+    let ours = LazyCell::new(|| config::document().variables());
     for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
