@@ -40,6 +40,37 @@ pub(crate) struct Located {
     pub(crate) origin: String,
 }
 
+impl Located {
+    /// The text, and where it came from unless whoever shows it says so anyway.
+    fn shown(&self) -> (&str, String) {
+        let said = self.origin == THE_FILE || self.origin.starts_with("variable");
+        (&self.text, if said { String::new() } else { format!(" from {}", self.origin) })
+    }
+}
+
+/// What was found and is still to be judged.
+struct Looked {
+    raw: Raw,
+    /// The place to name when it turns out to be wrong.
+    at: String,
+    label: Option<String>,
+    origin: Origin,
+}
+
+impl Looked {
+    fn text(self, diagnostics: &mut Diagnostics) -> Found<(Located, Origin)> {
+        let Ok(text) = str::from_utf8(&self.raw.bytes) else {
+            diagnostics.error(self.at, "expected text");
+            return Found::Faulty;
+        };
+        let text = Zeroizing::new(text.trim().to_owned());
+        Found::Value((Located { text, at: self.at, origin: self.raw.origin }, self.origin))
+    }
+}
+
+/// Reads what stands in the file: where the secret is, and its label.
+type Refer = fn(&Value) -> Result<(SecretRef, Option<String>), String>;
+
 type Judge<'v> = fn(&mut Diagnostics<'v>, &str, &mut Raw) -> Option<Secret>;
 
 impl SecretKey {
@@ -65,46 +96,28 @@ impl SecretKey {
 
     /// A secret that keys a MAC: at least 16 bytes.
     pub(crate) fn mac_key<'v>(self, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
-        self.read(Diagnostics::<'v>::mac_key, table, diagnostics)
+        self.read(plain, Diagnostics::<'v>::mac_key, |_| None, table, diagnostics)
     }
 
     /// A credential that is sent as it stands, of any length.
     pub(crate) fn token<'v>(self, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
-        self.read(Diagnostics::<'v>::token, table, diagnostics)
+        self.read(plain, Diagnostics::<'v>::token, |_| None, table, diagnostics)
     }
 
     /// A credential that stands in an HTTP header.
     pub(crate) fn bearer<'v>(self, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
-        self.read(Diagnostics::<'v>::bearer, table, diagnostics)
+        self.read(plain, Diagnostics::<'v>::bearer, |_| None, table, diagnostics)
     }
 
     /// A secret that keys a MAC and may have a label; `called` says what logs call it.
-    pub(crate) fn labelled_mac_key(
+    pub(crate) fn labelled_mac_key<'v>(
         self,
         called: impl FnOnce(&Secret) -> String,
         table: &mut Table,
-        diagnostics: &mut Diagnostics,
+        diagnostics: &mut Diagnostics<'v>,
     ) -> Found<Secret> {
-        let at = table.place_in_file(self.name);
-        let in_file = table.take(self.name).map(|value| labelled(&at, &value, diagnostics));
-        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
-        let (secret, origin) = match (looked_up, in_file, self.variable) {
-            (Lookup::Unset, None, _) => {
-                self.record_secret(None, None, Origin::Default, table);
-                return Found::Unset;
-            }
-            (Lookup::Unset, Some(found), _) => (found.and_then(|found| keyed(found, diagnostics)), Origin::File),
-            (Lookup::Found(mut raw), _, Some(variable)) => {
-                table.comes_from(self.name, variable);
-                let secret = diagnostics.mac_key(variable, &mut raw).map(|secret| (secret, raw.origin));
-                (secret, Origin::Variable(variable))
-            }
-            (Lookup::Found(_) | Lookup::Faulty, ..) => (None, Origin::Default),
-        };
-        let shown = secret.as_ref().map(|(secret, origin)| (secret, origin.as_str()));
-        let called = secret.as_ref().map(|(secret, _)| called(secret));
-        self.record_secret(shown, called, origin, table);
-        secret.map_or(Found::Faulty, |(secret, _)| Found::Value(secret))
+        let called = |secret: &Secret| Some(called(secret));
+        self.read(SecretRef::read_labelled, Diagnostics::<'v>::mac_key, called, table, diagnostics)
     }
 
     /// Text that may stand in the file, or be referred to because it holds a password; `default` where nobody says
@@ -115,18 +128,16 @@ impl SecretKey {
         table: &mut Table,
         diagnostics: &mut Diagnostics,
     ) -> Found<Located> {
-        let found = self.look_for_text(table, diagnostics);
-        let (value, origin) = match &found {
-            Found::Value((located, origin)) => (Some((located.text.as_str(), located.origin.as_str())), *origin),
-            Found::Unset | Found::Faulty => (None, Origin::Default),
+        let found = match self.look(plain_or_text, table, diagnostics) {
+            Found::Value(looked) => looked.text(diagnostics),
+            Found::Unset => Found::Unset,
+            Found::Faulty => Found::Faulty,
         };
-        let shown = match value {
-            Some((text, THE_FILE)) => Some((text, String::new())),
-            Some((text, from)) if !from.starts_with("variable") => Some((text, format!(" from {from}"))),
-            Some((text, _)) => Some((text, String::new())),
-            None => default.map(|default| (default, String::new())),
+        let (text, origin) = match &found {
+            Found::Value((located, origin)) => (Some(located.shown()), *origin),
+            Found::Unset | Found::Faulty => (default.map(|text| (text, String::new())), Origin::Default),
         };
-        let shown = shown.map(|(text, from)| {
+        let shown = text.map(|(text, from)| {
             Shown::Plain(format!("{:?}", format!("{}{from}", redact::url(text))), Secret::token(text).ok())
         });
         let words = default.map_or(Default::None, |default| Default::Value(format!("{default:?}")));
@@ -139,60 +150,56 @@ impl SecretKey {
         }
     }
 
-    fn look_for_text(&self, table: &mut Table, diagnostics: &mut Diagnostics) -> Found<(Located, Origin)> {
-        let at = table.place_in_file(self.name);
-        let reference = match table.take(self.name) {
-            None => Found::Unset,
-            Some(Value::String(text)) => Found::Value(SecretRef::literal(text)),
-            Some(other) => referred(&at, &other, diagnostics),
-        };
-        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
-        let (at, raw, origin) = match (looked_up, reference, self.variable) {
-            (Lookup::Found(raw), _, Some(variable)) => {
-                table.comes_from(self.name, variable);
-                (variable.to_owned(), Some(raw), Origin::Variable(variable))
-            }
-            (Lookup::Unset, Found::Unset, _) => return Found::Unset,
-            (Lookup::Unset, Found::Value(reference), _) => {
-                let raw = diagnostics.resolve(&at, reference);
-                (at, raw, Origin::File)
-            }
-            _ => return Found::Faulty,
-        };
-        let Some(raw) = raw else { return Found::Faulty };
-        let Ok(text) = str::from_utf8(&raw.bytes) else {
-            diagnostics.error(at, "expected text");
-            return Found::Faulty;
-        };
-        let text = Zeroizing::new(text.trim().to_owned());
-        Found::Value((Located { text, at, origin: raw.origin }, origin))
-    }
-
-    fn read<'v>(self, judge: Judge<'v>, table: &mut Table, diagnostics: &mut Diagnostics<'v>) -> Found<Secret> {
-        let at = table.place_in_file(self.name);
-        let reference = match table.take(self.name) {
-            None => Found::Unset,
-            Some(value) => referred(&at, &value, diagnostics),
-        };
-        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
-        let (at, raw, origin) = match (looked_up, reference, self.variable) {
-            (Lookup::Found(raw), _, Some(variable)) => {
-                table.comes_from(self.name, variable);
-                (variable.to_owned(), Some(raw), Origin::Variable(variable))
-            }
-            (Lookup::Unset, Found::Value(reference), _) => {
-                let raw = diagnostics.resolve(&at, reference);
-                (at, raw, Origin::File)
-            }
-            (Lookup::Unset, Found::Unset, _) => {
+    fn read<'v>(
+        self,
+        refer: Refer,
+        judge: Judge<'v>,
+        called: impl FnOnce(&Secret) -> Option<String>,
+        table: &mut Table,
+        diagnostics: &mut Diagnostics<'v>,
+    ) -> Found<Secret> {
+        let (secret, origin) = match self.look(refer, table, diagnostics) {
+            Found::Unset => {
                 self.record_secret(None, None, Origin::Default, table);
                 return Found::Unset;
             }
-            _ => (at, None, Origin::Default),
+            Found::Faulty => (None, Origin::Default),
+            Found::Value(mut looked) => {
+                let secret = judge(diagnostics, &looked.at, &mut looked.raw);
+                (secret.map(|secret| (secret.labelled(looked.label), looked.raw.origin)), looked.origin)
+            }
         };
-        let secret = raw.and_then(|mut raw| judge(diagnostics, &at, &mut raw).map(|secret| (secret, raw.origin)));
-        self.record_secret(secret.as_ref().map(|(secret, from)| (secret, from.as_str())), None, origin, table);
+        let shown = secret.as_ref().map(|(secret, from)| (secret, from.as_str()));
+        let called = shown.and_then(|(secret, _)| called(secret));
+        self.record_secret(shown, called, origin, table);
         secret.map_or(Found::Faulty, |(secret, _)| Found::Value(secret))
+    }
+
+    /// What the variable says, else what the file refers to, as `refer` reads it.
+    fn look(&self, refer: Refer, table: &mut Table, diagnostics: &mut Diagnostics) -> Found<Looked> {
+        let at = table.place_in_file(self.name);
+        // Read even when the environment replaces it, so that its form is checked.
+        let in_file = match table.take(self.name).map(|value| refer(&value)) {
+            None => Found::Unset,
+            Some(Ok(reference)) => Found::Value(reference),
+            Some(Err(problem)) => {
+                diagnostics.error(&at, problem);
+                Found::Faulty
+            }
+        };
+        let looked_up = self.variable.map_or(Lookup::Unset, |variable| diagnostics.secret_variable(variable));
+        match (looked_up, in_file, self.variable) {
+            (Lookup::Found(raw), _, Some(variable)) => {
+                table.comes_from(self.name, variable);
+                Found::Value(Looked { raw, at: variable.to_owned(), label: None, origin: Origin::Variable(variable) })
+            }
+            (Lookup::Unset, Found::Unset, _) => Found::Unset,
+            (Lookup::Unset, Found::Value((reference, label)), _) => match diagnostics.resolve(&at, reference) {
+                Some(raw) => Found::Value(Looked { raw, at, label, origin: Origin::File }),
+                None => Found::Faulty,
+            },
+            _ => Found::Faulty,
+        }
     }
 
     fn record_secret(self, secret: Option<(&Secret, &str)>, called: Option<String>, origin: Origin, table: &mut Table) {
@@ -320,15 +327,12 @@ fn labelled(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Option<La
     read.map(|(reference, label)| Labelled { at: at.to_owned(), reference, label })
 }
 
-/// The reference that stands at `at`.
-pub(super) fn referred(at: &str, value: &Value, diagnostics: &mut Diagnostics) -> Found<SecretRef> {
-    match SecretRef::read(value) {
-        Ok(reference) => Found::Value(reference),
-        Err(problem) => {
-            diagnostics.error(at, problem);
-            Found::Faulty
-        }
-    }
+fn plain(value: &Value) -> Result<(SecretRef, Option<String>), String> {
+    SecretRef::read(value).map(|reference| (reference, None))
+}
+
+fn plain_or_text(value: &Value) -> Result<(SecretRef, Option<String>), String> {
+    SecretRef::read_or_text(value).map(|reference| (reference, None))
 }
 
 /// The key that was referred to, and where it came from.

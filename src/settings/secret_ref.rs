@@ -32,11 +32,6 @@ pub(crate) struct Labelled {
 const WANTED: &str = "{ env = \"NAME\" } or { file = \"/path\" }";
 
 impl SecretRef {
-    /// A plain string where one is allowed.
-    pub(crate) fn literal(text: String) -> Self {
-        Self::Plain(Zeroizing::new(text))
-    }
-
     /// Reads a reference.
     ///
     /// # Errors
@@ -55,6 +50,14 @@ impl SecretRef {
             }
             _ => Err(format!("expected exactly one of env, file and value: {WANTED}")),
         }
+    }
+
+    /// Reads a reference, or the text itself where it may stand in the file.
+    ///
+    /// # Errors
+    /// As [`SecretRef::read`].
+    pub(crate) fn read_or_text(value: &Value) -> Result<Self, String> {
+        value.as_str().map_or_else(|| Self::read(value), |text| Ok(Self::Plain(Zeroizing::new(text.to_owned()))))
     }
 
     /// Reads a reference beside which a `label` may stand.

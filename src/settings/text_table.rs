@@ -9,7 +9,7 @@ use super::diagnostics::Diagnostics;
 use super::kind::expected;
 use super::record::{Default, Entry, Example, Origin, Shown, together};
 use super::redact::REDACTED;
-use super::secret_key::{reference_schema, referred};
+use super::secret_key::reference_schema;
 use super::secret_ref::SecretRef;
 use super::secret_source::THE_FILE;
 use super::table::Table;
@@ -104,10 +104,7 @@ impl NamedText {
 
 fn named(at: &str, name: String, value: &Value, diagnostics: &mut Diagnostics) -> Option<NamedText> {
     let at = format!("{at}.{name}");
-    let reference = match value.as_str() {
-        Some(text) => SecretRef::literal(text.to_owned()),
-        None => referred(&at, value, diagnostics).value()?,
-    };
+    let reference = SecretRef::read_or_text(value).map_err(|problem| diagnostics.error(&at, problem)).ok()?;
     let raw = diagnostics.resolve(&at, reference)?;
     Some(NamedText { name, at, value: raw.bytes, origin: raw.origin })
 }
