@@ -6,7 +6,7 @@ use crate::audit::Siem;
 use crate::ingress::Limits;
 use crate::ingress::settings::{self as sources, Surroundings};
 use crate::lifecycle::Shutdown;
-use crate::scheme::{PRESETS, Preset};
+use crate::scheme::{Preset, presets};
 use crate::server::{self, CertificateFiles, Deadlines, Tls};
 use crate::settings::document::{Chapter, Document, Variant};
 use crate::settings::kind::path;
@@ -67,7 +67,7 @@ fn every_preset() -> toml::Table {
         let words = ["name", "preset"].map(|key| (key.to_owned(), toml::Value::from(preset.name)));
         toml::Value::Table(toml::Table::from_iter(words))
     };
-    toml::Table::from_iter([("source".to_owned(), toml::Value::Array(PRESETS.iter().map(source).collect()))])
+    toml::Table::from_iter([("source".to_owned(), toml::Value::Array(presets().map(source).collect()))])
 }
 
 /// Declares the section `key`, of which the file says nothing.
@@ -88,8 +88,7 @@ fn chapters(sections: Vec<Section>) -> Vec<Chapter> {
     for section in sections {
         let by = DECIDING.iter().find(|(title, _)| *title == section.title).map(|(_, key)| *key);
         let value = by.and_then(|key| section.text_of(key)).unwrap_or_default();
-        let example =
-            PRESETS.iter().find(|preset| by.is_some() && preset.name == value).map_or(&[][..], |row| row.example);
+        let example = presets().find(|preset| by.is_some() && preset.name == value).map_or(&[][..], |row| row.example);
         let variant = Variant { value, section, example };
         match chapters.iter_mut().find(|chapter| chapter.title == variant.section.title) {
             Some(chapter) => chapter.variants.push(variant),

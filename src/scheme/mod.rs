@@ -1,7 +1,7 @@
 //! Signature schemes: the trait, and the registry of presets. Pure and synchronous: bytes in, verdict out.
 //!
 //! A scheme is a folder: what it verifies, what its keys in the configuration are, what a vendor's row says of it, and
-//! what its doctor knows. Rows of `preset.rs` name it; nothing else does.
+//! what its doctor knows. Rows of `preset/` name it; nothing else does.
 
 mod certificate;
 mod diagnose;
@@ -16,7 +16,7 @@ mod sigv4;
 mod token;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
-pub use preset::{Answer, BodyFormat, PRESETS, Preset, preset};
+pub use preset::{Answer, BodyFormat, Preset, preset, presets};
 pub use proof::{Challenge, Claims, KeyIndex, Refusal, Scheme};
 pub(crate) use registry::read;
 pub use settings::{Settings, TokenForm};

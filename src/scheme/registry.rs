@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::preset::{PRESETS, Preset, preset};
+use super::preset::{Preset, preset, presets};
 use super::settings::{Identity, Row, Settings};
 use super::token;
 use crate::settings::{Diagnostics, Table};
@@ -28,7 +28,7 @@ fn refuse_others(of: &Preset, table: &mut Table, diagnostics: &mut Diagnostics) 
     let mut own_keys = keys(of.scheme);
     own_keys.extend(token::KEYS);
     let mut refused = BTreeSet::from([own]);
-    for other in PRESETS.iter().map(|preset| preset.scheme) {
+    for other in presets().map(|preset| preset.scheme) {
         if refused.insert(other.scheme()) {
             let why = format!(
                 "makes no sense with preset {}, which is verified by {own} and not by {}",

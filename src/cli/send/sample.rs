@@ -80,7 +80,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::config;
-    use crate::scheme::{self, PRESETS, Preset};
+    use crate::scheme::{self, Preset, presets};
 
     /// The source of `config/dev.toml` with this preset, taking small bodies only.
     pub(in super::super) fn source(preset: &Preset) -> Source {
@@ -106,7 +106,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_presets_sample_has_what_the_preset_wants_and_differs_by_id() {
-        for preset in &PRESETS {
+        for preset in presets() {
             let source = source(preset);
             let sample = body(&source, "id-1", AT);
             assert_ne!(sample, body(&source, "id-2", AT), "{}", preset.name);

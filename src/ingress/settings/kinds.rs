@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use toml::Value;
 
 use crate::event::Name;
-use crate::scheme::{PRESETS, Preset, preset};
+use crate::scheme::{Preset, preset, presets};
 use crate::server::networks::Networks;
 use crate::settings::Kind;
 use crate::settings::kind::{Problems, expected, problem, string};
@@ -64,7 +64,7 @@ pub(super) struct PresetName;
 impl PresetName {
     /// Every preset, in words.
     pub(super) fn all() -> String {
-        PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ")
+        presets().map(|preset| preset.name).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -88,7 +88,7 @@ impl Kind for PresetName {
     }
 
     fn schema(&self) -> Json {
-        json!({ "enum": PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>() })
+        json!({ "enum": presets().map(|preset| preset.name).collect::<Vec<_>>() })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::SourceSettings;
 use super::defaults::{Defaults, MAX_DRIFT, Surroundings};
 use super::source::{self, Read, TITLE};
-use crate::scheme::PRESETS;
+use crate::scheme::presets;
 use crate::settings::{Diagnostics, Table};
 
 /// Every source, in the order of the file and then of the presets. `root` is the whole file.
@@ -14,7 +14,7 @@ pub(crate) fn read(root: &mut Table, among: &Surroundings<'_>, diagnostics: &mut
     let mut all: Vec<Read> =
         tables.into_iter().filter_map(|table| source::read(table, None, &defaults, diagnostics)).collect();
     let in_file = all.len();
-    for preset in &PRESETS {
+    for preset in presets() {
         let Some(variable) = preset.scheme.enabled_by(diagnostics) else { continue };
         none = false;
         if all.iter().take(in_file).all(|read| read.source.name.as_str() != preset.name) {
@@ -39,7 +39,7 @@ pub(crate) fn read(root: &mut Table, among: &Surroundings<'_>, diagnostics: &mut
 
 /// Which variables make a source, in words.
 fn how_to_enable() -> String {
-    let mut ways: Vec<String> = PRESETS.iter().filter_map(|preset| preset.scheme.how_to_enable()).collect();
+    let mut ways: Vec<String> = presets().filter_map(|preset| preset.scheme.how_to_enable()).collect();
     ways.dedup();
     match ways.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
@@ -67,7 +67,7 @@ fn tell_apart(all: &[Read], diagnostics: &mut Diagnostics) {
 
 /// A variable that says more about a source that is not there.
 fn warn_about_companions(all: &[Read], diagnostics: &mut Diagnostics) {
-    for preset in &PRESETS {
+    for preset in presets() {
         if let Some(variable) = preset.scheme.companion()
             && diagnostics.variable(variable).is_some()
             && all.iter().all(|read| read.source.name.as_str() != preset.name)

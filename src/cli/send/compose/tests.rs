@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::sample::tests::source;
 use super::*;
-use crate::scheme::{PRESETS, Refusal, preset};
+use crate::scheme::{Refusal, preset, presets};
 
 fn target() -> Target {
     Target {
@@ -41,7 +41,7 @@ fn judged(preset_name: &str, message: &Message) -> Result<Option<u64>, Refusal> 
 
 #[test]
 fn every_presets_good_message_verifies_and_no_two_are_the_same() {
-    for preset in &PRESETS {
+    for preset in presets() {
         let composer = composer(preset.name, None).unwrap();
         let (first, second) = (composer.compose().unwrap(), composer.compose().unwrap());
         assert!(judged(preset.name, &first[0]).is_ok_and(|away| away.unwrap_or(0) == 0), "{}", preset.name);

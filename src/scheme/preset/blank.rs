@@ -1,0 +1,27 @@
+//! What nobody's documentation says: a way to verify, and nothing preset but that.
+
+use super::row::{BLANK, Preset, TOKEN};
+use crate::scheme::certificate;
+
+/// Every one.
+pub(super) static ROWS: [Preset; 3] = [
+    TOKEN,
+    Preset { name: "client-certificate", scheme: &certificate::Vendor, event_id: Some("digest"), ..BLANK },
+    Preset {
+        example: &[
+            ("name", r#""other-vendor""#),
+            ("path", r#""/webhooks/other""#),
+            ("allowed_ips", r#""any""#),
+            ("event_id", r#""/id""#),
+            ("event_type", r#""/type""#),
+            ("required_fields", r#"["/id"]"#),
+            ("signature_header", r#""X-Signature""#),
+            ("signature_format", r#""sha256={hex}""#),
+            ("timestamp_header", r#""X-Timestamp""#),
+            ("timestamp_unit", r#""s""#),
+            ("signed_content", r#""{timestamp}.{body}""#),
+            ("secrets", r#"[{ env = "OTHER_SECRET" }]"#),
+        ],
+        ..BLANK
+    },
+];

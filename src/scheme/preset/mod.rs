@@ -1,0 +1,23 @@
+//! The presets: what each vendor's documentation says, as rows of a table. Adding a vendor that signs with HMAC is
+//! adding a row, and the answer that is known of it as a test.
+
+mod blank;
+mod row;
+mod signed;
+mod unsigned;
+
+pub use self::row::{Answer, BodyFormat, Preset};
+
+/// Every preset.
+pub fn presets() -> impl Iterator<Item = &'static Preset> {
+    [signed::ROWS.as_slice(), &unsigned::ROWS, &blank::ROWS].into_iter().flatten()
+}
+
+/// The preset called `name`.
+#[must_use]
+pub fn preset(name: &str) -> Option<&'static Preset> {
+    presets().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests;
