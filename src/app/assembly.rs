@@ -7,6 +7,7 @@ use crate::config::{Config, Draft};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
 use crate::server::Tls;
+use crate::server::settings::{CERT_FILE, KEY_FILE};
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::sink::{self, Fingerprint, Sink};
@@ -51,7 +52,10 @@ pub(super) fn parts(mut draft: Draft, unfit: impl FnOnce(&LoadedTls) -> Vec<TlsF
     let mut config = draft.finish()?;
     // Without an error there are certificates; a draft that names none has one.
     let Some(tls) = loaded else {
-        return Err(ConfigErrors(vec![ConfigError::new(CERT_FILE, tls::TlsError::NoCertificate.to_string())]));
+        return Err(ConfigErrors(vec![ConfigError::new(
+            keyed("cert_file", CERT_FILE),
+            tls::TlsError::NoCertificate.to_string(),
+        )]));
     };
     for (i, file) in tls.authorities() {
         config.warnings.push(format!(
@@ -117,25 +121,27 @@ fn load_tls(settings: &Tls) -> Result<LoadedTls, Vec<TlsFault>> {
     })
 }
 
-const CERT_FILE: &str = "tls.cert_file (TLS_CERT_FILE)";
-const KEY_FILE: &str = "tls.key_file (TLS_KEY_FILE)";
-
 /// The error, under the key and variable that name its file.
 pub(super) fn named(settings: &Tls, error: &TlsFault) -> ConfigError {
     ConfigError::new(key_of(settings, error.place), error.error.to_string())
 }
 
 fn key_of(settings: &Tls, place: Place) -> String {
-    let key = |i: usize, variable: &str, key: &str| match settings.certificates.get(i) {
+    let key = |i: usize, key: &str, variable: &str| match settings.certificates.get(i) {
         Some(files) if files.section != "tls" => format!("{}.{key}", files.section),
-        _ => variable.to_owned(),
+        _ => keyed(key, variable),
     };
     match place {
-        Place::Certificate(i) => key(i, CERT_FILE, "cert_file"),
-        Place::Key(i) => key(i, KEY_FILE, "key_file"),
+        Place::Certificate(i) => key(i, "cert_file", CERT_FILE),
+        Place::Key(i) => key(i, "key_file", KEY_FILE),
         Place::ClientAuthorities => "tls.client_ca_file".to_owned(),
-        Place::All => CERT_FILE.to_owned(),
+        Place::All => keyed("cert_file", CERT_FILE),
     }
+}
+
+/// A key of `[tls]` and the variable that says it instead.
+fn keyed(key: &str, variable: &str) -> String {
+    format!("tls.{key} ({variable})")
 }
 
 /// The store, open and written to once.

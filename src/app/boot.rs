@@ -8,12 +8,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::admin;
 use crate::audit::Auditor;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingress::{self, BodyBudget, QuarantineQueue, RequestPermits, Shared, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::server;
 use crate::settings::ConfigErrors;
 use crate::store::Store;
 use crate::telemetry;
@@ -62,8 +64,8 @@ impl App {
         let telemetry = Arc::new(telemetry);
         let metrics = Arc::new(Metrics::new());
         let sources = assembly::sources(&config, &metrics)?;
-        let webhook = bind(config.boot.listener.address, "GATEPOST_LISTEN").await?;
-        let admin = bind(config.boot.admin_address, "GATEPOST_ADMIN_LISTEN").await?;
+        let webhook = bind(config.boot.listener.address, server::settings::LISTEN).await?;
+        let admin = bind(config.boot.admin_address, admin::settings::LISTEN).await?;
         let store = assembly::store(&config, &metrics).await.map_err(|error| runtime(&error))?;
 
         let (front, background) = (Lifecycle::default(), Lifecycle::default());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::OnHangup;
 use crate::config::Config;
+use crate::server;
 use crate::settings::{ConfigError, ConfigErrors};
 
 use super::failure::{Failure, Status};
@@ -36,7 +37,7 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
     let (app, signals) = serve::start(&invocation, OnHangup::Stop).await?;
     let bound = app.webhook_address();
     // Another shell that pastes the line reads the file, but has not this shell's variables.
-    let overridden = bound != configured || invocation.vars.contains_key("GATEPOST_LISTEN");
+    let overridden = bound != configured || invocation.vars.contains_key(server::settings::LISTEN);
     output::tell(&instructions(&file, &sources, bound, app.admin_address(), overridden));
     Ok(serve::finish(app, signals).await)
 }

@@ -9,12 +9,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::admin::settings::{ADDRESS, LISTEN};
+
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
 use super::output;
 
 const DEADLINE: Duration = Duration::from_secs(5);
-const DEFAULT_ADDRESS: &str = "127.0.0.1:9090";
 /// Enough for any status line.
 const STATUS_LINE_BYTES: usize = 64;
 
@@ -34,12 +35,12 @@ pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
 
 /// Environment before file before default, as everywhere.
 fn admin_address(invocation: &Invocation) -> Result<SocketAddr, Failure> {
-    if let Some(text) = invocation.vars.get("GATEPOST_ADMIN_LISTEN") {
-        return parse("GATEPOST_ADMIN_LISTEN", text);
+    if let Some(text) = invocation.vars.get(LISTEN) {
+        return parse(LISTEN, text);
     }
     match invocation.file.as_deref().map(address_in).transpose()?.flatten() {
         Some(text) => parse("admin.address", &text),
-        None => parse("admin.address", DEFAULT_ADDRESS),
+        None => Ok(ADDRESS),
     }
 }
 
@@ -93,8 +94,7 @@ mod tests {
     use crate::clock::Clock;
 
     fn invocation(file: Option<PathBuf>, listen: Option<&str>) -> Invocation {
-        let vars: BTreeMap<_, _> =
-            listen.map(|at| ("GATEPOST_ADMIN_LISTEN".to_owned(), at.to_owned())).into_iter().collect();
+        let vars: BTreeMap<_, _> = listen.map(|at| (LISTEN.to_owned(), at.to_owned())).into_iter().collect();
         Invocation { file, vars, clock: Clock::system() }
     }
 
@@ -136,7 +136,7 @@ mod tests {
             |file: Option<&PathBuf>, listen| admin_address(&invocation(file.cloned(), listen)).unwrap().to_string();
         assert_eq!(at(Some(&file), Some("127.0.0.1:1")), "127.0.0.1:1");
         assert_eq!(at(Some(&file), None), "0.0.0.0:7000");
-        assert_eq!(at(None, None), DEFAULT_ADDRESS);
+        assert_eq!(at(None, None), ADDRESS.to_string());
         assert_eq!(admin_address(&invocation(None, Some("nowhere"))).unwrap_err().status(), Status::Wrong);
     }
 

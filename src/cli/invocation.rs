@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingress::SourceSettings;
 use crate::metrics::Metrics;
-use crate::settings::{ConfigError, ConfigErrors};
+use crate::settings::{ConfigError, ConfigErrors, OURS};
 use crate::store::{self, Store};
 
 use super::failure::Failure;
@@ -31,7 +31,7 @@ impl Invocation {
     /// That of this process.
     pub(super) fn of_process(file: Option<PathBuf>) -> Result<Self, Failure> {
         let vars = text_variables(std::env::vars_os())?;
-        let file = file.or_else(|| vars.get("GATEPOST_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from));
+        let file = file.or_else(|| vars.get(config::FILE).filter(|path| !path.is_empty()).map(PathBuf::from));
         Ok(Self { file, vars, clock: Clock::system() })
     }
 
@@ -81,7 +81,7 @@ fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Resu
                 vars.insert(name, value);
             }
             // One that configures us and is not text must not be taken for one that is not set.
-            Err(_) if ours.contains(&name) || name.starts_with("GATEPOST_") => {
+            Err(_) if ours.contains(&name) || name.starts_with(OURS) => {
                 errors.push(ConfigError::new(name, "the value is not UTF-8"));
             }
             Err(_) => {}

@@ -15,6 +15,9 @@ use crate::settings::{Diagnostics, Table, variable};
 use crate::store::{self, QuarantineBounds};
 use crate::{admin, sink, telemetry};
 
+/// Which file is read, where the command line does not say.
+pub(crate) const FILE: &str = "GATEPOST_CONFIG";
+
 /// The keys that decide which others a table has.
 const DECIDING: [(&str, &str); 2] = [("[[source]]", "preset"), ("[[sink]]", "type")];
 
@@ -58,7 +61,7 @@ pub(crate) fn document() -> Document {
 
 /// The variables that no section has a key for.
 pub(super) fn alone(table: &mut Table, diagnostics: &mut Diagnostics) {
-    _ = variable("GATEPOST_CONFIG", "The file, where --config does not name one.", path()).maybe(table, diagnostics);
+    _ = variable(FILE, "The file, where --config does not name one.", path()).maybe(table, diagnostics);
 }
 
 /// A source of each preset, called as the variables call it that enable one.

@@ -13,5 +13,5 @@ mod tests;
 
 pub use crate::settings::Watched;
 pub use configuration::{Boot, Config, Live};
-pub(crate) use declared::document;
+pub(crate) use declared::{FILE, document};
 pub use load::{Draft, draft, load};

@@ -80,10 +80,17 @@ pub struct CertificateFiles {
     pub key_file: PathBuf,
 }
 
+/// Where webhooks arrive.
+pub(crate) const LISTEN: &str = "GATEPOST_LISTEN";
+/// The chain.
+pub(crate) const CERT_FILE: &str = "TLS_CERT_FILE";
+/// Its private key.
+pub(crate) const KEY_FILE: &str = "TLS_KEY_FILE";
+
 /// `[listener]`, in its two parts.
 pub(crate) fn read_listener(table: &mut Table, diagnostics: &mut Diagnostics) -> (Listener, Connections) {
     let address = key("address", "Where webhooks arrive: ADDRESS:PORT, no host names.", address())
-        .variable("GATEPOST_LISTEN")
+        .variable(LISTEN)
         .takes_a_restart()
         .or(SocketAddr::from(([0u16; 8], 8443)), table, diagnostics);
     let proxy_protocol = key(
@@ -156,13 +163,13 @@ impl Tls {
     /// `[tls]` and `[[tls.certificate]]`.
     pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
         let cert_file = key("cert_file", "PEM chain, leaf first; watched and read again when it changes.", path())
-            .variable("TLS_CERT_FILE")
+            .variable(CERT_FILE)
             .example(Example::Set("\"/run/tls/tls.crt\""))
-            .required("is missing: set it in [tls], or set TLS_CERT_FILE", table, diagnostics);
+            .required(&format!("is missing: set it in [tls], or set {CERT_FILE}"), table, diagnostics);
         let key_file = key("key_file", "Its private key, in PEM; watched as well.", path())
-            .variable("TLS_KEY_FILE")
+            .variable(KEY_FILE)
             .example(Example::Set("\"/run/tls/tls.key\""))
-            .required("is missing: set it in [tls], or set TLS_KEY_FILE", table, diagnostics);
+            .required(&format!("is missing: set it in [tls], or set {KEY_FILE}"), table, diagnostics);
         let section = || "tls".to_owned();
         let first = cert_file.zip(key_file);
         let first = first.map(|(cert_file, key_file)| CertificateFiles { section: section(), cert_file, key_file });

@@ -42,5 +42,5 @@ pub(crate) use secret_source::THE_FILE;
 pub(crate) use secret_variables::{SecretVariables, Variables};
 pub(crate) use table::Table;
 pub(crate) use text_table::{NamedText, text_table};
-pub(crate) use unknown::report_unknown;
+pub(crate) use unknown::{OURS, report_unknown};
 pub use watched::Watched;

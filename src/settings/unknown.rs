@@ -6,7 +6,7 @@ use super::diagnostics::Diagnostics;
 use super::nearest::suggestion;
 
 /// What a variable of ours begins with: unknown ones are errors.
-const OURS: &str = "GATEPOST_";
+pub(crate) const OURS: &str = "GATEPOST_";
 
 /// An error for each variable that begins with `GATEPOST_` and is not among `known`, a warning for each that begins as a
 /// vendor's do. `known` are names with a meaning, `_FILE` forms included; `read_before` those that the command line reads.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::server::settings::{CERT_FILE, KEY_FILE};
+
 /// A setting that names a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -39,7 +41,7 @@ impl Place {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// No certificate was configured at all.
-    #[error("no certificate is configured: set TLS_CERT_FILE and TLS_KEY_FILE, or cert_file and key_file under [tls]")]
+    #[error("no certificate is configured: set {CERT_FILE} and {KEY_FILE}, or cert_file and key_file under [tls]")]
     NoCertificate,
     /// A file that cannot be read.
     #[error("{file}: cannot be read ({cause}): check that it exists and that this user may read it", file = file.display())]
