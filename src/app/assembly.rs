@@ -7,7 +7,6 @@ use crate::config::{Config, Draft};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
 use crate::server::Tls;
-use crate::server::settings::{CERT_FILE, KEY_FILE};
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::sink::{self, Fingerprint, Sink};
@@ -47,20 +46,18 @@ pub(super) fn parts(mut draft: Draft, unfit: impl FnOnce(&LoadedTls) -> Vec<TlsF
         }
         Err(errors) => (None, errors),
     };
-    let tls_errors: Vec<ConfigError> = tls_errors.iter().map(|error| named(draft.tls(), error)).collect();
+    let tls_errors: Vec<ConfigError> = tls_errors.iter().map(|error| error.among(draft.tls())).collect();
     draft.errors(tls_errors);
     let mut config = draft.finish()?;
     // Without an error there are certificates; a draft that names none has one.
     let Some(tls) = loaded else {
-        return Err(ConfigErrors(vec![ConfigError::new(
-            keyed("cert_file", CERT_FILE),
-            tls::TlsError::NoCertificate.to_string(),
-        )]));
+        let none = Place::All.error(tls::TlsError::NoCertificate);
+        return Err(ConfigErrors(vec![none.among(&config.live.tls)]));
     };
     for (i, file) in tls.authorities() {
         config.warnings.push(format!(
             "{}: {} is a CA's own certificate: some clients refuse it as a server's",
-            key_of(&config.live.tls, Place::Certificate(i)),
+            Place::Certificate(i).key(&config.live.tls),
             file.display()
         ));
     }
@@ -119,29 +116,6 @@ fn load_tls(settings: &Tls) -> Result<LoadedTls, Vec<TlsFault>> {
         errors.retain(|error| !matches!(error.error, tls::TlsError::NoCertificate));
         errors
     })
-}
-
-/// The error, under the key and variable that name its file.
-pub(super) fn named(settings: &Tls, error: &TlsFault) -> ConfigError {
-    ConfigError::new(key_of(settings, error.place), error.error.to_string())
-}
-
-fn key_of(settings: &Tls, place: Place) -> String {
-    let key = |i: usize, key: &str, variable: &str| match settings.certificates.get(i) {
-        Some(files) if files.section != "tls" => format!("{}.{key}", files.section),
-        _ => keyed(key, variable),
-    };
-    match place {
-        Place::Certificate(i) => key(i, "cert_file", CERT_FILE),
-        Place::Key(i) => key(i, "key_file", KEY_FILE),
-        Place::ClientAuthorities => "tls.client_ca_file".to_owned(),
-        Place::All => keyed("cert_file", CERT_FILE),
-    }
-}
-
-/// A key of `[tls]` and the variable that says it instead.
-fn keyed(key: &str, variable: &str) -> String {
-    format!("tls.{key} ({variable})")
 }
 
 /// The store, open and written to once.

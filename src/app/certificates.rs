@@ -5,8 +5,6 @@ use crate::metrics::Metrics;
 use crate::server::Tls;
 use crate::server::tls::LoadedTls;
 
-use super::assembly;
-
 /// A certificate that expires sooner than this gets a warning.
 const EXPIRY_WARNING: jiff::SignedDuration = jiff::SignedDuration::from_hours(21 * 24);
 
@@ -17,7 +15,7 @@ pub(super) fn report(tls: &LoadedTls, settings: &Tls, clock: &Clock, metrics: &M
     metrics.certificate_expiry.set(at.as_duration().as_secs_f64());
     let invalid = tls.invalid_at(now);
     for error in &invalid {
-        let fault = assembly::named(settings, error).to_string();
+        let fault = error.among(settings).to_string();
         tracing::error!(
             fault,
             "senders refuse this TLS certificate: put a valid one in its place, it is reloaded by itself"

@@ -9,6 +9,8 @@ mod declared;
 mod describe;
 mod load;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod tests;
 
 pub use crate::settings::Watched;

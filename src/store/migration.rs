@@ -4,10 +4,10 @@
 //! be repeated: what is there already is left as it is there. The daemon of the store it reads must not be running, or
 //! what that one delivers meanwhile is delivered again.
 
+use crate::store::backend::Settings;
 use crate::store::error::StoreError;
 use crate::store::postgres::import::Import;
 use crate::store::quarantine::Quarantined;
-use crate::store::settings::Settings;
 use crate::store::sqlite::export::Export;
 
 /// What was copied.

@@ -8,6 +8,7 @@
 
 mod archive;
 mod audit_queue;
+mod backend;
 mod dead_letters;
 mod delivery;
 mod error;
@@ -19,18 +20,16 @@ mod migration;
 mod outbox;
 mod postgres;
 mod quarantine;
+mod registry;
 pub(crate) mod settings;
 mod sql;
 mod sqlite;
 mod stored;
 mod transfer;
 
-use std::sync::Arc;
-
-use crate::metrics::Metrics;
-
 pub use self::archive::{Archive, Archived, EventFilter, EventRef};
 pub use self::audit_queue::{AuditQueue, QueuedAudit};
+pub use self::backend::{Clocks, Settings};
 pub use self::dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters};
 pub use self::delivery::{DeliveryId, DeliveryStatus, LONGEST_WAIT, State};
 pub use self::error::StoreError;
@@ -41,24 +40,4 @@ pub use self::maintenance::Maintenance;
 pub use self::migration::{Report, migrate};
 pub use self::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
 pub use self::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
-pub use self::settings::{Clocks, Settings};
-
-/// Opens the store that `settings.url` names, creating and migrating it as needed. Files are made with mode 0600.
-///
-/// # Errors
-/// [`StoreError`] where the scheme is unknown, or the store cannot be opened, written or migrated.
-pub async fn open(settings: &Settings, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
-    open_by(settings, metrics, Clocks::default()).await
-}
-
-/// [`open`], with other clocks than the system's.
-///
-/// # Errors
-/// As [`open`].
-pub async fn open_by(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
-    match settings.url.split_once(':') {
-        Some(("sqlite", _)) => sqlite::open(settings, metrics, clocks).await,
-        Some(("postgres" | "postgresql", _)) => postgres::open(settings, metrics, clocks.wall).await,
-        _ => Err(StoreError::Url("expected sqlite:PATH or postgres://…".into())),
-    }
-}
+pub use self::registry::{open, open_by};

@@ -1,11 +1,10 @@
-//! `[store]` and `[quarantine]`, and what a store is opened with.
+//! `[store]` and `[quarantine]`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::postgres::url_warning;
 use super::quarantine::QuarantineBounds;
-use crate::clock::{BootClock, Clock};
+use super::registry;
 use crate::settings::kind::{number, span};
 use crate::settings::{Diagnostics, Located, Table, key, secret};
 
@@ -15,26 +14,6 @@ const ENTRIES: RangeInclusive<u64> = 1..=100_000_000;
 const BYTES: RangeInclusive<u64> = 1..=1 << 40;
 
 const DEFAULT_URL: &str = "sqlite:data/gatepost.db";
-
-/// Where and how to open a store.
-#[derive(Clone)]
-pub struct Settings {
-    /// `sqlite:PATH` or `postgres://…`. May hold a password: never logged.
-    pub url: String,
-    /// How long ids are remembered and delivered events kept.
-    pub retention: Duration,
-    /// Bounds of the quarantine.
-    pub quarantine: QuarantineBounds,
-}
-
-/// What a store reads the time from; by default the system's clocks.
-#[derive(Clone, Debug, Default)]
-pub struct Clocks {
-    /// What store time is shown as.
-    pub wall: Clock,
-    /// What the time of a store without a server of its own goes by.
-    pub boot: BootClock,
-}
 
 /// `[store]`: the URL, which may hold a password and is never logged, and how long ids are remembered and delivered
 /// events kept.
@@ -61,28 +40,17 @@ pub(crate) fn read(table: &mut Table, diagnostics: &mut Diagnostics) -> (String,
 }
 
 fn usable(Located { text, at, .. }: &Located, diagnostics: &mut Diagnostics) -> Option<String> {
-    match store_url(text) {
-        Ok(url) => {
-            if let Some(warning) = url.starts_with("postgres").then(|| url_warning(&url)).flatten() {
+    match registry::check(text) {
+        Ok(warning) => {
+            if let Some(warning) = warning {
                 diagnostics.warn(format!("{at}: {warning}"));
             }
-            Some(url)
+            Some(text.to_string())
         }
         Err(problem) => {
             diagnostics.error(at, problem);
             None
         }
-    }
-}
-
-fn store_url(text: &str) -> Result<String, String> {
-    let postgres =
-        ["postgres://", "postgresql://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
-    match text.strip_prefix("sqlite:") {
-        Some(":memory:") => Err("a store in memory forgets what was acknowledged: give a path, sqlite:PATH".to_owned()),
-        Some(path) if !path.is_empty() => Ok(text.to_owned()),
-        None if postgres => Ok(text.to_owned()),
-        _ => Err("expected sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned()),
     }
 }
 
@@ -101,21 +69,6 @@ impl QuarantineBounds {
                 table,
                 diagnostics,
             ),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::store_url;
-
-    #[test]
-    fn store_urls() {
-        for good in ["sqlite:data/gatepost.db", "sqlite:/a", "postgres://u@h/d", "postgresql://u@h/d"] {
-            assert!(store_url(good).is_ok(), "{good}");
-        }
-        for bad in ["", "sqlite:", "sqlite::memory:", "postgres://", "mysql://u@h/d", "data/gatepost.db"] {
-            assert!(store_url(bad).is_err(), "{bad}");
         }
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::server::settings::{CERT_FILE, KEY_FILE};
+use crate::server::settings::{CERT_FILE, KEY_FILE, Tls};
+use crate::settings::ConfigError;
 
 /// A setting that names a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,30 @@ impl Place {
     #[must_use]
     pub const fn error(self, error: TlsError) -> TlsFault {
         TlsFault { place: self, error }
+    }
+}
+
+impl TlsFault {
+    /// The same, under the key and the variable that name its file.
+    pub(crate) fn among(&self, settings: &Tls) -> ConfigError {
+        ConfigError::new(self.place.key(settings), self.error.to_string())
+    }
+}
+
+impl Place {
+    /// The key that names its file, and the variable that may.
+    pub(crate) fn key(self, settings: &Tls) -> String {
+        let (number, key, variable) = match self {
+            Self::Certificate(number) => (number, "cert_file", CERT_FILE),
+            Self::Key(number) => (number, "key_file", KEY_FILE),
+            Self::All => (0, "cert_file", CERT_FILE),
+            Self::ClientAuthorities => return "tls.client_ca_file".to_owned(),
+        };
+        match settings.certificates.get(number) {
+            // What no variable says.
+            Some(files) if files.section != "tls" => format!("{}.{key}", files.section),
+            _ => format!("tls.{key} ({variable})"),
+        }
     }
 }
 

@@ -31,20 +31,32 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::store::backend::{Backend, Settings};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::maintenance::Listener;
 use crate::store::postgres::session::{Pool, Session, within};
-use crate::store::settings::Settings;
 
-pub(super) use self::address::warning as url_warning;
+/// `postgres://…`
+pub(super) const BACKEND: Backend = Backend {
+    schemes: &["postgres", "postgresql"],
+    form: FORM,
+    check,
+    open: |settings, metrics, clocks| Box::pin(open(settings, metrics, clocks.wall)),
+};
+const FORM: &str = "postgres://USER@HOST/DATABASE";
+
+fn check(url: &str) -> Result<Option<&'static str>, String> {
+    let rest = url.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+    if rest.is_empty() { Err(format!("names no server: write {FORM}")) } else { Ok(address::warning(url)) }
+}
 
 /// Opens the store at `postgres://…`, migrating it.
 ///
 /// # Errors
 /// [`StoreError`] where the URL is faulty, or the server cannot be reached, refuses us or cannot be migrated.
-pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
+async fn open(settings: Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
     let address = address::parse(&settings.url)?;
     within(async {
         let session = Session::connect(&address, "", || ()).await?;

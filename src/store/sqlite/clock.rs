@@ -7,8 +7,8 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
+use crate::store::backend::Clocks;
 use crate::store::error::StoreError;
-use crate::store::settings::Clocks;
 use crate::store::stored::{self, micros_of};
 
 /// Tells the time of one store, in microseconds; cheap to clone.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
+use crate::store::backend::Clocks;
 use crate::store::error::StoreError;
 use crate::store::quarantine::Quarantined;
-use crate::store::settings::Clocks;
 use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};

@@ -34,20 +34,36 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
+use crate::store::backend::{Backend, Clocks, Settings};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::settings::{Clocks, Settings};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::open_files::OpenFiles;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
 
+/// `sqlite:PATH`
+pub(super) const BACKEND: Backend = Backend {
+    schemes: &["sqlite"],
+    form: "sqlite:PATH",
+    check,
+    open: |settings, metrics, clocks| Box::pin(open(settings, metrics, clocks)),
+};
+
+fn check(url: &str) -> Result<Option<&'static str>, String> {
+    match url.strip_prefix("sqlite:") {
+        Some(":memory:") => Err("a store in memory forgets what was acknowledged: give a path, sqlite:PATH".to_owned()),
+        Some(path) if !path.is_empty() => Ok(None),
+        Some(_) | None => Err("names no file: write sqlite:PATH".to_owned()),
+    }
+}
+
 /// Opens the store at `sqlite:PATH`, making file and directory when missing and migrating it.
 ///
 /// # Errors
 /// [`StoreError`] where the URL names no file, or the file cannot be opened, written or migrated.
-pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
+async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
     let notify = Arc::clone(&queued);
@@ -65,7 +81,7 @@ pub(super) async fn open(settings: &Settings, metrics: Arc<Metrics>, clocks: Clo
     let opened = tokio::task::spawn_blocking(start).await;
     let (writer, files, clock) =
         opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(&Arc::new(writer), &Readers::new(files), queued, clock, settings))
+    Ok(assemble(&Arc::new(writer), &Readers::new(files), queued, clock, &settings))
 }
 
 fn assemble(
