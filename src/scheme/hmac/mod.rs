@@ -15,11 +15,11 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use subtle::{Choice, ConditionallySelectable as _};
 
-use self::content::{Content, Texts};
+use self::content::{Content, Sent, Texts};
 use self::format::Format;
 use self::spelled::Spelled;
 use super::header::Occurrence;
-use super::mac::{Algorithm, Key, Mac};
+use super::mac::{Key, Mac};
 use super::{KeyIndex, Refusal, Scheme};
 use crate::clock::UnixSeconds;
 use crate::event::{Digest, Payload};
@@ -27,6 +27,7 @@ use crate::settings::ConfigError;
 
 pub(super) use self::settings::{Settings, Vendor};
 pub(super) use self::time::Unit;
+pub(super) use super::mac::Algorithm;
 
 /// What a head claims: the MACs its signature headers offer. Empty where it can never verify; that is said only once
 /// the body is here and has been hashed, as for any other wrong signature.
@@ -46,6 +47,7 @@ struct Hmac {
     unit: Option<Unit>,
     content: Content,
     id_header: Option<HeaderName>,
+    public_url: Option<Box<str>>,
     keys: Vec<Key>,
     labels: Vec<String>,
 }
@@ -69,6 +71,7 @@ impl Hmac {
             unit: settings.timestamp_unit,
             content: content.value(),
             id_header: settings.id_header.clone().map(Spelled::value),
+            public_url: settings.public_url.as_deref().map(Into::into),
             keys,
             labels: settings.labels(),
         })
@@ -80,7 +83,9 @@ impl Hmac {
         if !self.content.is_body_only() {
             return Vec::new();
         }
-        let texts = Texts { body: b"gatepost", timestamp: b"", id: b"" };
+        let nobody = http::HeaderMap::new();
+        let sent = Sent { base: "", target: "", headers: &nobody };
+        let texts = Texts { body: b"gatepost", timestamp: b"", id: b"", sent };
         self.keys.iter().map(|key| key.mac(self.content.bytes(texts)).mark()).collect()
     }
 
@@ -127,13 +132,18 @@ impl Hmac {
     }
 
     /// The texts that the MAC covers; `None` where one of them does not stand exactly once.
-    fn texts<'a>(&self, head: &'a Parts, body: &'a [u8]) -> Option<Texts<'a>> {
+    fn texts<'a>(&'a self, head: &'a Parts, body: &'a [u8]) -> Option<Texts<'a>> {
         let timestamp = if self.content.has_timestamp() { self.timestamp_text(head).ok()? } else { b"" };
         let id = match self.id_header.as_ref().filter(|_| self.content.has_id()) {
             Some(name) => Occurrence::of(&head.headers, name).once()?,
             None => b"",
         };
-        Some(Texts { body, timestamp, id })
+        let stands_once = |name| Occurrence::of(&head.headers, name).once().is_some();
+        self.content.headers().all(stands_once).then(|| Texts { body, timestamp, id, sent: self.sent(head) })
+    }
+
+    fn sent<'a>(&'a self, head: &'a Parts) -> Sent<'a> {
+        Sent::of(head, self.public_url.as_deref())
     }
 }
 
@@ -151,7 +161,8 @@ impl Scheme for Hmac {
         let Some(claims) = claims.get::<Claims>() else { return Err(Refusal::SignatureMismatch) };
         let texts = self.texts(head, body.bytes());
         let sound = Choice::from(u8::from(texts.is_some()));
-        let texts = texts.unwrap_or(Texts { body: body.bytes(), timestamp: b"", id: b"" });
+        let nothing = || Texts { body: body.bytes(), timestamp: b"", id: b"", sent: self.sent(head) };
+        let texts = texts.unwrap_or_else(nothing);
         let (mut matched, mut index) = (Choice::from(0), 0_u64);
         // No early exit: which secret fits, and whether one does, must not show in the time it takes.
         for (position, key) in (0_u64..).zip(&self.keys) {
@@ -172,7 +183,9 @@ impl Scheme for Hmac {
 
     fn covers_header(&self, name: &str) -> bool {
         let covered = |header: &Option<HeaderName>, by: bool| by && header.as_ref().is_some_and(|own| own == name);
-        covered(&self.id_header, self.content.has_id()) || covered(&self.timestamp_header, self.content.has_timestamp())
+        covered(&self.id_header, self.content.binds_id())
+            || covered(&self.timestamp_header, self.content.has_timestamp())
+            || self.content.headers().any(|own| own == name && self.content.binds_header(own))
     }
 
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {
@@ -185,6 +198,10 @@ impl Scheme for Hmac {
         if let Some(name) = self.id_header.as_ref().filter(|name| !head.headers.contains_key(*name)) {
             insert(head, name, &format!("msg_{}", Digest::of(body)));
         }
+        for name in self.content.headers().filter(|name| !head.headers.contains_key(*name)).cloned().collect::<Vec<_>>()
+        {
+            insert(head, &name, "sample");
+        }
         let Some(texts) = self.texts_to_sign(head, body, &timestamp) else { return };
         let mac = key.mac(self.content.bytes(texts));
         insert(head, signature_header, &self.format.write(&mac, &timestamp));
@@ -193,12 +210,12 @@ impl Scheme for Hmac {
 
 impl Hmac {
     /// As [`Hmac::texts`], for a head whose signature header (and with it perhaps the timestamp) is yet to come.
-    fn texts_to_sign<'a>(&self, head: &'a Parts, body: &'a [u8], timestamp: &'a str) -> Option<Texts<'a>> {
+    fn texts_to_sign<'a>(&'a self, head: &'a Parts, body: &'a [u8], timestamp: &'a str) -> Option<Texts<'a>> {
         let id = match &self.id_header {
             Some(name) => Occurrence::of(&head.headers, name).once()?,
             None => b"",
         };
-        Some(Texts { body, timestamp: timestamp.as_bytes(), id })
+        Some(Texts { body, timestamp: timestamp.as_bytes(), id, sent: self.sent(head) })
     }
 }
 

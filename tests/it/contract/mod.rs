@@ -29,6 +29,7 @@ mod reject_sigv4;
 mod schemes_hmac;
 mod schemes_ids;
 mod schemes_secrets;
+mod schemes_signed;
 mod schemes_sigv4;
 mod sigv4;
 mod smuggling;

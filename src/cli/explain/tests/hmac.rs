@@ -14,6 +14,8 @@ const SECRET: &[u8] = b"development-only-nice-secret";
 pub(super) const HEX_SECRET: &str = "00112233445566778899aabbccddeeff";
 /// What the source `ended` is configured with, a carriage return behind it.
 pub(super) const ENDED_SECRET: &str = "a-secret-out-of-a-windows-file";
+/// What the sources `headed` and `called` are configured with.
+pub(super) const HEADED_SECRET: &str = "a-secret-that-signs-a-header";
 const BODY: &str = "{\"eventId\":\"1\"}";
 
 /// HMAC by the crates that the program uses below its own code, and by their names.
@@ -258,6 +260,15 @@ fn signed() -> Vec<Fixture> {
     all
 }
 
+/// Signed as `headed` and `called` do, over something else.
+fn headed(content: &'static str, headers: &'static [(&'static str, &'static str)]) -> impl FnOnce(&mut Request) {
+    move |request| {
+        request.secret = HEADED_SECRET.into();
+        request.content = content.to_owned();
+        request.headers = headers.to_vec();
+    }
+}
+
 /// Other keys, and other functions.
 fn keyed() -> Vec<Fixture> {
     use Cause::*;
@@ -278,6 +289,14 @@ fn keyed() -> Vec<Fixture> {
         fixture("ended", &[SecretEnds], secret(ENDED_SECRET.as_bytes()), |_| {}),
         fixture("encoded", &[SecretEncoded], |request| request.secret = hex::decode(HEX_SECRET).unwrap(), |_| {}),
         fixture("encoded", &[SecretEncoded], |request| request.secret = STANDARD.decode(HEX_SECRET).unwrap(), |_| {}),
+        fixture("headed", &[SignedHeaderMissing, NothingFits], headed("acme.{body}", &[("x-sig", "{mac}")]), |_| {}),
+        fixture("headed", &[ContentDiffers], headed("{body}", &[("x-sig", "{mac}"), ("x-tenant", "acme")]), |_| {}),
+        fixture(
+            "called",
+            &[ContentDiffers],
+            headed("https://hooks.example/webhooks/nice{body}", &[("x-sig", "{mac}")]),
+            |_| {},
+        ),
         fixture("nice", &[OtherAlgorithm], algorithm("sha1"), |_| {}),
         fixture("nice", &[OtherAlgorithm], algorithm("sha384"), |_| {}),
         fixture("nice", &[OtherAlgorithm], algorithm("sha512"), |_| {}),

@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 use super::brought::Brought;
 use super::case::Case;
 use crate::scheme::diagnose::{Cause, bodies, secrets};
-use crate::scheme::hmac::content::{Content, Texts};
+use crate::scheme::hmac::content::{Content, Sent, Texts};
 use crate::scheme::hmac::spelled::{Spelled, content};
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 
 /// What senders sign, as `signed_content` spells it.
-pub(super) const CONTENTS: [&str; 9] = [
+pub(super) const CONTENTS: [&str; 11] = [
     "{body}",
     "{timestamp}.{body}",
     "{timestamp}{body}",
@@ -24,6 +24,8 @@ pub(super) const CONTENTS: [&str; 9] = [
     "{body}{timestamp}",
     "{body}.{timestamp}",
     "v0:{timestamp}:{body}",
+    "{url}{body}",
+    "POST{url}{body}{timestamp}",
 ];
 
 /// Bytes that are hashed for one diagnosis: a second's work at most.
@@ -141,12 +143,16 @@ fn fitting<'a>(
 ) -> Option<Found<'a>> {
     let algorithms = Algorithm::ALL.into_iter().filter(|algorithm| macs.iter().any(|mac| mac.algorithm == *algorithm));
     let configured = case.settings.signed_content.as_ref();
-    let usual = CONTENTS.iter().filter_map(|text| content(text).ok()).filter(|content| Some(content) != configured);
+    let public_url = case.settings.public_url.as_deref();
+    let may_be =
+        |content: &Spelled<Content>| Some(content) != configured && (public_url.is_some() || !content.has_url());
+    let usual = CONTENTS.iter().filter_map(|text| content(text).ok()).filter(may_be);
     let contents: Vec<Spelled<Content>> = configured.cloned().into_iter().chain(usual).collect();
     let timestamps = timestamps(case, macs);
     let ids = texts(case, case.settings.id_header.as_ref(), |name| {
         name.ends_with("-id") || name.ends_with("-delivery") || name.ends_with("-nonce")
     });
+    let sent = Sent::of(case.head, public_url);
     for algorithm in algorithms {
         let key = Key::new(&candidate.key, algorithm);
         for content in &contents {
@@ -155,7 +161,7 @@ fn fitting<'a>(
                     if !budget.take(body.len()) {
                         return None;
                     }
-                    let made = key.mac(content.bytes(filled(body, timestamp.as_ref(), id.as_ref())));
+                    let made = key.mac(content.bytes(filled(body, timestamp.as_ref(), id.as_ref(), sent)));
                     let fits = |brought: &&Brought| bool::from(brought.mac.matches(&made));
                     if let Some(brought) = macs.iter().find(fits) {
                         let content = content.clone();
@@ -170,9 +176,9 @@ fn fitting<'a>(
 }
 
 /// What placeholders stand for; what is not wanted is not looked at.
-fn filled<'a>(body: &'a [u8], timestamp: Option<&'a Text>, id: Option<&'a Text>) -> Texts<'a> {
+fn filled<'a>(body: &'a [u8], timestamp: Option<&'a Text>, id: Option<&'a Text>, sent: Sent<'a>) -> Texts<'a> {
     let bytes = |text: Option<&'a Text>| text.map_or(&b""[..], |text| text.value.as_bytes());
-    Texts { body, timestamp: bytes(timestamp), id: bytes(id) }
+    Texts { body, timestamp: bytes(timestamp), id: bytes(id), sent }
 }
 
 /// Each text, or nothing once where none is wanted.

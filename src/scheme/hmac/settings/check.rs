@@ -1,7 +1,8 @@
 //! What must hold between the keys of an HMAC source, and what is worth a warning.
 
 use super::{
-    ID_HEADER, SECRETS, SIGNATURE_FORMAT, SIGNATURE_HEADER, SIGNED_CONTENT, Settings, TIMESTAMP_HEADER, TIMESTAMP_UNIT,
+    ID_HEADER, PUBLIC_URL, SECRETS, SIGNATURE_FORMAT, SIGNATURE_HEADER, SIGNED_CONTENT, Settings, TIMESTAMP_HEADER,
+    TIMESTAMP_UNIT,
 };
 use crate::scheme::mac::Algorithm;
 use crate::secret::Secret;
@@ -14,7 +15,15 @@ impl Settings {
     /// Records every error that was not one of a single key, unless it may follow from one that is.
     pub(super) fn tell(&self, variables: Option<SecretVariables>, table: &Table, diagnostics: &mut Diagnostics) {
         let broken = |key: &&str| table.is_faulty(key, diagnostics);
-        let related = [SIGNATURE_HEADER, SIGNATURE_FORMAT, TIMESTAMP_HEADER, TIMESTAMP_UNIT, SIGNED_CONTENT, ID_HEADER];
+        let related = [
+            SIGNATURE_HEADER,
+            SIGNATURE_FORMAT,
+            TIMESTAMP_HEADER,
+            TIMESTAMP_UNIT,
+            SIGNED_CONTENT,
+            ID_HEADER,
+            PUBLIC_URL,
+        ];
         let mut errors = if related.iter().any(broken) { Vec::new() } else { self.check() };
         errors.extend(self.check_labels());
         // A faulty entry is missing from its list, so that positions in it say nothing any more.
@@ -47,7 +56,29 @@ impl Settings {
             let problem = "is missing: signed_content holds {id}; name the header that carries it";
             error(&mut errors, ID_HEADER, problem);
         }
+        self.check_signed(&mut errors);
         errors
+    }
+
+    /// What the placeholders of `signed_content` stand for must be there, and not be the signature itself.
+    fn check_signed(&self, errors: &mut Vec<ConfigError>) {
+        let has_url = self.signed_content.as_ref().is_some_and(|content| content.has_url());
+        match (&self.public_url, has_url) {
+            (None, true) => {
+                let problem = "is missing: signed_content holds {url}; say what the sender's URL begins with";
+                error(errors, PUBLIC_URL, problem);
+            }
+            (Some(_), false) => error(errors, PUBLIC_URL, "does nothing: signed_content does not hold {url}"),
+            (Some(_), true) | (None, false) => {}
+        }
+        for name in self.signed_content.iter().flat_map(|content| content.headers()) {
+            if self.signature_headers.iter().any(|own| **own == *name) {
+                error(errors, SIGNED_CONTENT, format!("holds {name}, which carries the signature itself"));
+            } else if *name == http::header::HOST {
+                // HTTP/2 has none, and a proxy may send its own.
+                error(errors, SIGNED_CONTENT, "holds the host as a header: write {url} and public_url");
+            }
+        }
     }
 
     fn check_signature(&self, errors: &mut Vec<ConfigError>) {
@@ -104,7 +135,9 @@ impl Settings {
         if self.algorithm == Algorithm::Sha1 {
             warnings.push("algorithm is sha1, which is out of date: use sha256 as soon as the sender can".to_owned());
         }
-        if let Some(content) = self.signed_content.as_ref().filter(|content| content.has_open_border()) {
+        if let Some(content) =
+            self.signed_content.as_ref().filter(|content| content.has_open_border() && !self.vendors_content)
+        {
             warnings.push(format!(
                 "signed_content is {:?}, in which nothing parts one value from the next, so that bytes can pass between them under the same signature: ask the sender for a separator",
                 content.text()

@@ -10,7 +10,7 @@ pub(super) const WHSEC: &str = "whsec_";
 
 /// How the configured text of a secret becomes its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::scheme::hmac) enum SecretEncoding {
+pub(in crate::scheme) enum SecretEncoding {
     /// Its bytes are the key, but for `whsec_` where that has a meaning.
     Text,
     /// Hex digits, any case.

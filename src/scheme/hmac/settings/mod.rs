@@ -18,9 +18,9 @@ use crate::scheme::settings::Identity;
 use crate::secret::Secret;
 use crate::settings::kind::{choice, text};
 use crate::settings::lists::one_or_more;
-use crate::settings::{Diagnostics, Kind as _, SecretVariables, Table, key, secrets};
+use crate::settings::{Diagnostics, Example, Kind as _, SecretVariables, Table, key, secrets};
 
-pub(super) use self::encoding::SecretEncoding;
+pub(in crate::scheme) use self::encoding::SecretEncoding;
 pub(in crate::scheme) use self::vendor::Vendor;
 
 /// What an HMAC scheme is built from. What is `None` or empty and may not be was missing or wrong, and is told.
@@ -36,7 +36,11 @@ pub(in crate::scheme) struct Settings {
     pub(super) timestamp_header: Option<Spelled<HeaderName>>,
     pub(super) timestamp_unit: Option<Unit>,
     pub(super) signed_content: Option<Spelled<Content>>,
+    /// Whether that is what the vendor documents, so that its sender will not change it.
+    pub(super) vendors_content: bool,
     pub(super) id_header: Option<Spelled<HeaderName>>,
+    /// What `{url}` begins with.
+    pub(super) public_url: Option<String>,
 }
 
 const SECRETS: &str = "secrets";
@@ -46,6 +50,7 @@ const TIMESTAMP_HEADER: &str = "timestamp_header";
 const TIMESTAMP_UNIT: &str = "timestamp_unit";
 const SIGNED_CONTENT: &str = "signed_content";
 const ID_HEADER: &str = "id_header";
+const PUBLIC_URL: &str = "public_url";
 const ALGORITHM: &str = "algorithm";
 const SECRET_ENCODING: &str = "secret_encoding";
 
@@ -83,27 +88,38 @@ impl Settings {
             "How the text of a secret becomes the key; a decoded key may hold any byte.",
             choice(ENCODINGS),
         )
-        .or(SecretEncoding::Text, table, diagnostics);
+        .or(row.secret_encoding, table, diagnostics);
         let algorithm = key(
             ALGORITHM,
             "The hash below the HMAC; \"sha1\" is out of date and warns.",
             choice(ALGORITHMS),
         )
-        .or(Algorithm::Sha256, table, diagnostics);
+        .or(row.algorithm, table, diagnostics);
         let written = Written::read(row, source, table, diagnostics);
         let Written { signature_headers, signature_format, timestamp_header, timestamp_unit } = written;
         let signed_content = key(
             SIGNED_CONTENT,
-            "What is signed: {body}, {timestamp} and {id} with text between; {id} is the header named by id_header. \
-             Without a separator bytes could pass from one to the other: an error beside {id}, a warning between \
-             {timestamp} and {body}.",
-            text(content, "a template of {body}, {timestamp} and {id}"),
+            "What is signed: {body} and, with text between, {timestamp}, {id} (the header named by id_header), \
+             {header:NAME} (any other, which must stand once) and {url} (public_url with path and query as they \
+             arrived; write a method as text, POST{url}{body}). Without a separator bytes could pass from one to the \
+             other: an error beside {id}, a warning elsewhere.",
+            text(content, "a template of {body}, {timestamp}, {id}, {header:NAME} and {url}"),
         )
         .or_required(row.signed_content(), &source.no_default(), table, diagnostics)
         .filter(|_| !table.is_faulty(SIGNED_CONTENT, diagnostics));
         let id_header =
             key(ID_HEADER, "The header that {id} in signed_content stands for.", text(header, "the name of a header"))
                 .or_maybe(Vendor::header(row.id_header), table, diagnostics);
+        let public_url = key(
+            PUBLIC_URL,
+            "What {url} in signed_content begins with: scheme and host as the sender knows them, and what a proxy \
+             takes off the path.",
+            text(public_url, "a URL without query that ends before the path of the source"),
+        )
+        .example(Example::Off("\"https://hooks.example\""))
+        .maybe(table, diagnostics)
+        .value();
+        let vendors_content = signed_content.is_some() && signed_content == row.signed_content();
         Self {
             secrets,
             secret_encoding,
@@ -113,7 +129,9 @@ impl Settings {
             timestamp_header,
             timestamp_unit,
             signed_content,
+            vendors_content,
             id_header,
+            public_url,
         }
     }
 
@@ -218,4 +236,17 @@ impl Written {
             timestamp_unit,
         }
     }
+}
+
+/// The beginning of a URL that senders sign.
+fn public_url(text: &str) -> Result<String, String> {
+    let wrong = |what: &str| Err(format!("{what}; expected a URL such as \"https://hooks.example\""));
+    let Ok(uri) = text.parse::<http::Uri>() else { return wrong("is no URL") };
+    if !matches!(uri.scheme_str(), Some("https" | "http")) || uri.host().is_none_or(str::is_empty) {
+        return wrong("must begin with https:// or http:// and name a host");
+    }
+    if text.contains(['@', '?', '#']) || text.ends_with('/') {
+        return wrong("must have neither user, query, fragment nor a slash at its end: the path of the source follows");
+    }
+    Ok(text.to_owned())
 }

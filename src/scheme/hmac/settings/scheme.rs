@@ -34,7 +34,7 @@ impl settings::Settings for Settings {
     }
 
     fn signs_query(&self) -> bool {
-        false
+        self.signed_content.as_ref().is_some_and(|content| content.has_url())
     }
 
     fn secrets(&self) -> Vec<&Secret> {

@@ -2,10 +2,12 @@
 
 use http::HeaderName;
 
+use super::encoding::SecretEncoding;
 use crate::scheme::hmac::content::Content;
 use crate::scheme::hmac::format::Format;
 use crate::scheme::hmac::spelled::{Spelled, content, format, header};
 use crate::scheme::hmac::time::Unit;
+use crate::scheme::mac::Algorithm;
 use crate::settings::SecretVariables;
 
 /// How a vendor signs. `None` means the operator must or may say.
@@ -20,6 +22,10 @@ pub(in crate::scheme) struct Vendor {
     pub(in crate::scheme) timestamp_unit: Option<Unit>,
     /// What the MAC covers.
     pub(in crate::scheme) signed_content: Option<&'static str>,
+    /// The hash below the HMAC.
+    pub(in crate::scheme) algorithm: Algorithm,
+    /// How the text of a secret becomes the key.
+    pub(in crate::scheme) secret_encoding: SecretEncoding,
     /// Header with the id, where the MAC covers it.
     pub(in crate::scheme) id_header: Option<&'static str>,
     /// The variables that hold its secrets.
@@ -34,6 +40,8 @@ impl Vendor {
         timestamp_header: None,
         timestamp_unit: None,
         signed_content: None,
+        algorithm: Algorithm::Sha256,
+        secret_encoding: SecretEncoding::Text,
         id_header: None,
         variables: None,
     };
