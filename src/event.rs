@@ -90,6 +90,12 @@ impl Digest {
     pub fn of(body: &[u8]) -> Self {
         Self(Sha256::digest(body).into())
     }
+
+    /// The digest of `parts`, one after the other.
+    #[must_use]
+    pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self(parts.into_iter().fold(Sha256::new(), Sha256::chain_update).finalize().into())
+    }
 }
 
 impl fmt::Display for Digest {

@@ -301,7 +301,7 @@ fn a_source_without_preset_is_spelled_out() {
     assert_eq!(found.len(), 6, "{found:#?}");
     let found = faults("[[source]]\n", &[]);
     assert_eq!(found.len(), 2, "name and preset\n{found:#?}");
-    let found = faults("[[source]]\nname = 'a'\npreset = 'stripe'\nanything = 1\n", &[]);
+    let found = faults("[[source]]\nname = 'a'\npreset = 'twilio'\nanything = 1\n", &[]);
     assert!(found.len() == 1 && found[0].contains("standard-webhooks"), "{found:#?}");
 }
 

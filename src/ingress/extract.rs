@@ -1,11 +1,12 @@
 //! What is picked out of a verified body: id, type, required fields and the few texts that records and answers show.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::request::Parts;
 
 use crate::event::{EventId, Payload};
-use crate::scheme::{Answer, BodyFormat};
+use crate::scheme::{Answer, BodyFormat, Scheme};
 
 use super::json::{self, Found, Pointer, Value};
 use super::log_text::escape_for_log;
@@ -21,6 +22,8 @@ pub struct Extractor {
     fallback_kind: &'static str,
     body_format: BodyFormat,
     answer: Answer,
+    /// What is signed makes the id; `None` where something else does.
+    signed: Option<Arc<dyn Scheme>>,
 }
 
 /// What a body held.
@@ -63,6 +66,7 @@ impl Extractor {
             fallback_kind: source.preset.name,
             body_format: source.body_format,
             answer: source.preset.answer,
+            signed: (source.event_id == IdRule::Signed).then(|| source.scheme.build().ok()).flatten(),
         }
     }
 
@@ -81,6 +85,7 @@ impl Extractor {
         let id = match &self.id {
             IdRule::Pointer(_) => id_in_body(found_at(ID))?,
             IdRule::Header(name) => Some(id_in_header(head, name)?),
+            IdRule::Signed => self.signed(head, payload),
             IdRule::Digest => None,
         };
         let text_at = |index: usize| found_at(index).value.and_then(|value| value.text());
@@ -91,6 +96,10 @@ impl Extractor {
             intent: text_at(INTENT),
             session_id: if self.answer == Answer::Processed { text_at(SESSION_ID) } else { None },
         })
+    }
+
+    fn signed(&self, head: &Parts, payload: &Payload) -> Option<EventId> {
+        self.signed.as_ref()?.signed(head, payload).map(|digest| EventId::of_digest(&digest))
     }
 
     fn required(&self, found: &[Found<'_>]) -> Result<(), Reject> {

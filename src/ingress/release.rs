@@ -71,7 +71,7 @@ pub fn release(
     Released { event, twins, sinks, not_understood }
 }
 
-/// The head as it was kept. Ids and types come from its headers alone, so the target stays out.
+/// The head as it was kept, with the target, which may be signed.
 fn head(entry: &Quarantined) -> Parts {
     let pairs: Vec<(String, String)> = serde_json::from_str(&entry.headers).unwrap_or_default();
     let mut headers = HeaderMap::new();
@@ -81,6 +81,8 @@ fn head(entry: &Quarantined) -> Parts {
         }
     }
     let (mut head, ()) = http::Request::new(()).into_parts();
+    let target = entry.target.split_once(' ').map_or("", |(_, target)| target);
+    head.uri = target.parse().unwrap_or_default();
     head.headers = headers;
     head
 }

@@ -6,7 +6,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use crate::clock::UnixSeconds;
-use crate::event::Payload;
+use crate::event::{Digest, Payload};
 
 /// How one source proves who sends to it.
 ///
@@ -46,6 +46,12 @@ pub trait Scheme: Send + Sync + 'static {
 
     /// Whether a verified signature vouches for the value of header `name` (lower case).
     fn covers_header(&self, name: &str) -> bool;
+
+    /// SHA-256 over everything that the signature covers, the timestamp included; `None` where it covers nothing, or what
+    /// it covers is not all there.
+    fn signed(&self, _head: &Parts, _body: &Payload) -> Option<Digest> {
+        None
+    }
 
     /// Adds to `head` what the vendor would send with `body` at `at`, signed with the first key. For `gatepost send`.
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp);

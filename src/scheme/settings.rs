@@ -58,6 +58,11 @@ pub trait Settings: Any + Send + Sync {
         None
     }
 
+    /// Whether it proves requests by a signature of them.
+    fn signs(&self) -> bool {
+        false
+    }
+
     /// Whether the signature covers the query.
     fn signs_query(&self) -> bool;
 

@@ -112,7 +112,7 @@ fn variables_across(across: &Across<'_>) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// One default for all variants, or each with those that have it.
+/// One default for all variants; or what most have, and each other with those that have it.
 fn default_across(across: &Across<'_>, chapter: &Chapter) -> String {
     let mut by_default: Vec<(&Default, Vec<&str>)> = Vec::new();
     for (name, entry) in &across.variants {
@@ -121,15 +121,12 @@ fn default_across(across: &Across<'_>, chapter: &Chapter) -> String {
             None => by_default.push((&entry.default, vec![name])),
         }
     }
-    match by_default.as_slice() {
-        [(one, _)] => default(one),
-        several => {
-            let of = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let by = chapter.by.unwrap_or_default();
-            let each = several.iter().map(|(default, names)| format!("{by} {}: {}", of(names), self::default(default)));
-            each.collect::<Vec<_>>().join("; ")
-        }
-    }
+    let of = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let by = chapter.by.unwrap_or_default();
+    let common = by_default.iter().position(|(_, names)| names.len() * 2 > across.variants.len());
+    let first = common.map(|common| by_default.remove(common)).map(|(common, _)| default(common));
+    let others = by_default.iter().map(|(default, names)| format!("{by} {}: {}", of(names), self::default(default)));
+    first.into_iter().chain(others).collect::<Vec<_>>().join("; ")
 }
 
 fn default(default: &Default) -> String {

@@ -89,9 +89,11 @@ impl Composer {
     fn refuse_impossible(&self) -> Result<(), Failure> {
         let name = &self.source.name;
         match self.fault {
-            Some(Kind::Conflict) if self.source.event_id == IdRule::Digest => Err(Failure::Usage(format!(
-                "{name} cannot conflict: its event id is the digest of the body, so another body is another event"
-            ))),
+            Some(Kind::Conflict) if matches!(self.source.event_id, IdRule::Digest | IdRule::Signed) => {
+                let problem =
+                    format!("{name} cannot conflict: its event id is a digest, so another body is another event");
+                Err(Failure::Usage(problem))
+            }
             Some(Kind::Stale | Kind::Future) if !self.has_timestamp()? => {
                 Err(Failure::Usage(format!("{name} has no timestamp, so nothing is too old or too new for it")))
             }
@@ -203,7 +205,7 @@ impl Composer {
                 .filter(|(header, _)| header == &name.as_str())
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            IdRule::Digest | IdRule::Pointer(_) => Vec::new(),
+            IdRule::Signed | IdRule::Digest | IdRule::Pointer(_) => Vec::new(),
         };
         let content_type = head.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static("application/json"));
         Draft { headers: kept, content_type, body: message.body.clone(), file: None }

@@ -87,15 +87,20 @@ pub(super) mod tests {
         let config = config::load(Some(Path::new("config/dev.toml")), &BTreeMap::new()).unwrap();
         let of_preset = |source: &Source| source.preset.name == preset.name;
         let source = config.live.sources.into_iter().find(of_preset);
-        Source { body_bytes: 4096, ..source.unwrap_or_else(|| pinned(preset)) }
+        Source { body_bytes: 4096, ..source.unwrap_or_else(|| other(preset)) }
     }
 
-    /// A source that takes a client certificate, which nobody has for development.
-    fn pinned(preset: &Preset) -> Source {
+    /// A source of a preset that `config/dev.toml` leaves out: those that need a client certificate, which nobody has for
+    /// development, and vendors beside whom others sign in the same way.
+    fn other(preset: &Preset) -> Source {
+        let verifier = match preset.scheme.scheme() {
+            "HMAC" => "secrets = [{ value = '00112233445566778899aabbccddeeff' }]",
+            _ => "client_certificates = [{ san = 'dns:sender.example' }]",
+        };
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = format!(
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'ca'\n[[source]]\nname = 'pinned'\npreset = '{preset}'\n\
-             path = '/pinned'\nallowed_ips = ['127.0.0.1']\nclient_certificates = [{{ san = 'dns:sender.example' }}]\n"
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'ca'\n[[source]]\nname = 'other'\npreset = '{preset}'\n\
+             path = '/other'\nallowed_ips = ['127.0.0.1']\n{verifier}\n"
         );
         std::fs::write(&file, text).unwrap();
         let config = config::load(Some(file.path()), &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}"));

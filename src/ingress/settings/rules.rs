@@ -16,6 +16,8 @@ pub enum IdRule {
     Pointer(String),
     /// A header that the signature covers, lower case.
     Header(String),
+    /// SHA-256 over all that the signature covers.
+    Signed,
     /// SHA-256 of the body.
     Digest,
 }
@@ -32,18 +34,19 @@ pub enum TypeRule {
 }
 
 impl IdRule {
-    /// Reads `header:NAME`, a pointer, or `digest`.
+    /// Reads `header:NAME`, a pointer, `signed` or `digest`.
     ///
     /// # Errors
     /// What was expected.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "digest" => Ok(Self::Digest),
+            "signed" => Ok(Self::Signed),
             _ if text.starts_with('/') => pointer(text).map(Self::Pointer),
             _ => match text.strip_prefix("header:") {
                 Some(header) => header_name(header).map(Self::Header),
                 None => Err(format!(
-                    "expected a JSON pointer such as \"/eventId\", \"header:NAME\" or \"digest\", found {text:?}"
+                    "expected a JSON pointer such as \"/eventId\", \"header:NAME\", \"signed\" or \"digest\", found {text:?}"
                 )),
             },
         }
@@ -76,6 +79,7 @@ impl fmt::Display for IdRule {
         match self {
             Self::Pointer(pointer) => f.write_str(pointer),
             Self::Header(header) => write!(f, "header:{header}"),
+            Self::Signed => f.write_str("signed"),
             Self::Digest => f.write_str("digest"),
         }
     }
@@ -160,6 +164,7 @@ mod tests {
         assert_eq!(id_rule("/a~1b~0c"), Ok(IdRule::Pointer("/a~1b~0c".into())));
         assert_eq!(id_rule("header:Webhook-Id"), Ok(IdRule::Header("webhook-id".into())));
         assert_eq!(id_rule("digest"), Ok(IdRule::Digest));
+        assert_eq!(id_rule("signed"), Ok(IdRule::Signed));
         for bad in ["", "id", "/", "/a~2", "/a~", "header:", "header:a b", "Digest"] {
             assert!(id_rule(bad).is_err(), "{bad}");
         }
@@ -178,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_the_same() {
-        for text in ["/id", "header:webhook-id", "digest"] {
+        for text in ["/id", "header:webhook-id", "signed", "digest"] {
             assert_eq!(IdRule::parse(text).unwrap().to_string(), text);
         }
         for text in ["/type", "header:x-type", "order.created"] {

@@ -252,9 +252,10 @@ fn event_id(who: &Who, table: &mut Table, diagnostics: &mut Diagnostics) -> IdRu
     key(
         "event_id",
         "Where the event's id comes from, by which it counts once: a JSON pointer, \"header:NAME\" (only where the \
-         signature covers it; it stands once, without blanks around it or doubled within), or \"digest\" (SHA-256 \
-         of the body).",
-        text(IdRule::parse, "a JSON pointer, \"header:NAME\" or \"digest\""),
+         signature covers it; it stands once, without blanks around it or doubled within), \"signed\" \
+         (SHA-256 over all that the signature covers, its timestamp included: for senders that send equal bodies on \
+         purpose and do not sign their retries anew), or \"digest\" (SHA-256 of the body).",
+        text(IdRule::parse, "a JSON pointer, \"header:NAME\", \"signed\" or \"digest\""),
     )
     .or_required(default, &problem, table, diagnostics)
     .unwrap_or(IdRule::Digest)
@@ -288,6 +289,10 @@ fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) 
     }
     for warning in source.scheme.warnings() {
         diagnostics.warn(format!("source {}: {warning}", source.name));
+    }
+    if source.event_id == IdRule::Signed && !source.scheme.signs() {
+        let problem = "is \"signed\", but nothing is signed here; use \"digest\" or a JSON pointer";
+        diagnostics.consequence(table.place("event_id"), problem);
     }
     if let IdRule::Header(header) = &source.event_id
         && !scheme.covers_header(header)

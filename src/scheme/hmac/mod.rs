@@ -25,7 +25,7 @@ use crate::clock::UnixSeconds;
 use crate::event::{Digest, Payload};
 use crate::settings::ConfigError;
 
-pub(super) use self::settings::{Settings, Vendor};
+pub(super) use self::settings::{SecretEncoding, Settings, Vendor};
 pub(super) use self::time::Unit;
 pub(super) use super::mac::Algorithm;
 
@@ -186,6 +186,13 @@ impl Scheme for Hmac {
         covered(&self.id_header, self.content.binds_id())
             || covered(&self.timestamp_header, self.content.has_timestamp())
             || self.content.headers().any(|own| own == name && self.content.binds_header(own))
+    }
+
+    fn signed(&self, head: &Parts, body: &Payload) -> Option<Digest> {
+        if self.content.is_body_only() {
+            return Some(body.digest());
+        }
+        Some(Digest::of_parts(self.content.bytes(self.texts(head, body.bytes())?)))
     }
 
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {

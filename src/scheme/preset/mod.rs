@@ -2,7 +2,9 @@
 //! adding a row, and the answer that is known of it as a test.
 
 mod blank;
+mod contact_centres;
 mod row;
+mod services;
 mod signed;
 mod unsigned;
 
@@ -10,7 +12,8 @@ pub use self::row::{Answer, BodyFormat, Preset};
 
 /// Every preset.
 pub fn presets() -> impl Iterator<Item = &'static Preset> {
-    [signed::ROWS.as_slice(), &unsigned::ROWS, &blank::ROWS].into_iter().flatten()
+    let groups = [signed::ROWS.as_slice(), &unsigned::ROWS, &contact_centres::ROWS, &services::ROWS, &blank::ROWS];
+    groups.into_iter().flatten()
 }
 
 /// The preset called `name`.

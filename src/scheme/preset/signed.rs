@@ -7,7 +7,7 @@ use crate::settings::SecretVariables;
 const COGNIGY: SecretVariables = SecretVariables { list: "COGNIGY_WEBHOOK_SECRETS", single: "COGNIGY_WEBHOOK_SECRET" };
 
 /// Every one.
-pub(super) static ROWS: [Preset; 6] = [
+pub(super) static ROWS: [Preset; 7] = [
     Preset {
         name: "cxone",
         path: Some("/webhooks/cxone"),
@@ -168,6 +168,29 @@ pub(super) static ROWS: [Preset; 6] = [
                 r#"  <user id="7" anonymous="false"/>"#,
                 "\n</event>\n"
             ),
+        },
+        ..BLANK
+    },
+    Preset {
+        name: "cognigy-voice",
+        path: Some("/webhooks/cognigy-voice"),
+        // The Voice Gateway is jambonz: https://docs.jambonz.org/webhooks/overview. Two presses of one button are two
+        // equal bodies, told apart by the time that is signed.
+        scheme: &hmac::Vendor {
+            signature_header: Some("Jambonz-Signature"),
+            signature_format: Some("t={timestamp},v1={hex}"),
+            timestamp_unit: Some(hmac::Unit::Seconds),
+            signed_content: Some("{timestamp}.{body}"),
+            ..hmac::Vendor::BLANK
+        },
+        event_id: Some("signed"),
+        event_type: Some("cognigy-voice"),
+        sample: Sample {
+            json: r#"{
+                "call_sid": "{id}", "account_sid": "9351f46a-678c-43f5-b8a6-d4eb58d131af", "direction": "inbound",
+                "from": "+4915112345678", "to": "+4930123456", "call_status": "in-progress", "digits": "1"
+            }"#,
+            ..SAMPLE
         },
         ..BLANK
     },

@@ -28,7 +28,7 @@ use super::header::Occurrence;
 use super::mac::{Key, Mac};
 use super::{KeyIndex, Refusal, Scheme};
 use crate::clock::UnixSeconds;
-use crate::event::Payload;
+use crate::event::{Digest, Payload};
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 
@@ -200,6 +200,10 @@ impl Scheme for SigV4 {
     /// checked all the same); any other may be, by the sender's choice at each request.
     fn covers_header(&self, name: &str) -> bool {
         name == HOST || name == CONTENT_SHA256 || self.must_be_signed(name)
+    }
+
+    fn signed(&self, head: &Parts, body: &Payload) -> Option<Digest> {
+        canonical_request(head, body).map(|text| Digest::of(&text))
     }
 
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {

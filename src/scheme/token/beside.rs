@@ -10,7 +10,7 @@ use super::settings::{KEYS, Settings, TOKEN_FORMAT, TOKEN_HEADER, TOKENS, Vendor
 use super::tokens::Tokens;
 use super::{diagnose, redact};
 use crate::clock::UnixSeconds;
-use crate::event::Payload;
+use crate::event::{Digest, Payload};
 use crate::scheme::diagnose::{Case, Diagnosis};
 use crate::scheme::settings::{self, TokenForm};
 use crate::scheme::{Claims, KeyIndex, Refusal, Scheme};
@@ -121,6 +121,10 @@ impl settings::Settings for Beside {
         Some(&*self.signature)
     }
 
+    fn signs(&self) -> bool {
+        self.signature.signs()
+    }
+
     fn signs_query(&self) -> bool {
         self.signature.signs_query()
     }
@@ -227,6 +231,10 @@ impl Scheme for Both {
 
     fn covers_header(&self, name: &str) -> bool {
         self.signature.covers_header(name)
+    }
+
+    fn signed(&self, head: &Parts, body: &Payload) -> Option<Digest> {
+        self.signature.signed(head, body)
     }
 
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp) {

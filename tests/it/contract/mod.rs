@@ -35,6 +35,7 @@ mod sigv4;
 mod smuggling;
 mod tls;
 mod token;
+mod vendors;
 mod waiting;
 
 /// What verifies a source of `preset` with `lines` in its table, as the program reads it.

@@ -33,6 +33,10 @@ impl settings::Settings for Settings {
         self.signature_headers.iter().map(|name| (name.as_str().to_owned(), prefix.clone())).collect()
     }
 
+    fn signs(&self) -> bool {
+        true
+    }
+
     fn signs_query(&self) -> bool {
         self.signed_content.as_ref().is_some_and(|content| content.has_url())
     }

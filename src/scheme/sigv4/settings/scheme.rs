@@ -30,6 +30,10 @@ impl settings::Settings for Settings {
         Some("X-Amz-Date".to_owned())
     }
 
+    fn signs(&self) -> bool {
+        true
+    }
+
     fn signs_query(&self) -> bool {
         true
     }
