@@ -1,5 +1,7 @@
 //! The vocabulary of what is received: source, id, digest, payload and the event they make.
 
+mod kept_headers;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
@@ -8,6 +10,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+
+pub use self::kept_headers::{KeptHeaders, text as header_text};
 
 /// A short shared name: of a source or of a sink.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize)]
@@ -168,8 +172,10 @@ pub struct Event {
     pub request_id: String,
     /// Where it came from.
     pub client_ip: Option<IpAddr>,
-    /// W3C trace context, the only header of the sender's that is forwarded.
+    /// W3C trace context, which is forwarded whatever else is kept.
     pub traceparent: Option<String>,
+    /// The headers that its source keeps.
+    pub headers: KeptHeaders,
 }
 
 impl Event {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use gatepost::clock::Clock;
-use gatepost::event::{Event, EventId, Name};
+use gatepost::event::{Event, EventId, KeptHeaders, Name};
 use gatepost::metrics::Metrics;
 use gatepost::store::{self, QuarantineBounds, Settings, Store};
 
@@ -89,5 +89,6 @@ fn event(run: u64, n: u64, random: &[u8], bytes: usize) -> BenchResult<Event> {
         request_id: format!("preload-{n}"),
         client_ip: None,
         traceparent: None,
+        headers: KeptHeaders::default(),
     })
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::lease::DeliveryLease;
-use crate::event::{Event, EventId, Name, Payload};
+use crate::event::{Event, EventId, KeptHeaders, Name, Payload};
 use crate::metrics::Metrics;
 use crate::settings::{Diagnostics, Table};
 use crate::sink::{self, Attempt, Delivered, Settings, Sink, SinkError};
@@ -37,6 +37,7 @@ fn event(id: i64) -> Event {
         request_id: "r".into(),
         client_ip: None,
         traceparent: None,
+        headers: KeptHeaders::default(),
     }
 }
 

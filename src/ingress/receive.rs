@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::event::Event;
+use crate::event::{Event, KeptHeaders};
 use crate::request_outcome::{Reason, RequestOutcome};
 use crate::scheme::Answer;
 use crate::store::{Inbox, Insertion, Quarantine, StoreError};
@@ -147,6 +147,7 @@ impl Receive {
             request_id: origin.request_id.to_string(),
             client_ip: Some(origin.client),
             traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
+            headers: KeptHeaders::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 
-use crate::event::{Event, EventId, EventKey, Name, Payload};
+use crate::event::{Event, EventId, EventKey, KeptHeaders, Name, Payload};
 use crate::request_outcome::Reason;
 use crate::sink;
 use crate::store::Quarantined;
@@ -67,6 +67,7 @@ pub fn release(
         request_id: entry.request_id.clone(),
         client_ip: entry.client_ip,
         traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
+        headers: KeptHeaders::default(),
     };
     Released { event, twins, sinks, not_understood }
 }

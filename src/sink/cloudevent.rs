@@ -68,7 +68,7 @@ pub(super) mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::event::{EventId, Payload};
+    use crate::event::{EventId, KeptHeaders, Payload};
 
     pub(in crate::sink) fn event(id: &str, body: &'static [u8]) -> Event {
         Event {
@@ -82,6 +82,7 @@ pub(super) mod tests {
             request_id: "r1".into(),
             client_ip: None,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            headers: KeptHeaders::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::event::{Event, EventId, Name};
+use crate::event::{Event, EventId, KeptHeaders, Name};
 use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
 use crate::store::listing::{Cursor, Page, PagedFilter, Pager};
@@ -18,6 +18,8 @@ pub struct EventFilter {
     pub source: Option<Name>,
     /// Only of this event type.
     pub kind: Option<String>,
+    /// Only with this kept header.
+    pub header: Option<KeptHeaders>,
     /// Received at or after.
     pub since: Option<Timestamp>,
     /// Received before.

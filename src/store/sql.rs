@@ -4,9 +4,9 @@
 
 /// The columns of `events e` that an event is read from; a body column follows.
 pub(super) const EVENT: &str = "e.source, e.id, e.kind, e.received_at, e.content_type, e.key, e.request_id, \
-                                e.client_ip, e.traceparent";
+                                e.client_ip, e.traceparent, e.headers";
 /// How many columns [`EVENT`] has.
-pub(super) const EVENT_COLUMNS: usize = 9;
+pub(super) const EVENT_COLUMNS: usize = 10;
 
 /// The columns of `quarantine` that an entry is read from; a body column follows.
 pub(super) const QUARANTINED: &str =

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::print::{GONE, died_at, error};
 use crate::cli::event_ref::named;
 use crate::cli::failure::Status;
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, KeptHeaders};
 use crate::store::{DeadLetter, DeliveryId, State};
 
 fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
@@ -29,6 +29,7 @@ fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
             request_id: "r".into(),
             client_ip: None,
             traceparent: None,
+            headers: KeptHeaders::default(),
         },
     }
 }

@@ -32,8 +32,9 @@ macro_rules! insert {
             clock!(),
             "given AS (
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::bytea[]", $more_values, ")
-        AS g (key, source, id, kind, received_at, content_type, verified_by, request_id, client_ip, traceparent, body",
+        $8::text[], $9::text[], $10::text[], $11::bytea[], $12::bytea[]", $more_values, ")
+        AS g (key, source, id, kind, received_at, content_type, verified_by, request_id, client_ip, traceparent, body,
+            headers",
         $more_columns, ")
 ), fresh AS (
     INSERT INTO gatepost_ids (key, gen, seq)
@@ -47,12 +48,12 @@ macro_rules! insert {
 ), stored AS (
     INSERT INTO gatepost_events
     SELECT f.seq, f.gen, g.source, g.id, g.kind, g.received_at, g.content_type, g.verified_by, g.request_id,
-        g.client_ip, g.traceparent, g.body
+        g.client_ip, g.traceparent, g.body, g.headers
     FROM fresh f JOIN given g ON g.key = f.key
 ), queued AS (
     INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease)
     SELECT f.gen, f.seq, d.sink, {PENDING}, 0, (SELECT t FROM clock), (SELECT t FROM clock), 0
-    FROM fresh f JOIN unnest($12::bytea[], $13::text[]) AS d (key, sink) ON d.key = f.key
+    FROM fresh f JOIN unnest($13::bytea[], $14::text[]) AS d (key, sink) ON d.key = f.key
     ON CONFLICT DO NOTHING RETURNING sink
 ), counted AS (
     INSERT INTO gatepost_sink_counts SELECT sink, count(*), 0 FROM queued GROUP BY sink
@@ -65,7 +66,7 @@ const INSERT: &str = insert!("", "", "");
 
 /// The same for events whose body may be stored under other keys too, which stand one behind the other.
 const INSERT_BESIDE: &str = insert!(
-    ", $14::bytea[]",
+    ", $15::bytea[]",
     ", twins",
     " AND (
         SELECT count(*) FROM generate_series(0, length(g.twins) / 16 - 1) AS t (n)
@@ -122,10 +123,11 @@ pub(super) async fn insert(session: &Session, batch: &[&Candidate]) -> Result<Ha
     let ips: Vec<Option<String>> = batch.iter().map(|one| one.event.client_ip.map(|ip| ip.to_string())).collect();
     let traces: Vec<Option<&str>> = batch.iter().map(|one| one.event.traceparent.as_deref()).collect();
     let bodies: Vec<&[u8]> = batch.iter().map(|one| &one.event.payload.bytes()[..]).collect();
+    let headers: Vec<Option<&[u8]>> = batch.iter().map(|one| one.event.headers.stored()).collect();
     let deliveries = || batch.iter().flat_map(|one| one.sinks.iter().map(move |sink| (one, sink)));
     let delivered: Vec<&[u8]> = deliveries().map(|(one, _)| &one.key.0[..]).collect();
     let sinks: Vec<&str> = deliveries().map(|(_, sink)| sink.as_str()).collect();
-    let values: [&(dyn ToSql + Sync); 14] = [
+    let values: [&(dyn ToSql + Sync); 15] = [
         &keys,
         &sources,
         &ids,
@@ -137,6 +139,7 @@ pub(super) async fn insert(session: &Session, batch: &[&Candidate]) -> Result<Ha
         &ips,
         &traces,
         &bodies,
+        &headers,
         &delivered,
         &sinks,
         &twins,

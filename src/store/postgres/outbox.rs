@@ -14,7 +14,7 @@ use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, text};
 use crate::store::postgres::session::Pool;
-use crate::store::sql::sql;
+use crate::store::sql::{EVENT_COLUMNS, sql};
 use crate::store::stored::{duration, unsigned, wait};
 
 /// Rows of counts of one sink from which they are summed up into one.
@@ -166,17 +166,22 @@ impl Outbox for PostgresOutbox {
     }
 }
 
+/// Behind what a claim is, its event and the body: whether that is gone, then how often it was replayed.
+const GONE: usize = CLAIM_COLUMNS + EVENT_COLUMNS + 1;
+/// What a claim is.
+const CLAIM_COLUMNS: usize = 4;
+
 fn claimed(row: &Row) -> Result<Claimed, StoreError> {
     Ok(Claimed {
         id: DeliveryId(row.try_get(0)?),
         lease: row.try_get(1)?,
         attempts: u32::try_from(row.try_get::<_, i32>(2)?).unwrap_or(0),
-        replay: u32::try_from(row.try_get::<_, i32>(15)?).unwrap_or(0),
+        replay: u32::try_from(row.try_get::<_, i32>(GONE + 1)?).unwrap_or(0),
         age: duration(row.try_get(3)?),
-        event: if row.try_get(14)? {
+        event: if row.try_get(GONE)? {
             Err("it is gone".into())
         } else {
-            rows::event(row, 4).map_err(|error| match error {
+            rows::event(row, CLAIM_COLUMNS).map_err(|error| match error {
                 StoreError::Corrupt(error) | StoreError::Unavailable(error) => error,
                 error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => error.to_string(),
             })

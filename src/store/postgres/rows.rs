@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::event::{Event, EventId, Name, Payload};
+use crate::event::{Event, EventId, KeptHeaders, Name, Payload};
 use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
 use crate::store::sql::EVENT_COLUMNS;
@@ -37,6 +37,7 @@ pub(super) fn event(row: &Row, first: usize) -> Result<Event, StoreError> {
         request_id: row.try_get(first + 6)?,
         client_ip: ip.and_then(|ip| ip.parse().ok()),
         traceparent: row.try_get(first + 8)?,
+        headers: KeptHeaders::from_stored(row.try_get(first + 9)?),
     })
 }
 
@@ -57,6 +58,7 @@ pub(super) fn shown_event(row: &Row, first: usize) -> Event {
         request_id: text(6).unwrap_or_default(),
         client_ip: text(7).and_then(|ip| ip.parse().ok()),
         traceparent: text(8),
+        headers: KeptHeaders::from_stored(row.try_get(first + 9).ok().flatten()),
     }
 }
 

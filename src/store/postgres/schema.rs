@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
@@ -19,7 +19,7 @@ pub(super) const TURNING: i64 = 0x6761_7465_0004;
 pub(super) const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE gatepost_sources (name text PRIMARY KEY);
 CREATE TABLE gatepost_generations (gen int PRIMARY KEY, opened_at bigint, closed_at bigint);
@@ -67,6 +67,8 @@ CREATE INDEX gatepost_quarantine_events ON gatepost_quarantine (source, event_id
 ALTER TABLE gatepost_deliveries ADD COLUMN replays int NOT NULL DEFAULT 0;
 ALTER TABLE gatepost_deliveries ADD COLUMN duplicate boolean NOT NULL DEFAULT false;
 ",
+    // The sender's headers that are kept, where there are any: no row is rewritten, in no generation.
+    "ALTER TABLE gatepost_events ADD COLUMN headers bytea",
 ];
 
 /// The SQL that makes generation `number` while nobody uses the tables yet.

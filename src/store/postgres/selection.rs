@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::event::Name;
+use crate::event::{KeptHeaders, Name};
 use crate::store::archive::EventFilter;
 use crate::store::dead_letters::DeadLetterFilter;
 use crate::store::delivery::{DeliveryId, State};
@@ -75,6 +75,9 @@ impl Conditions {
         let mut conditions = Self::none();
         conditions.of_event(filter.source.as_ref(), filter.kind.as_ref());
         conditions.received("e.received_at", filter.since, filter.until);
+        if let Some(header) = filter.header.as_ref().and_then(KeptHeaders::stored) {
+            conditions.add("position(? IN e.headers) > 0", header.to_vec());
+        }
         if filter.sink.is_some() || filter.error.is_some() {
             let mut of = vec!["d.seq = e.seq".to_owned()];
             if let Some(sink) = &filter.sink {

@@ -31,6 +31,11 @@ impl Inbox for SqliteInbox {
     }
 }
 
+/// Names its columns: a newer program may have added one beside a daemon that goes on.
+const INSERT: &str = "
+INSERT INTO events (seq, source, id, kind, received_at, content_type, key, request_id, client_ip, traceparent, body, headers)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
 fn insert(
     tx: &mut Tx<'_>,
     key: &EventKey,
@@ -52,21 +57,20 @@ fn insert(
     let seq = tx.next_seq()?;
     tx.add_key(*key, seq)?;
     let source = tx.source(&event.source)?;
-    tx.conn.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.execute(
-        params![
-            seq,
-            source,
-            event.id.as_str(),
-            event.kind,
-            micros(event.received_at),
-            event.content_type,
-            event.key,
-            event.request_id,
-            client_ip,
-            event.traceparent,
-            &event.payload.bytes()[..],
-        ],
-    )?;
+    tx.conn.prepare_cached(INSERT)?.execute(params![
+        seq,
+        source,
+        event.id.as_str(),
+        event.kind,
+        micros(event.received_at),
+        event.content_type,
+        event.key,
+        event.request_id,
+        client_ip,
+        event.traceparent,
+        &event.payload.bytes()[..],
+        event.headers.stored(),
+    ])?;
     for sink in sinks {
         queue(tx, seq, sink)?;
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use crate::event::{Event, EventId, Name, Payload};
+use crate::event::{Event, EventId, KeptHeaders, Name, Payload};
 use crate::store::delivery::{DeliveryStatus, State};
 use crate::store::error::StoreError;
 use crate::store::sqlite::clock::StoreClock;
@@ -83,6 +83,7 @@ impl Names {
             request_id: row.get(first + 6)?,
             client_ip: ip.and_then(|ip| ip.parse().ok()),
             traceparent: row.get(first + 8)?,
+            headers: KeptHeaders::from_stored(row.get(first + 9)?),
         })
     }
 
@@ -102,6 +103,7 @@ impl Names {
             request_id: text(6).unwrap_or_default(),
             client_ip: text(7).and_then(|ip| ip.parse().ok()),
             traceparent: text(8),
+            headers: KeptHeaders::from_stored(row.get(first + 9).ok().flatten()),
         }
     }
 }

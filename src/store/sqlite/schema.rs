@@ -10,12 +10,12 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 /// How many sink names one store may ever see.
 pub(super) const SINKS: i64 = 4096;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
@@ -74,6 +74,8 @@ CREATE INDEX quarantine_events ON quarantine (source, event_id) WHERE event_id I
 ALTER TABLE deliveries ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN duplicate INTEGER NOT NULL DEFAULT 0;
 ",
+    // The sender's headers that are kept, where there are any: one byte a row where there are none.
+    "ALTER TABLE events ADD COLUMN headers BLOB",
 ];
 
 /// Brings the store up to [`VERSION`], in one transaction; several processes may do so at once.

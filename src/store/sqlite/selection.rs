@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::types::Value;
 
-use crate::event::Name;
+use crate::event::{KeptHeaders, Name};
 use crate::store::archive::EventFilter;
 use crate::store::dead_letters::DeadLetterFilter;
 use crate::store::delivery::State;
@@ -63,6 +63,9 @@ pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Op
     let mut conditions = Conditions::none();
     conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
     conditions.received("e.received_at", filter.since, filter.until);
+    if let Some(header) = filter.header.as_ref().and_then(KeptHeaders::stored) {
+        conditions.add("instr(e.headers, ?) > 0", [header.to_vec().into()]);
+    }
     let all = format!("d.id BETWEEN e.seq * {SINKS} AND e.seq * {SINKS} + {}", SINKS - 1);
     let of_sink = match &filter.sink {
         Some(sink) => Some(sinks.id(sink)?),

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::Stdio;
 
-use gatepost::event::{Event, EventId, Payload};
+use gatepost::event::{Event, EventId, KeptHeaders, Payload};
 use gatepost::store::{Insertion, Store};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -23,6 +23,7 @@ fn event(source: &str, id: &str) -> Event {
         request_id: "r".into(),
         client_ip: None,
         traceparent: None,
+        headers: KeptHeaders::default(),
     }
 }
 

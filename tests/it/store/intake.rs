@@ -25,7 +25,7 @@ pub(super) async fn an_event_is_accepted_once_and_read_back_whole(s: Subject) {
     assert_eq!((kept.source.as_str(), kept.id.as_str(), kept.kind.as_str()), ("a", "1", "order.created"));
     assert_eq!((kept.received_at, kept.client_ip), (sent.received_at, sent.client_ip));
     assert_eq!((&kept.content_type, &kept.key, &kept.request_id), (&sent.content_type, &sent.key, &sent.request_id));
-    assert_eq!(kept.traceparent, sent.traceparent);
+    assert_eq!((&kept.traceparent, &kept.headers), (&sent.traceparent, &sent.headers));
     assert_eq!((found[0].bytes, found[0].state), (body.len() as u64, State::Pending));
     let to: Vec<&str> = found[0].deliveries.iter().map(|delivery| delivery.sink.as_str()).collect();
     assert_eq!(to, ["x", "y"]);

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod deliveries;
 mod intake;
+mod kept_headers;
 mod lost_files;
 mod maintenance;
 mod postgres;
@@ -125,6 +126,7 @@ pub(crate) fn event(source: &str, id: &str, body: &str) -> Event {
         request_id: format!("req-{id}"),
         client_ip: Some("2001:db8::7".parse().unwrap()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        headers: [("x-type", &b"page:update"[..]), ("x-raw", b"\xff: \xc3\xa9")].into_iter().collect(),
     }
 }
 
@@ -179,6 +181,8 @@ on_every_store! {
     deliveries::backlog_counts_and_dates_what_waits,
     deliveries::queued_is_notified_after_the_commit,
     deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
+    kept_headers::kept_headers_go_with_an_event_wherever_it_is_read,
+    kept_headers::a_listing_is_narrowed_down_to_a_kept_header,
     damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
     damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     replays::each_replay_counts_and_a_duplicate_is_remembered_until_then,

@@ -80,6 +80,14 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
+fn a_store_from_before_kept_headers_migrates() {
+    run(async {
+        let previous = "ALTER TABLE gatepost_events DROP COLUMN headers; UPDATE gatepost_schema SET version = 3";
+        super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
+    });
+}
+
+#[test]
 fn replicas_share_ids_and_deliveries() {
     on_a_server(async |server| {
         let settings = settings(server.database("replicas").await);
@@ -267,6 +275,7 @@ fn a_sqlite_store_moves_in_and_may_do_so_again() {
         assert_eq!(to.outbox.backlog(&"y".into()).await.unwrap().pending, 600);
         let dead = to.dead_letters.list(&[], &DeadLetterFilter::default(), true).await.unwrap();
         assert_eq!((dead.len(), dead[0].error.as_str(), &dead[0].event.payload.bytes()[..]), (1, "400", &b"body"[..]));
+        assert_eq!(dead[0].event.headers, event("a", "1", "body").headers);
         let taken = to.archive.get(&taken).await.unwrap().remove(0).deliveries;
         let told: Vec<_> = taken.iter().map(|to| (to.sink.as_str(), to.duplicate, to.replays)).collect();
         assert_eq!(told, [("x", true, 0), ("y", false, 0), ("z", false, 1)]);

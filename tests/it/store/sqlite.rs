@@ -145,6 +145,7 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
             "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at;
              DROP INDEX quarantine_shares; DROP INDEX quarantine_events; ALTER TABLE quarantine DROP COLUMN bytes;
              ALTER TABLE deliveries DROP COLUMN replays; ALTER TABLE deliveries DROP COLUMN duplicate;
+             ALTER TABLE events DROP COLUMN headers;
              PRAGMA application_id = 0; PRAGMA user_version = 1;
              INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
              UPDATE deliveries SET due_at = due_at + 864000000000",
@@ -162,6 +163,14 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
             1,
             "the young one; the old one lies behind the walk as before"
         );
+    });
+}
+
+#[test]
+fn a_store_from_before_kept_headers_migrates() {
+    run(async {
+        let previous = "ALTER TABLE events DROP COLUMN headers; PRAGMA user_version = 4";
+        super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
     });
 }
 

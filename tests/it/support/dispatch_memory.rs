@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gatepost::event::{Event, EventId, Name, Payload};
+use gatepost::event::{Event, EventId, KeptHeaders, Name, Payload};
 use gatepost::store::{AuditQueue, Backlog, Claimed, DeliveryId, Outbox, QueuedAudit, Settled, Settlement, StoreError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -67,6 +67,7 @@ pub(crate) fn event(id: &str, body: &[u8]) -> Event {
         request_id: "r".into(),
         client_ip: None,
         traceparent: None,
+        headers: KeptHeaders::default(),
     }
 }
 
