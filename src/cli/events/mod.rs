@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::event::Name;
+use crate::event::{KeptHeaders, Name};
+use crate::settings::grammar;
 use crate::store::{Archived, EventFilter, EventRef, State, Store};
 
 use super::failure::{Failure, Status};
@@ -50,6 +51,9 @@ pub(super) struct Which {
     /// Only of this event type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
+    /// Only with this kept header, whole: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header)]
+    header: Option<KeptHeaders>,
     #[command(flatten)]
     received: Received,
     /// Only in this state: pending, delivered or dead
@@ -66,6 +70,7 @@ impl Which {
         EventFilter {
             source: self.source.as_ref().map(Name::from),
             kind: self.kind.clone(),
+            header: self.header.clone(),
             since: self.received.since(now),
             until: self.received.until(now),
             state: self.state,
@@ -73,6 +78,15 @@ impl Which {
             ..EventFilter::default()
         }
     }
+}
+
+fn parse_header(text: &str) -> Result<KeptHeaders, String> {
+    let (name, value) = text.split_once('=').ok_or("expected the name of a header, =, and its value")?;
+    if value.contains(char::is_control) {
+        return Err("a header's value has no control characters".to_owned());
+    }
+    let name = grammar::header_name(name)?;
+    Ok([(name.as_str(), value.as_bytes())].into_iter().collect())
 }
 
 fn parse_state(text: &str) -> Result<State, String> {
@@ -148,6 +162,7 @@ fn matches(archived: &Archived, filter: &EventFilter) -> bool {
     let event = &archived.event;
     filter.source.as_ref().is_none_or(|source| *source == event.source)
         && filter.kind.as_ref().is_none_or(|kind| *kind == event.kind)
+        && filter.header.as_ref().is_none_or(|header| event.headers.hold(header))
         && filter.since.is_none_or(|since| event.received_at >= since)
         && filter.until.is_none_or(|until| event.received_at < until)
         && filter.state.is_none_or(|state| state == archived.state)

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::event::header_text;
 use crate::store::{Archived, State};
 
 use super::super::listing::Row;
@@ -35,6 +36,7 @@ impl Row<6> for Archived {
             "key": event.key,
             "request_id": event.request_id,
             "client_ip": event.client_ip,
+            "headers": event.headers,
             "deliveries": self.deliveries,
         })
     }
@@ -60,7 +62,7 @@ pub(super) fn detail(archived: &Archived) -> Value {
 
 pub(super) fn shown(archived: &Archived) -> String {
     let event = &archived.event;
-    let mut text = table::fields(&[
+    let mut fields = vec![
         ("id", event.id.to_string()),
         ("source", event.source.to_string()),
         ("type", event.kind.clone()),
@@ -73,7 +75,10 @@ pub(super) fn shown(archived: &Archived) -> String {
         ("request id", event.request_id.clone()),
         ("client", event.client_ip.map_or_else(String::new, |ip| ip.to_string())),
         ("traceparent", event.traceparent.clone().unwrap_or_default()),
-    ]);
+    ];
+    let headers = event.headers.iter().map(|(name, value)| ("header", format!("{name}: {}", header_text(value))));
+    fields.extend(headers);
+    let mut text = table::fields(&fields);
     if !archived.deliveries.is_empty() {
         let rows = archived.deliveries.iter().map(|delivery| {
             [
