@@ -2,6 +2,8 @@
 //!
 //! Knows no transport. Source: `CloudEvents` 1.0.2 core and HTTP protocol binding.
 
+use std::fmt::Write as _;
+
 use crate::event::Event;
 
 /// `id`: `<source>:<event id>`, unique over all sources.
@@ -24,6 +26,25 @@ pub(super) fn dedupe_id(event: &Event, replay: u32) -> String {
 /// The extension attribute that names the key by which the event was verified: its label, fingerprint or access key id.
 /// Letters and digits alone, as attribute names are (core 3.1).
 pub(super) const KEY: &str = "gatepostkey";
+
+/// The extension attribute of the structured form that holds the headers which the sender's source keeps: the text of a
+/// JSON array of pairs of name and value. Attributes are texts, and names of theirs have no `-` (core 3.1).
+pub(super) fn headers(event: &Event) -> Result<Option<String>, serde_json::Error> {
+    if event.headers.stored().is_none() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(&event.headers)?;
+    // Control characters and noncharacters may stand in no attribute (core 3.1, String), nor in a message of SQS.
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if matches!(c, ' '..='~') {
+            text.push(c);
+        } else {
+            let _ = c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(text, "\\u{unit:04x}"));
+        }
+    }
+    Ok(Some(text))
+}
 
 /// The required attributes, `time` and [`KEY`], named without prefix, values in header form ([`header_value`]).
 #[must_use]

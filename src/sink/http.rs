@@ -1,11 +1,12 @@
 //! Sink `http`: one POST per event, signed per Standard Webhooks where there is a secret.
 //!
 //! The sender's body goes byte for byte where the content mode is not the structured one; of the sender's headers only
-//! `traceparent` is forwarded.
+//! those are forwarded that its source keeps, and `traceparent`.
 
 mod authorization;
 mod content;
 mod headers;
+mod kept;
 mod oauth2;
 mod signer;
 
@@ -141,6 +142,9 @@ impl Http {
             request = request.header(HeaderName::from_static("traceparent"), traceparent);
         }
         request = self.headers.add_to(request);
+        if self.content_mode != ContentMode::Structured {
+            request = kept::add_to(&event.headers, &self.headers, request);
+        }
         if let Some(signer) = &self.signer {
             // The header form: what the receiver reads is what was signed.
             let id = cloudevent::header_value(&cloudevent::id(event));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishErrorKind};
-use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr};
+use async_nats::{Client, ConnectOptions, HeaderMap, HeaderName, HeaderValue, ServerAddr};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
@@ -23,7 +23,7 @@ use super::fingerprint::Parts;
 use super::proxy::Proxies;
 use super::settings::{self as sink, SinkType};
 use super::{cloudevent, http_client};
-use crate::event::{Event, Name};
+use crate::event::{Event, Name, header_text};
 use crate::secret::Secret;
 use crate::settings::kind::text;
 use crate::settings::{ConfigError, Diagnostics, Example, Table, key, secret};
@@ -189,7 +189,22 @@ fn headers(event: &Event, replay: u32) -> HeaderMap {
     if let Some(traceparent) = &event.traceparent {
         headers.insert("traceparent", traceparent.as_str());
     }
+    keep(event, &mut headers);
     headers
+}
+
+/// Adds the sender's headers that its source keeps, each under its own name, but for those whose name is the server's or
+/// ours: a sender must not speak for either.
+fn keep(event: &Event, headers: &mut HeaderMap) {
+    for (name, value) in event.headers.iter() {
+        let reserved = ["nats-", "ce-"].iter().any(|prefix| name.starts_with(prefix))
+            || ["content-type", "traceparent"].contains(&name);
+        if let (false, Ok(name), Ok(value)) =
+            (reserved, name.parse::<HeaderName>(), header_text(value).parse::<HeaderValue>())
+        {
+            headers.append(name, value);
+        }
+    }
 }
 
 /// A subject to publish to.

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::cloudevent::{id, source};
+use super::cloudevent::{headers, id, source};
 use crate::event::Event;
 
 /// The whole event as one JSON object: `data` as it came where it is JSON, else `data_base64` (JSON format 3.1).
@@ -24,6 +24,7 @@ pub(super) fn structured(event: &Event) -> Result<String, serde_json::Error> {
         datacontenttype: &event.content_type,
         traceparent: event.traceparent.as_deref(),
         gatepostkey: &event.key,
+        gatepostheaders: headers(event)?,
         data,
         data_base64: data.is_none().then(|| base64(body)),
     })
@@ -45,6 +46,9 @@ struct Structured<'a> {
     /// See [`super::cloudevent::KEY`].
     #[serde(skip_serializing_if = "str::is_empty")]
     gatepostkey: &'a str,
+    /// See [`headers`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gatepostheaders: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]

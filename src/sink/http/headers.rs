@@ -53,6 +53,11 @@ impl Headers {
         self.0.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 
+    /// Whether one of them is called `name`.
+    pub(super) fn contain(&self, name: &HeaderName) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+
     /// What of them counts for the sink's fingerprint.
     pub(super) fn consists_of(&self, parts: &mut Parts) {
         parts.add(self.0.len().to_string());
@@ -63,13 +68,24 @@ impl Headers {
     }
 }
 
+/// Whether a header called `name` says where a message ends or how long a connection lasts.
+fn frames(name: &HeaderName) -> bool {
+    FRAMING.contains(&name.as_str())
+}
+
+/// Whether nobody but gatepost may say what stands in a header called `name`.
+pub(super) fn is_reserved(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    frames(name) || OURS.contains(&text) || OUR_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+}
+
 fn header(text: &NamedText, authorized: bool) -> Result<(HeaderName, HeaderValue), String> {
     let name = HeaderName::from_bytes(text.name.as_bytes())
         .map_err(|_| "is not the name of a header: letters, digits and - as in X-Api-Key".to_owned())?;
-    if FRAMING.contains(&name.as_str()) {
+    if frames(&name) {
         return Err("belongs to the connection, which gatepost manages: remove it".to_owned());
     }
-    if OURS.contains(&name.as_str()) || OUR_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+    if is_reserved(&name) {
         return Err("is set by gatepost itself: remove it, or choose another name".to_owned());
     }
     if name == AUTHORIZATION && authorized {

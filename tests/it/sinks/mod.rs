@@ -4,6 +4,7 @@ mod address;
 mod http;
 mod http_content;
 mod http_credentials;
+mod kept_headers;
 mod nats;
 mod oauth2;
 mod proxy;

@@ -6,10 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream;
+use futures_util::StreamExt as _;
+use gatepost::event::KeptHeaders;
 use gatepost::sink::{Attempt, Delivered, Retry, build};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::kept_headers::keeping;
 use crate::support::dispatch_memory::event;
 use crate::support::sink_upstream::{attempt, nowhere, settings, settings_with};
 use crate::support::{self, Setup, Signer, unique};
@@ -105,6 +108,35 @@ async fn an_event_is_stored_once_with_its_attributes() {
     assert_eq!(header("ce-time").as_deref(), Some("2026-01-02T03:04:05Z"));
     assert_eq!(header("content-type").as_deref(), Some("application/json"));
     assert_eq!(header("traceparent"), sent.traceparent);
+}
+
+#[tokio::test]
+async fn kept_headers_come_under_their_names_and_never_in_the_place_of_ours() {
+    let server = Server::start("");
+    let context = server.context(async_nats::ConnectOptions::new()).await;
+    stream(&context).await;
+    let mut published = context.client().subscribe("gatepost.>").await.unwrap();
+    let sink = build(&settings("nats", &server.url())).ok().unwrap();
+    let ours = ["nats-msg-id", "nats-expected-stream", "ce-id", "ce-other", "content-type", "traceparent"];
+    let mut headers: Vec<(&str, &[u8])> = ours.iter().map(|name| (*name, b"of-the-sender".as_slice())).collect();
+    headers.extend([("x-a", b"2".as_slice()), ("x-a", b"page:update \"1\"")]);
+    headers.extend([("x-b", b"Zo\xeb".as_slice()), ("x-c", b"Zo\xc3\xab")]);
+    sink.deliver(&keeping(&headers), attempt(1)).await.unwrap();
+    let seen = published.next().await.unwrap().headers.unwrap();
+    let all = |name: &str| seen.get_all(name).map(|value| value.as_str().to_owned()).collect::<Vec<_>>();
+    assert_eq!(all("x-a"), ["2", "page:update \"1\""]);
+    assert_eq!((all("x-b"), all("x-c")), (vec!["Zo\u{eb}".to_owned()], vec!["Zo\u{eb}".to_owned()]));
+    assert_eq!(all("Nats-Msg-Id"), ["bot-a:id%201"]);
+    let theirs = seen.iter().flat_map(|(_, values)| values).filter(|value| value.as_str() == "of-the-sender");
+    assert_eq!(theirs.count(), 0);
+
+    let mut event = event("id 2", b"{}");
+    event.headers = KeptHeaders::from_stored(Some(b"\nx-a: a\rx-evil: 1\nx-b\r: b\nx-last: comes\n".to_vec()));
+    sink.deliver(&event, attempt(1)).await.unwrap();
+    let message = published.next().await.unwrap();
+    let names = message.headers.iter().flat_map(async_nats::HeaderMap::iter).map(|(name, _)| name.to_string());
+    assert_eq!(names.filter(|name| name.starts_with('x')).collect::<Vec<_>>(), ["x-last"]);
+    assert_eq!(&message.payload[..], b"{}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use gatepost::clock::Clock;
 use gatepost::sink::{Attempt, Retry, Settings, build};
 use serde_json::{Value, json};
 
+use super::kept_headers::keeping;
 use crate::support::dispatch_memory::{event, eventually};
 use crate::support::sink_upstream::{Received, Reply, Upstream, attempt, post, settings_with};
 use crate::support::{self, Daemon, Setup, Signer, unique};
@@ -107,6 +108,14 @@ async fn events_arrive_as_structured_cloud_events() {
     let body: Value = serde_json::from_str(body).unwrap();
     assert_eq!((&body["specversion"], &body["id"]), (&json!("1.0"), &json!("bot-a:e 1")));
     assert_eq!((&body["source"], &body["type"]), (&json!("/gatepost/bot-a"), &json!("order.created")));
+
+    let text = "a \u{7f}\u{ffff}\u{85} \u{1f600}".as_bytes();
+    sink.deliver(&keeping(&[("x-type", b"page:update"), ("x-a", text), ("x-a", b"\xff")]), attempt(1)).await.unwrap();
+    let body: Value = serde_json::from_str(moto.messages(&queue)[0]["Body"].as_str().unwrap()).unwrap();
+    let kept: Value = serde_json::from_str(body["gatepostheaders"].as_str().unwrap()).unwrap();
+    let text = str::from_utf8(text).unwrap();
+    assert_eq!(kept, json!([["x-type", "page:update"], ["x-a", text], ["x-a", "\u{ff}"]]));
+    assert_eq!(body["gatepostkey"], "0");
 
     let mut xml = event("e2", b"<a/>");
     xml.content_type = "text/xml".into();

@@ -16,7 +16,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::certs::Ca;
 
-/// A request as it arrived.
+/// A request as it arrived, its head one character a byte.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub line: String,
@@ -172,11 +172,11 @@ fn converse(stream: impl Read + Write, received: &Mutex<Vec<Received>>, script: 
 fn read(stream: &mut BufReader<impl Read + Write>) -> Option<Received> {
     let mut lines = Vec::new();
     loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).ok()? == 0 {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line).ok()? == 0 {
             return None;
         }
-        let line = line.trim_end().to_owned();
+        let line: String = line.trim_ascii_end().iter().copied().map(char::from).collect();
         if line.is_empty() {
             break;
         }
