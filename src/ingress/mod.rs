@@ -12,6 +12,7 @@ mod content;
 mod extract;
 mod http_rules;
 mod json;
+mod keep;
 mod limits;
 mod log_text;
 mod quarantine;

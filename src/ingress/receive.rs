@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::event::{Event, KeptHeaders};
+use crate::event::Event;
 use crate::request_outcome::{Reason, RequestOutcome};
 use crate::scheme::Answer;
 use crate::store::{Inbox, Insertion, Quarantine, StoreError};
 
 use super::extract::Fields;
+use super::keep::keep;
 use super::quarantine::SourceQuarantine;
 use super::refused::Refused;
 use super::reject::Reject;
@@ -136,6 +137,12 @@ impl Receive {
     fn event(&self, request: &Verified, fields: &Fields, key: &str) -> Event {
         let head = request.head();
         let origin = request.origin();
+        let (headers, left_out) = keep(&self.source.config.keep_headers, &head.headers);
+        if !left_out.is_empty() {
+            let (source, request_id) = (&self.source.config.name, &origin.request_id);
+            let headers = left_out.join(", ");
+            tracing::warn!(%source, %request_id, headers, "keep_headers: more than an event may have; these were left out");
+        }
         Event {
             source: self.source.config.name.clone(),
             id: fields.id.clone(),
@@ -147,7 +154,7 @@ impl Receive {
             request_id: origin.request_id.to_string(),
             client_ip: Some(origin.client),
             traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
-            headers: KeptHeaders::default(),
+            headers,
         }
     }
 

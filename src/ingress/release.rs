@@ -8,12 +8,13 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 
-use crate::event::{Event, EventId, EventKey, KeptHeaders, Name, Payload};
+use crate::event::{Event, EventId, EventKey, Name, Payload};
 use crate::request_outcome::Reason;
 use crate::sink;
 use crate::store::Quarantined;
 
 use super::extract::Extractor;
+use super::keep::keep;
 use super::log_text::escape_for_log;
 use super::receive::{is_traceparent, text_of};
 use super::reject::Reject;
@@ -67,7 +68,7 @@ pub fn release(
         request_id: entry.request_id.clone(),
         client_ip: entry.client_ip,
         traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
-        headers: KeptHeaders::default(),
+        headers: keep(&source.keep_headers, &head.headers).0,
     };
     Released { event, twins, sinks, not_understood }
 }

@@ -2,6 +2,7 @@
 
 mod certificate_pin;
 mod defaults;
+mod keep_headers;
 mod kinds;
 mod pins;
 mod read;

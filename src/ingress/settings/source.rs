@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::defaults::{ALLOWED_IPS, DRIFT, Defaults, MAX_DRIFT};
+use super::keep_headers;
 use super::kinds::{AllowedIps, PresetName, SinkNames, StaleStatus};
 use super::pins::Pins;
 use super::rules::path;
@@ -123,6 +124,7 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
     let max_drift = max_drift(defaults, table, diagnostics);
     let event_id = event_id(&who, table, diagnostics);
     let event_type = event_type(preset, table, diagnostics);
+    let keep_headers = keep_headers::read(preset, table, diagnostics);
     let required_fields = required_fields(preset, table, diagnostics);
     let content_types = content_types(preset, table, diagnostics);
     let formats: &[(&str, BodyFormat)] = &[("json", BodyFormat::Json), ("any", BodyFormat::Any)];
@@ -132,6 +134,7 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
     let stale_status = stale_status.or(preset.stale_status, table, diagnostics);
     let sinks = sinks(defaults, table, diagnostics);
     let scheme = scheme::read(preset, who.name.as_ref().map(Name::as_str), table, diagnostics);
+    keep_headers::check(&keep_headers, scheme.as_ref(), table, diagnostics);
     if !scheme.proves_sender() && !pinned {
         let why = "is missing: nothing else proves who sends; name certificates, [{ san = \"dns:sender.example\" }]";
         table.error(CLIENT_CERTIFICATES, why, diagnostics);
@@ -154,6 +157,7 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
         max_drift,
         event_id,
         event_type,
+        keep_headers,
         required_fields,
         content_types,
         body_format,
@@ -262,17 +266,22 @@ fn event_id(who: &Who, table: &mut Table, diagnostics: &mut Diagnostics) -> IdRu
 }
 
 fn event_type(preset: &Preset, table: &mut Table, diagnostics: &mut Diagnostics) -> TypeRule {
-    let default = preset.event_type.and_then(|rule| TypeRule::parse(rule).ok());
-    let default = default.unwrap_or_else(|| TypeRule::Literal(preset.name.to_owned()));
     key(
         "event_type",
-        "Where the event's type comes from: a JSON pointer, \"header:NAME\", or the type itself.",
+        "Where the event's type comes from: a JSON pointer, \"header:NAME\" (which warns where a signature does not cover \
+         it), or the type itself. The preset's name where that finds nothing that can be a type.",
         text(TypeRule::parse, "a JSON pointer, \"header:NAME\" or a type"),
     )
-    .or(default, table, diagnostics)
+    .or(type_of(preset), table, diagnostics)
 }
 
-/// Whether what verifies it vouches for the header that ids come from; what is worth a word.
+/// Where the type comes from unless the operator says otherwise.
+fn type_of(preset: &Preset) -> TypeRule {
+    let rule = preset.event_type.and_then(|rule| TypeRule::parse(rule).ok());
+    rule.unwrap_or_else(|| TypeRule::Literal(preset.name.to_owned()))
+}
+
+/// Whether what verifies it vouches for the headers that ids and types come from; what is worth a word.
 fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) {
     if source.allowed_ips == Networks::Any {
         let name = &source.name;
@@ -301,5 +310,16 @@ fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) 
         let problem =
             format!("the signature does not cover the header {header}: {why}; use \"digest\" or a JSON pointer");
         diagnostics.consequence(table.place("event_id"), problem);
+    }
+    // A preset that says so has weighed it: its vendor tells the type nowhere else.
+    if let TypeRule::Header(header) = &source.event_type
+        && source.event_type != type_of(source.preset)
+        && !scheme.covers_header(header)
+    {
+        diagnostics.warn(format!(
+            "source {}: event_type is the header {header}, which the signature does not cover: whoever replays a \
+             captured request within the window could change the type",
+            source.name
+        ));
     }
 }

@@ -30,6 +30,8 @@ pub struct SourceSettings {
     pub event_id: IdRule,
     /// Where the event type comes from.
     pub event_type: TypeRule,
+    /// Headers that stay with its events, lower case, in the order in which they are kept.
+    pub keep_headers: Vec<String>,
     /// JSON pointers that must hold something: not absent, not null, not an empty string.
     pub required_fields: Vec<String>,
     /// Media types taken, lower case, without parameters.

@@ -17,6 +17,8 @@ pub struct Preset {
     pub event_id: Option<&'static str>,
     /// Where the event type comes from: a JSON pointer, `header:NAME` or a literal.
     pub event_type: Option<&'static str>,
+    /// Headers that are stored with an event and passed on.
+    pub keep_headers: &'static [&'static str],
     /// JSON pointers that must hold something.
     pub required_fields: &'static [&'static str],
     /// Media types taken, without parameters.
@@ -77,6 +79,7 @@ pub(super) const BLANK: Preset = Preset {
     scheme: &hmac::Vendor::BLANK,
     event_id: None,
     event_type: None,
+    keep_headers: &[],
     required_fields: &[],
     content_types: JSON,
     body_format: BodyFormat::Json,

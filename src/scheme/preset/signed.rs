@@ -153,7 +153,8 @@ pub(super) static ROWS: [Preset; 7] = [
             ..hmac::Vendor::BLANK
         },
         event_id: Some("digest"),
-        event_type: Some("cxone-expert"),
+        event_type: Some("header:X-Nexus-Event-Type"),
+        keep_headers: &["X-Nexus-Event-Type", "X-Nexus-Delivery-Id"],
         content_types: &["text/xml", "application/xml", "application/json"],
         body_format: BodyFormat::Any,
         sample: Sample {

@@ -20,6 +20,7 @@ mod http1;
 mod http2;
 mod ids;
 mod json;
+mod keep_headers;
 mod limits;
 mod order;
 mod quarantine;
