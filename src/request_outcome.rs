@@ -15,6 +15,8 @@ pub enum RequestOutcome {
     Duplicate,
     /// Verified, but its id is taken by another body; kept aside.
     Quarantined,
+    /// A vendor asked whether its events are wanted here, and was answered; nothing is stored.
+    Handshake,
     /// Not believed or not understood; the sender's matter.
     Refused,
     /// Turned away for load.
@@ -25,8 +27,8 @@ pub enum RequestOutcome {
 
 impl RequestOutcome {
     /// All of them, in label order.
-    pub const ALL: [Self; 6] =
-        [Self::Accepted, Self::Duplicate, Self::Quarantined, Self::Refused, Self::Shed, Self::Failed];
+    pub const ALL: [Self; 7] =
+        [Self::Accepted, Self::Duplicate, Self::Quarantined, Self::Handshake, Self::Refused, Self::Shed, Self::Failed];
 
     /// The label.
     #[must_use]
@@ -35,6 +37,7 @@ impl RequestOutcome {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
             Self::Quarantined => "quarantined",
+            Self::Handshake => "handshake",
             Self::Refused => "refused",
             Self::Shed => "shed",
             Self::Failed => "failed",

@@ -95,7 +95,7 @@ pub struct Metrics {
 /// The series of one source, resolved once so that a request costs a few atomic additions.
 #[derive(Clone)]
 pub struct SourceMetrics {
-    outcomes: [Counter; 6],
+    outcomes: [Counter; 7],
     refusals: Arc<[Option<Counter>]>,
     keys: Arc<[SecondsGauge]>,
     /// `gatepost_request_duration_seconds`
@@ -106,11 +106,12 @@ impl SourceMetrics {
     /// The counter of `outcome`.
     #[must_use]
     pub fn outcome(&self, outcome: RequestOutcome) -> &Counter {
-        let [accepted, duplicate, quarantined, refused, shed, failed] = &self.outcomes;
+        let [accepted, duplicate, quarantined, handshake, refused, shed, failed] = &self.outcomes;
         match outcome {
             RequestOutcome::Accepted => accepted,
             RequestOutcome::Duplicate => duplicate,
             RequestOutcome::Quarantined => quarantined,
+            RequestOutcome::Handshake => handshake,
             RequestOutcome::Refused => refused,
             RequestOutcome::Shed => shed,
             RequestOutcome::Failed => failed,

@@ -47,7 +47,7 @@ fn every_series_is_there_before_the_first_request() {
         assert!(!scrape.of(name).is_empty(), "no series {name}");
     }
     for source in crate::support::sign::PRESETS {
-        for outcome in ["accepted", "duplicate", "quarantined", "refused", "shed", "failed"] {
+        for outcome in ["accepted", "duplicate", "quarantined", "handshake", "refused", "shed", "failed"] {
             assert_eq!(scrape.count("gatepost_requests_total", &[("source", source), ("outcome", outcome)]), 0);
         }
         for reason in [
