@@ -17,6 +17,7 @@ mod token;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
 pub use preset::{Answer, BodyFormat, Preset, preset, presets};
+pub use preset::{Asked, Echo, Handshake, Place, Proof, handshake, handshakes};
 pub use proof::{Challenge, Claims, KeyIndex, Refusal, Scheme};
 pub(crate) use registry::read;
 pub use settings::{Settings, TokenForm};

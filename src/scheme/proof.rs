@@ -40,6 +40,12 @@ pub trait Scheme: Send + Sync + 'static {
     /// [`Refusal::SignatureMismatch`], the one answer for an unknown key and a wrong signature.
     fn verify(&self, head: &Parts, claims: &Claims, body: &Payload) -> Result<KeyIndex, Refusal>;
 
+    /// HMAC-SHA256 of `text` with the key that verified a request, in lower-case hex: how some vendors have a receiver show
+    /// that it knows the secret. `None` for a scheme that has no such key.
+    fn prove(&self, _key: KeyIndex, _text: &[u8]) -> Option<String> {
+        None
+    }
+
     /// What logs and metrics call the keys, in order of [`KeyIndex`]: the label that the operator gave, else the
     /// fingerprint of a secret or an access key id. Never a position: that moves when keys are rotated.
     fn keys(&self) -> &[String];

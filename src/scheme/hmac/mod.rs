@@ -177,6 +177,11 @@ impl Scheme for Hmac {
         }
     }
 
+    fn prove(&self, key: KeyIndex, text: &[u8]) -> Option<String> {
+        let key = self.keys.get(key.0).filter(|_| self.algorithm == Algorithm::Sha256)?;
+        Some(key.mac([text]).to_hex())
+    }
+
     fn keys(&self) -> &[String] {
         &self.labels
     }

@@ -3,11 +3,13 @@
 
 mod blank;
 mod contact_centres;
+mod handshakes;
 mod row;
 mod services;
 mod signed;
 mod unsigned;
 
+pub use self::handshakes::{Asked, Echo, Handshake, Place, Proof};
 pub use self::row::{Answer, BodyFormat, Preset};
 
 /// Every preset.
@@ -20,6 +22,17 @@ pub fn presets() -> impl Iterator<Item = &'static Preset> {
 #[must_use]
 pub fn preset(name: &str) -> Option<&'static Preset> {
     presets().find(|row| row.name == name)
+}
+
+/// Every handshake.
+pub fn handshakes() -> impl Iterator<Item = &'static Handshake> {
+    handshakes::ROWS.iter()
+}
+
+/// The handshake called `name`.
+#[must_use]
+pub fn handshake(name: &str) -> Option<&'static Handshake> {
+    handshakes().find(|row| row.name == name)
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct Preset {
     pub stale_status: u16,
     /// What an accepted event is answered with.
     pub answer: Answer,
+    /// Name of the handshake by which the vendor asks whether its events are wanted.
+    pub handshake: Option<&'static str>,
     /// What an event of the vendor looks like.
     pub(crate) sample: Sample,
     /// What the commented example of the configuration says of such a source, each key as TOML; most are not in it.
@@ -85,6 +87,7 @@ pub(super) const BLANK: Preset = Preset {
     body_format: BodyFormat::Json,
     stale_status: 401,
     answer: Answer::Accepted,
+    handshake: None,
     sample: SAMPLE,
     example: &[],
 };

@@ -225,6 +225,10 @@ impl Scheme for Both {
         self.signature.verify(head, claims, body)
     }
 
+    fn prove(&self, key: KeyIndex, text: &[u8]) -> Option<String> {
+        self.signature.prove(key, text)
+    }
+
     fn keys(&self) -> &[String] {
         &self.keys
     }
