@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 
 use super::reject::Reject;
 use super::source::Source;
 
-/// Refuses what `source` does not take, before anything about the sender is looked at.
+/// Refuses what `source` does not take, before anything about the sender is looked at. What is not POSTed has no content.
 pub(super) fn content<B>(source: Arc<Source>) -> impl Fn(&Request<B>) -> Result<(), Reject> + Clone {
-    move |request| check_content(request.headers(), &source.config.content_types).map_err(Reject::UnsupportedMediaType)
+    move |request| match *request.method() {
+        Method::POST => {
+            check_content(request.headers(), &source.config.content_types).map_err(Reject::UnsupportedMediaType)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks the media type and the content codings.

@@ -2,10 +2,14 @@
 
 mod host;
 
+use std::sync::Arc;
+
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{Method, Request, Version};
 
+use super::handshake::Handshake;
 use super::reject::Reject;
+use super::source::Source;
 use crate::server::Unreadable;
 
 /// Says why, where the HTTP library refused the request by itself: the same words as for what is refused here.
@@ -85,12 +89,17 @@ fn transfer_coding<B>(request: &Request<B>) -> Result<(), Reject> {
     }
 }
 
-/// A webhook is POSTed.
-///
-/// # Errors
-/// [`Reject::MethodNotAllowed`] where it is not.
-pub(super) fn only_post<B>(request: &Request<B>) -> Result<(), Reject> {
-    if request.method() == Method::POST { Ok(()) } else { Err(Reject::MethodNotAllowed) }
+/// A webhook is POSTed; the handshake of `source` may come by a method of its own.
+pub(super) fn method<B>(source: Arc<Source>) -> impl Fn(&Request<B>) -> Result<(), Reject> + Clone {
+    move |request| {
+        let handshake = source.handshake.as_ref();
+        let fits =
+            |method: &Method| *method == Method::POST || handshake.is_some_and(|handshake| handshake.takes(method));
+        if fits(request.method()) {
+            return Ok(());
+        }
+        Err(Reject::MethodNotAllowed(handshake.map_or("POST", Handshake::methods)))
+    }
 }
 
 #[cfg(test)]

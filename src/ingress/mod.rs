@@ -2,14 +2,17 @@
 
 mod access_log;
 mod allow_ip;
+mod answer_handshake;
 mod arrival;
 mod body;
 mod body_budget;
 mod body_limit;
+mod challenge;
 mod client_certificate;
 mod concurrency_limit;
 mod content;
 mod extract;
+mod handshake;
 mod http_rules;
 mod json;
 mod keep;
@@ -55,11 +58,12 @@ use crate::store::{Inbox, Quarantine};
 
 use self::access_log::AccessLogLayer;
 use self::allow_ip::allow_ip;
+use self::answer_handshake::AnswerHandshakeLayer;
 use self::body_limit::BodyLimitLayer;
 use self::client_certificate::client_certificate;
 use self::concurrency_limit::ConcurrencyLimitLayer;
 use self::content::content;
-use self::http_rules::{only_post, readable};
+use self::http_rules::{method, readable};
 use self::receive::Receive;
 use self::redaction::Redaction;
 use self::refused::Refused;
@@ -76,13 +80,14 @@ pub use self::body_budget::BodyBudget;
 pub use self::concurrency_limit::RequestPermits;
 pub use self::content::check_content;
 pub use self::extract::Extractor;
+pub use self::handshake::asks_handshake;
 pub use self::http_rules::well_formed;
 pub use self::limits::Limits;
 pub use self::quarantine::{QuarantineQueue, QuarantineWriter, quarantine_queue};
 pub(crate) use self::redaction::CLIENT_CERTIFICATE;
 pub use self::redaction::names_credential;
 pub use self::release::{Released, release};
-pub use self::settings::{CertificatePin, IdRule, Identity, SourceSettings, TypeRule};
+pub use self::settings::{CertificatePin, HandshakeSettings, IdRule, Identity, SourceSettings, TypeRule};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
 
@@ -159,8 +164,8 @@ fn stack(
         .layer(ConcurrencyLimitLayer(Arc::clone(&shared.requests)))
         // 400, 501: what two HTTP parsers could understand differently.
         .layer(check(well_formed))
-        // 405: webhooks are POSTed.
-        .layer(check(only_post))
+        // 405: webhooks are POSTed, some handshakes are not.
+        .layer(check(method(source())))
         // 415: other media types, anything compressed.
         .layer(check(content(source())))
         // 413: declared too large; and the stream is cut at the limit, whatever was declared.
@@ -171,6 +176,8 @@ fn stack(
         .layer(try_map(token(source())))
         // 401: no client certificate that the source takes, where it asks for one.
         .layer(try_map(client_certificate(source(), shared.clock.clone())))
+        // 200, 401, 400: a handshake that nobody signs ends here.
+        .layer(AnswerHandshakeLayer { source: source(), clock: shared.clock.clone() })
         // 401, 410, 400: outside the window, or nothing to verify. Admitted → Unverified.
         .layer(try_map(window(source(), shared.clock.clone())))
         // 408, 413, 503, 401: the body, buffered and proven. Unverified → Verified.
@@ -180,7 +187,7 @@ fn stack(
             waiting: Arc::clone(&shared.waiting),
             timeout: shared.body_timeout,
         }))
-        // 400, 503, 200: understood, committed, answered.
+        // 400, 503, 200: understood, committed, answered; a signed handshake only answered.
         .service_fn(move |request| Arc::clone(&receive).receive(request))
 }
 

@@ -50,7 +50,7 @@ struct Receipt<'a> {
 }
 
 /// What a verified request came to.
-struct Stored {
+struct Settled {
     response: Response<Body>,
     outcome: RequestOutcome,
     quarantine_id: Option<i64>,
@@ -59,10 +59,10 @@ struct Stored {
 impl Receive {
     /// Answers `request`, once its event is stored.
     pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
-        let key = self.key(&request);
+        let key = self.source.note_use(request.keys(), request.origin().certificate, self.clock.now());
         let mut known = Box::new(Known { key, ..Known::default() });
-        match self.store(&request, &mut known).await {
-            Ok(Stored { response, outcome, quarantine_id }) => {
+        match self.answer(&request, &mut known).await {
+            Ok(Settled { response, outcome, quarantine_id }) => {
                 let reason = (outcome == RequestOutcome::Quarantined).then_some(Reason::IdConflict);
                 let bytes = request.payload().bytes().len();
                 let event = Some(known);
@@ -77,26 +77,23 @@ impl Receive {
         }
     }
 
-    /// What the event says that it was proved by, the names of several keys joined by `+`; when each was used is noted.
-    fn key(&self, request: &Verified) -> String {
-        let now = self.clock.now().as_duration().as_secs_f64();
-        let mut told = String::new();
-        for key in self.source.used(request.keys(), request.origin().certificate) {
-            if let Some(last_used) = self.source.metrics.key_last_used(key.0) {
-                last_used.set(now);
-            }
-            if let Some(name) = self.source.told(key) {
-                if !told.is_empty() {
-                    told.push('+');
-                }
-                told.push_str(name);
-            }
+    /// What a handshake is told at once, and an event once it is stored.
+    async fn answer(&self, request: &Verified, known: &mut Known) -> Result<Settled, Reject> {
+        match self.handshake(request)? {
+            Some(response) => Ok(Settled { response, outcome: RequestOutcome::Handshake, quarantine_id: None }),
+            None => self.store(request, known).await,
         }
-        told
+    }
+
+    /// The answer to a handshake that comes as an event does.
+    fn handshake(&self, request: &Verified) -> Result<Option<Response<Body>>, Reject> {
+        let Some(handshake) = &self.source.handshake else { return Ok(None) };
+        let prove = |text: &[u8]| self.source.scheme.prove(request.keys().next()?, text);
+        handshake.answer_event(request.payload().bytes(), prove)
     }
 
     /// Stores the event; what becomes known of it on the way is kept in `known`, also when it is refused.
-    async fn store(&self, request: &Verified, known: &mut Known) -> Result<Stored, Reject> {
+    async fn store(&self, request: &Verified, known: &mut Known) -> Result<Settled, Reject> {
         let fields = self.source.extractor.extract(request.head(), request.payload())?;
         known.event_id = Some(fields.id.to_string());
         known.kind = Some(fields.kind.clone());
@@ -123,7 +120,7 @@ impl Receive {
             session_id: fields.session_id.as_deref(),
             timestamp: processed.then(|| self.clock.now()),
         };
-        Ok(Stored { response: json(StatusCode::OK, &receipt), outcome, quarantine_id })
+        Ok(Settled { response: json(StatusCode::OK, &receipt), outcome, quarantine_id })
     }
 
     fn word(&self) -> &'static str {

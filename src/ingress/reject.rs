@@ -22,8 +22,8 @@ pub enum Reject {
     Overloaded,
     /// No source has this path.
     NotFound,
-    /// Anything but POST.
-    MethodNotAllowed,
+    /// A method that is none of these: POST, and that of the source's handshake.
+    MethodNotAllowed(&'static str),
     /// A media type or content coding that the source does not take.
     UnsupportedMediaType(&'static str),
     /// Declared or received more than the limit.
@@ -72,7 +72,7 @@ impl Reject {
             Self::HeadersTooLarge => Reason::HeaderFieldsTooLarge,
             Self::Overloaded => Reason::Overloaded,
             Self::NotFound => Reason::NotFound,
-            Self::MethodNotAllowed => Reason::MethodNotAllowed,
+            Self::MethodNotAllowed(_) => Reason::MethodNotAllowed,
             Self::UnsupportedMediaType(_) => Reason::UnsupportedMediaType,
             Self::PayloadTooLarge => Reason::PayloadTooLarge,
             Self::IpNotWhitelisted => Reason::IpNotWhitelisted,
@@ -144,7 +144,7 @@ impl Reject {
             | Self::HeadersTooLarge
             | Self::Overloaded
             | Self::NotFound
-            | Self::MethodNotAllowed
+            | Self::MethodNotAllowed(_)
             | Self::PayloadTooLarge
             | Self::IpNotWhitelisted
             | Self::MissingToken
@@ -187,7 +187,7 @@ mod tests {
             Reject::UnknownTransferCoding,
             Reject::Overloaded,
             Reject::NotFound,
-            Reject::MethodNotAllowed,
+            Reject::MethodNotAllowed("POST"),
             Reject::UnsupportedMediaType(""),
             Reject::PayloadTooLarge,
             Reject::IpNotWhitelisted,

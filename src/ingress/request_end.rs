@@ -47,6 +47,12 @@ pub(super) struct Known {
 }
 
 impl RequestEnd {
+    /// A handshake was answered; its body, if any, was not read.
+    pub(super) const fn handshake(validated: Option<bool>, event: Option<Box<Known>>) -> Self {
+        let outcome = RequestOutcome::Handshake;
+        Self { outcome, reason: None, validated, bytes: 0, event, quarantine_id: None }
+    }
+
     /// The sender went away before there was an answer.
     pub(super) const fn disconnected() -> Self {
         let reason = Some(Reason::ClientDisconnected);

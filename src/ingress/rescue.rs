@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use futures_util::future::Either;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::{Layer, Service};
@@ -150,6 +150,10 @@ impl Rescuer {
         let answered = Answered { response, end };
         let Some((rest, quarantine)) = rest.zip(self.quarantine.as_ref()) else { return Either::Left(answered) };
         let Rest { origin, head, body } = rest;
+        // What is not POSTed could be no event, so that nobody could release it.
+        if head.method != Method::POST {
+            return Either::Left(answered);
+        }
         // A sender that waits for 100 (Continue) must not get it: asking for its body would send it.
         if matches!(body, RestBody::Unread(_)) && head.headers.contains_key(EXPECT) {
             return Either::Left(answered);
@@ -197,9 +201,11 @@ pub(super) fn answer(reject: &Reject) -> Response<Body> {
     let headers = response.headers_mut();
     match status {
         StatusCode::UNAUTHORIZED => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
-        StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
         StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
         _ => {}
+    }
+    if let Reject::MethodNotAllowed(methods) = reject {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
     }
     response
 }
@@ -208,9 +214,15 @@ pub(super) fn answer(reject: &Reject) -> Response<Body> {
 pub(super) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Body> {
     // Answers are plain structs of texts and numbers, which always serialise.
     let text = serde_json::to_vec(answer).unwrap_or_default();
-    let mut response = Response::new(Body::from(text));
+    let mut response = uncached(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A 200 that no cache keeps.
+pub(super) fn uncached(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

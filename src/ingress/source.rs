@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::event::Name;
 use crate::metrics::{Metrics, SourceMetrics};
 use crate::scheme::{KeyIndex, Scheme};
@@ -9,6 +11,7 @@ use crate::sink;
 
 use super::arrival::PinIndex;
 use super::extract::Extractor;
+use super::handshake::Handshake;
 use super::settings::{CertificatePin, SourceSettings};
 use super::twins::Twins;
 
@@ -24,6 +27,8 @@ pub struct Source {
     pub metrics: SourceMetrics,
     /// What is picked out of its bodies.
     pub extractor: Extractor,
+    /// How it answers who asks whether events are wanted here.
+    pub(super) handshake: Option<Handshake>,
     /// Among which one body counts once.
     pub twins: Twins,
     /// The sinks its events go to.
@@ -44,6 +49,7 @@ impl Source {
             keys,
             everywhere: sinks.iter().map(|sink| sink.name.clone()).collect(),
             extractor: Extractor::new(&config),
+            handshake: config.handshake.as_ref().map(Handshake::new),
             twins: Twins::of(&config),
             config,
             scheme,
@@ -64,17 +70,36 @@ impl Source {
     }
 
     /// Positions among its keys of those that a request used: the scheme's, where it has any, then that of its pin.
-    pub(super) fn used(
-        &self,
-        keys: impl Iterator<Item = KeyIndex>,
-        pin: Option<PinIndex>,
-    ) -> impl Iterator<Item = KeyIndex> {
+    fn used(&self, keys: impl Iterator<Item = KeyIndex>, pin: Option<PinIndex>) -> impl Iterator<Item = KeyIndex> {
         let own = self.scheme.keys().len();
         keys.filter(move |key| key.0 < own).chain(pin.map(move |pin| KeyIndex(own + pin.0)))
     }
 
+    /// Notes that a request used `keys` and `pin` at `now`; what it says that it was proved by, the names of several keys
+    /// joined by `+`.
+    pub(super) fn note_use(
+        &self,
+        keys: impl Iterator<Item = KeyIndex>,
+        pin: Option<PinIndex>,
+        now: Timestamp,
+    ) -> String {
+        let mut told = String::new();
+        for key in self.used(keys, pin) {
+            if let Some(last_used) = self.metrics.key_last_used(key.0) {
+                last_used.set(now.as_duration().as_secs_f64());
+            }
+            if let Some(name) = self.told(key) {
+                if !told.is_empty() {
+                    told.push('+');
+                }
+                told.push_str(name);
+            }
+        }
+        told
+    }
+
     /// What an event says that `key` proved it by: a pin is told only where there is nothing else to tell.
-    pub(super) fn told(&self, key: KeyIndex) -> Option<&str> {
+    fn told(&self, key: KeyIndex) -> Option<&str> {
         let own = self.scheme.keys().len();
         self.keys.get(key.0).filter(|_| key.0 < own || own == 0).map(String::as_str)
     }

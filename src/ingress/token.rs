@@ -24,10 +24,13 @@ pub(super) struct Admitted {
     pub body: Capped,
 }
 
-/// Refuses what comes without a token of `source`.
+/// Refuses what comes without a token of `source`, but for handshakes to which the vendor adds none.
 pub(super) fn token(source: Arc<Source>) -> impl Step<Allowed, Admitted> {
-    move |Allowed { origin, head, body }| match source.scheme.admit(&head) {
-        Ok(token) => Ok(Admitted { origin, head, token, body }),
-        Err(refusal) => Err(Refused::unread(refusal.into(), origin, head, body)),
+    move |Allowed { origin, head, body }| {
+        let excused = source.handshake.as_ref().is_some_and(|it| !it.wants_token() && it.is_asked(&head, &body));
+        match if excused { Ok(None) } else { source.scheme.admit(&head) } {
+            Ok(token) => Ok(Admitted { origin, head, token, body }),
+            Err(refusal) => Err(Refused::unread(refusal.into(), origin, head, body)),
+        }
     }
 }

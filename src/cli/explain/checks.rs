@@ -69,8 +69,11 @@ fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
     } else if let Err(reject) = ingress::well_formed(&request) {
         report.refused(reject.reason(), reject.detail().unwrap_or("it is not HTTP as it should be"));
     }
-    if specimen.head.method != Method::POST {
+    let methods = source.handshake.as_ref().map_or("POST", |handshake| handshake.row.methods());
+    if !methods.split(", ").any(|method| specimen.head.method == method) {
         report.refused(Reason::MethodNotAllowed, &format!("it is a {}, and webhooks are POSTed", specimen.head.method));
+    } else if specimen.head.method != Method::POST {
+        report.notes.push("it asks for the source's handshake; what follows would hold for an event".to_owned());
     }
     match ingress::check_content(&specimen.head.headers, &source.content_types) {
         Ok(()) => report.ok(format!("content type {}", specimen.header("content-type").unwrap_or_default())),
@@ -190,6 +193,10 @@ fn in_words(source: &Source, refusal: &Refusal) -> (Reason, String) {
 
 /// What is judged of a body that is signed.
 fn content(source: &Source, specimen: &Specimen, report: &mut Report) {
+    if ingress::asks_handshake(source, &specimen.body) {
+        report.ok("it asks for the source's handshake, which is answered and not stored".to_owned());
+        return;
+    }
     match Extractor::new(source).extract(&specimen.head, &specimen.body.clone().into()) {
         Ok(fields) => {
             report.ok(format!("the body is fine: event id {}, type {}", fields.id, fields.kind));

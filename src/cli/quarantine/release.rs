@@ -70,7 +70,10 @@ impl Releaser<'_> {
             }
             let gone = || Failure::Runtime(format!("the refused request {id} has just gone; nothing was released"));
             let entry = self.store.quarantine.get(id).await?.ok_or_else(gone)?;
-            self.source(&entry)?;
+            if ingress::asks_handshake(self.source(&entry)?, &entry.body) {
+                let problem = format!("request {id} is a handshake, which is answered and never stored: discard it");
+                return Err(Failure::Usage(format!("nothing was released: {problem}")));
+            }
             // Bodies are read again when their turn comes.
             entries.push(Quarantined { body: Bytes::new(), ..entry });
         }

@@ -2,6 +2,7 @@
 
 mod certificate_pin;
 mod defaults;
+mod handshake;
 mod keep_headers;
 mod kinds;
 mod pins;
@@ -12,6 +13,7 @@ mod source_settings;
 
 pub use self::certificate_pin::{CertificatePin, Identity};
 pub(crate) use self::defaults::Surroundings;
+pub use self::handshake::HandshakeSettings;
 pub(crate) use self::read::read;
 pub use self::rules::{IdRule, TypeRule};
 pub use self::source_settings::SourceSettings;

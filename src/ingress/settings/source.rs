@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::defaults::{ALLOWED_IPS, DRIFT, Defaults, MAX_DRIFT};
+use super::handshake;
 use super::keep_headers;
 use super::kinds::{AllowedIps, PresetName, SinkNames, StaleStatus};
 use super::pins::Pins;
@@ -132,6 +133,7 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
     let body_format = body_format.or(preset.body_format, table, diagnostics);
     let stale_status = key("stale_status", "How a request outside the window is answered.", StaleStatus);
     let stale_status = stale_status.or(preset.stale_status, table, diagnostics);
+    let handshake = handshake::read(preset, table, diagnostics);
     let sinks = sinks(defaults, table, diagnostics);
     let scheme = scheme::read(preset, who.name.as_ref().map(Name::as_str), table, diagnostics);
     keep_headers::check(&keep_headers, scheme.as_ref(), table, diagnostics);
@@ -162,6 +164,7 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
         content_types,
         body_format,
         stale_status,
+        handshake,
         sinks,
         scheme,
         twins: Arc::from([]),
@@ -289,6 +292,7 @@ fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) 
     }
     // What keeps it from being built is told by whoever read it.
     let Ok(scheme) = source.scheme.build() else { return };
+    handshake::judge(source.handshake.as_ref(), &*scheme, table, diagnostics);
     if source.scheme.proves_only_the_sender() && source.allowed_ips == Networks::Any {
         diagnostics.warn(format!(
             "source {}: a token alone proves only that the sender knows it, not that the body is the sender's or new: \

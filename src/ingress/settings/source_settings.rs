@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificate_pin::CertificatePin;
+use super::handshake::HandshakeSettings;
 use super::rules::{IdRule, TypeRule};
 use crate::event::Name;
 use crate::scheme::{self, BodyFormat, Preset};
@@ -40,6 +41,8 @@ pub struct SourceSettings {
     pub body_format: BodyFormat,
     /// 401 or 410.
     pub stale_status: u16,
+    /// How it answers who asks whether events are wanted here.
+    pub handshake: Option<HandshakeSettings>,
     /// Names of the sinks its events go to, all of which exist.
     pub sinks: Vec<Name>,
     /// What verifies it.

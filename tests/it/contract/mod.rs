@@ -14,6 +14,7 @@ mod config;
 mod env_config;
 mod fuzz;
 mod generated;
+mod handshakes;
 mod hmac;
 mod hmac_lists;
 mod http1;
