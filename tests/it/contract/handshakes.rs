@@ -2,6 +2,7 @@
 //! it is stored. Signatures and MACs are made here by other code than the program's.
 
 use rcgen::KeyPair;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::client_certificates::{PATH, ask, dns, pinned, san};
@@ -460,6 +461,30 @@ fn other_methods_stay_refused_and_allow_says_which_are_not() {
     let body = url_validation("a").to_string();
     assert_eq!(accepted(&daemon.send(&nice.sign(&body)))["status"], "accepted");
     assert_eq!(accepted(&daemon.send(&nice.sign(event(&unique()))))["status"], "accepted");
+}
+
+#[test]
+fn load_comes_first_and_the_drain_is_told() {
+    let setup = setup().set("limits", "concurrent_requests", "1").set("shutdown", "drain_delay", "\"60s\"");
+    let daemon = setup.start();
+    let mut holder = daemon.connect();
+    let body = nameless();
+    let event = Signer::of("nice").sign(&body);
+    holder.send(&event.clone().header("Content-Length", &body.len().to_string()).head());
+    for (name, request) in questions() {
+        // The other one may not have been seen yet.
+        let shed = || Some(daemon.send(&request)).filter(|response| response.status == 503);
+        assert_refusal(&eventually(name, shed), 503, "overloaded");
+    }
+    holder.send(&body);
+    accepted(&holder.response());
+    daemon.signal(Signal::TERM);
+    eventually("the drain", || (daemon.get("/readyz").status == 503).then_some(()));
+    for (name, request) in questions() {
+        let response = daemon.send(&request);
+        assert_eq!(response.header("connection"), Some("close"), "{name}: {response:?}");
+        right(name, &response);
+    }
 }
 
 #[test]
