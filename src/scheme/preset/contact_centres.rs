@@ -19,6 +19,7 @@ pub(super) static ROWS: [Preset; 5] = [
         },
         event_id: Some("digest"),
         event_type: Some("/event"),
+        keep_headers: &["X-Chatwoot-Delivery"],
         sample: Sample {
             json: r#"{
                 "event": "message_created", "id": 4211, "content": "Where is my order?", "message_type": "incoming",
@@ -88,6 +89,7 @@ pub(super) static ROWS: [Preset; 5] = [
         },
         event_id: Some("digest"),
         event_type: Some("/event"),
+        handshake: Some("zoom"),
         sample: Sample {
             json: r#"{
                 "event": "contact_center.engagement_started", "event_ts": 1700000000000,

@@ -19,6 +19,7 @@ pub(super) static ROWS: [Preset; 6] = [
         },
         event_id: Some("/event_id"),
         event_type: Some("/event/type"),
+        handshake: Some("slack"),
         sample: Sample {
             json: r#"{
                 "type": "event_callback", "event_id": "{id}", "team_id": "T123ABC456",
@@ -62,6 +63,7 @@ pub(super) static ROWS: [Preset; 6] = [
         },
         event_id: Some("digest"),
         event_type: Some("header:X-GitHub-Event"),
+        keep_headers: &["X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID"],
         sample: Sample {
             json: r#"{
                 "action": "opened", "repository": { "full_name": "acme/bots" },
@@ -83,6 +85,7 @@ pub(super) static ROWS: [Preset; 6] = [
         },
         event_id: Some("digest"),
         event_type: Some("header:X-Shopify-Topic"),
+        keep_headers: &["X-Shopify-Topic", "X-Shopify-Shop-Domain", "X-Shopify-Event-Id", "X-Shopify-Webhook-Id"],
         sample: Sample {
             json: r#"{ "id": 820982911946154508, "name": "{id}", "created_at": "{at}", "total_price": "42.00", "currency": "EUR" }"#,
             ..SAMPLE
