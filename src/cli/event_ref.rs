@@ -44,7 +44,6 @@ pub(super) trait Numbered: Clone {
     const NOUN: &'static str;
     /// The command that lists them.
     const LISTED_BY: &'static str;
-    /// Its number.
     fn number(&self) -> i64;
     /// Its event, where it has one.
     fn event(&self) -> Option<(&Name, &EventId)>;

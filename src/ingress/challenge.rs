@@ -14,9 +14,7 @@ const LONGEST: usize = 1024;
 /// What a request says at one place.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Said {
-    /// Nothing.
     Nothing,
-    /// This, once.
     Once(String),
     /// Something that is no text.
     NoText,

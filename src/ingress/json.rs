@@ -31,7 +31,6 @@ pub(super) enum Value<'a> {
     Number(&'a str),
     /// `true`, `false`, an array or an object.
     Other,
-    /// `null`
     Null,
 }
 

@@ -28,7 +28,6 @@ pub(super) struct Rest {
     pub origin: Origin,
     /// Every header as received.
     pub head: Parts,
-    /// The body.
     pub body: RestBody,
 }
 

@@ -16,7 +16,6 @@ pub(super) struct Answered {
 /// How a request ended.
 #[derive(Debug)]
 pub(super) struct RequestEnd {
-    /// The outcome.
     pub outcome: RequestOutcome,
     /// Why, unless accepted.
     pub reason: Option<Reason>,

@@ -75,7 +75,6 @@ pub(crate) enum Example {
 pub(crate) enum Shown {
     /// As it stands in the file, and what of it is left out.
     Plain(String, Option<Secret>),
-    /// A secret.
     Secret(Hidden),
     /// A list of secrets.
     Secrets(Vec<Hidden>),
@@ -96,7 +95,6 @@ pub(crate) struct Hidden {
 pub(crate) enum Origin {
     /// Nobody.
     Default,
-    /// The file.
     File,
     /// This variable, or the file that it names with `_FILE` appended.
     Variable(&'static str),

@@ -11,7 +11,6 @@ use super::grammar;
 pub(crate) enum SecretRef {
     /// The environment variable of this name, or the file that the variable with `_FILE` appended names.
     Env(String),
-    /// This file.
     File(PathBuf),
     /// The value itself. For development; everybody who can read the file knows it.
     Value(Zeroizing<String>),

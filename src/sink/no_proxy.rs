@@ -11,7 +11,6 @@ use super::address;
 /// What is reached without a proxy.
 #[derive(Default)]
 pub(super) struct Exceptions {
-    /// Everything is.
     pub(super) everything: bool,
     /// On every port, as [`Matcher`] reads them.
     pub(super) hosts: String,

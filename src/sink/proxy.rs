@@ -51,7 +51,6 @@ impl fmt::Display for Proxy {
 /// A variable that names no proxy that can be used.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unusable {
-    /// The variable.
     pub variable: &'static str,
     /// What is wrong, in words, without its value.
     pub problem: String,

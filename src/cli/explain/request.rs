@@ -38,7 +38,6 @@ pub(super) struct Specimen {
     pub(super) head: Parts,
     /// What its client showed.
     pub(super) certificate: Shown,
-    /// The body.
     pub(super) body: Bytes,
     /// When it arrived; for a file, now.
     pub(super) at: Timestamp,

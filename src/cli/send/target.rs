@@ -16,7 +16,6 @@ use super::super::failure::Failure;
 pub(in crate::cli) struct Target {
     /// The host, without brackets.
     pub(super) host: String,
-    /// The port.
     pub(super) port: u16,
     /// Whether it speaks TLS.
     pub(super) tls: bool,

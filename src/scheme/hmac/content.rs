@@ -44,7 +44,6 @@ pub(super) struct Sent<'a> {
     pub base: &'a str,
     /// Path and query.
     pub target: &'a str,
-    /// Its headers.
     pub headers: &'a HeaderMap,
 }
 

@@ -27,7 +27,6 @@ pub(super) struct Authorization<'a> {
 /// `AKIA…/20260102/eu-west-1/execute-api/aws4_request`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Credential<'a> {
-    /// The access key id.
     pub access_key_id: &'a str,
     /// The scope's date.
     pub date: &'a str,

@@ -98,7 +98,6 @@ pub(super) struct Candidate {
     pub key: EventKey,
     /// Keys under which the same body makes it no new event.
     pub twins: Vec<EventKey>,
-    /// The event.
     pub event: Event,
     /// One delivery for each is queued.
     pub sinks: Arc<[Name]>,

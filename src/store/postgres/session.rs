@@ -146,7 +146,6 @@ struct Inner {
 
 /// A session for one piece of work; kept for the next only after [`Lent::done`].
 pub(super) struct Lent<'p> {
-    /// The session.
     pub session: Session,
     pool: &'p Inner,
     _permit: SemaphorePermit<'p>,

@@ -16,7 +16,6 @@ const TIME_NAMES: [&str; 5] = ["t", "ts", "timestamp", "time", "s"];
 
 /// A MAC that the request brought: where it stood, and how.
 pub(super) struct Brought {
-    /// The header.
     pub header: HeaderName,
     /// Itself.
     pub mac: Mac,

@@ -55,7 +55,6 @@ pub(super) enum Form {
 
 /// A key, and what it would mean that it fits.
 pub(super) struct Candidate {
-    /// The key.
     pub key: secrets::Bytes,
     /// The text that makes it, where that is not the configured one: other ends, another source's.
     pub secret: Option<secrets::Bytes>,
@@ -68,7 +67,6 @@ pub(super) struct Candidate {
 /// A text that may stand for `{timestamp}` or `{id}`, and the header it stands in; `None`: the signature's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Text {
-    /// Its header.
     pub header: Option<HeaderName>,
     /// As it was sent.
     pub value: String,
@@ -84,9 +82,7 @@ pub(super) struct Found<'a> {
     pub algorithm: Algorithm,
     /// What was signed.
     pub content: Spelled<Content>,
-    /// The timestamp in it.
     pub timestamp: Option<Text>,
-    /// The id in it.
     pub id: Option<Text>,
     /// The body in it, and why, where it is not the one that arrived.
     pub body: Option<(Vec<u8>, Cause, &'static str)>,

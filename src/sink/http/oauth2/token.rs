@@ -11,7 +11,6 @@ const AHEAD: Duration = Duration::from_mins(1);
 
 /// An access token.
 pub(in crate::sink::http) struct Token {
-    /// `Authorization`.
     pub(in crate::sink::http) authorization: HeaderValue,
     asked: Instant,
     lifetime: Duration,
