@@ -11,6 +11,7 @@ mod mac;
 mod preset;
 mod proof;
 mod registry;
+mod secret_encoding;
 mod settings;
 mod sigv4;
 mod token;

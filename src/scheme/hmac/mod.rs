@@ -25,9 +25,10 @@ use crate::clock::UnixSeconds;
 use crate::event::{Digest, Payload};
 use crate::settings::ConfigError;
 
-pub(super) use self::settings::{SecretEncoding, Settings, Vendor};
+pub(super) use self::settings::{Settings, Vendor};
 pub(super) use self::time::Unit;
 pub(super) use super::mac::Algorithm;
+pub(super) use super::secret_encoding::SecretEncoding;
 
 /// What a head claims: the MACs its signature headers offer. Empty where it can never verify; that is said only once
 /// the body is here and has been hashed, as for any other wrong signature.

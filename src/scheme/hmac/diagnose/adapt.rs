@@ -9,9 +9,10 @@ use super::search::{Form, Found, timestamps};
 use crate::clock::UnixSeconds;
 use crate::scheme::diagnose::{Cause, Diagnosis};
 use crate::scheme::hmac::Hmac;
-use crate::scheme::hmac::settings::{SecretEncoding, Settings};
+use crate::scheme::hmac::settings::Settings;
 use crate::scheme::hmac::spelled::{Spelled, format};
 use crate::scheme::hmac::time::Unit;
+use crate::scheme::secret_encoding::SecretEncoding;
 use crate::scheme::{Refusal, Scheme};
 use crate::secret::Secret;
 

@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use zeroize::Zeroizing;
 
-use super::encoding::{SecretEncoding, WHSEC};
 use super::{Settings, Vendor};
-use crate::scheme::mac::{BASE64, BASE64_URL, Key};
-use crate::secret::{MIN_BYTES, Secret};
+use crate::scheme::mac::{BASE64, Key};
+use crate::scheme::secret_encoding::{SecretEncoding, WHSEC, long_enough};
+use crate::secret::Secret;
 use crate::settings::ConfigError;
 
 impl Settings {
@@ -28,20 +28,10 @@ impl Settings {
         if errors.is_empty() { Ok(keys) } else { Err(errors) }
     }
 
-    /// The key of one secret, which may hold any byte once it is decoded.
     fn key_bytes(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, String> {
-        let text = secret.expose();
-        let odd = || secret.oddity().map(|oddity| format!("; it {oddity}")).unwrap_or_default();
         match self.secret_encoding {
-            SecretEncoding::Text => self.text_key(text),
-            SecretEncoding::Hex => long_enough(
-                hex::decode(text).map_err(|_| format!("is not hex, as secret_encoding says it is{}", odd()))?,
-            ),
-            SecretEncoding::Base64 => {
-                let encoded = text.strip_prefix(WHSEC.as_bytes()).unwrap_or(text);
-                let decoded = BASE64.decode(encoded).or_else(|_| BASE64_URL.decode(encoded));
-                long_enough(decoded.map_err(|_| format!("is not base64, as secret_encoding says it is{}", odd()))?)
-            }
+            SecretEncoding::Text => self.text_key(secret.expose()),
+            SecretEncoding::Hex | SecretEncoding::Base64 => self.secret_encoding.key(secret),
         }
     }
 
@@ -67,10 +57,4 @@ impl Settings {
             && self.signature_format == row.signature_format()
             && self.signed_content == row.signed_content()
     }
-}
-
-/// A key that was decoded, unless too little was behind its text.
-fn long_enough(key: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, String> {
-    let key = Zeroizing::new(key);
-    if key.len() < MIN_BYTES { Err(format!("is shorter than {MIN_BYTES} bytes when decoded")) } else { Ok(key) }
 }

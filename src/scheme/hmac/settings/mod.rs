@@ -1,7 +1,6 @@
 //! What an HMAC scheme is built from: its keys in a source's table, parsed, over a vendor's row.
 
 mod check;
-mod encoding;
 mod keys;
 mod row;
 mod scheme;
@@ -14,13 +13,13 @@ use super::format::Format;
 use super::spelled::{Spelled, content, format, header};
 use super::time::Unit;
 use crate::scheme::mac::Algorithm;
+use crate::scheme::secret_encoding::{DOC, ENCODINGS, SECRET_ENCODING, SecretEncoding};
 use crate::scheme::settings::Identity;
 use crate::secret::Secret;
 use crate::settings::kind::{choice, text};
 use crate::settings::lists::one_or_more;
 use crate::settings::{Diagnostics, Example, Kind as _, SecretVariables, Table, key, secrets};
 
-pub(in crate::scheme) use self::encoding::SecretEncoding;
 pub(in crate::scheme) use self::vendor::Vendor;
 
 /// What an HMAC scheme is built from. What is `None` or empty and may not be was missing or wrong, and is told.
@@ -52,10 +51,7 @@ const SIGNED_CONTENT: &str = "signed_content";
 const ID_HEADER: &str = "id_header";
 const PUBLIC_URL: &str = "public_url";
 const ALGORITHM: &str = "algorithm";
-const SECRET_ENCODING: &str = "secret_encoding";
 
-const ENCODINGS: &[(&str, SecretEncoding)] =
-    &[("text", SecretEncoding::Text), ("hex", SecretEncoding::Hex), ("base64", SecretEncoding::Base64)];
 const ALGORITHMS: &[(&str, Algorithm)] = &[
     (Algorithm::Sha1.name(), Algorithm::Sha1),
     (Algorithm::Sha256.name(), Algorithm::Sha256),
@@ -83,12 +79,7 @@ impl Settings {
         )
         .variables(variables)
         .read(table, diagnostics);
-        let secret_encoding = key(
-            SECRET_ENCODING,
-            "How the text of a secret becomes the key; a decoded key may hold any byte.",
-            choice(ENCODINGS),
-        )
-        .or(row.secret_encoding, table, diagnostics);
+        let secret_encoding = key(SECRET_ENCODING, DOC, choice(ENCODINGS)).or(row.secret_encoding, table, diagnostics);
         let algorithm = key(
             ALGORITHM,
             "The hash below the HMAC; \"sha1\" is out of date and warns.",

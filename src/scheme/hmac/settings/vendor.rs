@@ -2,12 +2,12 @@
 
 use http::HeaderName;
 
-use super::encoding::SecretEncoding;
 use crate::scheme::hmac::content::Content;
 use crate::scheme::hmac::format::Format;
 use crate::scheme::hmac::spelled::{Spelled, content, format, header};
 use crate::scheme::hmac::time::Unit;
 use crate::scheme::mac::Algorithm;
+use crate::scheme::secret_encoding::SecretEncoding;
 use crate::settings::SecretVariables;
 
 /// How a vendor signs. `None` means the operator must or may say.
