@@ -65,7 +65,7 @@ impl AnswerHandshakeLayer {
     fn answer(&self, handshake: &Handshake, request: &Admitted) -> Result<Answered, Box<Refused>> {
         // Nothing is kept of one that is refused: it could be no event.
         let response = handshake.answer(&request.head)?;
-        let (token, certificate) = (request.token, request.origin.certificate);
+        let (token, certificate) = (request.token.as_ref().map(|token| token.key), request.origin.certificate);
         let proven = token.is_some() || certificate.is_some();
         let key = self.source.note_use(token.into_iter(), certificate, self.clock.now());
         let known = proven.then(|| Box::new(Known { key, ..Known::default() }));

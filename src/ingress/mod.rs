@@ -173,7 +173,7 @@ fn stack(
         // 403: not on the allowlist. Request → Allowed.
         .layer(try_map(allow_ip(source())))
         // 401: not with a token of the source, where it has any. Allowed → Admitted.
-        .layer(try_map(token(source())))
+        .layer(try_map(token(source(), shared.clock.clone())))
         // 401: no client certificate that the source takes, where it asks for one.
         .layer(try_map(client_certificate(source(), shared.clock.clone())))
         // 200, 401, 400: a handshake that nobody signs ends here.

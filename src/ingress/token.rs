@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::scheme::KeyIndex;
+use crate::clock::Clock;
+use crate::scheme::Admission;
 
 use super::allow_ip::Allowed;
 use super::arrival::Origin;
@@ -18,17 +19,18 @@ pub(super) struct Admitted {
     pub origin: Origin,
     /// Every header as received.
     pub head: Parts,
-    /// Which of the source's keys the token is.
-    pub token: Option<KeyIndex>,
+    /// What the token proved, where the source wants one.
+    pub token: Option<Admission>,
     /// Not read.
     pub body: Capped,
 }
 
 /// Refuses what comes without a token of `source`, but for handshakes to which the vendor adds none.
-pub(super) fn token(source: Arc<Source>) -> impl Step<Allowed, Admitted> {
+pub(super) fn token(source: Arc<Source>, clock: Clock) -> impl Step<Allowed, Admitted> {
     move |Allowed { origin, head, body }| {
         let excused = source.handshake.as_ref().is_some_and(|it| !it.wants_token() && it.is_asked(&head, &body));
-        match if excused { Ok(None) } else { source.scheme.admit(&head) } {
+        let admitted = || source.scheme.admit(&head, source.config.moment(clock.now()));
+        match if excused { Ok(None) } else { admitted() } {
             Ok(token) => Ok(Admitted { origin, head, token, body }),
             Err(refusal) => Err(Refused::unread(refusal.into(), origin, head, body)),
         }

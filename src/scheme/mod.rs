@@ -19,6 +19,6 @@ mod token;
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
 pub use preset::{Answer, BodyFormat, Preset, preset, presets};
 pub use preset::{Asked, Echo, Handshake, Place, Proof, handshake, handshakes};
-pub use proof::{Challenge, Claims, KeyIndex, Refusal, Scheme};
+pub use proof::{Admission, Challenge, Claims, KeyIndex, Moment, Refusal, Scheme};
 pub(crate) use registry::read;
 pub use settings::{Settings, TokenForm};

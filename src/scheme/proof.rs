@@ -13,11 +13,11 @@ use crate::event::{Digest, Payload};
 /// A request is judged in four steps, so that each refusal comes in its place: [`Scheme::admit`] first,
 /// [`Scheme::timestamp`] before the window is checked, [`Scheme::read`] before a byte of the body is wanted, [`Scheme::verify`] once the body is here.
 pub trait Scheme: Send + Sync + 'static {
-    /// Which token in the head lets the request in; `None` for a scheme that wants none.
+    /// What in the head lets the request in at `moment`; `None` for a scheme that wants no token.
     ///
     /// # Errors
     /// [`Refusal::MissingToken`] or [`Refusal::TokenMismatch`].
-    fn admit(&self, _head: &Parts) -> Result<Option<KeyIndex>, Refusal> {
+    fn admit(&self, _head: &Parts, _moment: Moment) -> Result<Option<Admission>, Refusal> {
         Ok(None)
     }
 
@@ -27,7 +27,7 @@ pub trait Scheme: Send + Sync + 'static {
     /// [`Refusal`] where the time is missing, malformed or given twice.
     fn timestamp(&self, head: &Parts) -> Result<Option<UnixSeconds>, Refusal>;
 
-    /// What the head claims, parsed but not proven.
+    /// What the head claims, parsed but not proven. Not asked where the admission brought the claims.
     ///
     /// # Errors
     /// [`Refusal::MissingSignature`], [`Refusal::MalformedAuthorization`], or [`Refusal::SignatureMismatch`] for what
@@ -61,6 +61,34 @@ pub trait Scheme: Send + Sync + 'static {
 
     /// Adds to `head` what the vendor would send with `body` at `at`, signed with the first key. For `gatepost send`.
     fn sign(&self, head: &mut Parts, body: &[u8], at: Timestamp);
+
+    /// The same, with `said` (names and values) among what is claimed, where anything is.
+    fn sign_claiming(&self, head: &mut Parts, body: &[u8], at: Timestamp, _said: &[(&str, &str)]) {
+        self.sign(head, body, at);
+    }
+}
+
+/// When a request is judged, and how far a sender's clock may be from that.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Now.
+    pub now: UnixSeconds,
+    /// Seconds, both directions.
+    pub leeway: u64,
+}
+
+/// What let a request in before its body.
+pub struct Admission {
+    /// Which key the token is or was made with.
+    pub key: KeyIndex,
+    /// What the token claims, where the head holds nothing else to verify.
+    pub claims: Option<Claims>,
+}
+
+impl From<KeyIndex> for Admission {
+    fn from(key: KeyIndex) -> Self {
+        Self { key, claims: None }
+    }
 }
 
 /// Which of a scheme's keys verified: an index into [`Scheme::keys`].

@@ -95,10 +95,10 @@ fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
 
 /// Whether a token of the source came along, where it has any.
 fn token(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut Report) -> bool {
-    match scheme.admit(&specimen.head) {
+    match scheme.admit(&specimen.head, source.moment(specimen.at)) {
         Ok(None) => true,
-        Ok(Some(key)) => {
-            report.ok(format!("the token is key {}", scheme.keys().get(key.0).map_or("", String::as_str)));
+        Ok(Some(admission)) => {
+            report.ok(format!("the token is key {}", scheme.keys().get(admission.key.0).map_or("", String::as_str)));
             true
         }
         Err(refusal) => {

@@ -151,7 +151,7 @@ fn every_configuration_that_is_advised_loads_and_takes_the_request() {
         let scheme = source.scheme.build().unwrap_or_else(|_| panic!("{told}"));
         let mut specimen = specimen;
         source.scheme.restore(&mut specimen.head);
-        assert!(scheme.admit(&specimen.head).is_ok(), "{told}");
+        assert!(scheme.admit(&specimen.head, source.moment(specimen.at)).is_ok(), "{told}");
         if let Some(at) = scheme.timestamp(&specimen.head).unwrap_or_else(|_| panic!("{told}")) {
             assert!(at.abs_diff(now().into()) <= source.max_drift.as_secs(), "{told}");
         }

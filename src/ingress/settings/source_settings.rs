@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::certificate_pin::CertificatePin;
 use super::handshake::HandshakeSettings;
 use super::rules::{IdRule, TypeRule};
 use crate::event::Name;
-use crate::scheme::{self, BodyFormat, Preset};
+use crate::scheme::{self, BodyFormat, Moment, Preset};
 use crate::server::networks::Networks;
 
 /// One `[[source]]`.
@@ -50,4 +52,12 @@ pub struct SourceSettings {
     /// The sources that believe the same signatures of the same bodies, so that one body counts once among them. They
     /// name no twins of their own here.
     pub twins: Arc<[SourceSettings]>,
+}
+
+impl SourceSettings {
+    /// What the times in a request are held against at `now`.
+    #[must_use]
+    pub fn moment(&self, now: Timestamp) -> Moment {
+        Moment { now: now.into(), leeway: self.max_drift.as_secs() }
+    }
 }

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use super::tokens::Tokens;
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
-use crate::scheme::{Claims, KeyIndex, Refusal, Scheme};
+use crate::scheme::{Admission, Claims, KeyIndex, Moment, Refusal, Scheme};
 
 /// A token and nothing else.
 pub(super) struct Alone(pub(super) Tokens);
 
 impl Scheme for Alone {
-    fn admit(&self, head: &Parts) -> Result<Option<KeyIndex>, Refusal> {
-        self.0.admit(head).map(|index| Some(KeyIndex(index)))
+    fn admit(&self, head: &Parts, _: Moment) -> Result<Option<Admission>, Refusal> {
+        self.0.admit(head).map(|index| Some(KeyIndex(index).into()))
     }
 
     fn timestamp(&self, _: &Parts) -> Result<Option<UnixSeconds>, Refusal> {

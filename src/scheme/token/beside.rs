@@ -6,14 +6,15 @@ use std::sync::Arc;
 use http::request::Parts;
 use jiff::Timestamp;
 
-use super::settings::{KEYS, Settings, TOKEN_FORMAT, TOKEN_HEADER, TOKENS, Vendor};
+use super::place::{TOKEN_FORMAT, TOKEN_HEADER, Vendor};
+use super::settings::{KEYS, Settings, TOKENS};
 use super::tokens::Tokens;
 use super::{diagnose, redact};
 use crate::clock::UnixSeconds;
 use crate::event::{Digest, Payload};
 use crate::scheme::diagnose::{Case, Diagnosis};
 use crate::scheme::settings::{self, TokenForm};
-use crate::scheme::{Claims, KeyIndex, Refusal, Scheme};
+use crate::scheme::{Admission, Claims, KeyIndex, Moment, Refusal, Scheme};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::{ConfigError, Diagnostics, Table, secrets};
 
@@ -208,9 +209,9 @@ struct Both {
 }
 
 impl Scheme for Both {
-    fn admit(&self, head: &Parts) -> Result<Option<KeyIndex>, Refusal> {
+    fn admit(&self, head: &Parts, _: Moment) -> Result<Option<Admission>, Refusal> {
         let first = self.signature.keys().len();
-        self.tokens.admit(head).map(|index| Some(KeyIndex(first + index)))
+        self.tokens.admit(head).map(|index| Some(KeyIndex(first + index).into()))
     }
 
     fn timestamp(&self, head: &Parts) -> Result<Option<UnixSeconds>, Refusal> {

@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 
 use super::format::{Coding, Format};
+use super::place::Header;
 use super::redact::{Shape, fingerprint};
-use super::settings::{Header, Settings};
+use super::settings::Settings;
 use super::tokens::Tokens;
 use crate::scheme::Refusal;
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, Finding, secrets};
@@ -41,7 +42,7 @@ pub(super) fn diagnose(
         }
         (Err(_), Occurrence::Once(value)) => {
             let value = String::from_utf8_lossy(value);
-            explain(settings, others, &Shape::of(settings, &value), &mut told);
+            explain(settings, others, &Shape::of(settings.format.as_ref(), &value), &mut told);
             if told.findings.is_empty() {
                 told.add(
                     Cause::CredentialUnknown,

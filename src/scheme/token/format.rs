@@ -10,7 +10,7 @@ use crate::scheme::Challenge;
 
 /// What a header holds around the token, and how the token is written there. Compared by what it means.
 #[derive(Clone)]
-pub(super) struct Format {
+pub(in crate::scheme) struct Format {
     text: Box<str>,
     /// The authentication scheme, whose case does not matter (RFC 9110, section 11.1).
     word: Option<Box<str>>,
@@ -21,7 +21,7 @@ pub(super) struct Format {
 
 /// How the secret is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(in crate::scheme) enum Coding {
     /// `{token}`: as it is.
     Plain,
     /// `{basic}`: `user:password` in base64 (RFC 7617, section 2).
@@ -33,7 +33,7 @@ impl Format {
     ///
     /// # Errors
     /// What was expected.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::scheme) fn parse(text: &str) -> Result<Self, String> {
         let wanted = || format!("expected {{token}} or {{basic}} once, with text around it, found {text:?}");
         let parts = [("{token}", Coding::Plain), ("{basic}", Coding::Basic)]
             .into_iter()
@@ -55,22 +55,22 @@ impl Format {
     }
 
     /// How the secret is written.
-    pub(super) const fn coding(&self) -> Coding {
+    pub(in crate::scheme) const fn coding(&self) -> Coding {
         self.coding
     }
 
     /// The authentication scheme before it.
-    pub(super) fn word(&self) -> Option<&str> {
+    pub(in crate::scheme) fn word(&self) -> Option<&str> {
         self.word.as_deref()
     }
 
     /// What else stands before it.
-    pub(super) fn before(&self) -> &str {
+    pub(in crate::scheme) fn before(&self) -> &str {
         &self.before
     }
 
     /// How a request without a good token is asked for one.
-    pub(super) fn challenge(&self) -> Challenge {
+    pub(in crate::scheme) fn challenge(&self) -> Challenge {
         let is = |wanted: &str| self.word().is_some_and(|word| word.eq_ignore_ascii_case(wanted));
         match self.coding {
             Coding::Basic if is("basic") => Challenge::Basic,
@@ -80,7 +80,7 @@ impl Format {
     }
 
     /// The secret that stands in a header's `value`; `None` where it is not written so.
-    pub(super) fn read(&self, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(in crate::scheme) fn read(&self, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let value = match &self.word {
             None => value,
             Some(word) => {
@@ -104,7 +104,7 @@ impl Format {
     }
 
     /// `secret` as it stands in the placeholder.
-    pub(super) fn coded(&self, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    pub(in crate::scheme) fn coded(&self, secret: &[u8]) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self.coding {
             Coding::Plain => secret.to_vec(),
             Coding::Basic => STANDARD.encode(secret).into_bytes(),
@@ -112,7 +112,7 @@ impl Format {
     }
 
     /// A header's value with `secret`.
-    pub(super) fn write(&self, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    pub(in crate::scheme) fn write(&self, secret: &[u8]) -> Zeroizing<Vec<u8>> {
         let (word, gap) = self.word().map_or(("", ""), |word| (word, " "));
         let around = [word.as_bytes(), gap.as_bytes(), self.before.as_bytes()].concat();
         Zeroizing::new([&around, &**self.coded(secret), self.after.as_bytes()].concat())

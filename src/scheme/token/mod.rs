@@ -6,10 +6,12 @@ mod alone;
 mod beside;
 mod diagnose;
 mod format;
+mod place;
 mod redact;
 mod row;
 mod settings;
 mod tokens;
 
 pub(super) use self::beside::beside;
-pub(super) use self::settings::{KEYS, Vendor};
+pub(super) use self::place::Vendor;
+pub(super) use self::settings::KEYS;

@@ -4,6 +4,7 @@
 use http::HeaderValue;
 use http::request::Parts;
 
+use super::format::Format;
 use super::settings::Settings;
 use crate::secret::Secret;
 
@@ -15,21 +16,20 @@ const WORDS: [&str; 5] = ["bearer", "basic", "token", "apikey", "api-key"];
 const SHORTEST: usize = 8;
 
 /// A header's value taken apart.
-pub(super) struct Shape<'a> {
+pub(in crate::scheme) struct Shape<'a> {
     /// The words before the token.
-    pub(super) words: Vec<&'a str>,
+    pub(in crate::scheme) words: Vec<&'a str>,
     /// The text that is configured to stand before it.
     before: &'a str,
     /// The quotes around it.
-    pub(super) quotes: (&'a str, &'a str),
+    pub(in crate::scheme) quotes: (&'a str, &'a str),
     /// It, or its mark.
-    pub(super) core: &'a str,
+    pub(in crate::scheme) core: &'a str,
 }
 
 impl<'a> Shape<'a> {
-    /// Takes `value` apart.
-    pub(super) fn of(settings: &Settings, value: &'a str) -> Self {
-        let own = settings.format.as_ref();
+    /// Takes `value` apart, where the token is configured to stand as `own` says.
+    pub(in crate::scheme) fn of(own: Option<&Format>, value: &'a str) -> Self {
         let is_word = |text: &str| {
             WORDS.contains(&&*text.to_ascii_lowercase())
                 || own.and_then(|format| format.word()).is_some_and(|word| word.eq_ignore_ascii_case(text))
@@ -58,11 +58,15 @@ impl<'a> Shape<'a> {
         kept.or_else(|| fingerprint(self.core.as_bytes()))
     }
 
+    /// The value with `core` in place of the token.
+    pub(in crate::scheme) fn around(&self, core: &str) -> String {
+        let words: String = self.words.iter().flat_map(|word| [*word, " "]).collect();
+        [&words, self.before, self.quotes.0, core, self.quotes.1].concat()
+    }
+
     fn redacted(&self) -> String {
         let (from, to) = MARK;
-        let words: String = self.words.iter().flat_map(|word| [*word, " "]).collect();
-        let mark = fingerprint(self.core.as_bytes()).map(|mark| format!("{from}{mark}{to}")).unwrap_or_default();
-        [&words, self.before, self.quotes.0, &mark, self.quotes.1].concat()
+        self.around(&fingerprint(self.core.as_bytes()).map(|mark| format!("{from}{mark}{to}")).unwrap_or_default())
     }
 }
 
@@ -86,7 +90,7 @@ pub(super) fn kept(settings: &Settings, name: &str, value: &str, grants: bool) -
                 .any(|text| text.len() >= SHORTEST && value.contains(text))
         })
     };
-    (own || grants || strayed()).then(|| Shape::of(settings, value).redacted())
+    (own || grants || strayed()).then(|| Shape::of(settings.format.as_ref(), value).redacted())
 }
 
 /// Puts the configured tokens back where only their fingerprints stand.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::alone::Alone;
-use super::settings::{Settings, TOKENS, Vendor};
+use super::place::Vendor;
+use super::settings::{Settings, TOKENS};
 use super::tokens::Tokens;
 use super::{diagnose, redact};
 use crate::scheme::Scheme;

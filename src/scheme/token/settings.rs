@@ -1,27 +1,18 @@
 //! What tokens are configured with: `tokens`, `token_header`, `token_format`; the settings of a source that has nothing
 //! else, and a vendor's row.
 
-use std::fmt;
-
-use http::HeaderName;
 use zeroize::Zeroizing;
 
 use super::format::{Coding, Format};
+use super::place::{Header, NO_FORMAT, NO_HEADER, Place, TOKEN_FORMAT, TOKEN_HEADER, Vendor};
 use crate::scheme::settings::{self, TokenForm};
 use crate::secret::{Secret, WeakSecret};
-use crate::settings::kind::text;
-use crate::settings::{ConfigError, Diagnostics, Table, Variables, key};
+use crate::settings::{ConfigError, Diagnostics, Table, Variables};
 
 pub(super) const TOKENS: &str = "tokens";
-pub(super) const TOKEN_HEADER: &str = "token_header";
-pub(super) const TOKEN_FORMAT: &str = "token_format";
 
 /// The keys that every source may have.
 pub(in crate::scheme) const KEYS: [&str; 3] = [TOKENS, TOKEN_HEADER, TOKEN_FORMAT];
-
-/// Where a token stands, unless somebody says otherwise (RFC 6750).
-const AUTHORIZATION: &str = "Authorization";
-const BEARER: &str = "Bearer {token}";
 
 /// What tokens are checked with. What is `None` or empty and may not be was missing or wrong, and is told.
 #[derive(Clone)]
@@ -31,53 +22,10 @@ pub(in crate::scheme) struct Settings {
     pub(super) format: Option<Format>,
 }
 
-/// The name of a header, as it is written.
-#[derive(Clone)]
-pub(super) struct Header {
-    name: HeaderName,
-    text: Box<str>,
-}
-
-impl Header {
-    /// Reads `text`.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let name = text.parse().map_err(|_| format!("{text:?} is not the name of a header"))?;
-        Ok(Self { name, text: text.into() })
-    }
-
-    pub(super) const fn name(&self) -> &HeaderName {
-        &self.name
-    }
-}
-
-impl fmt::Display for Header {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 impl Settings {
     /// Reads a source's keys over `row`; `secrets` are its tokens.
     pub(super) fn read(row: &Vendor, tokens: Vec<Secret>, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
-        // What a row spells is well spelled: a test reads every row.
-        let header = key(
-            TOKEN_HEADER,
-            "The header that must hold one of tokens, once.",
-            text(Header::parse, "the name of a header"),
-        )
-        .or_maybe(Header::parse(row.header).ok(), table, diagnostics)
-        .filter(|_| !table.is_faulty(TOKEN_HEADER, diagnostics));
-        let format = key(
-            TOKEN_FORMAT,
-            "How the token stands there: {token} as it is, or {basic} where the secret is user:password and arrives in \
-             base64, with text around it. The case of a word before it, such as Bearer, does not matter; all else does.",
-            text(Format::parse, "a template of {token} or {basic}"),
-        )
-        .or_maybe(Format::parse(row.format).ok(), table, diagnostics)
-        .filter(|_| !table.is_faulty(TOKEN_FORMAT, diagnostics));
+        let Place { header, format } = Place::read(row, table, diagnostics);
         Self { tokens, header, format }
     }
 
@@ -101,10 +49,10 @@ impl Settings {
             error(TOKENS, "is empty: without a token nobody can be told from anybody else");
         }
         if self.header.is_none() {
-            error(TOKEN_HEADER, "is missing: name the header that holds the token");
+            error(TOKEN_HEADER, NO_HEADER);
         }
         if self.format.is_none() {
-            error(TOKEN_FORMAT, "is missing: say how the token stands in its header, as in `Bearer {token}`");
+            error(TOKEN_FORMAT, NO_FORMAT);
         }
         let basic = self.format.as_ref().is_some_and(|format| format.coding() == Coding::Basic);
         for (position, token) in self.tokens.iter().enumerate() {
@@ -152,19 +100,4 @@ impl Settings {
             challenge: format.challenge(),
         })
     }
-}
-
-/// How a vendor sends its token.
-pub(in crate::scheme) struct Vendor {
-    /// The header that holds it.
-    pub(in crate::scheme) header: &'static str,
-    /// How it stands there.
-    pub(in crate::scheme) format: &'static str,
-    /// The variable that holds its tokens.
-    pub(in crate::scheme) variables: Option<Variables>,
-}
-
-impl Vendor {
-    /// What stands in most senders' forms.
-    pub(in crate::scheme) const BEARER: Self = Self { header: AUTHORIZATION, format: BEARER, variables: None };
 }

@@ -6,9 +6,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 use super::format::Format;
+use super::place::given;
 use super::settings::Settings;
 use crate::scheme::Refusal;
-use crate::scheme::header::Occurrence;
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 
@@ -44,13 +44,7 @@ impl Tokens {
 
     /// Which token stands in `head`.
     pub(super) fn admit(&self, head: &Parts) -> Result<usize, Refusal> {
-        let value = match Occurrence::of(&head.headers, &self.header) {
-            Occurrence::Absent | Occurrence::Once(b"") => return Err(Refusal::MissingToken),
-            Occurrence::Once(value) => value,
-            Occurrence::Repeated => return Err(Refusal::TokenMismatch),
-        };
-        let given = self.format.read(value).ok_or(Refusal::TokenMismatch)?;
-        let given: [u8; 32] = Sha256::digest(&*given).into();
+        let given: [u8; 32] = Sha256::digest(&*given(head, &self.header, &self.format)?).into();
         let (mut matched, mut index) = (Choice::from(0), 0_u64);
         // No early exit: which token fits must not show in the time it takes.
         for (position, digest) in (0_u64..).zip(&self.digests) {
