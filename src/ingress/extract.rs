@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::event::{EventId, Payload};
-use crate::scheme::{Answer, BodyFormat, Scheme};
+use crate::scheme::{self, Answer, BodyFormat, Claimed, Scheme};
 
 use super::json::{self, Found, Pointer, Value};
 use super::log_text::escape_for_log;
@@ -24,6 +24,7 @@ pub struct Extractor {
     answer: Answer,
     /// What is signed makes the id; `None` where something else does.
     signed: Option<Arc<dyn Scheme>>,
+    scheme: Arc<dyn scheme::Settings>,
 }
 
 /// What a body held.
@@ -66,6 +67,7 @@ impl Extractor {
             body_format: source.body_format,
             answer: source.preset.answer,
             signed: (source.event_id == IdRule::Signed).then(|| source.scheme.build().ok()).flatten(),
+            scheme: Arc::clone(&source.scheme),
         }
     }
 
@@ -85,6 +87,7 @@ impl Extractor {
             IdRule::Pointer(_) => id_in_body(found_at(ID))?,
             IdRule::Header(name) => Some(id_in_header(head, name)?),
             IdRule::Signed => self.signed(head, payload),
+            IdRule::Claim(name) => id_in_claim(self.scheme.claim(head, name))?,
             IdRule::Digest => None,
         };
         let text_at = |index: usize| found_at(index).value.and_then(|value| value.text());
@@ -140,10 +143,23 @@ fn id_in_body(found: Found<'_>) -> Result<Option<EventId>, Reject> {
         Some(Value::Number(number)) if is_integer(number) => Some(number.to_owned()),
         Some(_) => None,
     };
-    let text = text.ok_or(Reject::InvalidEventId("the event id must be a string or an integer"))?;
-    EventId::new(&text).map(Some).ok_or(Reject::InvalidEventId(UNFIT))
+    fitting(&text.ok_or(Reject::InvalidEventId(UNREADABLE))?).map(Some)
 }
 
+/// The id that a token claims; `None` where it claims none, so that the digest stands in.
+fn id_in_claim(claimed: Claimed) -> Result<Option<EventId>, Reject> {
+    match claimed {
+        Claimed::Absent => Ok(None),
+        Claimed::Text(text) => fitting(&text).map(Some),
+        Claimed::Other => Err(Reject::InvalidEventId(UNREADABLE)),
+    }
+}
+
+fn fitting(text: &str) -> Result<EventId, Reject> {
+    EventId::new(text).ok_or(Reject::InvalidEventId(UNFIT))
+}
+
+const UNREADABLE: &str = "the event id must be a string or an integer";
 const UNFIT: &str = "the event id must have 1 to 256 bytes and no control characters";
 
 fn is_integer(number: &str) -> bool {
@@ -164,7 +180,7 @@ fn id_in_header(head: &Parts, name: &str) -> Result<EventId, Reject> {
     if value.trim_ascii() != value || value.windows(2).any(|pair| pair == b"  ") {
         return Err(Reject::InvalidEventId("the id header has blanks around it, or several within it in a row"));
     }
-    std::str::from_utf8(value).ok().and_then(EventId::new).ok_or(Reject::InvalidEventId(UNFIT))
+    std::str::from_utf8(value).map_or(Err(Reject::InvalidEventId(UNFIT)), fitting)
 }
 
 #[cfg(test)]
@@ -204,6 +220,17 @@ mod tests {
         ] {
             assert!(matches!(id(wrong), Err(Reject::InvalidEventId(_))), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn an_id_that_a_token_claims_is_held_to_the_same_bounds() {
+        let id = |claimed| id_in_claim(claimed).map(|id| id.map(|id| id.as_str().to_owned()));
+        assert_eq!(id(Claimed::Absent), Ok(None));
+        assert_eq!(id(Claimed::Text("a-1".into())), Ok(Some("a-1".into())));
+        for wrong in ["", "a\u{7f}", &"x".repeat(257)] {
+            assert!(matches!(id(Claimed::Text(wrong.into())), Err(Reject::InvalidEventId(_))), "{wrong}");
+        }
+        assert!(matches!(id(Claimed::Other), Err(Reject::InvalidEventId(_))));
     }
 
     #[test]

@@ -21,4 +21,4 @@ pub use preset::{Answer, BodyFormat, Preset, preset, presets};
 pub use preset::{Asked, Echo, Handshake, Place, Proof, handshake, handshakes};
 pub use proof::{Admission, Challenge, Claims, KeyIndex, Moment, Refusal, Scheme};
 pub(crate) use registry::read;
-pub use settings::{Settings, TokenForm};
+pub use settings::{Claimed, Remembered, Settings, TokenForm};

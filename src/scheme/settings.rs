@@ -9,7 +9,7 @@ use http::request::Parts;
 use zeroize::Zeroizing;
 
 use super::diagnose::Cause;
-use super::proof::{Challenge, Scheme};
+use super::proof::{Challenge, Moment, Scheme};
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
 use crate::secret::{Secret, WeakSecret};
@@ -25,6 +25,33 @@ pub trait Settings: Any + Send + Sync {
 
     /// Whether requests carry a timestamp at all; a window on a source without one cannot act.
     fn has_timestamp(&self) -> bool;
+
+    /// Whether there is anything to hold against `max_drift`, in a timestamp or in a token.
+    fn uses_drift(&self) -> bool {
+        self.has_timestamp()
+    }
+
+    /// Whether its tokens claim things by name.
+    fn has_claims(&self) -> bool {
+        false
+    }
+
+    /// What the token in `head` says at `name`. Whoever asks has seen to it that the token was verified.
+    fn claim(&self, _head: &Parts, _name: &str) -> Claimed {
+        Claimed::Absent
+    }
+
+    /// Why nobody here can make a request that verifies, where that is so, and what to do, in words that follow the name
+    /// of the source.
+    fn cannot_sign(&self) -> Option<String> {
+        None
+    }
+
+    /// What the quarantine noted of a token in `head` whose signature it did not keep, where all else of it holds at
+    /// `moment`.
+    fn remembered(&self, _head: &Parts, _body: &Payload, _moment: Moment) -> Option<Remembered> {
+        None
+    }
 
     /// Whether a request that verifies has proven who sent it; otherwise a client certificate must have.
     fn proves_sender(&self) -> bool {
@@ -190,14 +217,33 @@ impl Diagnosis {
     }
 }
 
+/// What a token says at some name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claimed {
+    /// Nothing.
+    Absent,
+    /// A string, or an integer as it is spelled.
+    Text(String),
+    /// Something else.
+    Other,
+}
+
+/// What is known of a token whose signature was not kept.
+pub struct Remembered {
+    /// What logs call the key that made the signature.
+    pub key: String,
+    /// Whether the body is the one that the token names; `None` where it need not name one.
+    pub body: Option<bool>,
+}
+
 /// Where a token stands in a request.
 pub struct TokenForm {
     /// The header, as it is written in the configuration.
     pub header: String,
     /// The authentication scheme before it.
     pub word: Option<String>,
-    /// The first token as it stands there, without what is around it.
-    pub coded: Zeroizing<String>,
+    /// The first token as it stands there, without what is around it; `None` where each request has one of its own.
+    pub coded: Option<Zeroizing<String>>,
     /// Whether that is base64 of the secret.
     pub basic: bool,
     /// How a sender without one is asked for it.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::ingress::{IdRule, SourceSettings as Source, TypeRule};
-use crate::scheme::Scheme;
+use crate::scheme::{Claimed, Scheme};
 use crate::settings::{ConfigError, ConfigErrors};
 
 use super::super::failure::Failure;
@@ -72,6 +72,9 @@ impl Composer {
             let parent = format!("source {:?}", source.name.as_str());
             Failure::from(ConfigErrors(errors.into_iter().map(|error| error.under(&parent)).collect()))
         };
+        if let Some(why) = source.scheme.cannot_sign() {
+            return Err(Failure::Usage(format!("{} {why}", source.name)));
+        }
         let scheme = source.scheme.build().map_err(under)?;
         let stranger = source.scheme.estranged(&mut || std::array::from_fn(|_| fastrand::u8(..)));
         let stranger = stranger.map_err(|error| Failure::runtime("cannot make a key", &error))?;
@@ -94,7 +97,7 @@ impl Composer {
                     format!("{name} cannot conflict: its event id is a digest, so another body is another event");
                 Err(Failure::Usage(problem))
             }
-            Some(Kind::Stale | Kind::Future) if !self.has_timestamp()? => {
+            Some(Kind::Stale | Kind::Future) if !self.signs_tokens() && !self.has_timestamp()? => {
                 Err(Failure::Usage(format!("{name} has no timestamp, so nothing is too old or too new for it")))
             }
             Some(Kind::WrongKey | Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody)
@@ -105,6 +108,10 @@ impl Composer {
             Some(Kind::NoCertificate) if self.source.client_certificates.is_empty() => {
                 Err(Failure::Usage(format!("{name} has no client_certificates, so it misses none")))
             }
+            Some(Kind::BadSignature | Kind::MissingSignature) if self.signs_tokens() => Ok(()),
+            Some(Kind::TamperedBody) if self.signs_tokens() && self.source.scheme.proves_only_the_sender() => {
+                Err(Failure::Usage(format!("{name} has no body_hash, so its token goes with every body")))
+            }
             Some(Kind::BadSignature | Kind::MissingSignature | Kind::TamperedBody)
                 if self.source.scheme.proves_only_the_sender() =>
             {
@@ -113,6 +120,11 @@ impl Composer {
             Some(kind) if kind.is_about_tokens() => wrong_token::check(&self.source, kind),
             _ => Ok(()),
         }
+    }
+
+    /// Whether what is signed is a token, with its time in it.
+    fn signs_tokens(&self) -> bool {
+        self.source.scheme.has_claims()
     }
 
     /// Whether what the scheme signs carries a time.
@@ -145,6 +157,9 @@ impl Composer {
             | Kind::Conflict => self.good(&draft, now, &*self.scheme)?,
         };
         match kind {
+            Kind::BadSignature | Kind::MissingSignature if self.signs_tokens() => {
+                wrong_token::spoil(&self.source, kind, &mut message.head)?;
+            }
             Kind::BadSignature => self.change_signature(&mut message, now)?,
             Kind::MissingSignature => {
                 message.head.headers.remove(self.signature_header()?);
@@ -170,11 +185,16 @@ impl Composer {
             | Kind::Oversize
             | Kind::WrongContentType => {}
         }
-        // A token is the only key that such a source has.
-        let told =
-            if kind == Kind::WrongKey && self.source.scheme.proves_only_the_sender() { Kind::WrongToken } else { kind };
-        message.expected = told.refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
+        message.expected = self.told(kind).refusal(self.source.stale_status).unwrap_or(Expected::Accepted);
         Ok(vec![message])
+    }
+
+    /// As what `kind` is refused: where a token is the only key of a source, or what is signed, it is the token.
+    fn told(&self, kind: Kind) -> Kind {
+        let signed =
+            matches!(kind, Kind::Stale | Kind::Future | Kind::WrongKey | Kind::BadSignature | Kind::MissingSignature);
+        let alone = kind == Kind::WrongKey && self.source.scheme.proves_only_the_sender();
+        if alone || signed && self.signs_tokens() { Kind::WrongToken } else { kind }
     }
 
     /// An unsigned message with an id of its own.
@@ -185,6 +205,10 @@ impl Composer {
             None => sample::body(&self.source, &id, self.clock.now()),
         };
         let mut headers = Vec::new();
+        let mut claims = vec![("jti".to_owned(), new_id())];
+        if let IdRule::Claim(name) = &self.source.event_id {
+            claims.push((name.clone(), format!("msg_{id}")));
+        }
         if let IdRule::Header(name) = &self.source.event_id {
             headers.push((header_name(name)?, header_value(&format!("msg_{id}"))?));
         }
@@ -193,7 +217,7 @@ impl Composer {
         }
         let content_type = header_value(sample::content_type(&self.source, &body))?;
         let file = self.given.as_ref().and_then(|given| given.file.clone());
-        Ok(Draft { headers, content_type, body, file })
+        Ok(Draft { headers, claims, content_type, body, file })
     }
 
     /// What `message` was made from: its id stays.
@@ -205,10 +229,16 @@ impl Composer {
                 .filter(|(header, _)| header == &name.as_str())
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            IdRule::Signed | IdRule::Digest | IdRule::Pointer(_) => Vec::new(),
+            IdRule::Signed | IdRule::Digest | IdRule::Pointer(_) | IdRule::Claim(_) => Vec::new(),
         };
+        let mut claims = vec![("jti".to_owned(), new_id())];
+        if let IdRule::Claim(name) = &self.source.event_id
+            && let Claimed::Text(id) = self.source.scheme.claim(&message.head, name)
+        {
+            claims.push((name.clone(), id));
+        }
         let content_type = head.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static("application/json"));
-        Draft { headers: kept, content_type, body: message.body.clone(), file: None }
+        Draft { headers: kept, claims, content_type, body: message.body.clone(), file: None }
     }
 
     /// Signs `draft` with `scheme` as of `at`.
@@ -223,7 +253,8 @@ impl Composer {
         }
         let request = request.body(()).map_err(|error| Failure::runtime("cannot write the request", &error))?;
         let (mut head, ()) = request.into_parts();
-        scheme.sign(&mut head, &draft.body, at);
+        let said: Vec<_> = draft.claims.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        scheme.sign_claiming(&mut head, &draft.body, at, &said);
         // After signing: no vendor signs it, and no proxy may break the signature by changing it.
         head.headers.insert(USER_AGENT, HeaderValue::from_static(concat!("gatepost/", env!("CARGO_PKG_VERSION"))));
         let (body, file) = (draft.body.clone(), draft.file.clone());
@@ -285,6 +316,8 @@ impl Composer {
 /// An unsigned message.
 struct Draft {
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What a token says besides, later ones in the place of earlier ones of their name.
+    claims: Vec<(String, String)>,
     content_type: HeaderValue,
     body: Bytes,
     file: Option<PathBuf>,

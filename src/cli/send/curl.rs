@@ -35,12 +35,13 @@ pub(super) struct Origins<'a> {
 impl Origins<'_> {
     /// The line of header `name` for a shell that expands it: `value` with what reads the secret in its place.
     fn line(&self, name: &str, value: &[u8]) -> String {
-        let Some(token) = self.token.as_ref().filter(|token| token.header.eq_ignore_ascii_case(name)) else {
+        let token = self.token.as_ref().filter(|token| token.header.eq_ignore_ascii_case(name));
+        let Some((token, coded)) = token.and_then(|token| Some((token, token.coded.as_ref()?))) else {
             return format!("{name}: {}", substitution(self.session_token, SESSION_TOKEN));
         };
         let secret = substitution(self.token_origin, TOKEN);
         let secret = if token.basic { format!("$(printf %s \"{secret}\" | base64 | tr -d '\\n')") } else { secret };
-        format!("{name}: {}", String::from_utf8_lossy(value).replace(token.coded.as_str(), &secret))
+        format!("{name}: {}", String::from_utf8_lossy(value).replace(coded.as_str(), &secret))
     }
 }
 
@@ -250,7 +251,7 @@ mod tests {
                 let token = TokenForm {
                     header: "X-Key".to_owned(),
                     word: None,
-                    coded: coded.to_owned().into(),
+                    coded: Some(coded.to_owned().into()),
                     basic,
                     challenge: crate::scheme::Challenge::Signature,
                 };

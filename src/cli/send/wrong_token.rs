@@ -29,20 +29,21 @@ pub(super) fn spoil(source: &Source, kind: Kind, head: &mut Parts) -> Result<(),
         return Ok(());
     }
     let text = String::from_utf8_lossy(sent.as_bytes()).into_owned();
-    let (before, after) = text.split_once(token.coded.as_str()).unwrap_or((&text, ""));
+    let coded = token.coded.as_deref().map_or_else(|| signed(&text), String::as_str);
+    let (before, after) = text.split_once(coded).unwrap_or((&text, ""));
     let word = token.word.as_deref().unwrap_or_default();
-    let coded = token.coded.as_str();
+    let (claimed, signature) = coded.rsplit_once('.').unwrap_or((coded, ""));
     let value = match kind {
         Kind::WrongToken => format!("{before}{:032x}{after}", fastrand::u128(..)),
         Kind::WordTwice => format!("{word} {text}"),
         Kind::QuotedToken => format!("{before}\"{coded}\"{after}"),
         Kind::OtherWord if word.eq_ignore_ascii_case("basic") => format!("Bearer {coded}"),
         Kind::OtherWord => format!("Basic {coded}"),
+        Kind::BadSignature => format!("{before}{claimed}.{}{after}", changed(signature)),
+        Kind::MissingSignature => format!("{before}{claimed}{after}"),
         Kind::Stale
         | Kind::Future
         | Kind::WrongKey
-        | Kind::BadSignature
-        | Kind::MissingSignature
         | Kind::MissingToken
         | Kind::NoCertificate
         | Kind::TamperedBody
@@ -53,7 +54,19 @@ pub(super) fn spoil(source: &Source, kind: Kind, head: &mut Parts) -> Result<(),
     };
     let mut value = HeaderValue::from_str(&value).map_err(|error| Failure::runtime("cannot write a header", &error))?;
     // A token that was made up here is nobody's secret.
-    value.set_sensitive(kind != Kind::WrongToken);
+    value.set_sensitive(sent.is_sensitive() && kind != Kind::WrongToken);
     head.headers.insert(name, value);
     Ok(())
+}
+
+/// The signed token in a header's value: the longest text of the letters that such are made of.
+fn signed(value: &str) -> &str {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    value.split(|c| !letter(c)).max_by_key(|text| text.len()).unwrap_or_default()
+}
+
+/// `signature` with another first letter: the last may stand for bits that do not count.
+fn changed(signature: &str) -> String {
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    std::iter::once(first).chain(signature.chars().skip(1)).collect()
 }

@@ -28,7 +28,7 @@ pub(crate) fn read(root: &mut Table, among: &Surroundings<'_>, diagnostics: &mut
     }
     tell_apart(&all, diagnostics);
     warn_about_companions(&all, diagnostics);
-    if windowed && !all.is_empty() && !all.iter().any(|read| read.source.scheme.has_timestamp()) {
+    if windowed && !all.is_empty() && !all.iter().any(|read| read.source.scheme.uses_drift()) {
         diagnostics.warn(format!("{MAX_DRIFT} is set, but no source has a timestamp to hold against it"));
     }
     let twins = twins(&all);

@@ -8,6 +8,8 @@ use crate::settings::grammar::{header_name, pointer};
 const MAX_PATH: usize = 1024;
 /// The longest event type.
 const MAX_TYPE: usize = 256;
+/// The longest name of a claim.
+const MAX_CLAIM: usize = 256;
 
 /// Where an event id comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +20,8 @@ pub enum IdRule {
     Header(String),
     /// SHA-256 over all that the signature covers.
     Signed,
+    /// What the verified token says at this name, falling back to the digest where absent.
+    Claim(String),
     /// SHA-256 of the body.
     Digest,
 }
@@ -34,7 +38,7 @@ pub enum TypeRule {
 }
 
 impl IdRule {
-    /// Reads `header:NAME`, a pointer, `signed` or `digest`.
+    /// Reads `header:NAME`, `claim:NAME`, a pointer, `signed` or `digest`.
     ///
     /// # Errors
     /// What was expected.
@@ -43,10 +47,11 @@ impl IdRule {
             "digest" => Ok(Self::Digest),
             "signed" => Ok(Self::Signed),
             _ if text.starts_with('/') => pointer(text).map(Self::Pointer),
-            _ => match text.strip_prefix("header:") {
-                Some(header) => header_name(header).map(Self::Header),
-                None => Err(format!(
-                    "expected a JSON pointer such as \"/eventId\", \"header:NAME\", \"signed\" or \"digest\", found {text:?}"
+            _ => match (text.strip_prefix("header:"), text.strip_prefix("claim:")) {
+                (Some(header), _) => header_name(header).map(Self::Header),
+                (None, Some(claim)) => claim_name(claim).map(Self::Claim),
+                (None, None) => Err(format!(
+                    "expected a JSON pointer such as \"/eventId\", \"header:NAME\", \"claim:NAME\", \"signed\" or \"digest\", found {text:?}"
                 )),
             },
         }
@@ -80,6 +85,7 @@ impl fmt::Display for IdRule {
             Self::Pointer(pointer) => f.write_str(pointer),
             Self::Header(header) => write!(f, "header:{header}"),
             Self::Signed => f.write_str("signed"),
+            Self::Claim(claim) => write!(f, "claim:{claim}"),
             Self::Digest => f.write_str("digest"),
         }
     }
@@ -92,6 +98,14 @@ impl fmt::Display for TypeRule {
             Self::Header(header) => write!(f, "header:{header}"),
         }
     }
+}
+
+/// The name of a claim, as it stands in tokens.
+fn claim_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > MAX_CLAIM || text.chars().any(char::is_control) {
+        return Err(format!("expected the name of a claim, 1 to {MAX_CLAIM} bytes without control characters"));
+    }
+    Ok(text.to_owned())
 }
 
 /// The path of a source: absolute, in the characters RFC 3986 allows in a path, without wildcards and query.
@@ -163,9 +177,12 @@ mod tests {
         assert_eq!(id_rule("/id"), Ok(IdRule::Pointer("/id".into())));
         assert_eq!(id_rule("/a~1b~0c"), Ok(IdRule::Pointer("/a~1b~0c".into())));
         assert_eq!(id_rule("header:Webhook-Id"), Ok(IdRule::Header("webhook-id".into())));
+        assert_eq!(id_rule("claim:jti"), Ok(IdRule::Claim("jti".into())));
+        assert_eq!(id_rule("claim:https://a.example/id"), Ok(IdRule::Claim("https://a.example/id".into())));
         assert_eq!(id_rule("digest"), Ok(IdRule::Digest));
         assert_eq!(id_rule("signed"), Ok(IdRule::Signed));
-        for bad in ["", "id", "/", "/a~2", "/a~", "header:", "header:a b", "Digest"] {
+        let long = format!("claim:{}", "x".repeat(257));
+        for bad in ["", "id", "/", "/a~2", "/a~", "header:", "header:a b", "Digest", "claim:", "claim:a\n", &long] {
             assert!(id_rule(bad).is_err(), "{bad}");
         }
     }
@@ -183,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_the_same() {
-        for text in ["/id", "header:webhook-id", "signed", "digest"] {
+        for text in ["/id", "header:webhook-id", "claim:jti", "signed", "digest"] {
             assert_eq!(IdRule::parse(text).unwrap().to_string(), text);
         }
         for text in ["/type", "header:x-type", "order.created"] {

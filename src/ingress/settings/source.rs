@@ -141,12 +141,14 @@ fn settings(who: Who, defaults: &Defaults<'_>, table: &mut Table, diagnostics: &
         let why = "is missing: nothing else proves who sends; name certificates, [{ san = \"dns:sender.example\" }]";
         table.error(CLIENT_CERTIFICATES, why, diagnostics);
     }
-    if !scheme.has_timestamp() {
+    if !scheme.uses_drift() {
         if windowed {
             let why = "this source has no timestamp to hold against a window: remove it, or add timestamp_header";
             table.error("max_drift", why, diagnostics);
         }
         table.hide("max_drift");
+    }
+    if !scheme.has_timestamp() {
         table.hide("stale_status");
     }
     SourceSettings {
@@ -190,7 +192,8 @@ fn client_certificates(
 }
 
 fn max_drift(defaults: &Defaults<'_>, table: &mut Table, diagnostics: &mut Diagnostics) -> Duration {
-    let doc = "How far the timestamp may be off, both directions. An error on a source that has no timestamp.";
+    let doc = "How far the timestamp may be off, both directions; for the times in a JSON Web Token the leeway. An error \
+               on a source that has neither.";
     let default = "variable GATEPOST_MAX_DRIFT_SECONDS, else \"300s\"";
     let max_drift = key("max_drift", doc, span(DRIFT).whole_seconds());
     max_drift.or_else(defaults.max_drift, default, table, diagnostics)
@@ -259,10 +262,11 @@ fn event_id(who: &Who, table: &mut Table, diagnostics: &mut Diagnostics) -> IdRu
     key(
         "event_id",
         "Where the event's id comes from, by which it counts once: a JSON pointer, \"header:NAME\" (only where the \
-         signature covers it; it stands once, without blanks around it or doubled within), \"signed\" \
-         (SHA-256 over all that the signature covers, its timestamp included: for senders that send equal bodies on \
-         purpose and do not sign their retries anew), or \"digest\" (SHA-256 of the body).",
-        text(IdRule::parse, "a JSON pointer, \"header:NAME\", \"signed\" or \"digest\""),
+         signature covers it; it stands once, without blanks around it or doubled within), \"claim:NAME\" (of a JSON \
+         Web Token, where the source wants one), \"signed\" (SHA-256 over all that the signature covers, its \
+         timestamp included: for senders that send equal bodies on purpose and do not sign their retries anew), or \
+         \"digest\" (SHA-256 of the body).",
+        text(IdRule::parse, "a JSON pointer, \"header:NAME\", \"claim:NAME\", \"signed\" or \"digest\""),
     )
     .or_required(default, &problem, table, diagnostics)
     .unwrap_or(IdRule::Digest)
@@ -293,11 +297,13 @@ fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) 
     // What keeps it from being built is told by whoever read it.
     let Ok(scheme) = source.scheme.build() else { return };
     handshake::judge(source.handshake.as_ref(), &*scheme, table, diagnostics);
-    if source.scheme.proves_only_the_sender() && source.allowed_ips == Networks::Any {
+    let alone = source.allowed_ips == Networks::Any && source.client_certificates.is_empty();
+    if source.scheme.proves_only_the_sender() && alone {
         diagnostics.warn(format!(
             "source {}: a token alone proves only that the sender knows it, not that the body is the sender's or new: \
-             narrow allowed_ips",
-            source.name
+             {}",
+            source.name,
+            if source.scheme.has_claims() { "set body_hash, or narrow allowed_ips" } else { "narrow allowed_ips" }
         ));
     }
     for warning in source.scheme.warnings() {
@@ -305,6 +311,10 @@ fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) 
     }
     if source.event_id == IdRule::Signed && !source.scheme.signs() {
         let problem = "is \"signed\", but nothing is signed here; use \"digest\" or a JSON pointer";
+        diagnostics.consequence(table.place("event_id"), problem);
+    }
+    if matches!(source.event_id, IdRule::Claim(_)) && !source.scheme.has_claims() {
+        let problem = "this source wants no JSON Web Token that could claim an id: use \"digest\" or a JSON pointer";
         diagnostics.consequence(table.place("event_id"), problem);
     }
     if let IdRule::Header(header) = &source.event_id

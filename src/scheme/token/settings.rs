@@ -95,7 +95,7 @@ impl Settings {
         Some(TokenForm {
             header: header.to_string(),
             word: format.word().map(str::to_owned),
-            coded: Zeroizing::new(String::from_utf8_lossy(&format.coded(first.expose())).into_owned()),
+            coded: Some(Zeroizing::new(String::from_utf8_lossy(&format.coded(first.expose())).into_owned())),
             basic: format.coding() == Coding::Basic,
             challenge: format.challenge(),
         })
