@@ -7,6 +7,7 @@ mod certificate;
 mod diagnose;
 mod header;
 mod hmac;
+mod jwt;
 mod mac;
 mod preset;
 mod proof;

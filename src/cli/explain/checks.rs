@@ -6,7 +6,7 @@ use http::{Method, Request};
 use crate::clock::UnixSeconds;
 use crate::ingress::{self, Extractor, SourceSettings as Source};
 use crate::request_outcome::Reason;
-use crate::scheme::{self, Case, Diagnosis, Refusal, Scheme};
+use crate::scheme::{self, Case, Diagnosis, Refusal, Remembered, Scheme};
 use crate::settings::ConfigErrors;
 
 use super::super::failure::Failure;
@@ -95,6 +95,10 @@ fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
 
 /// Whether a token of the source came along, where it has any.
 fn token(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut Report) -> bool {
+    if let Some(known) = remembered(source, specimen) {
+        report.ok(format!("the token was made by key {}; its signature was looked at then, and not kept", known.key));
+        return true;
+    }
     match scheme.admit(&specimen.head, source.moment(specimen.at)) {
         Ok(None) => true,
         Ok(Some(admission)) => {
@@ -107,6 +111,11 @@ fn token(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut
             false
         }
     }
+}
+
+/// What was noted of a token that holds, where its signature was not kept.
+fn remembered(source: &Source, specimen: &Specimen) -> Option<Remembered> {
+    source.scheme.remembered(&specimen.head, &specimen.body.clone().into(), source.moment(specimen.at))
 }
 
 /// Whether the timestamp, where there is one, is inside the window.
@@ -148,6 +157,10 @@ fn window(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mu
 /// Whether the signature holds, whatever the window says.
 fn signature(source: &Source, specimen: &Specimen, scheme: &dyn Scheme, report: &mut Report) -> bool {
     let body = specimen.body.clone().into();
+    if remembered(source, specimen).and_then(|known| known.body) == Some(true) {
+        report.ok("the body is the one that the token names".to_owned());
+        return true;
+    }
     match scheme.read(&specimen.head).and_then(|claims| scheme.verify(&specimen.head, &claims, &body)) {
         Ok(key) => {
             report.ok(match scheme.keys().get(key.0) {
@@ -173,10 +186,9 @@ fn in_words(source: &Source, refusal: &Refusal) -> (Reason, String) {
     let token = source.scheme.token().map(|token| token.header).unwrap_or_default();
     match refusal {
         Refusal::MissingToken => (Reason::MissingToken, format!("{token} is not there or holds nothing")),
-        Refusal::TokenMismatch => (
-            Reason::TokenMismatch,
-            format!("{token} stands more than once or holds none of the source's tokens as configured"),
-        ),
+        Refusal::TokenMismatch => {
+            (Reason::TokenMismatch, format!("{token} stands more than once or holds no token that this source takes"))
+        }
         Refusal::MissingTimestamp => {
             (Reason::MissingTimestamp, format!("{timestamp} is not there or holds no timestamp"))
         }

@@ -4,6 +4,7 @@
 mod aws;
 mod aws_parts;
 mod hmac;
+mod jwt;
 mod token;
 
 use std::collections::BTreeMap;
@@ -75,6 +76,12 @@ fn configuration() -> &'static str {
         add("called", "hmac", &format!("{called}\n{}", secret(hmac::HEADED_SECRET)));
         let callback = secret("development-only-cognigy-callback-secret");
         add("authorized", "cognigy-callback", &format!("signature_header = \"Authorization\"\n{callback}"));
+        // Lives as long as the text that names it.
+        static JWKS: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
+        let jwks = JWKS.get_or_init(|| tempfile::NamedTempFile::new().unwrap());
+        std::fs::write(jwks.path(), jwt::JWKS).unwrap();
+        add("jwks", "jwt", &format!("algorithms = [\"ES256\", \"RS256\"]\njwks_file = {:?}", jwks.path()));
+        add("jwt-other", "jwt", &format!("algorithms = [\"HS256\"]\n{}", secret(jwt::OTHER_SECRET)));
         text
     })
 }
@@ -108,6 +115,7 @@ fn fixtures() -> Vec<Fixture> {
     let mut all = aws::fixtures();
     all.extend(hmac::fixtures());
     all.extend(token::fixtures());
+    all.extend(jwt::fixtures());
     all
 }
 

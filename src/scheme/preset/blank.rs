@@ -1,11 +1,12 @@
 //! What nobody's documentation says: a way to verify, and nothing preset but that.
 
 use super::row::{BLANK, Preset, TOKEN};
-use crate::scheme::certificate;
+use crate::scheme::{certificate, jwt};
 
 /// Every one.
-pub(super) static ROWS: [Preset; 3] = [
+pub(super) static ROWS: [Preset; 4] = [
     TOKEN,
+    Preset { name: "jwt", scheme: &jwt::Vendor, event_type: Some("jwt"), ..TOKEN },
     Preset { name: "client-certificate", scheme: &certificate::Vendor, event_id: Some("digest"), ..BLANK },
     Preset {
         example: &[

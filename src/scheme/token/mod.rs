@@ -13,5 +13,7 @@ mod settings;
 mod tokens;
 
 pub(super) use self::beside::beside;
-pub(super) use self::place::Vendor;
+pub(super) use self::format::{Coding, Format};
+pub(super) use self::place::{Header, NO_FORMAT, NO_HEADER, Place, TOKEN_FORMAT, TOKEN_HEADER, Vendor, given};
+pub(super) use self::redact::Shape;
 pub(super) use self::settings::KEYS;

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 /// What stands before the fingerprint, and behind it.
 const MARK: (&str, &str) = ("[redacted ", "]");
 /// Authentication schemes that people write before tokens, configured or not.
-const WORDS: [&str; 5] = ["bearer", "basic", "token", "apikey", "api-key"];
+const WORDS: [&str; 6] = ["bearer", "basic", "token", "apikey", "api-key", "jwt"];
 /// Shorter texts stand in headers by chance.
 const SHORTEST: usize = 8;
 
