@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use subtle::ConstantTimeEq as _;
 
-use super::object::Object;
+use super::object::{Object, Value};
 use crate::event::Payload;
 use crate::scheme::mac::{BASE64, BASE64_URL};
 
@@ -16,7 +16,7 @@ pub(super) struct BodyHash(Option<[u8; 32]>);
 impl BodyHash {
     /// Reads the claim at `pointer`: hex of any case, base64 or base64url, padded or not. Anything else fits no body.
     pub(super) fn read(claims: &Object<'_>, pointer: &str) -> Self {
-        let text = claims.at(pointer).and_then(|value| value.text()).filter(|text| text.len() <= MAX_TEXT);
+        let text = claims.at(pointer).and_then(Value::text).filter(|text| text.len() <= MAX_TEXT);
         let decoded = text.and_then(|text| {
             let hex = hex::decode(&text).ok().filter(|bytes| bytes.len() == 32);
             hex.or_else(|| BASE64.decode(&text).ok()).or_else(|| BASE64_URL.decode(&text).ok())

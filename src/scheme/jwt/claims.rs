@@ -1,7 +1,7 @@
 //! What a token must claim: that it is valid now, of whom it is and for whom (RFC 7519, section 4.1).
 
 use super::fault::Fault;
-use super::object::Object;
+use super::object::{Object, Value};
 use crate::clock::UnixSeconds;
 use crate::scheme::Moment;
 
@@ -17,7 +17,7 @@ impl Wanted {
     pub(super) fn faults(&self, claims: &Object<'_>, moment: Moment) -> Vec<Fault> {
         let mut faults = times(claims, moment);
         let issuer = claims.get("iss");
-        let named = issuer.and_then(|issuer| issuer.text());
+        let named = issuer.and_then(Value::text);
         let fits = |name: &String| self.issuers.is_empty() || self.issuers.contains(name);
         if !named.as_ref().map_or(issuer.is_none() && self.issuers.is_empty(), fits) {
             faults.push(Fault::Issuer(named.or_else(|| issuer.map(|value| value.spelled().to_owned()))));

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::fault::Fault;
+use super::fault::{Fault, Malformed};
 use super::object::Object;
 
 /// The longest token that is read, bytes.
@@ -36,41 +36,41 @@ pub(super) struct Header {
 
 impl<'a> Compact<'a> {
     /// Takes `token` apart.
-    pub(super) fn split(token: &'a [u8]) -> Result<Self, Fault> {
+    pub(super) fn split(token: &'a [u8]) -> Result<Self, Malformed> {
         if token.len() > MAX_TOKEN {
-            return Err(Fault::TooLong(token.len()));
+            return Err(Malformed::TooLong(token.len()));
         }
-        let text = std::str::from_utf8(token).map_err(|_| Fault::NotBase64("token"))?;
+        let text = std::str::from_utf8(token).map_err(|_| Malformed::NotBase64("token"))?;
         let compact = Self::unsigned(text)?;
         if compact.signature.is_empty() {
-            return Err(Fault::Unsigned);
+            return Err(Malformed::Unsigned);
         }
-        URL_SAFE_NO_PAD.decode(compact.signature).map_err(|_| Fault::NotBase64("signature"))?;
+        URL_SAFE_NO_PAD.decode(compact.signature).map_err(|_| Malformed::NotBase64("signature"))?;
         Ok(compact)
     }
 
     /// The same whatever stands in place of the signature, if anything does; for what is shown, and never for a verdict.
-    pub(super) fn unsigned(text: &'a str) -> Result<Self, Fault> {
+    pub(super) fn unsigned(text: &'a str) -> Result<Self, Malformed> {
         let mut parts = text.split('.');
         let (header, payload, signature) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(header), Some(payload), signature, None) => (header, payload, signature.unwrap_or_default()),
-            _ => return Err(Fault::Parts(text.split('.').count())),
+            _ => return Err(Malformed::Parts(text.split('.').count())),
         };
         let signed = text.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-        let decode = |part: &str, name| URL_SAFE_NO_PAD.decode(part).map_err(|_| Fault::NotBase64(name));
+        let decode = |part: &str, name| URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::NotBase64(name));
         Ok(Self { header: decode(header, "header")?, payload: decode(payload, "claims")?, signed, signature })
     }
 
     /// What it claims.
-    pub(super) fn claims(&self) -> Result<Object<'_>, Fault> {
-        Object::read(&self.payload).ok_or(Fault::NotAnObject("claims"))
+    pub(super) fn claims(&self) -> Result<Object<'_>, Malformed> {
+        Object::read(&self.payload).ok_or(Malformed::NotAnObject("claims"))
     }
 }
 
 impl Header {
     /// Reads the header of `token`.
     pub(super) fn read(token: &Compact<'_>) -> Result<Self, Fault> {
-        let header = Object::read(&token.header).ok_or(Fault::NotAnObject("header"))?;
+        let header = Object::read(&token.header).ok_or(Malformed::NotAnObject("header"))?;
         if let Some(refused) = REFUSED.into_iter().find(|name| header.get(name).is_some()) {
             return Err(Fault::Header(refused));
         }

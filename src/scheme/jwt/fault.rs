@@ -2,9 +2,9 @@
 
 use crate::clock::UnixSeconds;
 
-/// One thing that is wrong with a token.
+/// What keeps a text from being a signed token at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
+pub(super) enum Malformed {
     /// Longer than is read, bytes.
     TooLong(usize),
     /// Not three parts between dots, but so many.
@@ -15,6 +15,13 @@ pub(super) enum Fault {
     NotAnObject(&'static str),
     /// There is no signature.
     Unsigned,
+}
+
+/// One thing that is wrong with a token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// It is none.
+    Malformed(Malformed),
     /// A member of the header that asks for something that is never done, or is no string.
     Header(&'static str),
     /// An algorithm that is not pinned.
@@ -39,4 +46,10 @@ pub(super) enum Fault {
     Audience(Vec<String>),
     /// None of the keys that come into question made the signature.
     Signature,
+}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
 }

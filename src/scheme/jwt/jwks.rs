@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::algorithm::{Algorithm, KeyType, names};
 use super::keys::Key;
-use super::object::Object;
+use super::object::{Object, Value};
 use crate::file::read_regular;
 
 /// The largest file, bytes.
@@ -109,7 +109,7 @@ fn kid(members: &Object<'_>) -> Result<Option<String>, String> {
 }
 
 fn key(members: &Object<'_>, kid: Option<String>, pinned: &[Algorithm]) -> Result<Key, Unfit> {
-    let text = |name: &str| members.get(name).and_then(|value| value.text());
+    let text = |name: &str| members.get(name).and_then(Value::text);
     let kty = text("kty").ok_or_else(|| Unfit::Wrong("it has no kty that says what it is".to_owned()))?;
     if kty == "oct" {
         return Err(Unfit::Wrong(
@@ -127,14 +127,14 @@ fn key(members: &Object<'_>, kid: Option<String>, pinned: &[Algorithm]) -> Resul
     if let Some(purpose) = purpose.filter(|purpose| purpose != "sig") {
         return Err(Unfit::Other(format!("its use is {purpose:?}, not \"sig\"")));
     }
-    if let Some(operations) = members.get("key_ops").and_then(|value| value.texts())
+    if let Some(operations) = members.get("key_ops").and_then(Value::texts)
         && !operations.iter().any(|operation| operation == "verify")
     {
         return Err(Unfit::Other("its key_ops do not name \"verify\"".to_owned()));
     }
     let algorithms = algorithms(key_type, text("alg"), pinned)?;
     let name = kid.clone().unwrap_or_else(|| thumbprint(&kty, members));
-    Ok(Key { name, kid, algorithms, key: material })
+    Ok(Key { name, kid, algorithms, material })
 }
 
 /// What the key verifies, of what is pinned.
@@ -159,7 +159,7 @@ fn algorithms(key_type: KeyType, own: Option<String>, pinned: &[Algorithm]) -> R
 
 fn material(kty: &str, crv: Option<&str>, members: &Object<'_>) -> Result<(KeyType, DecodingKey), Unfit> {
     let bytes = |name: &str| {
-        let text = members.get(name).and_then(|value| value.text());
+        let text = members.get(name).and_then(Value::text);
         let decoded = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         decoded.ok_or_else(|| Unfit::Wrong(format!("its member {name} is missing or not base64url without padding")))
     };

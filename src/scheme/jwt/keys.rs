@@ -15,7 +15,7 @@ pub(super) struct Key {
     pub(super) kid: Option<String>,
     /// What it verifies.
     pub(super) algorithms: Vec<Algorithm>,
-    pub(super) key: jwt::DecodingKey,
+    pub(super) material: jwt::DecodingKey,
 }
 
 /// The keys of a source.
@@ -50,7 +50,7 @@ impl Keys {
     pub(super) fn signer(&self, candidates: &[usize], algorithm: Algorithm, token: &Compact<'_>) -> Option<usize> {
         let keys = candidates.iter().filter_map(|position| Some((*position, self.all.get(*position)?)));
         keys.fold(None, |found, (position, key)| {
-            let made = made_by(&key.key, algorithm, token);
+            let made = made_by(&key.material, algorithm, token);
             found.or(made.then_some(position))
         })
     }

@@ -4,6 +4,7 @@
 use http::request::Parts;
 
 use super::compact::{Compact, Header};
+use super::fault::Malformed;
 use super::object::Object;
 use super::settings::Settings;
 use crate::event::Payload;
@@ -76,7 +77,7 @@ fn without_signature(settings: &Settings, token: &str) -> String {
             let made_by = verifier.signer(&token).ok().and_then(|key| verifier.names.get(key).cloned());
             made_by.map_or_else(|| MADE_BY_NOBODY.to_owned(), |name| format!("{MADE_BY}{name}{END}"))
         }
-        (Err(super::fault::Fault::NotBase64(_)), _) => NOT_BASE64.to_owned(),
+        (Err(Malformed::NotBase64(_)), _) => NOT_BASE64.to_owned(),
         _ => MADE_BY_NOBODY.to_owned(),
     };
     format!("{}.{note}", unsigned.signed)

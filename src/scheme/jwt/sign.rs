@@ -42,7 +42,7 @@ impl Signer {
             }
         }
         if let Some((pointer, body)) = body {
-            put(&mut claims, pointer, hex::encode(Sha256::digest(body)));
+            put(&mut claims, pointer, &hex::encode(Sha256::digest(body)));
         }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = json!({ "alg": self.algorithm.to_string(), "typ": "JWT" });
@@ -53,7 +53,7 @@ impl Signer {
 }
 
 /// Puts `text` where an RFC 6901 pointer points, making the objects on the way.
-fn put(claims: &mut Map<String, Value>, pointer: &str, text: String) {
+fn put(claims: &mut Map<String, Value>, pointer: &str, text: &str) {
     let names = pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"));
     let names: Vec<String> = names.collect();
     let Some((last, outer)) = names.split_last() else { return };

@@ -80,6 +80,11 @@ impl Place {
         .filter(|_| !table.is_faulty(TOKEN_FORMAT, diagnostics));
         Self { header, format }
     }
+
+    /// The same over what stands in most senders' forms.
+    pub(in crate::scheme) fn bearer(table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
+        Self::read(&Vendor::BEARER, table, diagnostics)
+    }
 }
 
 /// The token that `head` holds in `header`, written as `format` says.

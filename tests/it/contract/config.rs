@@ -80,7 +80,7 @@ fn the_development_file_loads_as_it_is() {
     let names: Vec<&str> = config.live.sources.iter().map(|source| source.name.as_str()).collect();
     let signed = ["cxone", "cognigy", "cognigy-callback", "nice", "cxone-expert", "standard-webhooks"];
     let tokens = ["cxone-studio", "cxone-integration-hub", "cognigy-webhook", "cognigy-logs", "eventbridge", "token"];
-    assert_eq!(names, [&signed[..], &tokens, &["example"]].concat());
+    assert_eq!(names, [&signed[..], &tokens, &["jwt", "example"]].concat());
     assert!(config.boot.listener.address.ip().is_loopback() && config.boot.admin_address.ip().is_loopback());
     for source in &config.live.sources {
         assert!(source.allowed_ips.contains("127.0.0.1".parse().expect("an address")), "{}", source.name);

@@ -4,7 +4,8 @@ use super::super::algorithm::Algorithm;
 use super::super::claims::Wanted;
 use super::super::compact::{Compact, Header};
 use super::super::redact::is_token;
-use super::{Case, Settings, moment};
+use super::super::settings::Settings;
+use super::case::{Case, moment};
 use crate::scheme::Scheme as _;
 use crate::scheme::secret_encoding::ENCODINGS;
 use crate::scheme::token::{Format, Header as HeaderName, Place, Shape};
@@ -61,7 +62,7 @@ fn places(case: &Case<'_>) -> Vec<(Place, String)> {
 
 /// The pinned algorithms, and one more of the family HS where the token names it: the secret stays the same.
 fn algorithms(settings: &Settings, token: &str) -> Vec<Algorithm> {
-    let header = Compact::unsigned(token).and_then(|token| Header::read(&token)).ok();
+    let header = Compact::unsigned(token).ok().and_then(|token| Header::read(&token).ok());
     let named = header.and_then(|header| Algorithm::named(&header.algorithm)).filter(|named| named.is_symmetric());
     let more = named.filter(|named| !settings.secrets.is_empty() && !settings.algorithms.contains(named));
     settings.algorithms.iter().copied().chain(more).collect()

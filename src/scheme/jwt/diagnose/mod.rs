@@ -2,25 +2,23 @@
 //! what the quarantine noted of it where it is not. What is advised has accepted the request before it is said.
 
 mod adapt;
+mod case;
 mod signature;
 mod words;
 
 use std::sync::Arc;
 
 use super::compact::{Compact, Header};
-use super::fault::Fault;
+use super::fault::Malformed;
 use super::object::Object;
 use super::redact::{is_token, noted_parts};
 use super::scheme::Jwt;
 use super::settings::Settings;
 use crate::scheme::diagnose::{Cause, Diagnosis, bodies};
 use crate::scheme::header::Occurrence;
-use crate::scheme::settings::Case as AnyCase;
+use crate::scheme::settings;
 use crate::scheme::token::Shape;
-use crate::scheme::{Moment, settings};
-
-/// A request to a source of tokens.
-type Case<'a> = AnyCase<'a, Settings>;
+use case::{Case, moment};
 
 /// What could explain that the request of `case` is not believed.
 pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {
@@ -44,11 +42,6 @@ pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {
     let advised = adapt::adapted(case);
     told.settings = advised.map(|settings| Arc::new(settings) as Arc<dyn settings::Settings>);
     told
-}
-
-/// When the request of `case` was judged.
-const fn moment(case: &Case<'_>) -> Moment {
-    Moment { now: case.at, leeway: case.window }
 }
 
 /// Another header that holds a token.
@@ -81,8 +74,8 @@ fn within(case: &Case<'_>, verifier: &Jwt, core: &str, told: &mut Diagnosis) {
     let token = match Compact::unsigned(core) {
         Ok(token) => token,
         Err(fault) => {
-            let fault = noted_parts(core).map_or(fault, Fault::Parts);
-            return words::say(&fault, case, verifier, told);
+            let fault = noted_parts(core).map_or(fault, Malformed::Parts);
+            return words::say(&fault.into(), case, verifier, told);
         }
     };
     match Header::read(&token) {
@@ -96,7 +89,7 @@ fn within(case: &Case<'_>, verifier: &Jwt, core: &str, told: &mut Diagnosis) {
             }
             body(case, verifier, &claims, told);
         }
-        Err(fault) => words::say(&fault, case, verifier, told),
+        Err(fault) => words::say(&fault.into(), case, verifier, told),
     }
 }
 
@@ -116,7 +109,7 @@ fn body(case: &Case<'_>, verifier: &Jwt, claims: &Object<'_>, told: &mut Diagnos
     let meant = bodies::variants(case.body);
     let meant = meant.iter().find(|(bytes, ..)| hash.is_of(&bytes::Bytes::copy_from_slice(bytes).into()));
     match meant {
-        Some((_, cause, words)) => told.add(*cause, format!("the claim {pointer} is the hash of the body {words}")),
+        Some((_, why, how)) => told.add(*why, format!("the claim {pointer} is the hash of the body {how}")),
         None => told.add(Cause::JwtBodyHash, format!("the claim {pointer} is the hash of another body")),
     }
 }

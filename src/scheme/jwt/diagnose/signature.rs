@@ -4,11 +4,13 @@ use jsonwebtoken::DecodingKey;
 
 use super::super::algorithm::Algorithm;
 use super::super::compact::{Compact, Header};
-use super::super::fault::Fault;
+use super::super::fault::Malformed;
 use super::super::keys::made_by;
 use super::super::redact::{Noted, noted};
 use super::super::scheme::Jwt;
-use super::{Case, words};
+use super::super::settings::Settings;
+use super::case::Case;
+use super::words;
 use crate::scheme::diagnose::{Cause, Diagnosis, secrets};
 use crate::scheme::secret_encoding::{ENCODINGS, SecretEncoding};
 use crate::secret::Secret;
@@ -16,7 +18,7 @@ use crate::secret::Secret;
 /// Says what is wrong with algorithm, key and signature of `token`.
 pub(super) fn judge(case: &Case<'_>, verifier: &Jwt, token: &Compact<'_>, header: &Header, told: &mut Diagnosis) {
     if token.signature.is_empty() {
-        words::say(&Fault::Unsigned, case, verifier, told);
+        words::say(&Malformed::Unsigned.into(), case, verifier, told);
     }
     let algorithm = match verifier.pinned(header) {
         Ok(algorithm) => algorithm,
@@ -36,9 +38,9 @@ pub(super) fn judge(case: &Case<'_>, verifier: &Jwt, token: &Compact<'_>, header
             Cause::JwtSignature,
             "the quarantine keeps no signature: with --request FILE, a whole request, more can be tried",
         ),
-        Some(Noted::NotBase64) => words::say(&Fault::NotBase64("signature"), case, verifier, told),
+        Some(Noted::NotBase64) => words::say(&Malformed::NotBase64("signature").into(), case, verifier, told),
         None => match Compact::split(format!("{}.{}", token.signed, token.signature).as_bytes()) {
-            Err(fault) => words::say(&fault, case, verifier, told),
+            Err(fault) => words::say(&fault.into(), case, verifier, told),
             Ok(whole) if verifier.keys.signer(&candidates, algorithm, &whole).is_some() => {}
             Ok(whole) => made_otherwise(case, algorithm, &whole, told),
         },
@@ -79,7 +81,7 @@ fn otherwise_encoded(own: SecretEncoding, secret: &Secret, makes: &dyn Fn(&[u8])
 fn elsewhere(case: &Case<'_>, token: &Compact<'_>, told: &mut Diagnosis) {
     let whole = format!("{}.{}", token.signed, token.signature);
     let Ok(token) = Compact::split(whole.as_bytes()) else { return };
-    let signs = |settings: &super::Settings| settings.verifier().is_ok_and(|verifier| verifier.signer(&token).is_ok());
+    let signs = |settings: &Settings| settings.verifier().is_ok_and(|verifier| verifier.signer(&token).is_ok());
     if let Some((name, _)) = case.others.iter().find(|(_, settings)| signs(settings)) {
         told.add(Cause::OtherSourcesCredential, format!("a key of source {name} has signed it"));
     }

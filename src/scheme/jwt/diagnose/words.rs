@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::super::algorithm::names;
 use super::super::compact::MAX_TOKEN;
-use super::super::fault::Fault;
+use super::super::fault::{Fault, Malformed};
 use super::super::scheme::Jwt;
-use super::Case;
+use super::case::Case;
 use crate::clock::UnixSeconds;
 use crate::scheme::diagnose::{Cause, Diagnosis};
 
@@ -14,43 +14,25 @@ use crate::scheme::diagnose::{Cause, Diagnosis};
 const MILLIS: std::ops::Range<u64> = 253_402_300_800..100_000_000_000_000;
 
 /// Adds `fault` to what is told.
-pub(super) fn say(fault: &Fault, case: &Case<'_>, verifier: &Jwt, told: &mut Diagnosis) {
+pub(super) fn say(fault: &Fault, of: &Case<'_>, verifier: &Jwt, told: &mut Diagnosis) {
     let (cause, detail) = match fault {
-        Fault::TooLong(bytes) => {
-            (Cause::JwtMalformed, format!("it has {bytes} bytes, and at most {MAX_TOKEN} are read"))
-        }
-        Fault::Parts(5) => (Cause::JwtEncrypted, "it has five parts, as encrypted tokens (JWE) have".to_owned()),
-        Fault::Parts(1) => (Cause::JwtMalformed, "it has no dots, and a token has three parts between two".to_owned()),
-        Fault::Parts(2) => (Cause::JwtUnsigned, "it has two parts of three".to_owned()),
-        Fault::Parts(parts) => (Cause::JwtMalformed, format!("it has {parts} parts, and a token has three")),
-        Fault::NotBase64(part) => (Cause::JwtMalformed, format!("its {part} is not base64url without padding")),
-        Fault::NotAnObject(part) => {
-            (Cause::JwtMalformed, format!("its {part} is not one JSON object with every name once"))
-        }
-        Fault::Unsigned => (Cause::JwtUnsigned, "nothing stands behind its claims".to_owned()),
+        Fault::Malformed(malformed) => form(malformed),
         Fault::Header(name) => (Cause::JwtHeader, header(name)),
         Fault::Algorithm(found) => (Cause::JwtAlgorithm, algorithm(found, verifier)),
-        Fault::KeyUnknown(kid) => {
-            let known: Vec<String> =
-                verifier.keys.all.iter().filter_map(|key| Some(format!("{:?}", key.kid.as_ref()?))).collect();
-            let known =
-                if known.is_empty() { "none has one".to_owned() } else { format!("there are {}", known.join(", ")) };
-            (Cause::JwtKeyUnknown, format!("its kid is {kid:?}, and of the keys in jwks_file {known}"))
-        }
+        Fault::KeyUnknown(kid) => (Cause::JwtKeyUnknown, unknown(kid, verifier)),
         Fault::KeyMisfit(kid) => {
             let key = kid.as_ref().map_or_else(|| "no key".to_owned(), |kid| format!("key {kid:?} is none that"));
             (Cause::JwtKeyMisfit, format!("{key} goes with the algorithm that its header names"))
         }
         Fault::Endless => (Cause::JwtEndless, "there is no claim exp".to_owned()),
         Fault::NotATime(name, spelled) => (Cause::JwtTime, time(name, spelled)),
-        Fault::Expired(at) => (Cause::JwtExpired, format!("it ended {}", apart(*at, case, "before it arrived"))),
-        Fault::NotYet(at) => (Cause::JwtNotYet, format!("it begins {}", apart(*at, case, "after it arrived"))),
+        Fault::Expired(at) => (Cause::JwtExpired, format!("it ended {}", apart(*at, of, "before it arrived"))),
+        Fault::NotYet(at) => (Cause::JwtNotYet, format!("it begins {}", apart(*at, of, "after it arrived"))),
         Fault::Future(at) => {
-            (Cause::JwtFuture, format!("it says it was issued {}", apart(*at, case, "after it arrived")))
+            (Cause::JwtFuture, format!("it says it was issued {}", apart(*at, of, "after it arrived")))
         }
         Fault::Issuer(found) => {
-            let found =
-                found.as_ref().map_or_else(|| "it has no iss".to_owned(), |found| format!("its iss is {found:?}"));
+            let found = found.as_ref().map_or_else(|| "it has no iss".to_owned(), |it| format!("its iss is {it:?}"));
             (Cause::JwtIssuer, format!("{found}, and issuer is {}", list(&verifier.wanted.issuers)))
         }
         Fault::Audience(found) => {
@@ -63,6 +45,27 @@ pub(super) fn say(fault: &Fault, case: &Case<'_>, verifier: &Jwt, told: &mut Dia
         Fault::Signature => (Cause::JwtSignature, "none of the keys that go with it".to_owned()),
     };
     told.add(cause, detail);
+}
+
+/// What is wrong with the form of a token.
+fn form(fault: &Malformed) -> (Cause, String) {
+    let malformed = |detail: String| (Cause::JwtMalformed, detail);
+    match fault {
+        Malformed::TooLong(bytes) => malformed(format!("it has {bytes} bytes, and at most {MAX_TOKEN} are read")),
+        Malformed::Parts(5) => (Cause::JwtEncrypted, "it has five parts, as encrypted tokens (JWE) have".to_owned()),
+        Malformed::Parts(1) => malformed("it has no dots, and a token has three parts between two".to_owned()),
+        Malformed::Parts(parts) => malformed(format!("it has {parts} parts, and a token has three")),
+        Malformed::NotBase64(part) => malformed(format!("its {part} is not base64url without padding")),
+        Malformed::NotAnObject(part) => malformed(format!("its {part} is not one JSON object with every name once")),
+        Malformed::Unsigned => (Cause::JwtUnsigned, "nothing stands behind its claims".to_owned()),
+    }
+}
+
+fn unknown(kid: &str, verifier: &Jwt) -> String {
+    let known = verifier.keys.all.iter().filter_map(|key| key.kid.clone());
+    let known = list(&known.collect::<Vec<_>>());
+    let known = if known.is_empty() { "none has one".to_owned() } else { format!("there are {known}") };
+    format!("its kid is {kid:?}, and of the keys in jwks_file {known}")
 }
 
 fn header(name: &str) -> String {
@@ -95,9 +98,9 @@ fn time(name: &str, spelled: &str) -> String {
 }
 
 /// A time, and how far it is from when the request arrived.
-fn apart(at: UnixSeconds, case: &Case<'_>, side: &str) -> String {
+fn apart(at: UnixSeconds, of: &Case<'_>, side: &str) -> String {
     let text = Timestamp::from_second(at.0).map_or_else(|_| at.to_string(), |at| at.to_string());
-    format!("at {text}, {} s {side}, and the leeway is {} s", at.abs_diff(case.at), case.window)
+    format!("at {text}, {} s {side}, and the leeway is {} s", at.abs_diff(of.at), of.window)
 }
 
 fn list(names: &[String]) -> String {

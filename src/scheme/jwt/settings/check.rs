@@ -28,60 +28,67 @@ impl Settings {
 
     /// What one key promises and another must keep.
     fn check(&self) -> Vec<ConfigError> {
-        let mut errors = Vec::new();
-        let mut error = |at: &str, problem: String| errors.push(ConfigError::new(at, problem));
-        let (symmetric, others): (Vec<Algorithm>, Vec<Algorithm>) =
-            self.algorithms.iter().partition(|algorithm| algorithm.is_symmetric());
-        match (symmetric.as_slice(), others.as_slice(), self.jwks.is_some(), self.secrets.is_empty()) {
-            ([], [], ..) => {
-                error(ALGORITHMS, "is empty, so that no token would be taken: name at least one".to_owned())
-            }
-            ([_, ..], [_, ..], ..) => {
-                let (secret, public) = (names(&symmetric), names(&others));
-                error(
-                    ALGORITHMS,
-                    format!(
-                        "mixes {secret}, which a secret verifies, with {public}, which a public key verifies: whoever has the public key could sign with it as a secret; make two sources of it"
-                    ),
-                );
-            }
-            (_, _, true, false) => {
-                error(
-                    JWKS_FILE,
-                    "stands beside secrets, and a source takes one or the other: make two sources of it".to_owned(),
-                );
-            }
-            ([_, ..], [], true, true) => {
-                error(ALGORITHMS, format!("{} goes with secrets, and jwks_file holds public keys", names(&symmetric)));
-            }
-            ([_, ..], [], false, true) => {
-                error(SECRETS, "is missing: name at least one, [{ file = \"/run/secrets/name\" }]".to_owned());
-            }
-            ([], [_, ..], false, false) => {
-                error(ALGORITHMS, format!("{} goes with jwks_file, and secrets are no public keys", names(&others)));
-            }
-            ([], [_, ..], false, true) => {
-                error(JWKS_FILE, "is missing: name the file with the sender's public keys, a JWKS".to_owned());
-            }
-            ([_, ..], [], false, false) | ([], [_, ..], true, true) => {}
-        }
+        let mut errors: Vec<ConfigError> = self.check_keys().into_iter().collect();
+        let mut error = |at: &str, problem: &str| errors.push(ConfigError::new(at, problem));
         if self.place.header.is_none() {
-            error(TOKEN_HEADER, NO_HEADER.to_owned());
+            error(TOKEN_HEADER, NO_HEADER);
         }
         match &self.place.format {
-            None => error(TOKEN_FORMAT, NO_FORMAT.to_owned()),
+            None => error(TOKEN_FORMAT, NO_FORMAT),
             Some(format) if format.coding() == Coding::Basic => {
-                error(TOKEN_FORMAT, "holds {basic}, and a JSON Web Token stands as it is: write {token}".to_owned());
+                error(TOKEN_FORMAT, "holds {basic}, and a JSON Web Token stands as it is: write {token}");
             }
             Some(_) => {}
         }
-        repeated_labels(self.secrets.iter()).into_iter().for_each(|problem| error(SECRETS, problem));
+        for problem in repeated_labels(self.secrets.iter()) {
+            error(SECRETS, &problem);
+        }
         for (position, secret) in self.secrets.iter().enumerate() {
             if let Err(problem) = self.secret_encoding.key(secret) {
-                error(&format!("{SECRETS}[{position}]"), problem);
+                error(&format!("{SECRETS}[{position}]"), &problem);
             }
         }
         errors
+    }
+
+    /// Whether the keys are there that go with the algorithms, and no others.
+    fn check_keys(&self) -> Option<ConfigError> {
+        let (symmetric, others): (Vec<Algorithm>, Vec<Algorithm>) =
+            self.algorithms.iter().partition(|algorithm| algorithm.is_symmetric());
+        let (secret, public) = (names(&symmetric), names(&others));
+        let (at, problem) = match (
+            symmetric.is_empty(),
+            others.is_empty(),
+            self.jwks.is_some(),
+            self.secrets.is_empty(),
+        ) {
+            (true, true, ..) => (ALGORITHMS, "is empty, so that no token would be taken: name at least one".to_owned()),
+            (false, false, ..) => (
+                ALGORITHMS,
+                format!(
+                    "mixes {secret}, which a secret verifies, with {public}, which a public key verifies: whoever has \
+                     the public key could sign with it as a secret; make two sources of it"
+                ),
+            ),
+            (_, _, true, false) => (
+                JWKS_FILE,
+                "stands beside secrets, and a source takes one or the other: make two sources of it".to_owned(),
+            ),
+            (false, true, true, true) => {
+                (ALGORITHMS, format!("{secret} goes with secrets, and jwks_file holds public keys"))
+            }
+            (false, true, false, true) => {
+                (SECRETS, "is missing: name at least one, [{ file = \"/run/secrets/name\" }]".to_owned())
+            }
+            (true, false, false, false) => {
+                (ALGORITHMS, format!("{public} goes with jwks_file, and secrets are no public keys"))
+            }
+            (true, false, false, true) => {
+                (JWKS_FILE, "is missing: name the file with the sender's public keys, a JWKS".to_owned())
+            }
+            (false, true, false, false) | (true, false, true, true) => return None,
+        };
+        Some(ConfigError::new(at, problem))
     }
 
     /// What verifies.
@@ -114,8 +121,8 @@ impl Settings {
             return Keys { all: jwks.keys.clone(), by_id: true };
         }
         let key = |secret: &Secret| {
-            let key = jwt::DecodingKey::from_secret(&self.secret_encoding.key(secret).ok()?);
-            Some(Key { name: secret.name(), kid: None, algorithms: self.algorithms.clone(), key })
+            let material = jwt::DecodingKey::from_secret(&self.secret_encoding.key(secret).ok()?);
+            Some(Key { name: secret.name(), kid: None, algorithms: self.algorithms.clone(), material })
         };
         Keys { all: self.secrets.iter().filter_map(key).collect(), by_id: false }
     }

@@ -11,7 +11,7 @@ use super::algorithm::{Algorithm, names};
 use super::claims::Wanted;
 use super::jwks::{self, Jwks};
 use crate::scheme::secret_encoding::{self, ENCODINGS, SECRET_ENCODING, SecretEncoding};
-use crate::scheme::token::{self, Place};
+use crate::scheme::token::Place;
 use crate::secret::Secret;
 use crate::settings::kind::{choice, path, text};
 use crate::settings::lists::{list, one_or_more};
@@ -71,7 +71,7 @@ impl Settings {
         )
         .maybe(table, diagnostics)
         .value();
-        let place = Place::read(&token::Vendor::BEARER, table, diagnostics);
+        let place = Place::bearer(table, diagnostics);
         Self { algorithms, wanted, secrets, secret_encoding, jwks, body_hash, place }
     }
 
@@ -103,7 +103,9 @@ impl Settings {
         );
         let file = file.maybe(table, diagnostics).value()?;
         diagnostics.files.insert(file.clone());
-        match jwks::read(&file, pinned) {
+        // Those of the family HS beside a file are an error of their own, and say nothing about its keys.
+        let pinned: Vec<Algorithm> = pinned.iter().copied().filter(|algorithm| !algorithm.is_symmetric()).collect();
+        match jwks::read(&file, &pinned) {
             Ok(jwks) => {
                 let keys: Vec<String> =
                     jwks.keys.iter().map(|key| format!("{:?} ({})", key.name, names(&key.algorithms))).collect();
