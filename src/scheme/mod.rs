@@ -16,6 +16,7 @@ mod secret_encoding;
 mod settings;
 mod sigv4;
 mod token;
+mod token_place;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
 pub use preset::{Answer, BodyFormat, Preset, preset, presets};

@@ -9,7 +9,7 @@ use super::object::Object;
 use super::settings::Settings;
 use crate::event::Payload;
 use crate::scheme::diagnose::REDACTED;
-use crate::scheme::token::{Shape, given};
+use crate::scheme::token_place::{Shape, given};
 use crate::scheme::{Moment, Remembered};
 
 /// What stands in place of a signature.

@@ -14,7 +14,7 @@ use super::object::Object;
 use super::sign::Signer;
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
-use crate::scheme::token::{Format, given};
+use crate::scheme::token_place::{Format, given};
 use crate::scheme::{Admission, Claims, KeyIndex, Moment, Refusal, Scheme};
 
 /// What verifies the tokens of one source.

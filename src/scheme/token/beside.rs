@@ -6,14 +6,15 @@ use std::sync::Arc;
 use http::request::Parts;
 use jiff::Timestamp;
 
-use super::place::{TOKEN_FORMAT, TOKEN_HEADER, Vendor};
 use super::settings::{KEYS, Settings, TOKENS};
 use super::tokens::Tokens;
+use super::vendor::Vendor;
 use super::{diagnose, redact};
 use crate::clock::UnixSeconds;
 use crate::event::{Digest, Payload};
 use crate::scheme::diagnose::{Case, Diagnosis};
 use crate::scheme::settings::{self, TokenForm};
+use crate::scheme::token_place::{TOKEN_FORMAT, TOKEN_HEADER};
 use crate::scheme::{Admission, Claims, KeyIndex, Moment, Refusal, Scheme};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::{ConfigError, Diagnostics, Table, secrets};

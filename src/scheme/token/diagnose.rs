@@ -7,14 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 
-use super::format::{Coding, Format};
-use super::place::Header;
-use super::redact::{Shape, fingerprint};
 use super::settings::Settings;
 use super::tokens::Tokens;
 use crate::scheme::Refusal;
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, Finding, secrets};
 use crate::scheme::header::Occurrence;
+use crate::scheme::token_place::{Coding, Format, Header, Shape, fingerprint};
 
 /// The other sources of `case` that have nothing but tokens.
 pub(super) fn others<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Settings)> {

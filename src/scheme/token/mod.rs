@@ -5,15 +5,12 @@
 mod alone;
 mod beside;
 mod diagnose;
-mod format;
-mod place;
 mod redact;
 mod row;
 mod settings;
 mod tokens;
+mod vendor;
 
 pub(super) use self::beside::beside;
-pub(super) use self::format::{Coding, Format};
-pub(super) use self::place::{Header, NO_FORMAT, NO_HEADER, Place, TOKEN_FORMAT, TOKEN_HEADER, Vendor, given};
-pub(super) use self::redact::Shape;
 pub(super) use self::settings::KEYS;
+pub(super) use self::vendor::Vendor;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::alone::Alone;
-use super::place::Vendor;
 use super::settings::{Settings, TOKENS};
 use super::tokens::Tokens;
+use super::vendor::Vendor;
 use super::{diagnose, redact};
 use crate::scheme::Scheme;
 use crate::scheme::diagnose::{Case, Diagnosis};

@@ -3,9 +3,9 @@
 
 use zeroize::Zeroizing;
 
-use super::format::{Coding, Format};
-use super::place::{Header, NO_FORMAT, NO_HEADER, Place, TOKEN_FORMAT, TOKEN_HEADER, Vendor};
+use super::vendor::Vendor;
 use crate::scheme::settings::{self, TokenForm};
+use crate::scheme::token_place::{Coding, Format, Header, NO_FORMAT, NO_HEADER, Place, TOKEN_FORMAT, TOKEN_HEADER};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::{ConfigError, Diagnostics, Table, Variables};
 
@@ -25,7 +25,7 @@ pub(in crate::scheme) struct Settings {
 impl Settings {
     /// Reads a source's keys over `row`; `secrets` are its tokens.
     pub(super) fn read(row: &Vendor, tokens: Vec<Secret>, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
-        let Place { header, format } = Place::read(row, table, diagnostics);
+        let Place { header, format } = Place::read(row.header, row.format, table, diagnostics);
         Self { tokens, header, format }
     }
 

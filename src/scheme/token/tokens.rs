@@ -5,10 +5,9 @@ use http::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
-use super::format::Format;
-use super::place::given;
 use super::settings::Settings;
 use crate::scheme::Refusal;
+use crate::scheme::token_place::{Format, given};
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 

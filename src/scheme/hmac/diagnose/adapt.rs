@@ -12,7 +12,7 @@ use crate::scheme::hmac::Hmac;
 use crate::scheme::hmac::settings::Settings;
 use crate::scheme::hmac::spelled::{Spelled, format};
 use crate::scheme::hmac::time::Unit;
-use crate::scheme::secret_encoding::SecretEncoding;
+use crate::scheme::secret_encoding::{SECRET_ENCODING, SecretEncoding};
 use crate::scheme::{Refusal, Scheme};
 use crate::secret::Secret;
 
@@ -184,7 +184,7 @@ fn tell(case: &Case<'_>, wanted: &Settings, diagnosis: &mut Diagnosis) {
             "timestamp_unit" if !value.is_empty() => diagnosis.add(Cause::TimestampUnit, format!("it is {value}")),
             "id_header" => diagnosis.add(Cause::IdElsewhere, format!("it is {value}")),
             "algorithm" => diagnosis.add(Cause::OtherAlgorithm, format!("it is {value}")),
-            "secret_encoding" => diagnosis.add(Cause::SecretEncoded, format!("it is {value}")),
+            SECRET_ENCODING => diagnosis.add(Cause::SecretEncoded, format!("it is {value}")),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use super::super::settings::Settings;
 use super::case::{Case, moment};
 use crate::scheme::Scheme as _;
 use crate::scheme::secret_encoding::ENCODINGS;
-use crate::scheme::token::{Format, Header as HeaderName, Place, Shape};
+use crate::scheme::token_place::{Format, Header as HeaderName, Place, Shape};
 
 /// How tokens stand in headers.
 const FORMATS: [&str; 3] = ["Bearer {token}", "{token}", "JWT {token}"];

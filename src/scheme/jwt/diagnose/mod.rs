@@ -17,7 +17,7 @@ use super::settings::Settings;
 use crate::scheme::diagnose::{Cause, Diagnosis, bodies};
 use crate::scheme::header::Occurrence;
 use crate::scheme::settings;
-use crate::scheme::token::Shape;
+use crate::scheme::token_place::Shape;
 use case::{Case, moment};
 
 /// What could explain that the request of `case` is not believed.

@@ -10,7 +10,7 @@ use super::super::sign::Signer;
 use super::{ALGORITHMS, JWKS_FILE, SECRETS, Settings};
 use crate::scheme::secret_encoding::SECRET_ENCODING;
 use crate::scheme::settings::{repeated_labels, repeated_secrets};
-use crate::scheme::token::{Coding, NO_FORMAT, NO_HEADER, TOKEN_FORMAT, TOKEN_HEADER};
+use crate::scheme::token_place::{Coding, NO_FORMAT, NO_HEADER, TOKEN_FORMAT, TOKEN_HEADER};
 use crate::secret::Secret;
 use crate::settings::{ConfigError, Diagnostics, Table};
 

@@ -11,7 +11,7 @@ use super::algorithm::{Algorithm, names};
 use super::claims::Wanted;
 use super::jwks::{self, Jwks};
 use crate::scheme::secret_encoding::{self, ENCODINGS, SECRET_ENCODING, SecretEncoding};
-use crate::scheme::token::Place;
+use crate::scheme::token_place::Place;
 use crate::secret::Secret;
 use crate::settings::kind::{choice, path, text};
 use crate::settings::lists::{list, one_or_more};

@@ -11,7 +11,7 @@ use super::{ALGORITHMS, AUDIENCE, BODY_HASH, ISSUER, Settings, name};
 use crate::event::Payload;
 use crate::scheme::diagnose::{Case, Diagnosis};
 use crate::scheme::secret_encoding::{ENCODINGS, SECRET_ENCODING};
-use crate::scheme::token::{TOKEN_FORMAT, TOKEN_HEADER, given};
+use crate::scheme::token_place::{TOKEN_FORMAT, TOKEN_HEADER, given};
 use crate::scheme::{Claimed, Moment, Remembered, Scheme, TokenForm, settings};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::kind::{choice, text};

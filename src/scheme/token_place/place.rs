@@ -10,7 +10,7 @@ use super::format::Format;
 use crate::scheme::Refusal;
 use crate::scheme::header::Occurrence;
 use crate::settings::kind::text;
-use crate::settings::{Diagnostics, Table, Variables, key};
+use crate::settings::{Diagnostics, Table, key};
 
 pub(in crate::scheme) const TOKEN_HEADER: &str = "token_header";
 pub(in crate::scheme) const TOKEN_FORMAT: &str = "token_format";
@@ -21,8 +21,8 @@ pub(in crate::scheme) const NO_FORMAT: &str =
     "is missing: say how the token stands in its header, as in `Bearer {token}`";
 
 /// Where a token stands, unless somebody says otherwise (RFC 6750).
-const AUTHORIZATION: &str = "Authorization";
-const BEARER: &str = "Bearer {token}";
+pub(in crate::scheme) const AUTHORIZATION: &str = "Authorization";
+pub(in crate::scheme) const BEARER: &str = "Bearer {token}";
 
 /// The name of a header, as it is written.
 #[derive(Clone)]
@@ -60,15 +60,21 @@ pub(in crate::scheme) struct Place {
 }
 
 impl Place {
-    /// Reads a source's keys over `row`.
-    pub(in crate::scheme) fn read(row: &Vendor, table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
+    /// Reads a source's keys over what a row says: `header` and `format`.
+    pub(in crate::scheme) fn read(
+        header: &str,
+        format: &str,
+        table: &mut Table,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         // What a row spells is well spelled: a test reads every row.
+        let (row_header, row_format) = (header, format);
         let header = key(
             TOKEN_HEADER,
             "The header that must hold the token, once.",
             text(Header::parse, "the name of a header"),
         )
-        .or_maybe(Header::parse(row.header).ok(), table, diagnostics)
+        .or_maybe(Header::parse(row_header).ok(), table, diagnostics)
         .filter(|_| !table.is_faulty(TOKEN_HEADER, diagnostics));
         let format = key(
             TOKEN_FORMAT,
@@ -76,14 +82,14 @@ impl Place {
              base64, with text around it. The case of a word before it, such as Bearer, does not matter; all else does.",
             text(Format::parse, "a template of {token} or {basic}"),
         )
-        .or_maybe(Format::parse(row.format).ok(), table, diagnostics)
+        .or_maybe(Format::parse(row_format).ok(), table, diagnostics)
         .filter(|_| !table.is_faulty(TOKEN_FORMAT, diagnostics));
         Self { header, format }
     }
 
     /// The same over what stands in most senders' forms.
     pub(in crate::scheme) fn bearer(table: &mut Table, diagnostics: &mut Diagnostics) -> Self {
-        Self::read(&Vendor::BEARER, table, diagnostics)
+        Self::read(AUTHORIZATION, BEARER, table, diagnostics)
     }
 }
 
@@ -101,19 +107,4 @@ pub(in crate::scheme) fn given(
         Occurrence::Once(value) => format.read(value).ok_or(Refusal::TokenMismatch),
         Occurrence::Repeated => Err(Refusal::TokenMismatch),
     }
-}
-
-/// How a vendor sends its token.
-pub(in crate::scheme) struct Vendor {
-    /// The header that holds it.
-    pub(in crate::scheme) header: &'static str,
-    /// How it stands there.
-    pub(in crate::scheme) format: &'static str,
-    /// The variable that holds its tokens.
-    pub(in crate::scheme) variables: Option<Variables>,
-}
-
-impl Vendor {
-    /// What stands in most senders' forms.
-    pub(in crate::scheme) const BEARER: Self = Self { header: AUTHORIZATION, format: BEARER, variables: None };
 }
