@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::jwt;
 use crate::options::{Log, Options};
-use crate::request::{ACCESS_KEY, REGION, SECRET, SECRET_KEY};
+use crate::request::{ACCESS_KEY, REGION, SECRET, SECRET_KEY, TOKEN};
 use crate::result::BenchResult;
 use crate::setting::Setting;
 
@@ -45,6 +46,7 @@ fn toml(setting: &Setting, options: &Options) -> BenchResult<String> {
     fs::write(dir.join("secret-key"), SECRET_KEY)?;
     let secret = format!("{{ file = '{}' }}", dir.join("secret").display());
     let secret_key = format!("{{ file = '{}' }}", dir.join("secret-key").display());
+    let tokens = token_sources(setting, &secret)?;
     Ok(format!(
         r#"[listener]
 address = "127.0.0.1:0"
@@ -91,6 +93,36 @@ path = "/webhooks/cxone"
 allowed_ips = ["127.0.0.0/8"]
 region = "{REGION}"
 keys = [{{ access_key_id = "{ACCESS_KEY}", secret = {secret_key} }}]
-{backlog}{extra}"#
+{tokens}{backlog}{extra}"#
+    ))
+}
+
+/// The sources whose senders bring a token; `secret` is a reference.
+fn token_sources(setting: &Setting, secret: &str) -> BenchResult<String> {
+    let jwks = setting.dir.join("jwks.json");
+    fs::write(&jwks, jwt::jwks()?.to_string())?;
+    let jwks = jwks.display();
+    Ok(format!(
+        r#"[[source]]
+name = "token"
+preset = "token"
+path = "/webhooks/token"
+allowed_ips = ["127.0.0.0/8"]
+tokens = [{{ value = "{TOKEN}" }}]
+[[source]]
+name = "jwt"
+preset = "jwt"
+path = "/webhooks/jwt"
+allowed_ips = ["127.0.0.0/8"]
+algorithms = ["RS256", "ES256"]
+jwks_file = "{jwks}"
+[[source]]
+name = "jwt-secret"
+preset = "jwt"
+path = "/webhooks/jwt-secret"
+allowed_ips = ["127.0.0.0/8"]
+algorithms = ["HS256"]
+secrets = [{secret}]
+"#
     ))
 }

@@ -88,6 +88,12 @@ pub(crate) enum Scenario {
     Sigv4,
     /// The same with the parameter-list header, 64 connections.
     Nice,
+    /// The same with a static token, 64 connections.
+    Token,
+    /// The same with a JSON Web Token: HS256, RS256, ES256, 64 connections.
+    Jwt,
+    /// Refused for the token, before the body.
+    WrongToken,
     /// Refused for the signature.
     BadSignature,
     /// Refused for the time, before the body.

@@ -10,10 +10,13 @@ use gatepost::clock::Clock;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::jwt::{self, Algorithm};
 use crate::result::BenchResult;
 
 /// Secret of the HMAC sources.
 pub(crate) const SECRET: &str = "bench-secret-of-enough-length";
+/// Token of the token source.
+pub(crate) const TOKEN: &str = "bench-token-of-enough-length";
 /// Key pair of the `SigV4` source.
 pub(crate) const ACCESS_KEY: &str = "AKIABENCHBENCHBENCH1";
 /// See [`ACCESS_KEY`].
@@ -33,6 +36,12 @@ pub(crate) enum Kind {
     SigV4,
     /// Valid; parameter-list header.
     Nice,
+    /// Valid; a static header.
+    Token,
+    /// With another token.
+    WrongToken,
+    /// Valid; a JSON Web Token.
+    Jwt(Algorithm),
     /// Signed with another secret.
     BadSignature,
     /// An hour old.
@@ -56,8 +65,9 @@ impl Kind {
     /// What the program must answer.
     pub(crate) const fn expected(self) -> Expected {
         let (status, contains) = match self {
-            Self::Cognigy | Self::SigV4 | Self::Nice => (200, r#""duplicate":false"#),
+            Self::Cognigy | Self::SigV4 | Self::Nice | Self::Token | Self::Jwt(_) => (200, r#""duplicate":false"#),
             Self::Duplicate => (200, r#""duplicate":true"#),
+            Self::WrongToken => (401, "token_mismatch"),
             Self::BadSignature => (401, "signature_mismatch"),
             Self::Stale => (410, "timestamp_expired"),
             Self::DeniedIp => (403, "ip_not_whitelisted"),
@@ -72,13 +82,15 @@ pub(crate) struct Maker {
     run: u64,
     filler: String,
     bytes: usize,
+    /// Made once: making one costs more than anything that is measured.
+    jwts: Vec<(Algorithm, String)>,
 }
 
 impl Maker {
     /// For bodies of `bytes` bytes (a little more where the fixed part alone is longer).
     pub(crate) fn new(bytes: usize) -> Self {
         let word = |_| format!("w{:06x} ", fastrand::u32(..0x0100_0000));
-        Self { next: 0, run: fastrand::u64(..), filler: (0..=bytes / 8).map(word).collect(), bytes }
+        Self { next: 0, run: fastrand::u64(..), filler: (0..=bytes / 8).map(word).collect(), bytes, jwts: Vec::new() }
     }
 
     /// `count` new requests of one kind.
@@ -98,8 +110,23 @@ impl Maker {
                 let header = format!("X-NICE-Signature: v1={},t={now}\r\n", hmac_hex(SECRET, &body)?);
                 post("/webhooks/nice", &header, &body)
             }
+            Kind::Token => post("/webhooks/token", &bearer(TOKEN), &body),
+            Kind::WrongToken => post("/webhooks/token", &bearer("quite-another-token-of-some-length"), &body),
+            Kind::Jwt(algorithm) => {
+                let path = if algorithm == Algorithm::Hs256 { "/webhooks/jwt-secret" } else { "/webhooks/jwt" };
+                post(path, &bearer(&self.jwt(algorithm)?), &body)
+            }
             Kind::SigV4 => post("/webhooks/cxone", &sigv4_headers(&body)?, &body),
         })
+    }
+
+    fn jwt(&mut self, algorithm: Algorithm) -> BenchResult<String> {
+        if let Some((_, token)) = self.jwts.iter().find(|(known, _)| *known == algorithm) {
+            return Ok(token.clone());
+        }
+        let token = jwt::token(algorithm)?;
+        self.jwts.push((algorithm, token.clone()));
+        Ok(token)
     }
 
     /// What a chat platform sends: a few fields that are read, and much data that is not.
@@ -119,6 +146,10 @@ impl Maker {
 fn cognigy(path: &str, secret: &str, at: i64, body: &[u8]) -> BenchResult<Vec<u8>> {
     let mac = hmac_hex(secret, body)?;
     Ok(post(path, &format!("X-Cognigy-Signature: {mac}\r\nX-Cognigy-Timestamp: {at}\r\n"), body))
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 fn hmac_hex(secret: &str, body: &[u8]) -> BenchResult<String> {

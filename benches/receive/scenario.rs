@@ -1,5 +1,6 @@
 //! What is measured, in order.
 
+use crate::jwt::Algorithm;
 use crate::options::{Options, Scenario};
 use crate::report;
 use crate::request::{Kind, Maker};
@@ -70,6 +71,15 @@ async fn measure(scenarios: &[Scenario], setting: &Setting, options: &Options) -
             Scenario::Handshakes => single::handshakes(&a, &b, options).await?,
             Scenario::Sigv4 => drop(rounds.run("sigv4", Kind::SigV4, CONNECTIONS).await?),
             Scenario::Nice => drop(rounds.run("nice", Kind::Nice, CONNECTIONS).await?),
+            Scenario::Token => drop(rounds.run("token", Kind::Token, CONNECTIONS).await?),
+            Scenario::WrongToken => drop(rounds.run("wrong-token", Kind::WrongToken, CONNECTIONS).await?),
+            Scenario::Jwt => {
+                for (name, algorithm) in
+                    [("jwt-hs256", Algorithm::Hs256), ("jwt-rs256", Algorithm::Rs256), ("jwt-es256", Algorithm::Es256)]
+                {
+                    rounds.run(name, Kind::Jwt(algorithm), CONNECTIONS).await?;
+                }
+            }
             Scenario::BadSignature => drop(rounds.run("bad-signature", Kind::BadSignature, CONNECTIONS).await?),
             Scenario::Stale => drop(rounds.run("stale", Kind::Stale, CONNECTIONS).await?),
             Scenario::DeniedIp => drop(rounds.run("denied-ip", Kind::DeniedIp, CONNECTIONS).await?),
