@@ -49,12 +49,21 @@ pub(super) fn explain(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagno
         inexpressible(case, found, diagnosis);
         return;
     };
-    let wanted = in_time(case, wanted);
+    let mut wanted = in_time(case, wanted);
+    if is_of_another(found) {
+        // How another source's secret is written is no mistake of this one's.
+        wanted.secret_encoding = case.settings.secret_encoding;
+    }
     tell(case, &wanted, diagnosis);
     let sound = found.body.is_none() && found.candidate.meaning.is_none();
     if sound && !case.settings.changes(&wanted).is_empty() && verifies(case, &wanted) && reads_time(case, &wanted) {
         diagnosis.settings = Some(Arc::new(wanted));
     }
+}
+
+/// Whether the secret that fits is another source's.
+fn is_of_another(found: &Found<'_>) -> bool {
+    matches!(found.candidate.meaning, Some((Cause::OtherSourcesSecret, _)))
 }
 
 /// Settings that may read the request as `found` does, those with the fewest changes first.
@@ -157,7 +166,8 @@ fn in_time(case: &Case<'_>, settings: Settings) -> Settings {
     other.unwrap_or(settings)
 }
 
-fn timestamp(case: &Case<'_>, settings: &Settings) -> Result<Option<UnixSeconds>, Refusal> {
+/// The timestamp, as the scheme that verifies reads it.
+pub(super) fn timestamp(case: &Case<'_>, settings: &Settings) -> Result<Option<UnixSeconds>, Refusal> {
     Hmac::new(settings).map_or(Err(Refusal::InvalidTimestamp), |scheme| scheme.timestamp(case.head))
 }
 
@@ -207,7 +217,7 @@ fn inexpressible(case: &Case<'_>, found: &Found<'_>, diagnosis: &mut Diagnosis) 
     if found.algorithm != settings.algorithm {
         diagnosis.add(Cause::OtherAlgorithm, format!("it is {}; {none}", found.algorithm.name()));
     }
-    if matches!(found.candidate.form, Form::Hex | Form::Base64) {
+    if matches!(found.candidate.form, Form::Hex | Form::Base64) && !is_of_another(found) {
         diagnosis.add(
             Cause::SecretEncoded,
             format!(

@@ -12,6 +12,7 @@ use http::request::Parts;
 
 use self::case::Case;
 use super::spelled::Spelled;
+use crate::scheme::Refusal;
 use crate::scheme::diagnose::{Cause, Diagnosis, REDACTED, bodies};
 use crate::scheme::header::Occurrence;
 
@@ -109,6 +110,12 @@ fn nothing(case: &Case<'_>, macs: &[brought::Brought], diagnosis: &mut Diagnosis
         diagnosis.add(Cause::IdMissing, id.text());
     }
     let content = case.settings.signed_content.as_ref();
+    if content.is_some_and(|content| content.has_timestamp())
+        && adapt::timestamp(case, case.settings) == Err(Refusal::MissingTimestamp)
+    {
+        let header = case.settings.timestamp_header.as_ref().or(names.first()).map_or("", Spelled::text);
+        diagnosis.add(Cause::TimestampMissing, format!("{header} holds none, and the signature covers it"));
+    }
     let missing = |name: &&HeaderName| Occurrence::of(&case.head.headers, *name).once().is_none();
     if let Some(name) = content.and_then(|content| content.headers().find(missing)) {
         diagnosis.add(Cause::SignedHeaderMissing, format!("{name}; signed_content names it"));
