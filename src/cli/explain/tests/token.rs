@@ -13,7 +13,7 @@ const TOKEN: &str = "development-only-token";
 const BASIC: &str = "cognigy:development-only-password";
 const API_KEY: &str = "development-only-eventbridge-api-key";
 
-fn of(source: &str, headers: &[(&str, &str)]) -> Specimen {
+pub(super) fn of(source: &str, headers: &[(&str, &str)]) -> Specimen {
     let path = format!("/webhooks/{source}");
     let head = http::Request::post(path).header("host", "x").header("content-type", "application/json");
     let head = headers.iter().fold(head, |head, (name, value)| head.header(*name, *value));
