@@ -11,6 +11,7 @@ mod answers;
 mod client_certificates;
 mod client_certificates_told;
 mod config;
+mod connect;
 mod env_config;
 mod fuzz;
 mod generated;
