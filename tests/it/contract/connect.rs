@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::certs::Ca;
+use crate::support::jwt::p256;
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -119,8 +120,11 @@ impl Place {
     fn provide(&mut self, value: &toml::Value, source: &toml::Table) {
         if let Some(text) = value.as_str().filter(|text| text.starts_with("/run/")) {
             let file = self.dir.path().join(text.trim_start_matches('/'));
-            let authority = text.starts_with("/run/tls/");
-            let content = if authority { self.ca.pem().to_owned() } else { Self::secret(source, text) };
+            let content = match text {
+                _ if text.starts_with("/run/tls/") => self.ca.pem().to_owned(),
+                _ if text.ends_with("jwks.json") => serde_json::json!({ "keys": [p256().jwk("1")] }).to_string(),
+                _ => Self::secret(source, text),
+            };
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, content).unwrap();
         }
