@@ -12,7 +12,7 @@ use super::tokens::Tokens;
 use crate::scheme::Refusal;
 use crate::scheme::diagnose::{Case, Cause, Diagnosis, Finding, secrets};
 use crate::scheme::header::Occurrence;
-use crate::scheme::token_place::{Coding, Format, Header, Shape, fingerprint};
+use crate::scheme::token_place::{Coding, Format, Header, Shape, around, fingerprint};
 
 /// The other sources of `case` that have nothing but tokens.
 pub(super) fn others<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Settings)> {
@@ -64,23 +64,8 @@ pub(super) fn diagnose(
 
 /// What is wrong with a value that is there.
 fn explain(settings: &Settings, others: &[(&str, &Settings)], shape: &Shape<'_>, told: &mut Diagnosis) {
-    let Some(format) = &settings.format else { return };
-    let wanted = format.word();
-    let is_wanted = |word: &&&str| wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(word));
-    let twice = shape.words.len() > 1 && shape.words.iter().filter(is_wanted).count() > 1;
-    let words = shape.words.join(" ");
-    let known = known(settings, shape);
-    if twice {
-        told.add(Cause::CredentialWordTwice, format!("{words} stands before it"));
-    } else if shape.words.len() != usize::from(wanted.is_some()) || !shape.words.iter().all(|word| is_wanted(&word)) {
-        let found = if words.is_empty() { "no word".to_owned() } else { words };
-        let wanted = wanted.unwrap_or("none");
-        told.add(Cause::CredentialWord, format!("{found} stands before it, and token_format has {wanted}"));
-    }
-    if !shape.quotes.0.is_empty() {
-        told.add(Cause::CredentialQuoted, format!("{} stands on both sides", shape.quotes.0));
-    }
-    match known {
+    around(settings.format.as_ref(), shape, told);
+    match known(settings, shape) {
         Some((_, Known::AsIs)) => {}
         Some((name, Known::Encoded)) => {
             told.add(Cause::CredentialEncoded, format!("key {name} arrives in base64, and {{token}} is configured"));

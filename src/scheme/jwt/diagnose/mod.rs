@@ -13,11 +13,10 @@ use super::fault::Malformed;
 use super::object::Object;
 use super::redact::{is_token, noted_parts};
 use super::scheme::Jwt;
-use super::settings::Settings;
 use crate::scheme::diagnose::{Cause, Diagnosis, bodies};
 use crate::scheme::header::Occurrence;
 use crate::scheme::settings;
-use crate::scheme::token_place::Shape;
+use crate::scheme::token_place::{Shape, around};
 use case::{Case, moment};
 
 /// What could explain that the request of `case` is not believed.
@@ -35,7 +34,7 @@ pub(super) fn diagnose(case: &Case<'_>) -> Diagnosis {
         Occurrence::Once(value) => {
             let value = String::from_utf8_lossy(value);
             let shape = Shape::of(case.settings.place.format.as_ref(), &value);
-            around(case.settings, &shape, &mut told);
+            around(case.settings.place.format.as_ref(), &shape, &mut told);
             within(case, &verifier, shape.core, &mut told);
         }
     }
@@ -50,23 +49,6 @@ fn elsewhere(case: &Case<'_>) -> Option<String> {
     let holds = |value: &[u8]| is_token(Shape::of(format, &String::from_utf8_lossy(value)).core);
     let found = case.head.headers.iter().find(|(_, value)| holds(value.as_bytes()));
     found.map(|(name, _)| name.to_string())
-}
-
-/// What is wrong around a token.
-fn around(settings: &Settings, shape: &Shape<'_>, told: &mut Diagnosis) {
-    let wanted = settings.place.format.as_ref().and_then(|format| format.word());
-    let is_wanted = |word: &&&str| wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(word));
-    let words = shape.words.join(" ");
-    if shape.words.len() > 1 && shape.words.iter().filter(is_wanted).count() > 1 {
-        told.add(Cause::CredentialWordTwice, format!("{words} stands before it"));
-    } else if shape.words.len() != usize::from(wanted.is_some()) || !shape.words.iter().all(|word| is_wanted(&word)) {
-        let found = if words.is_empty() { "no word".to_owned() } else { words };
-        let wanted = wanted.unwrap_or("none");
-        told.add(Cause::CredentialWord, format!("{found} stands before it, and token_format has {wanted}"));
-    }
-    if !shape.quotes.0.is_empty() {
-        told.add(Cause::CredentialQuoted, format!("{} stands on both sides", shape.quotes.0));
-    }
 }
 
 /// What is wrong with a token.
