@@ -15,6 +15,9 @@ mod cpu;
 #[path = "../receive/disk.rs"]
 mod disk;
 mod drain;
+#[expect(dead_code, reason = "shared with the receive bench, whose program is told the keys")]
+#[path = "../receive/jwt.rs"]
+mod jwt;
 mod latency;
 mod nats;
 #[path = "../receive/numbers.rs"]

@@ -47,6 +47,8 @@ fn sources() -> &'static [Source] {
 /// The development configuration with more sources and keys, and with secrets in other forms.
 fn configuration() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
+    // Lives as long as the text that names it.
+    static JWKS: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
     TEXT.get_or_init(|| {
         let key = |id: &str, secret: &str, more: &str| {
             format!("{{ access_key_id = {id:?}, secret = {{ value = {secret:?} }}{more} }}")
@@ -77,8 +79,6 @@ fn configuration() -> &'static str {
         add("called", "hmac", &format!("{called}\n{}", secret(hmac::HEADED_SECRET)));
         let callback = secret("development-only-cognigy-callback-secret");
         add("authorized", "cognigy-callback", &format!("signature_header = \"Authorization\"\n{callback}"));
-        // Lives as long as the text that names it.
-        static JWKS: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
         let jwks = JWKS.get_or_init(|| tempfile::NamedTempFile::new().unwrap());
         std::fs::write(jwks.path(), jwt::JWKS).unwrap();
         add("jwks", "jwt", &format!("algorithms = [\"ES256\", \"RS256\"]\njwks_file = {:?}", jwks.path()));
