@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::event::{EventId, Payload};
-use crate::scheme::{self, Answer, BodyFormat, Claimed, Scheme};
+use crate::scheme::{self, Answer, BodyFormat, ClaimValue, Scheme};
 
 use super::json::{self, Found, Pointer, Value};
 use super::log_text::escape_for_log;
@@ -147,11 +147,11 @@ fn id_in_body(found: Found<'_>) -> Result<Option<EventId>, Reject> {
 }
 
 /// The id that a token claims; `None` where it claims none, so that the digest stands in.
-fn id_in_claim(claimed: Claimed) -> Result<Option<EventId>, Reject> {
+fn id_in_claim(claimed: ClaimValue) -> Result<Option<EventId>, Reject> {
     match claimed {
-        Claimed::Absent => Ok(None),
-        Claimed::Text(text) => fitting(&text).map(Some),
-        Claimed::Other => Err(Reject::InvalidEventId(UNREADABLE)),
+        ClaimValue::Absent => Ok(None),
+        ClaimValue::Text(text) => fitting(&text).map(Some),
+        ClaimValue::Other => Err(Reject::InvalidEventId(UNREADABLE)),
     }
 }
 
@@ -225,12 +225,12 @@ mod tests {
     #[test]
     fn an_id_that_a_token_claims_is_held_to_the_same_bounds() {
         let id = |claimed| id_in_claim(claimed).map(|id| id.map(|id| id.as_str().to_owned()));
-        assert_eq!(id(Claimed::Absent), Ok(None));
-        assert_eq!(id(Claimed::Text("a-1".into())), Ok(Some("a-1".into())));
+        assert_eq!(id(ClaimValue::Absent), Ok(None));
+        assert_eq!(id(ClaimValue::Text("a-1".into())), Ok(Some("a-1".into())));
         for wrong in ["", "a\u{7f}", &"x".repeat(257)] {
-            assert!(matches!(id(Claimed::Text(wrong.into())), Err(Reject::InvalidEventId(_))), "{wrong}");
+            assert!(matches!(id(ClaimValue::Text(wrong.into())), Err(Reject::InvalidEventId(_))), "{wrong}");
         }
-        assert!(matches!(id(Claimed::Other), Err(Reject::InvalidEventId(_))));
+        assert!(matches!(id(ClaimValue::Other), Err(Reject::InvalidEventId(_))));
     }
 
     #[test]

@@ -23,4 +23,4 @@ pub use preset::{Answer, BodyFormat, Preset, preset, presets};
 pub use preset::{Asked, Echo, Handshake, Place, Proof, handshake, handshakes};
 pub use proof::{Admission, Challenge, Claims, KeyIndex, Moment, Refusal, Scheme};
 pub(crate) use registry::read;
-pub use settings::{Claimed, Remembered, Settings, TokenForm};
+pub use settings::{ClaimValue, Remembered, Settings, TokenForm};

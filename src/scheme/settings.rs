@@ -37,8 +37,8 @@ pub trait Settings: Any + Send + Sync {
     }
 
     /// What the token in `head` says at `name`. Whoever asks has seen to it that the token was verified.
-    fn claim(&self, _head: &Parts, _name: &str) -> Claimed {
-        Claimed::Absent
+    fn claim(&self, _head: &Parts, _name: &str) -> ClaimValue {
+        ClaimValue::Absent
     }
 
     /// Why nobody here can make a request that verifies, where that is so, and what to do, in words that follow the name
@@ -219,7 +219,7 @@ impl Diagnosis {
 
 /// What a token says at some name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Claimed {
+pub enum ClaimValue {
     /// Nothing.
     Absent,
     /// A string, or an integer as it is spelled.

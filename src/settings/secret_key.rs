@@ -48,7 +48,7 @@ impl Located {
     }
 }
 
-/// What was found and is still to be judged.
+/// What was found and is still to be accepted.
 struct Looked {
     raw: Raw,
     /// The place to name when it turns out to be wrong.
@@ -71,7 +71,7 @@ impl Looked {
 /// Reads what stands in the file: where the secret is, and its label.
 type Refer = fn(&Value) -> Result<(SecretRef, Option<String>), String>;
 
-type Judge<'v> = fn(&mut Diagnostics<'v>, &str, &mut Raw) -> Option<Secret>;
+type Accept<'v> = fn(&mut Diagnostics<'v>, &str, &mut Raw) -> Option<Secret>;
 
 impl SecretKey {
     /// The environment variable that wins over the file; it also exists with `_FILE` appended.
@@ -153,7 +153,7 @@ impl SecretKey {
     fn read<'v>(
         self,
         refer: Refer,
-        judge: Judge<'v>,
+        accept: Accept<'v>,
         called: impl FnOnce(&Secret) -> Option<String>,
         table: &mut Table,
         diagnostics: &mut Diagnostics<'v>,
@@ -165,7 +165,7 @@ impl SecretKey {
             }
             Found::Faulty => (None, Origin::Default),
             Found::Value(mut looked) => {
-                let secret = judge(diagnostics, &looked.at, &mut looked.raw);
+                let secret = accept(diagnostics, &looked.at, &mut looked.raw);
                 (secret.map(|secret| (secret.labelled(looked.label), looked.raw.origin)), looked.origin)
             }
         };

@@ -16,7 +16,7 @@ const MAX_SECRET_FILE: u64 = 64 * 1024;
 /// The origin of what stands in the file as a plain string.
 pub(crate) const THE_FILE: &str = "the file";
 
-/// The bytes of a secret before they are judged, and where they came from.
+/// The bytes of a secret before they are accepted, and where they came from.
 pub(crate) struct Raw {
     /// As found, one trailing newline of a file removed.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
@@ -92,13 +92,13 @@ impl Diagnostics<'_> {
     /// Takes `raw` as a secret that keys a MAC, leaving its origin; errors are told at `at`.
     pub(crate) fn mac_key(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let secret = Secret::new(std::mem::take(&mut *raw.bytes));
-        self.judged(at, &raw.origin, secret)
+        self.accepted(at, &raw.origin, secret)
     }
 
     /// Takes `raw` as a credential that is sent or compared as it stands; errors are told at `at`.
     pub(crate) fn token(&mut self, at: &str, raw: &mut Raw) -> Option<Secret> {
         let secret = Secret::token(std::mem::take(&mut *raw.bytes));
-        self.judged(at, &raw.origin, secret)
+        self.accepted(at, &raw.origin, secret)
     }
 
     /// A token that stands in an HTTP header, so that it must fit into one.
@@ -129,7 +129,7 @@ impl Diagnostics<'_> {
         }
     }
 
-    fn judged(&mut self, at: &str, origin: &str, secret: Result<Secret, WeakSecret>) -> Option<Secret> {
+    fn accepted(&mut self, at: &str, origin: &str, secret: Result<Secret, WeakSecret>) -> Option<Secret> {
         let told = origin.strip_prefix("variable ").is_some_and(|variable| at.starts_with(variable));
         let origin = if told { String::new() } else { format!(" ({origin})") };
         match secret {

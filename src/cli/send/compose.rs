@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::ingress::{IdRule, SourceSettings as Source, TypeRule};
-use crate::scheme::{Claimed, Scheme};
+use crate::scheme::{ClaimValue, Scheme};
 use crate::settings::{ConfigError, ConfigErrors};
 
 use super::super::failure::Failure;
@@ -233,7 +233,7 @@ impl Composer {
         };
         let mut claims = vec![("jti".to_owned(), new_id())];
         if let IdRule::Claim(name) = &self.source.event_id
-            && let Claimed::Text(id) = self.source.scheme.claim(&message.head, name)
+            && let ClaimValue::Text(id) = self.source.scheme.claim(&message.head, name)
         {
             claims.push((name.clone(), id));
         }

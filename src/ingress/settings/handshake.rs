@@ -52,7 +52,7 @@ pub(super) fn read(preset: &Preset, table: &mut Table, diagnostics: &mut Diagnos
 }
 
 /// Whether `scheme` can make what the handshake is answered with.
-pub(super) fn judge(
+pub(super) fn check(
     handshake: Option<&HandshakeSettings>,
     scheme: &dyn Scheme,
     table: &Table,

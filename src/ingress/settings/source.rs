@@ -63,7 +63,7 @@ pub(super) fn read(
     };
     let variable = who.variable(&table, diagnostics);
     let source = settings(who, defaults, &mut table, diagnostics);
-    judge(&source, &table, diagnostics);
+    check_proof(&source, &table, diagnostics);
     let (name_at, path_at) = (table.place("name"), table.place("path"));
     table.finish(diagnostics);
     Some(Read { source, name_at, path_at, variable })
@@ -289,14 +289,14 @@ fn type_of(preset: &Preset) -> TypeRule {
 }
 
 /// Whether what verifies it vouches for the headers that ids and types come from; what is worth a word.
-fn judge(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) {
+fn check_proof(source: &SourceSettings, table: &Table, diagnostics: &mut Diagnostics) {
     if source.allowed_ips == Networks::Any {
         let name = &source.name;
         diagnostics.warn(format!("source {name}: allowed_ips is `any`: requests are taken from every address"));
     }
     // What keeps it from being built is told by whoever read it.
     let Ok(scheme) = source.scheme.build() else { return };
-    handshake::judge(source.handshake.as_ref(), &*scheme, table, diagnostics);
+    handshake::check(source.handshake.as_ref(), &*scheme, table, diagnostics);
     let alone = source.allowed_ips == Networks::Any && source.client_certificates.is_empty();
     if source.scheme.proves_only_the_sender() && alone {
         diagnostics.warn(format!(

@@ -56,7 +56,7 @@ impl Jwt {
     }
 
     /// What `token` proves, at `moment` where times matter.
-    fn judge(&self, token: &[u8], moment: Option<Moment>) -> Result<Proven, Fault> {
+    fn prove_token(&self, token: &[u8], moment: Option<Moment>) -> Result<Proven, Fault> {
         let token = Compact::split(token)?;
         let claims = token.claims()?;
         // What costs least first: whoever makes up a token learns nothing by it.
@@ -75,7 +75,7 @@ impl Jwt {
 
     fn proven(&self, head: &Parts, moment: Option<Moment>) -> Result<Proven, Refusal> {
         let token = given(head, &self.header, &self.format)?;
-        self.judge(&token, moment).map_err(|_| Refusal::TokenMismatch)
+        self.prove_token(&token, moment).map_err(|_| Refusal::TokenMismatch)
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use sha2::Sha256;
 
 use crate::clock::UnixSeconds;
-use crate::scheme::{self, Claimed, Moment, Refusal, Scheme, preset};
+use crate::scheme::{self, ClaimValue, Moment, Refusal, Scheme, preset};
 use crate::settings::{Diagnostics, Table};
 
 /// RFC 7515, appendix A: what all its tokens say, and when that ends.
@@ -208,13 +208,13 @@ fn a_claim_is_read_as_it_is_spelled_of_the_token_that_is_judged() {
     let settings = settings(&format!("algorithms = ['HS256']\nsecrets = [{{ value = '{SECRET}' }}]"));
     let token = made(r#"{"alg":"HS256"}"#, r#"{"jti":"a\u0062","n":-7,"f":1.0,"o":{}}"#);
     let claim = |name: &str| settings.claim(&bearer(&token), name);
-    assert_eq!(claim("jti"), Claimed::Text("ab".into()));
-    assert_eq!(claim("n"), Claimed::Text("-7".into()));
-    assert_eq!((claim("f"), claim("o")), (Claimed::Other, Claimed::Other));
-    assert_eq!(claim("none"), Claimed::Absent);
+    assert_eq!(claim("jti"), ClaimValue::Text("ab".into()));
+    assert_eq!(claim("n"), ClaimValue::Text("-7".into()));
+    assert_eq!((claim("f"), claim("o")), (ClaimValue::Other, ClaimValue::Other));
+    assert_eq!(claim("none"), ClaimValue::Absent);
     let mut twice = bearer(&token);
     twice.headers.append("authorization", "Bearer x".parse().unwrap());
-    assert_eq!(settings.claim(&twice, "jti"), Claimed::Absent);
+    assert_eq!(settings.claim(&twice, "jti"), ClaimValue::Absent);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{EventId, EventKey, Name};
 use crate::store::error::StoreError;
-use crate::store::postgres::partitions::{self, Outcome};
+use crate::store::postgres::partitions::{self, Discarded};
 use crate::store::postgres::schema::{GENERATIONS, TURNING};
 use crate::store::postgres::session::{Pool, Session, within};
 use crate::store::sql::sql;
@@ -167,7 +167,7 @@ async fn retire(session: &Session, retention: i64, until: Instant) -> Result<u64
         if cleared < CLEARED {
             break;
         }
-        if partitions::discard(session, number).await? == Outcome::Later {
+        if partitions::discard(session, number).await? == Discarded::Later {
             if row.try_get(3)? {
                 tracing::warn!(
                     generation = number,

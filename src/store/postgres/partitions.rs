@@ -19,7 +19,7 @@ const WAIT_FOR_READERS: &str = "SET lock_timeout = '2s'";
 
 /// What has become of a generation that was to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub(super) enum Discarded {
     /// Its tables are gone.
     Done,
     /// Somebody still reads them: again the next time.
@@ -45,9 +45,9 @@ pub(super) async fn prepare(session: &Session, number: i32) -> Result<(), StoreE
 }
 
 /// Detaches and drops the partitions of generation `number`, as far as that can be done now.
-pub(super) async fn discard(session: &Session, number: i32) -> Result<Outcome, StoreError> {
+pub(super) async fn discard(session: &Session, number: i32) -> Result<Discarded, StoreError> {
     session.batch(WAIT_FOR_READERS).await?;
-    let mut outcome = Outcome::Done;
+    let mut outcome = Discarded::Done;
     for table in TABLES {
         // Its beginning takes effect at once, also where its end has to wait; so the second is begun in any case.
         let how = match attached(session, table, number).await? {
@@ -56,13 +56,13 @@ pub(super) async fn discard(session: &Session, number: i32) -> Result<Outcome, S
             Some(true) => "FINALIZE",
         };
         if attempt(session, &format!("ALTER TABLE {table} DETACH PARTITION {table}_{number} {how}")).await?
-            == Outcome::Later
+            == Discarded::Later
         {
-            outcome = Outcome::Later;
+            outcome = Discarded::Later;
         }
     }
     session.batch(WAIT).await?;
-    if outcome == Outcome::Done {
+    if outcome == Discarded::Done {
         let [ids, events] = TABLES;
         outcome = attempt(session, &format!("DROP TABLE IF EXISTS {ids}_{number}, {events}_{number}")).await?;
     }
@@ -78,10 +78,10 @@ async fn attached(session: &Session, table: &str, number: i32) -> Result<Option<
 }
 
 /// Runs a command that may find a lock taken.
-async fn attempt(session: &Session, sql: &str) -> Result<Outcome, StoreError> {
+async fn attempt(session: &Session, sql: &str) -> Result<Discarded, StoreError> {
     match session.client().batch_execute(sql).await {
-        Ok(()) => Ok(Outcome::Done),
-        Err(error) if error.code().is_some_and(later) => Ok(Outcome::Later),
+        Ok(()) => Ok(Discarded::Done),
+        Err(error) if error.code().is_some_and(later) => Ok(Discarded::Later),
         Err(error) => Err(error.into()),
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn refuse(path: &Path) -> Result<(), StoreError> {
     }
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(std::time::Duration::from_secs(4))?;
-    judge(&conn).and_then(|found| match found {
+    whose(&conn).and_then(|found| match found {
         None => Ok(()),
         Some(found) => Err(StoreError::Foreign(format!(
             "{} is a database of another program ({found}): name a file of its own for gatepost; nothing was changed",
@@ -35,7 +35,7 @@ pub(super) fn refuse(path: &Path) -> Result<(), StoreError> {
 }
 
 /// What tells that the database is another's.
-fn judge(conn: &Connection) -> Result<Option<String>, StoreError> {
+fn whose(conn: &Connection) -> Result<Option<String>, StoreError> {
     let pragma = |name: &str| Ok::<i64, StoreError>(conn.pragma_query_value(None, name, |row| row.get(0))?);
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     if application == OURS {
@@ -67,7 +67,7 @@ mod tests {
     fn judged(sql: &str) -> Option<String> {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(sql).unwrap();
-        judge(&conn).unwrap()
+        whose(&conn).unwrap()
     }
 
     #[test]

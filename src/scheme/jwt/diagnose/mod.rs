@@ -61,7 +61,7 @@ fn within(case: &Case<'_>, verifier: &Jwt, core: &str, told: &mut Diagnosis) {
         }
     };
     match Header::read(&token) {
-        Ok(header) => signature::judge(case, verifier, &token, &header, told),
+        Ok(header) => signature::check(case, verifier, &token, &header, told),
         Err(fault) => words::say(&fault, case, verifier, told),
     }
     match token.claims() {

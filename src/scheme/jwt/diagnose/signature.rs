@@ -16,7 +16,7 @@ use crate::scheme::secret_encoding::{ENCODINGS, SecretEncoding};
 use crate::secret::Secret;
 
 /// Says what is wrong with algorithm, key and signature of `token`.
-pub(super) fn judge(case: &Case<'_>, verifier: &Jwt, token: &Compact<'_>, header: &Header, told: &mut Diagnosis) {
+pub(super) fn check(case: &Case<'_>, verifier: &Jwt, token: &Compact<'_>, header: &Header, told: &mut Diagnosis) {
     if token.signature.is_empty() {
         words::say(&Malformed::Unsigned.into(), case, verifier, told);
     }

@@ -12,7 +12,7 @@ use crate::event::Payload;
 use crate::scheme::diagnose::{Case, Diagnosis};
 use crate::scheme::secret_encoding::{ENCODINGS, SECRET_ENCODING};
 use crate::scheme::token_place::{TOKEN_FORMAT, TOKEN_HEADER, given};
-use crate::scheme::{Claimed, Moment, Remembered, Scheme, TokenForm, settings};
+use crate::scheme::{ClaimValue, Moment, Remembered, Scheme, TokenForm, settings};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::kind::{choice, text};
 use crate::settings::lists::{list, one_or_more};
@@ -35,14 +35,14 @@ impl settings::Settings for Settings {
         true
     }
 
-    fn claim(&self, head: &Parts, name: &str) -> Claimed {
-        let (Some(header), Some(format)) = (&self.place.header, &self.place.format) else { return Claimed::Absent };
-        let Ok(token) = given(head, header.name(), format) else { return Claimed::Absent };
+    fn claim(&self, head: &Parts, name: &str) -> ClaimValue {
+        let (Some(header), Some(format)) = (&self.place.header, &self.place.format) else { return ClaimValue::Absent };
+        let Ok(token) = given(head, header.name(), format) else { return ClaimValue::Absent };
         let token = String::from_utf8_lossy(&token);
         let claimed = Compact::unsigned(&token).and_then(|token| {
-            Ok(token.claims()?.get(name).map(|value| value.name().map_or(Claimed::Other, Claimed::Text)))
+            Ok(token.claims()?.get(name).map(|value| value.name().map_or(ClaimValue::Other, ClaimValue::Text)))
         });
-        claimed.ok().flatten().unwrap_or(Claimed::Absent)
+        claimed.ok().flatten().unwrap_or(ClaimValue::Absent)
     }
 
     fn cannot_sign(&self) -> Option<String> {

@@ -16,7 +16,7 @@ use crate::scheme::sigv4::{canonical, date, must_be_signed};
 const SHOWN: usize = 256;
 
 /// Adds what is wrong with the claims; `fits`: the signature was explained.
-pub(super) fn judge(case: &Case<'_>, authorization: &Authorization<'_>, fits: bool, diagnosis: &mut Diagnosis) {
+pub(super) fn check(case: &Case<'_>, authorization: &Authorization<'_>, fits: bool, diagnosis: &mut Diagnosis) {
     key(case, authorization, diagnosis);
     scope(case, authorization, fits, diagnosis);
     token(case, authorization, diagnosis);

@@ -53,7 +53,7 @@ fn of_claims(case: &Case<'_>, authorization: &Authorization<'_>) -> Diagnosis {
     }
     let found = signature(authorization.signature, &mut diagnosis)
         .and_then(|signature| search::search(case, authorization, &signature, &mut diagnosis));
-    claims::judge(case, authorization, found.is_some(), &mut diagnosis);
+    claims::check(case, authorization, found.is_some(), &mut diagnosis);
     if diagnosis.findings.is_empty() && !verifies(case, case.settings) {
         diagnosis.add(Cause::NothingFits, "the claims are in order: the secret access key differs, or something that is signed changed on the way in an unknown manner; compare the canonical request with the sender's, line by line");
     } else if found.is_none() && diagnosis.findings.iter().all(|finding| !is_decisive(finding.cause)) {
