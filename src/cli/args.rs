@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use super::{config, dead, events, explain, quarantine, send, store};
+use crate::sink;
+
+use super::{completions, config, dead, events, explain, man, quarantine, send, store};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -22,6 +24,19 @@ pub(super) struct Cli {
     pub(super) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
+}
+
+impl Cli {
+    /// What is parsed by, shown as help and written as completions and manual.
+    pub(super) fn definition() -> clap::Command {
+        let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("GATEPOST_COMMIT"));
+        Self::command().long_version(format!("{version} ({commit}), sinks {}", sink::types().join(", ")))
+    }
+
+    /// Reads the arguments of this process.
+    pub(super) fn of_process() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::definition().try_get_matches()?)
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -54,19 +69,21 @@ pub(super) enum Command {
     Store(store::Command),
     /// The signature doctor: which check refuses a request, why, and what would mend it
     Explain(explain::Args),
+    /// What a shell needs to complete commands and options
+    Completions(completions::Args),
+    /// The manual pages, as roff
+    Man(man::Args),
     /// Exit 0 when the running daemon is ready, 1 when it is not (for containers without a shell)
     Healthcheck,
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        Cli::definition().debug_assert();
     }
 
     #[test]

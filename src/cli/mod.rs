@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod completions;
 mod config;
 mod dead;
 mod dev;
@@ -15,6 +16,7 @@ mod failure;
 mod healthcheck;
 mod invocation;
 mod listing;
+mod man;
 mod output;
 mod pages;
 mod quarantine;
@@ -30,8 +32,6 @@ mod time_arg;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Cli, Command};
 use failure::{Failure, Status};
 use invocation::Invocation;
@@ -39,7 +39,7 @@ use invocation::Invocation;
 /// Runs the program with the arguments and variables of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => return answer_usage(&error),
     };
@@ -72,6 +72,8 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
         Command::Quarantine(command) => on_one_core(quarantine::run(command, invocation)),
         Command::Store(command) => on_one_core(store::run(command, invocation)),
         Command::Explain(args) => on_one_core(explain::run(args, invocation)),
+        Command::Completions(args) => completions::run(&args, Cli::definition()),
+        Command::Man(args) => man::run(&args, Cli::definition()),
         Command::Healthcheck => on_one_core(healthcheck::run(invocation)),
     }
 }

@@ -50,6 +50,11 @@ const TYPES: &Types = &[
     ("sqs", None),
 ];
 
+/// The types that are built in.
+pub(crate) fn types() -> Vec<&'static str> {
+    TYPES.iter().filter(|(_, read)| read.is_some()).map(|(name, _)| *name).collect()
+}
+
 /// Reads every `[[sink]]` of the file and adds what the environment adds, those with errors included: sources may
 /// name them.
 pub(crate) fn read(file: &mut Table, diagnostics: &mut Diagnostics) -> Vec<Settings> {

@@ -69,6 +69,44 @@ fn help_and_version_are_answers_and_go_to_stdout() {
 }
 
 #[test]
+fn the_version_says_what_is_in_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let told = |argument: &str| String::from_utf8(run(directory.path(), &[argument]).stdout).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(told("-V"), format!("gatepost {version}\n"));
+    let long = told("--version");
+    assert!(long.starts_with(&format!("gatepost {version} (")) && long.contains("sinks http"), "{long}");
+    assert_eq!(long.contains("nats"), cfg!(feature = "nats"), "{long}");
+    assert_eq!(long.contains("sqs"), cfg!(feature = "sqs"), "{long}");
+}
+
+#[test]
+fn shells_complete_every_command_and_each_has_a_page_of_the_manual() {
+    let directory = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(directory.path(), &["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{shell}");
+        for word in ["quarantine", "healthcheck", "--config"] {
+            assert!(script.contains(word.trim_start_matches('-')), "{shell} does not know {word}");
+        }
+    }
+    let script = directory.path().join("gatepost.bash");
+    std::fs::write(&script, run(directory.path(), &["completions", "bash"]).stdout).unwrap();
+    let parsed = Command::new("bash").arg("-n").arg(&script).status().unwrap();
+    assert!(parsed.success(), "bash reads its own");
+    assert_eq!(run(directory.path(), &["completions", "tcsh"]).status.code(), Some(64));
+    let page = String::from_utf8(run(directory.path(), &["man"]).stdout).unwrap();
+    assert!(page.contains(".TH gatepost 1") && page.contains("Exit status"), "{page}");
+    let output = run(directory.path(), &["man", "--dir", "man1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for name in ["gatepost", "gatepost-serve", "gatepost-events", "gatepost-events-list", "gatepost-send"] {
+        let page = std::fs::read_to_string(directory.path().join(format!("man1/{name}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH {name} 1")), "{name}: {page}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_64() {
     let directory = configured();
     for arguments in [
