@@ -1,5 +1,5 @@
 # gatepost in an image that holds nothing but the program, the libraries it is linked to and the public authorities.
-#   docker build -t gatepost .
+#   docker build -t gatepost --build-arg GATEPOST_COMMIT="$(git describe --always --dirty)" .
 #   docker run --read-only -v gatepost-data:/var/lib/gatepost -p 8443:8443 --env-file config/gatepost.env \
 #     -v ./tls:/run/tls:ro gatepost
 
@@ -7,7 +7,7 @@ FROM rust:1-bookworm AS build
 WORKDIR /src
 # cmake is what aws-lc-rs falls back on where it has no prebuilt bindings for the platform.
 RUN apt-get update && apt-get install -y --no-install-recommends cmake ca-certificates && rm -rf /var/lib/apt/lists/*
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 # How SQLite is compiled.
 COPY .cargo .cargo
 COPY src src
@@ -15,6 +15,8 @@ COPY config config
 # Cargo wants every target of the manifest to exist; tests and benches are not built here.
 COPY tests tests
 COPY benches benches
+# What `--version` says it is made from; git does not come along.
+ARG GATEPOST_COMMIT
 RUN cargo build --release --locked --bin gatepost
 # The root of the final image: the binary, what the loader says it needs, authorities for https sinks, an empty
 # directory for the volume. glibc 2.36 resolves names by itself, without NSS modules.
