@@ -27,3 +27,48 @@ pub struct AuditRecord {
     /// How many validations of this source failed since the process started.
     pub rejections: u64,
 }
+
+/// What an operator did: all fields of [`AuditRecord`], null where they mean nothing, and who did what to what.
+#[derive(Clone, Debug, Serialize)]
+pub struct OperatorRecord {
+    /// Always `operator_action`.
+    pub event: &'static str,
+    /// When it was done, RFC 3339 in UTC.
+    pub timestamp: Timestamp,
+    /// The source of what it was done to, where that has one.
+    pub source: Option<Name>,
+    bot_id: Option<()>,
+    intent: Option<()>,
+    validated: Option<()>,
+    /// Why, where the operator said so.
+    pub reason: Option<String>,
+    latency_us: Option<()>,
+    rejections: Option<()>,
+    /// What was done, such as `sink_pause`.
+    pub action: &'static str,
+    /// Who did it.
+    pub operator: String,
+    /// What it was done to.
+    pub subject: String,
+}
+
+impl OperatorRecord {
+    /// `operator` did `action` to `subject` at `timestamp`.
+    #[must_use]
+    pub fn new(timestamp: Timestamp, action: &'static str, operator: &str, subject: String) -> Self {
+        Self {
+            event: "operator_action",
+            timestamp,
+            source: None,
+            bot_id: None,
+            intent: None,
+            validated: None,
+            reason: None,
+            latency_us: None,
+            rejections: None,
+            action,
+            operator: operator.to_owned(),
+            subject,
+        }
+    }
+}

@@ -7,6 +7,8 @@
 pub mod cli;
 // 6: the composition root
 pub mod app;
+// 6: what operators do, for the command line and the API
+pub mod operations;
 // 5: pipelines; they never import each other
 pub mod admin;
 pub mod audit;
@@ -23,6 +25,7 @@ pub mod server;
 // 2: reads TOML and environment for whoever asks
 pub mod settings;
 // 1: process-wide plumbing, passed, never global
+pub mod feed;
 pub mod lifecycle;
 pub mod metrics;
 pub mod telemetry;
@@ -35,3 +38,4 @@ pub mod event;
 pub mod file;
 pub mod request_outcome;
 pub mod secret;
+mod shell;

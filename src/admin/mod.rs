@@ -1,6 +1,7 @@
 //! The admin listener: probes and metrics over plain HTTP, for the container's own network.
 
 pub(crate) mod settings;
+mod tail;
 mod token;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
+use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::secret::Secret;
@@ -35,6 +37,8 @@ pub struct Admin {
     pub lifecycle: Lifecycle,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// What `/api/v1/tail` tells.
+    pub feed: Feed,
     /// Required by everything but the probes, when set; exchanged on reload.
     pub token: Arc<ArcSwapOption<Secret>>,
 }
@@ -49,15 +53,17 @@ pub async fn serve(listener: TcpListener, admin: Admin, lifecycle: Lifecycle) {
         header_timeout: HEADER_TIMEOUT,
         idle_timeout: IDLE_TIMEOUT,
     };
-    let server = PlainServer { limits: Arc::new(ArcSwap::from_pointee(limits)), lifecycle };
-    server.serve(listener, routes(admin)).await;
+    let server = PlainServer { limits: Arc::new(ArcSwap::from_pointee(limits)), lifecycle: lifecycle.clone() };
+    server.serve(listener, routes(admin, lifecycle)).await;
 }
 
-fn routes(admin: Admin) -> Router {
+fn routes(admin: Admin, lifecycle: Lifecycle) -> Router {
+    let following = tail::Tail { feed: admin.feed.clone(), lifecycle };
     Router::new()
         .route("/livez", get(|| std::future::ready(probe(true, "alive\n"))))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/api/v1/tail", get(tail::tail).with_state(following))
         .fallback(|| std::future::ready((StatusCode::NOT_FOUND, "not found\n")))
         .layer(middleware::from_fn_with_state(Arc::clone(&admin.token), token::require))
         .with_state(admin)

@@ -12,6 +12,7 @@ use crate::admin;
 use crate::audit::Auditor;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::feed::Feed;
 use crate::ingress::{self, BodyBudget, QuarantineQueue, RequestPermits, Shared, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -76,11 +77,14 @@ impl App {
         let auditor = Auditor::new(siem_seen, audit_queue, to_auditor, Arc::clone(&metrics), clock.clone());
         let (quarantine_queue, quarantine_writer) =
             ingress::quarantine_queue(Arc::clone(&store.quarantine), clock.clone());
+        let feed = Feed::new(clock.clone());
+        let (outbox, series) = (Arc::clone(&store.outbox), Arc::clone(&metrics));
         let fixed = Fixed {
             shared: shared(&config, &store, quarantine_queue, clock.clone(), &metrics, &front),
             audit_records,
             siem,
-            dispatchers: Dispatchers::new(Arc::clone(&store.outbox), Arc::clone(&metrics), background.clone()),
+            dispatchers: Dispatchers::new(outbox, series, feed.clone(), background.clone()),
+            feed,
             telemetry: Arc::clone(&telemetry),
             metrics: Arc::clone(&metrics),
             background: background.clone(),

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::dispatch::Dispatcher;
 use crate::event::Name;
+use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::sink::Fingerprint;
@@ -29,6 +30,7 @@ pub(super) struct Dispatchers(Arc<Inner>);
 struct Inner {
     outbox: Arc<dyn Outbox>,
     metrics: Arc<Metrics>,
+    feed: Feed,
     /// What they stop with; owns their tasks.
     background: Lifecycle,
     running: Mutex<BTreeMap<Name, Running>>,
@@ -45,8 +47,8 @@ struct Running {
 }
 
 impl Dispatchers {
-    pub(super) fn new(outbox: Arc<dyn Outbox>, metrics: Arc<Metrics>, background: Lifecycle) -> Self {
-        Self(Arc::new(Inner { outbox, metrics, background, running: Mutex::default() }))
+    pub(super) fn new(outbox: Arc<dyn Outbox>, metrics: Arc<Metrics>, feed: Feed, background: Lifecycle) -> Self {
+        Self(Arc::new(Inner { outbox, metrics, feed, background, running: Mutex::default() }))
     }
 
     /// Makes `sinks` the ones that are delivered to; returns the names of those that are new or changed. Waits for
@@ -77,6 +79,7 @@ impl Dispatchers {
             let inner = &self.0;
             let series = inner.metrics.sink(&name);
             let dispatcher = Dispatcher::new(settings, sink, Arc::clone(&inner.outbox), series);
+            let dispatcher = dispatcher.telling(inner.feed.clone());
             let part = inner.background.child();
             let (all, stopped) = (self.clone(), part.clone());
             let of = name.clone();

@@ -9,6 +9,7 @@ use crate::audit::Target;
 use crate::audit_record::AuditRecord;
 use crate::config::Config;
 use crate::event::Name;
+use crate::feed::Feed;
 use crate::ingress::{self, Ingress, Recorder, Shared, Source};
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Shutdown;
@@ -41,6 +42,7 @@ pub(super) struct Fixed {
     pub audit_records: mpsc::Sender<AuditRecord>,
     pub siem: watch::Sender<Option<Arc<Target>>>,
     pub dispatchers: Dispatchers,
+    pub feed: Feed,
     pub telemetry: Arc<Telemetry>,
     pub metrics: Arc<Metrics>,
     /// Owns what takes longer than the exchange.
@@ -77,6 +79,11 @@ impl Live {
         self.admin_token.store(config.live.admin_token.clone().map(Arc::new));
         self.shutdown.store(Arc::new(config.live.shutdown));
         self.dispatch_to(sinks)
+    }
+
+    /// What is told to those who follow.
+    pub(super) const fn feed(&self) -> &Feed {
+        &self.fixed.feed
     }
 
     pub(super) const fn dispatchers(&self) -> &Dispatchers {
@@ -135,6 +142,7 @@ fn recorder(config: &Config, fixed: &Fixed) -> Arc<Recorder> {
     Arc::new(Recorder {
         clock: fixed.shared.clock.clone(),
         trusted: config.live.connections.trusted_proxies.clone(),
+        feed: fixed.feed.clone(),
         unrouted: ingress::unrouted(&fixed.metrics),
         audit: config.live.siem.is_some().then(|| fixed.audit_records.clone()),
     })

@@ -116,7 +116,8 @@ impl Daemon {
         background.spawn(orphans::watch(outbox, dispatchers, background.clone()));
 
         let (lifecycle, metrics) = (front.clone(), Arc::clone(&self.metrics));
-        let admin = Admin { lifecycle, metrics, token: Arc::clone(&live.admin_token) };
+        let (feed, token) = (live.feed().clone(), Arc::clone(&live.admin_token));
+        let admin = Admin { lifecycle, metrics, feed, token };
         self.probes.spawn(admin::serve(pending.admin.socket, admin, self.probes.clone()));
     }
 

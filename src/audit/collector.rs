@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::store::{AuditQueue, StoreError};
 
 /// Records the store keeps for the SIEM at most, some 40 MB; what does not fit is counted and dropped.
-const CAPACITY: u64 = 100_000;
+pub(crate) const CAPACITY: u64 = 100_000;
 /// Records held here at most while the store stalls.
 const MAX_HELD: usize = 20_000;
 /// As many records are written at once without waiting for the tick.

@@ -20,6 +20,7 @@ use crate::store::AuditQueue;
 use collector::Collector;
 use sender::Sender;
 
+pub(crate) use collector::CAPACITY;
 pub use sender::{Target, Targets};
 pub use settings::{Siem, SiemFormat};
 

@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::sink;
 
-use super::{completions, config, dead, events, explain, man, quarantine, send, store};
+use super::{completions, config, dead, events, explain, man, quarantine, send, sinks, store, tail};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -55,7 +55,7 @@ pub(super) enum Command {
     Config(config::Command),
     /// Sign a sample event exactly as a source's vendor does and POST it
     Send(send::Args),
-    /// What was accepted: list, show, replay
+    /// What was accepted: list, show, replay, erase
     #[command(subcommand)]
     Events(events::Command),
     /// Deliveries that ran out of attempts: list, show, replay, discard
@@ -64,7 +64,12 @@ pub(super) enum Command {
     /// Refused requests kept for inspection: list, show, release, discard
     #[command(subcommand)]
     Quarantine(quarantine::Command),
-    /// The store as a whole: move an installation from SQLite to PostgreSQL
+    /// Where events go: list, pause, resume, slow down
+    #[command(subcommand)]
+    Sinks(sinks::Command),
+    /// Follow the running daemon: accepted, refused, delivered, dead, one line each
+    Tail(tail::Args),
+    /// The store as a whole: what it holds, a copy of it, the move from SQLite to PostgreSQL
     #[command(subcommand)]
     Store(store::Command),
     /// The signature doctor: which check refuses a request, why, and what would mend it

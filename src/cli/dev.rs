@@ -11,7 +11,9 @@ use crate::settings::{ConfigError, ConfigErrors};
 
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
-use super::{dev_certificates, output, serve, shell};
+use crate::shell;
+
+use super::{dev_certificates, output, serve};
 
 const FILE: &str = "config/dev.toml";
 /// For a binary that runs away from its repository.

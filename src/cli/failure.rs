@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::operations::OperationError;
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::store::StoreError;
 
@@ -65,8 +66,19 @@ impl From<StoreError> for Failure {
             StoreError::Url(problem) => Self::configuration("store.url", problem),
             StoreError::TooNew { .. }
             | StoreError::Foreign(_)
+            | StoreError::Unsupported(_)
             | StoreError::Unavailable(_)
             | StoreError::Corrupt(_) => Self::Runtime(error.to_string()),
+        }
+    }
+}
+
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Refused(problem) => Self::Usage(problem),
+            OperationError::Missing(problem) | OperationError::Failed(problem) => Self::Runtime(problem),
+            OperationError::Store(error) => error.into(),
         }
     }
 }

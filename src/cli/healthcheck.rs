@@ -59,7 +59,7 @@ fn address_in(file: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// An unspecified address is where one listens, not where one connects.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

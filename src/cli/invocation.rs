@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingress::SourceSettings;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::settings::{ConfigError, ConfigErrors, OURS};
 use crate::store::{self, Store};
 
@@ -38,6 +39,17 @@ impl Invocation {
     /// Loads the configuration. Certificates are only named, so that whoever does not serve needs none.
     pub(super) fn load(&self) -> Result<Config, Failure> {
         Ok(config::load(self.file.as_deref(), &self.vars)?)
+    }
+
+    /// What operators do to `store`, by `config`.
+    pub(super) fn operations<'a>(&'a self, config: &'a Config, store: &'a Store) -> Operations<'a> {
+        Operations {
+            store,
+            sources: &config.live.sources,
+            sinks: &config.live.sinks,
+            siem: config.live.siem.is_some(),
+            clock: &self.clock,
+        }
     }
 
     /// Loads the configuration whenever asked.

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use crate::operations;
 use crate::store::{Cursor, Page, PagedFilter, StoreError};
 
 use super::failure::Failure;
+use super::output;
 use super::table::Columns;
-use super::{output, pages};
 
 /// What stands in a listing, in `N` columns.
 pub(super) trait Row<const N: usize> {
@@ -25,7 +26,7 @@ pub(super) async fn print<const N: usize, F: PagedFilter, R: Row<N>>(
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
 ) -> Result<(), Failure> {
     let mut listing = Listing::new(R::HEADINGS, json);
-    if pages::each(filter, page, |rows| listing.write(&rows)).await? { listing.end() } else { Ok(()) }
+    if operations::each(filter, page, |rows| listing.write(&rows)).await? { listing.end() } else { Ok(()) }
 }
 
 /// A listing being written.

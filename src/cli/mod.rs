@@ -9,7 +9,6 @@ mod config;
 mod dead;
 mod dev;
 mod dev_certificates;
-mod event_ref;
 mod events;
 mod explain;
 mod failure;
@@ -17,16 +16,16 @@ mod healthcheck;
 mod invocation;
 mod listing;
 mod man;
+mod operator;
 mod output;
-mod pages;
 mod quarantine;
 mod selection;
 mod send;
 mod serve;
-mod shell;
 mod sinks;
 mod store;
 mod table;
+mod tail;
 mod time_arg;
 
 use std::future::Future;
@@ -70,6 +69,8 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
         Command::Events(command) => on_one_core(events::run(command, invocation)),
         Command::Dead(command) => on_one_core(dead::run(command, invocation)),
         Command::Quarantine(command) => on_one_core(quarantine::run(command, invocation)),
+        Command::Sinks(command) => on_one_core(sinks::run(command, invocation)),
+        Command::Tail(args) => on_one_core(tail::run(args, invocation)),
         Command::Store(command) => on_one_core(store::run(command, invocation)),
         Command::Explain(args) => on_one_core(explain::run(args, invocation)),
         Command::Completions(args) => completions::run(&args, Cli::definition()),

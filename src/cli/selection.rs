@@ -4,6 +4,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::operations::Chosen;
+
 use super::failure::Failure;
 use super::output;
 use super::time_arg::{self, TimeArg};
@@ -89,6 +91,11 @@ pub(super) struct Selection<W: Criteria> {
 }
 
 impl<W: Criteria> Selection<W> {
+    /// The rows that are meant, where `filter` is what the criteria come to.
+    pub(super) fn chosen<F>(&self, filter: F) -> Chosen<F> {
+        Chosen { names: self.ids.clone(), filter }
+    }
+
     /// Refuses to act on everything by accident, with `question`.
     pub(super) fn require(&self, question: &str) -> Result<(), Failure> {
         if self.ids.is_empty() && !self.all && self.which == W::default() {

@@ -1,19 +1,37 @@
-//! `store`: moves a single-machine installation over to PostgreSQL. Reads one store, fills another, changes no id.
+//! `store`: what the store holds, a copy of it, and the move of a single-machine installation over to PostgreSQL, which
+//! reads one store, fills another and changes no id.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::store::{self, Report, Settings};
+use crate::store::{self, Report, Settings, Stats};
 
 use super::failure::{Failure, Status};
-use super::invocation::Invocation;
+use super::invocation::{Invocation, with_store};
 use super::{output, table};
 
 /// What to do with the store as a whole.
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// What the store holds: sizes, counts, oldest and newest
+    ///
+    /// Counts every event and delivery: about a second for a million.
+    Stats {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy an SQLite store into a new file, beside the running daemon
+    ///
+    /// The copy is whole and of one moment, and holds nothing that was deleted. To restore it: stop the daemon, put it in
+    /// the place of the database, remove the files beside that which end in -wal and -shm, start.
+    Backup {
+        /// The new file
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Copy everything from an SQLite store into the configured PostgreSQL store
     ///
     /// Events go with their ids, so that what was accepted before stays a duplicate afterwards; deliveries go with
@@ -32,20 +50,65 @@ pub(super) enum Command {
     },
 }
 
-/// Copies, and tells what was copied.
+/// Tells what there is, copies it, or moves it.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
-    let Command::MigrateFrom { from, json } = command;
-    check_source(&from)?;
+    match command {
+        Command::Stats { json } => {
+            let config = invocation.load()?;
+            let stats = with_store(&config, async |store| Ok(store.maintenance.stats().await?)).await?;
+            output::print_either(json, || json!(stats), || counted(&stats))?;
+        }
+        Command::Backup { to } => {
+            let config = invocation.load()?;
+            with_store(&config, async |store| Ok(store.maintenance.backup(&to).await?)).await?;
+            output::print(&format!("the store is copied to {}", to.display()))?;
+        }
+        Command::MigrateFrom { from, json } => migrate(&from, json, &invocation).await?,
+    }
+    Ok(Status::Done)
+}
+
+/// Copies, and tells what was copied.
+async fn migrate(from: &str, json: bool, invocation: &Invocation) -> Result<(), Failure> {
+    check_source(from)?;
     let to = invocation.load()?.store();
     check_target(&to.url)?;
-    let report = store::migrate(&Settings { url: from, ..to.clone() }, &to).await?;
+    let report = store::migrate(&Settings { url: from.to_owned(), ..to.clone() }, &to).await?;
     if json {
         output::print_json(&summary(report))?;
     } else {
         output::print(&shown(report))?;
     }
     output::tell("the old store was left as it was: remove it once the daemon runs on the new one");
-    Ok(Status::Done)
+    Ok(())
+}
+
+fn counted(stats: &Stats) -> String {
+    let maybe = |bytes: Option<u64>| bytes.map_or_else(String::new, |bytes| bytes.to_string());
+    let time = |at: Option<jiff::Timestamp>| at.map_or_else(String::new, |at| format!("{at:.0}"));
+    let mut text = table::fields(&[
+        ("bytes", stats.bytes.to_string()),
+        ("bytes to be used again", maybe(stats.reusable_bytes)),
+        ("bytes free on the volume", maybe(stats.free_bytes)),
+        ("retention in seconds", stats.retention_seconds.to_string()),
+        ("events", stats.events.to_string()),
+        ("ids", stats.ids.to_string()),
+        ("oldest event", time(stats.oldest)),
+        ("newest event", time(stats.newest)),
+        ("refused requests", stats.quarantine_entries.to_string()),
+        ("bytes of refused requests", stats.quarantine_bytes.to_string()),
+        ("audit records waiting", stats.audit_records.to_string()),
+    ]);
+    let sources = stats.sources.iter().map(|of| [of.source.to_string(), of.events.to_string()]);
+    text.push_str("\n\n");
+    text.push_str(&table::table(["SOURCE", "EVENTS"], &sources.collect::<Vec<_>>()));
+    let sinks = stats
+        .sinks
+        .iter()
+        .map(|of| [of.sink.to_string(), of.pending.to_string(), of.delivered.to_string(), of.dead.to_string()]);
+    text.push_str("\n\n");
+    text.push_str(&table::table(["SINK", "PENDING", "DELIVERED", "DEAD"], &sinks.collect::<Vec<_>>()));
+    text
 }
 
 /// A store that is not there would otherwise be an empty one, and the report a row of noughts.

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::decision::{RetryLimits, decide};
-use super::in_flight::Finished;
+use super::in_flight::{Finished, Subject};
 use super::lease::DeliveryLease;
 use crate::event::Event;
+use crate::feed::FeedEvent;
 use crate::sink::{Attempt, Delivered, Retry, SinkError, within};
 use crate::store::{Settled, Settlement};
 
@@ -32,9 +33,21 @@ pub(super) fn deliver(
     }
 }
 
+/// What is told of the attempt at `event`, where anybody follows now.
+pub(super) fn subject(context: &Context, event: &Event) -> Option<Box<Subject>> {
+    context.feed.as_ref().filter(|feed| feed.is_followed())?;
+    Some(Box::new(Subject {
+        source: event.source.clone(),
+        event_id: event.id.to_string(),
+        event_type: event.kind.clone(),
+        request_id: event.request_id.clone(),
+        begun: Instant::now(),
+    }))
+}
+
 /// Tells the circuit what came of an attempt and decides what becomes of the delivery.
 pub(super) fn conclude(context: &Context, finished: Finished) -> Settlement {
-    let Finished { lease, pass, result } = finished;
+    let Finished { lease, pass, result, subject } = finished;
     let (now, sink) = (Instant::now(), &context.settings.name);
     match &result {
         Ok(_) | Err(SinkError { retry: Retry::Never, .. }) => {
@@ -48,14 +61,14 @@ pub(super) fn conclude(context: &Context, finished: Finished) -> Settlement {
             }
         }
     }
-    let limits = RetryLimits { attempts: context.settings.max_attempts, age: context.settings.max_age };
+    let limits = RetryLimits { attempts: context.settings.max_attempts, age: context.max_age() };
     let outcome = decide(result, &lease, lease.age(now), limits, fastrand::f64());
-    record(context, &lease, &outcome);
+    record(context, &lease, &outcome, subject);
     lease.settle(outcome)
 }
 
-/// Counts and logs what becomes of a delivery.
-pub(super) fn record(context: &Context, lease: &DeliveryLease, outcome: &Settled) {
+/// Counts, logs and tells what becomes of a delivery.
+pub(super) fn record(context: &Context, lease: &DeliveryLease, outcome: &Settled, subject: Option<Box<Subject>>) {
     let (sink, metrics) = (&context.settings.name, &context.metrics);
     let (delivery, attempt) = (lease.id.0, lease.attempt().number);
     match outcome {
@@ -73,5 +86,32 @@ pub(super) fn record(context: &Context, lease: &DeliveryLease, outcome: &Settled
             tracing::warn!(%sink, delivery, attempt, error, "delivery is dead: see `gatepost dead list`");
         }
         Settled::Released { .. } => {}
+    }
+    if let Some(feed) = &context.feed {
+        feed.publish(|| told(context, lease, outcome, subject));
+    }
+}
+
+/// What those who follow are told of it.
+fn told(context: &Context, lease: &DeliveryLease, outcome: &Settled, subject: Option<Box<Subject>>) -> FeedEvent {
+    let (word, reason) = match outcome {
+        Settled::Done { duplicate: false } => ("delivered", None),
+        Settled::Done { duplicate: true } => ("delivered", Some("the sink had it already".to_owned())),
+        Settled::Retry { error, .. } => ("retry", Some(error.clone())),
+        Settled::Dead { error } => ("dead", Some(error.clone())),
+        Settled::Released { .. } => ("released", None),
+    };
+    let (sink, attempt) = (Some(context.settings.name.clone()), Some(lease.attempt().number));
+    let event = FeedEvent { outcome: word, reason, sink, attempt, ..FeedEvent::default() };
+    match subject {
+        None => event,
+        Some(subject) => FeedEvent {
+            latency_us: Some(u64::try_from(subject.begun.elapsed().as_micros()).unwrap_or(u64::MAX)),
+            source: Some(subject.source),
+            event_id: Some(subject.event_id),
+            event_type: Some(subject.event_type),
+            request_id: Some(subject.request_id),
+            ..event
+        },
     }
 }

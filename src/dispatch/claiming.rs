@@ -14,7 +14,7 @@ use super::poll::{MIN_INTERVAL, Polled, RETRY_INTERVAL, Trigger};
 use super::prefetch::Prefetch;
 use super::rate::RateLimit;
 use crate::event::Event;
-use crate::sink::Settings;
+use crate::sink::{Rate, Settings};
 use crate::store::{DeliveryId, Settled, Settlement};
 
 /// From before it was claimed, a delivery begins within this or is released, so that its lease outlasts the attempt and the
@@ -32,6 +32,8 @@ pub(super) struct Conditions {
     /// Whether something has outlived `max_age` behind the open circuit.
     pub expired: bool,
     pub store_failing: bool,
+    /// Whether operators have paused the sink.
+    pub paused: bool,
 }
 
 /// What is claimed for one sink, and when to claim more.
@@ -65,6 +67,13 @@ impl Claiming {
         }
     }
 
+    /// From now on `rate` counts.
+    pub(super) fn set_rate(&mut self, rate: Option<Rate>) {
+        if self.rate.set(rate) {
+            self.poll_by(self.last_poll + MIN_INTERVAL);
+        }
+    }
+
     /// From now on nothing is claimed.
     pub(super) const fn stop(&mut self) {
         self.stopping = true;
@@ -93,6 +102,10 @@ impl Claiming {
                 return None;
             }
             None if at.store_failing => (Trigger::StoreFailed, 0),
+            None if at.paused => {
+                self.next_poll = at.now + RETRY_INTERVAL;
+                return None;
+            }
             None => match self.rate.room(at.now, self.waiting.len()) {
                 Ok(room) => {
                     (if self.notified { Trigger::Notified } else { Trigger::Timer }, wanted.min(allowed).min(room))
@@ -201,10 +214,10 @@ impl Claiming {
         self.waiting.retain(|(lease, _)| !renewed.contains_key(&lease.id));
     }
 
-    /// Releases what will not be begun here: all that waits when stopping, or while the circuit is open (for as long as
-    /// `open_for`), else what has waited too long.
-    pub(super) fn release(&mut self, now: Instant, open_for: Option<Duration>) -> Vec<Settlement> {
-        let all = if self.stopping { Some(Duration::ZERO) } else { open_for };
+    /// Releases what will not be begun here: all that waits when stopping, or while nothing may begin (for as long as
+    /// `closed_for`: the circuit is open, the sink paused), else what has waited too long.
+    pub(super) fn release(&mut self, now: Instant, closed_for: Option<Duration>) -> Vec<Settlement> {
+        let all = if self.stopping { Some(Duration::ZERO) } else { closed_for };
         let mut released = Vec::new();
         while let Some((lease, _)) = self.waiting.front() {
             let too_late = now > lease.asked + BEGIN_WITHIN;
@@ -226,7 +239,6 @@ mod tests {
     use super::super::poll::MAX_INTERVAL;
     use super::super::testing::{claimed, settings, unreadable};
     use super::*;
-    use crate::sink::Rate;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -236,7 +248,7 @@ mod tests {
     }
 
     fn at(now: Instant, in_flight: usize) -> Conditions {
-        Conditions { now, in_flight, probes: 0, expired: false, store_failing: false }
+        Conditions { now, in_flight, probes: 0, expired: false, store_failing: false, paused: false }
     }
 
     fn open(now: Instant) -> Circuit {

@@ -1,4 +1,4 @@
-//! Beside the deliveries of a sink: its gauges, and whether some outlived `max_age` while the sink was down.
+//! Beside the deliveries of a sink: its gauges, what operators decided about it, and whether some outlived `max_age` while the sink was down.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::context::Context;
 use crate::store::StoreError;
 
-const REFRESH_EVERY: Duration = Duration::from_secs(2);
+/// How soon a pause is noticed, and its end.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// Refreshes for as long as it is polled; the pipeline reports a store that fails.
 pub(super) async fn run(context: &Context) {
@@ -20,11 +21,12 @@ pub(super) async fn run(context: &Context) {
 
 /// Sets the gauges. Says whether something is too old and the open circuit keeps it from being attempted.
 async fn refresh(context: &Context) -> Result<bool, StoreError> {
+    context.obey(&context.outbox.control(&context.settings.name).await?);
     let backlog = context.outbox.backlog(&context.settings.name).await?;
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     context.metrics.backlog.set(gauge(backlog.pending));
     context.metrics.dead_letters.set(gauge(backlog.dead));
     context.metrics.oldest_age.set(backlog.oldest_age.unwrap_or_default().as_secs_f64());
-    let expired = backlog.oldest_age.is_some_and(|age| age >= context.settings.max_age);
+    let expired = backlog.oldest_counted_age.is_some_and(|age| age >= context.max_age());
     Ok(expired && context.circuit().open_until().is_some())
 }

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::circuit::Pass;
 use super::lease::DeliveryLease;
+use crate::event::Name;
 use crate::sink::{Delivered, Retry, SinkError};
 
 /// Attempts, each a task.
 #[derive(Default)]
 pub(super) struct InFlight {
     tasks: JoinSet<Result<Delivered, SinkError>>,
-    leases: HashMap<Id, (DeliveryLease, Pass)>,
+    leases: HashMap<Id, (DeliveryLease, Pass, Option<Box<Subject>>)>,
     probes: usize,
 }
 
@@ -23,6 +25,17 @@ pub(super) struct Finished {
     /// What it began as.
     pub pass: Pass,
     pub result: Result<Delivered, SinkError>,
+    /// What it was about, where somebody followed when it began.
+    pub subject: Option<Box<Subject>>,
+}
+
+/// What those who follow are told of an attempt besides its outcome.
+pub(super) struct Subject {
+    pub source: Name,
+    pub event_id: String,
+    pub event_type: String,
+    pub request_id: String,
+    pub begun: Instant,
 }
 
 impl InFlight {
@@ -38,10 +51,11 @@ impl InFlight {
         &mut self,
         lease: DeliveryLease,
         pass: Pass,
+        subject: Option<Box<Subject>>,
         attempt: impl Future<Output = Result<Delivered, SinkError>> + Send + 'static,
     ) {
         let task = self.tasks.spawn(attempt);
-        self.leases.insert(task.id(), (lease, pass));
+        self.leases.insert(task.id(), (lease, pass, subject));
         self.probes += usize::from(pass == Pass::Probe);
     }
 
@@ -70,13 +84,13 @@ impl InFlight {
             let message = "the sink panicked".to_owned();
             (error.id(), Err(SinkError { message, retry: Retry::Backoff }))
         });
-        let (lease, pass) = self.leases.remove(&id)?;
+        let (lease, pass, subject) = self.leases.remove(&id)?;
         self.probes -= usize::from(pass == Pass::Probe);
-        Some(Finished { lease, pass, result })
+        Some(Finished { lease, pass, result, subject })
     }
 
     pub(super) fn leases(&mut self) -> impl Iterator<Item = &mut DeliveryLease> {
-        self.leases.values_mut().map(|(lease, _)| lease)
+        self.leases.values_mut().map(|(lease, ..)| lease)
     }
 
     pub(super) fn abort(&mut self) {

@@ -22,6 +22,7 @@ mod testing;
 
 use std::sync::Arc;
 
+use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::SinkMetrics;
 use crate::sink::{Settings, Sink};
@@ -29,21 +30,29 @@ use crate::store::Outbox;
 use context::Context;
 
 /// Delivers everything the store holds for one sink.
-pub struct Dispatcher(Arc<Context>);
+pub struct Dispatcher(Context);
 
 impl Dispatcher {
     /// A dispatcher of the deliveries to `settings.name` through `sink`.
     #[must_use]
     pub fn new(settings: Settings, sink: Arc<dyn Sink>, outbox: Arc<dyn Outbox>, metrics: SinkMetrics) -> Self {
-        Self(Arc::new(Context::new(settings, sink, outbox, metrics)))
+        Self(Context::new(settings, sink, outbox, metrics))
+    }
+
+    /// Tells `feed` what becomes of each attempt.
+    #[must_use]
+    pub fn telling(mut self, feed: Feed) -> Self {
+        self.0.feed = Some(feed);
+        self
     }
 
     /// Delivers until `lifecycle` stops accepting; then begins nothing new, releases what was not begun, and waits for
     /// what is in flight until the cut-off. What is cut off will be delivered again, under the same id.
     pub async fn run(self, lifecycle: Lifecycle) {
+        let context = Arc::new(self.0);
         tokio::select! {
-            () = pipeline::run(Arc::clone(&self.0), &lifecycle) => {}
-            () = gauges::run(&self.0) => {}
+            () = pipeline::run(Arc::clone(&context), &lifecycle) => {}
+            () = gauges::run(&context) => {}
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{conclude, deliver, record};
+use super::attempt::{conclude, deliver, record, subject};
 use super::claiming::{Claiming, Conditions, EXPIRED_BATCH};
 use super::context::Context;
 use super::in_flight::{Finished, InFlight};
@@ -105,6 +105,7 @@ impl Pipeline {
     }
 
     fn advance(&mut self) {
+        self.claiming.set_rate(self.context.rate());
         self.release();
         self.begin_attempts();
         self.begin_poll();
@@ -123,7 +124,8 @@ impl Pipeline {
         let now = Instant::now();
         let open_until = self.context.circuit().open_until();
         let open_for = open_until.map(|until| until.saturating_duration_since(now));
-        self.settling.extend(self.claiming.release(now, open_for));
+        let paused_for = self.context.is_paused().then_some(Duration::ZERO);
+        self.settling.extend(self.claiming.release(now, paused_for.or(open_for)));
     }
 
     fn begin_attempts(&mut self) {
@@ -136,7 +138,8 @@ impl Pipeline {
         {
             let Some(pass) = self.context.circuit().begin(now, self.in_flight.probes()) else { return };
             let Some((lease, event)) = self.claiming.next(now) else { return };
-            self.in_flight.begin(lease, pass, deliver(&self.context, event, lease.attempt()));
+            let subject = subject(&self.context, &event);
+            self.in_flight.begin(lease, pass, subject, deliver(&self.context, event, lease.attempt()));
         }
     }
 
@@ -155,6 +158,7 @@ impl Pipeline {
             probes: self.in_flight.probes(),
             expired: self.context.expired.load(Ordering::Acquire),
             store_failing: self.store.is_failing(),
+            paused: self.context.is_paused(),
         };
         let Some((trigger, limit)) = self.claiming.plan(&conditions, &mut self.context.circuit()) else { return };
         self.context.expired.store(false, Ordering::Release);
@@ -188,7 +192,7 @@ impl Pipeline {
                 }
                 self.renew(&mut polled.claims);
                 for (lease, outcome) in self.claiming.take(polled) {
-                    record(&self.context, &lease, &outcome);
+                    record(&self.context, &lease, &outcome, None);
                     self.settling.add(lease.settle(outcome));
                 }
             }

@@ -23,6 +23,17 @@ impl RateLimit {
         Self { rate, begun: VecDeque::new() }
     }
 
+    /// From now on `rate` counts, also for those that have begun. Says whether that is another one.
+    pub(super) fn set(&mut self, rate: Option<Rate>) -> bool {
+        if self.rate == rate {
+            return false;
+        }
+        self.rate = rate;
+        let most = rate.map_or(0, |rate| rate.count);
+        self.begun.drain(..self.begun.len().saturating_sub(most));
+        true
+    }
+
     /// When the next one may begin, where that is not now.
     pub(super) fn wait_until(&self, now: Instant) -> Option<Instant> {
         let rate = self.rate?;

@@ -16,7 +16,7 @@ use crate::event::{Event, EventId, KeptHeaders, Name, Payload};
 use crate::metrics::Metrics;
 use crate::settings::{Diagnostics, Table};
 use crate::sink::{self, Attempt, Delivered, Settings, Sink, SinkError};
-use crate::store::{Backlog, Claimed, DeliveryId, Outbox, Settlement, StoreError};
+use crate::store::{Backlog, Claimed, DeliveryId, Outbox, Settlement, SinkControl, StoreError};
 
 pub(super) fn settings(concurrency: usize) -> Settings {
     let file =
@@ -102,6 +102,10 @@ impl Outbox for Script {
 
     async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn control(&self, _: &Name) -> Result<SinkControl, StoreError> {
+        Ok(SinkControl::default())
     }
 
     fn queued(&self) -> Arc<Notify> {

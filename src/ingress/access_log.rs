@@ -24,6 +24,7 @@ use tower::{Layer, Service};
 
 use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
+use crate::feed::{Feed, FeedEvent};
 use crate::metrics::SourceMetrics;
 use crate::request_outcome::{Reason, RequestOutcome};
 use crate::server::Unreadable;
@@ -73,6 +74,8 @@ pub struct Recorder {
     pub clock: Clock,
     /// Whose forwarding headers are believed.
     pub trusted: Networks,
+    /// Told of every request, where somebody follows.
+    pub feed: Feed,
     /// Series of requests that no source takes.
     pub unrouted: SourceMetrics,
     /// Audit records towards the SIEM; full means dropped there, never blocked here.
@@ -223,6 +226,7 @@ impl Entry {
         let latency_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         self.count(end, elapsed.as_secs_f64());
         self.log(now, end, status, latency_us);
+        self.layer.recorder.feed.publish(|| self.told(end, status, latency_us));
         self.audit(now, end, latency_us);
     }
 
@@ -263,6 +267,23 @@ impl Entry {
             key: known.map(|known| known.key.as_str()),
         };
         tracing::info!(target: "gatepost::access", record = %AsJson(&record));
+    }
+
+    /// What those who follow are told of it.
+    fn told(&self, end: &RequestEnd, status: Option<StatusCode>, latency_us: u64) -> FeedEvent {
+        let known = end.event.as_deref();
+        let shown = |text: Option<&String>| text.map(|text| escape_for_log(text).into_owned());
+        FeedEvent {
+            outcome: end.outcome.as_str(),
+            source: self.layer.source.as_ref().map(|source| source.config.name.clone()),
+            event_id: shown(known.and_then(|known| known.event_id.as_ref())),
+            event_type: shown(known.and_then(|known| known.kind.as_ref())),
+            reason: end.reason.map(|reason| reason.as_str().to_owned()),
+            status: status.filter(|_| self.answered).map(|status| status.as_u16()),
+            request_id: Some(self.arrival.request_id.to_string()),
+            latency_us: Some(latency_us),
+            ..FeedEvent::default()
+        }
     }
 
     fn audit(&self, timestamp: Timestamp, end: &RequestEnd, latency_us: u64) {

@@ -86,7 +86,13 @@ fn rig(permits: usize, budget: usize) -> Rig {
         lifecycle: Lifecycle::default(),
     };
     let trusted = Networks::parse(["10.0.0.1"]).unwrap();
-    let recorder = Arc::new(Recorder { clock, trusted, unrouted: unrouted(&metrics), audit: None });
+    let recorder = Arc::new(Recorder {
+        feed: crate::feed::Feed::new(clock.clone()),
+        clock,
+        trusted,
+        unrouted: unrouted(&metrics),
+        audit: None,
+    });
     let scheme = config.live.sources[0].scheme.build().unwrap();
     let source = Arc::new(Source::new(config.live.sources[0].clone(), scheme, &[], &metrics));
     Rig { router: router(&shared, &recorder, &[source]), store, metrics, _writer: writer }

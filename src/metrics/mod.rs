@@ -69,6 +69,7 @@ pub struct Metrics {
     delivery_oldest_age: Family<SinkLabel, SecondsGauge>,
     dead_letters: Family<SinkLabel, Gauge>,
     sink_circuit: Family<SinkState, Gauge>,
+    sink_paused: Family<SinkLabel, Gauge>,
     siem_callbacks: Family<OutcomeLabel, Counter>,
     handshakes: OkOrFailed,
     reloads: OkOrFailed,
@@ -146,6 +147,8 @@ pub struct SinkMetrics {
     pub oldest_age: SecondsGauge,
     /// Dead letters kept.
     pub dead_letters: Gauge,
+    /// Whether operators have paused it.
+    pub paused: Gauge,
     circuit: [(&'static str, Gauge); 3],
 }
 
@@ -189,6 +192,7 @@ impl Metrics {
             ),
             dead_letters: register(r, "dead_letters", "Deliveries that ran out of attempts", Family::default()),
             sink_circuit: register(r, "sink_circuit", "1 for the circuit's state, 0 for the others", Family::default()),
+            sink_paused: register(r, "sink_paused", "1 while operators have paused the sink", Family::default()),
             siem_callbacks: register(r, "siem_callbacks", "Audit batches sent to the SIEM", Family::default()),
             handshakes: OkOrFailed::register(r, "tls_handshakes", "TLS handshakes ended"),
             reloads: OkOrFailed::register(r, "reloads", "Reloads of configuration, secrets and certificates"),
@@ -268,6 +272,7 @@ impl Metrics {
             backlog: self.delivery_backlog.get_or_create_owned(&label),
             oldest_age: self.delivery_oldest_age.get_or_create_owned(&label),
             dead_letters: self.dead_letters.get_or_create_owned(&label),
+            paused: self.sink_paused.get_or_create_owned(&label),
             circuit: CIRCUIT.map(circuit),
         }
     }
@@ -304,6 +309,7 @@ impl Metrics {
     /// Takes the series of sink `sink` away, which is gone; not those of what is `left` of it in the store.
     pub(crate) fn forget_sink(&self, sink: &Name, left: bool) {
         let name = || sink.as_str().to_owned();
+        self.sink_paused.remove(&SinkLabel { sink: name() });
         for state in CIRCUIT {
             self.sink_circuit.remove(&SinkState { sink: name(), state });
         }

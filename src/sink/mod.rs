@@ -24,6 +24,7 @@ mod structured;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::settings::{ConfigError, Diagnostics, Table};
@@ -73,6 +74,24 @@ pub(crate) fn declare(diagnostics: &mut Diagnostics) {
         let of_type = toml::Table::from_iter([("type".to_owned(), toml::Value::from(*name))]);
         Settings::read(Table::new("[[sink]]", "sink[0]", of_type), None, TYPES, &[], diagnostics);
     }
+}
+
+/// An http sink that nobody configured: events go to `url`, as in binary mode and with no secret, by the proxies that the
+/// variables `vars` name. Beside it what is to be said about the address.
+///
+/// # Errors
+/// What is wrong with the address, in words that do not repeat it.
+pub fn at(url: &str, vars: &BTreeMap<String, String>) -> Result<(Arc<dyn Sink>, Vec<String>), String> {
+    let keys = [("name", "to"), ("type", "http"), ("url", url)];
+    let table = keys.into_iter().map(|(key, value)| (key.to_owned(), toml::Value::from(value))).collect();
+    let mut diagnostics = Diagnostics::new(vars);
+    let settings = Settings::read(Table::new("[[sink]]", "--to", table), None, TYPES, &[], &mut diagnostics);
+    let told = |error: &ConfigError| error.problem.clone();
+    if !diagnostics.errors.is_empty() {
+        return Err(diagnostics.errors.iter().map(told).collect::<Vec<_>>().join("; "));
+    }
+    let sink = settings.build().map_err(|errors| errors.iter().map(told).collect::<Vec<_>>().join("; "))?;
+    Ok((sink, diagnostics.warnings))
 }
 
 /// Builds the sink that `settings` describe. Does not connect: a sink that is down must not keep the daemon down.

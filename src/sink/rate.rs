@@ -19,7 +19,10 @@ pub struct Rate {
 
 impl Rate {
     /// Reads `100/s` or `600/m`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("expected a number from 1 to {MOST} and /s or /m, such as \"100/s\", found {text:?}");
         let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
         let per = match unit {

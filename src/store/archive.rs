@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::event::{Event, EventId, KeptHeaders, Name};
 use crate::store::delivery::{DeliveryStatus, State};
+use crate::store::erasure::{ErasedParts, Erasure};
 use crate::store::error::StoreError;
 use crate::store::listing::{Cursor, Page, PagedFilter, Pager};
 
@@ -59,6 +60,8 @@ pub struct Archived {
     pub state: State,
     /// Its deliveries, in the order of their sinks' names.
     pub deliveries: Vec<DeliveryStatus>,
+    /// Who erased it, and when: then there is nothing of the sender in `event` but id, source, type and time.
+    pub erased: Option<Erasure>,
 }
 
 /// How an operator names an event: `source:id`, or an id alone (which may then match several sources).
@@ -88,5 +91,10 @@ pub trait Archive: Send + Sync {
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError>;
     /// Queues the events' deliveries again from attempt 0, to `sinks` or to those they had; returns how many. Nothing is
     /// queued for those of `gone`, unless asked for: what waits for them or died on the way to them is moved to `sinks`.
+    /// Nothing is queued of an event that was erased.
     async fn replay(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError>;
+    /// Erases what the sender said in `event`, with its open deliveries and the refused requests that have its id or body;
+    /// its id stays and counts as before. `None` where there is no such event, or it was erased before. What is not
+    /// referred to any more may stay in files until [`Maintenance::overwrite`](crate::store::Maintenance::overwrite).
+    async fn erase(&self, event: &EventRef, erasure: &Erasure) -> Result<Option<ErasedParts>, StoreError>;
 }

@@ -1,5 +1,6 @@
 //! The bounded queue of audit records towards the SIEM.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +20,9 @@ pub struct QueuedAudit {
     pub attempts: u32,
 }
 
+/// What a record becomes; `None` leaves it as it is.
+pub type Rewrite = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// The bounded queue of audit records towards the SIEM; several processes may take from it.
 #[async_trait]
 pub trait AuditQueue: Send + Sync {
@@ -30,6 +34,8 @@ pub trait AuditQueue: Send + Sync {
     async fn remove(&self, ids: &[i64]) -> Result<(), StoreError>;
     /// Frees claimed records to be claimed again after `after`, at most [`LONGEST_WAIT`]; counts an attempt when `refused`.
     async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError>;
+    /// Makes of each record what `rewrite` says; returns how many it changed.
+    async fn rewrite(&self, rewrite: Rewrite) -> Result<u64, StoreError>;
     /// How many there are.
     async fn count(&self) -> Result<u64, StoreError>;
 }

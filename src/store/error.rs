@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The file holds something of another program's.
     #[error("{0}")]
     Foreign(String),
+    /// This kind of store does not do that, or not so; the text says what does.
+    #[error("{0}")]
+    Unsupported(String),
     /// It cannot be reached, written or committed to now; nothing of the call took effect.
     #[error("store unavailable: {0}")]
     Unavailable(String),

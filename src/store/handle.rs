@@ -9,6 +9,7 @@ use crate::store::inbox::Inbox;
 use crate::store::maintenance::Maintenance;
 use crate::store::outbox::Outbox;
 use crate::store::quarantine::Quarantine;
+use crate::store::sink_controls::SinkControls;
 
 /// An open store; cheap to clone.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct Store {
     pub quarantine: Arc<dyn Quarantine>,
     /// For audit: the queue towards the SIEM.
     pub audit_queue: Arc<dyn AuditQueue>,
+    /// For operators: what they decided about sinks.
+    pub sink_controls: Arc<dyn SinkControls>,
     /// For app: probes, retention, flush.
     pub maintenance: Arc<dyn Maintenance>,
 }

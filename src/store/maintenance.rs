@@ -1,9 +1,12 @@
 //! What keeps a store healthy: probes, retention, closing.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use crate::store::error::StoreError;
+use crate::store::stats::Stats;
 
 /// What keeps a store healthy.
 #[async_trait]
@@ -17,6 +20,16 @@ pub trait Maintenance: Send + Sync {
     /// returns how many events went. Pending and dead deliveries keep their event. To be called every minute or so: what
     /// is there at one call is known to be older than the retention when that has passed since.
     async fn prune(&self) -> Result<u64, StoreError>;
+    /// Has what was erased overwritten in the store's own files; whether nothing is left of it there, as far as that can be
+    /// told.
+    async fn overwrite(&self) -> Result<bool, StoreError>;
+    /// What the store holds.
+    async fn stats(&self) -> Result<Stats, StoreError>;
+    /// Copies all that the store holds at one moment into the new file `to`, beside whoever uses it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] where the file is there already, or the server has its own way.
+    async fn backup(&self, to: &Path) -> Result<(), StoreError>;
     /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;
 }

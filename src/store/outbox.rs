@@ -11,6 +11,7 @@ use crate::store::delivery::DeliveryId;
 #[cfg(doc)]
 use crate::store::delivery::LONGEST_WAIT;
 use crate::store::error::StoreError;
+use crate::store::sink_controls::SinkControl;
 
 /// A delivery claimed by this process until its lease runs out.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct Claimed {
     pub attempts: u32,
     /// How often it was replayed.
     pub replay: u32,
-    /// How long ago it was queued or last replayed; `max_age` counts this.
+    /// How long ago it was queued or last replayed, the time left out in which its sink was paused; `max_age` counts this.
     pub age: Duration,
     /// What to deliver, or in what way the stored event cannot be read.
     pub event: Result<Event, String>,
@@ -74,6 +75,8 @@ pub struct Backlog {
     pub pending: u64,
     /// How long ago the oldest of them was queued.
     pub oldest_age: Option<Duration>,
+    /// The same, as far as `max_age` counts it.
+    pub oldest_counted_age: Option<Duration>,
     /// Dead letters.
     pub dead: u64,
 }
@@ -81,7 +84,7 @@ pub struct Backlog {
 /// The delivering side.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Claims up to `limit` deliveries of `sink` that are due, oldest first, for `lease`. One whose event cannot be read
+    /// Claims up to `limit` deliveries of `sink` that are due, oldest first, for `lease`; none while it is paused. One whose event cannot be read
     /// is among them and holds up no other.
     async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError>;
 
@@ -89,7 +92,8 @@ pub trait Outbox: Send + Sync {
     /// none the worse.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
 
-    /// How soon the next delivery of `sink` is due (or its lease ends), zero for now; `None` with nothing pending.
+    /// How soon the next delivery of `sink` is due (or its lease ends), zero for now; `None` with nothing pending, or
+    /// while it is paused.
     async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError>;
 
     /// How much waits for `sink`; cheap with millions of rows.
@@ -97,6 +101,9 @@ pub trait Outbox: Send + Sync {
 
     /// Every sink that something waits for or died on the way to, whoever configures it, by name.
     async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError>;
+
+    /// What operators have decided about `sink`.
+    async fn control(&self, sink: &Name) -> Result<SinkControl, StoreError>;
 
     /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
     /// those that wait already are woken: arm before looking, and poll as well.

@@ -1,6 +1,5 @@
 //! `dead`: deliveries that ran out of attempts, to be looked at, tried again or given up. Works beside a running daemon.
 
-mod letters;
 mod print;
 #[cfg(test)]
 mod tests;
@@ -8,11 +7,12 @@ mod which;
 
 use clap::Subcommand;
 
+use crate::operations::DeadReplayed;
+
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
 use super::selection::{ListArgs, Selection, ShowArgs};
-use super::sinks;
-use letters::Letters;
+use super::{listing, operator, output};
 use which::Which;
 
 /// What to do with dead letters.
@@ -43,15 +43,53 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let (config, now) = (invocation.load()?, invocation.clock.now());
     with_store(&config, async |store| {
-        let gone = sinks::gone(store, &config).await?;
-        let letters = Letters { store, config: &config, now, gone };
+        let operations = invocation.operations(&config, store);
+        let gone = operations.gone_sinks().await?;
         match command {
-            Command::List(args) => letters.list(&args).await?,
-            Command::Show { id, form } => letters.show(id, &form).await?,
-            Command::Replay { selection, to_sink } => return letters.replay(&selection, to_sink).await,
-            Command::Discard(selection) => letters.discard(&selection).await?,
+            Command::List(ListArgs { which, limit, json }) => {
+                for sink in gone.iter().filter(|_| which.sink.is_none()) {
+                    output::tell(&format!(
+                        "{sink} is not in the configuration: --sink {sink} also lists what waits for it"
+                    ));
+                }
+                let page = async |filter: &_, from| store.dead_letters.page(filter, from).await;
+                listing::print(&which.filter(now, &gone, Some(limit)), json, page).await?;
+            }
+            Command::Show { id, form } => {
+                let letters = operations.dead_letters(&id).await?;
+                // All of one event, so all bodies are the same.
+                let body = letters.first().map_or(&[][..], |letter| letter.event.payload.bytes());
+                form.print(body, || print::details(&letters), || print::shown(&letters))?;
+            }
+            Command::Replay { selection, to_sink } => {
+                selection.require(WHICH)?;
+                let chosen = selection.chosen(selection.which.filter(now, &gone, None));
+                let user = operator::user(&invocation.vars)?;
+                let replayed = operations.replay_dead(&chosen, to_sink.as_deref(), &user).await?;
+                return tell_replayed(&replayed, selection.json);
+            }
+            Command::Discard(selection) => {
+                selection.require(WHICH)?;
+                let chosen = selection.chosen(selection.which.filter(now, &gone, None));
+                let count = operations.discard_dead(&chosen, &operator::user(&invocation.vars)?).await?;
+                output::print_count(selection.json, "discarded", count, "dead letter")?;
+            }
         }
         Ok(Status::Done)
     })
     .await
+}
+
+/// What a bulk command asks for that is given nothing.
+const WHICH: &str = "which dead letters?";
+
+fn tell_replayed(replayed: &DeadReplayed, json: bool) -> Result<Status, Failure> {
+    output::print_count(json, "replayed", replayed.count, "dead letter")?;
+    for sink in &replayed.left {
+        output::tell(&format!(
+            "{sink} is not in the configuration, so nobody delivers there: its dead letters were not replayed; \
+             --sink {sink} --to-sink NAME moves them"
+        ));
+    }
+    Ok(if replayed.left.is_empty() { Status::Done } else { Status::Failed })
 }

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::print::{GONE, died_at, error};
-use crate::cli::event_ref::named;
-use crate::cli::failure::Status;
+use crate::cli::failure::{Failure, Status};
 use crate::event::{Event, EventId, KeptHeaders};
+use crate::operations::named;
 use crate::store::{DeadLetter, DeliveryId, State};
 
 fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
@@ -36,7 +36,7 @@ fn letter(id: i64, source: &str, event: &str) -> DeadLetter {
 
 fn ids(text: &str, letters: &[DeadLetter]) -> Result<Vec<i64>, Status> {
     let found = named(text, letters);
-    found.map(|ids| ids.into_iter().map(|letter| letter.id.0).collect()).map_err(|failure| failure.status())
+    found.map(|ids| ids.into_iter().map(|letter| letter.id.0).collect()).map_err(|error| Failure::from(error).status())
 }
 
 #[test]

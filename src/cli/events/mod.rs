@@ -4,17 +4,18 @@ mod print;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::config::Config;
 use crate::event::{KeptHeaders, Name};
+use crate::operations::{self, Chosen, MOST_ERASED, Operations, Operator, Resender};
 use crate::settings::grammar;
-use crate::store::{Archived, EventFilter, EventRef, State, Store};
+use crate::store::{EventFilter, State};
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
+use super::operator::{self, OperatorArg};
 use super::selection::{Criteria, ListArgs, Received, Selection, ShowArgs};
-use super::{event_ref, listing, output, pages, sinks};
+use super::{listing, output};
 
 /// What to do with accepted events.
 #[derive(Subcommand, Debug)]
@@ -28,6 +29,12 @@ pub(super) enum Command {
         /// Of this source, where several have an event of that id
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
+        /// Print the curl command that posts it as it was received
+        #[arg(long, conflicts_with_all = ["json", "body"])]
+        curl: bool,
+        /// Where that posts to
+        #[arg(long, value_name = "URL", default_value = "http://localhost:8080/", requires = "curl")]
+        url: String,
         #[command(flatten)]
         form: ShowArgs,
     },
@@ -39,6 +46,22 @@ pub(super) enum Command {
         /// the configuration any more is moved there
         #[arg(long, value_name = "NAME")]
         sink: Vec<String>,
+        /// To this address instead, once and now, outside the sinks: a CloudEvents POST without any secret
+        #[arg(long, value_name = "URL", conflicts_with = "sink")]
+        to: Option<String>,
+    },
+    /// Remove body, kept headers and all that says whom events came from, for good
+    ///
+    /// What stays is source, id, type and time, so that the id still counts once: a repetition stays a duplicate, another
+    /// body a conflict. Deliveries that wait or are dead go, and so do refused requests with that id or body.
+    Erase {
+        #[command(flatten)]
+        selection: Selection<Which>,
+        /// Erase what a filter matches; without it, only how many that are is said
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        operator: OperatorArg,
     },
 }
 
@@ -98,76 +121,113 @@ fn parse_state(text: &str) -> Result<State, String> {
     }
 }
 
-/// Lists, shows or replays.
+/// Lists, shows, replays or erases.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let (config, now) = (invocation.load()?, invocation.clock.now());
-    with_store(&config, async |store| match command {
-        Command::List(ListArgs { which, limit, json }) => {
-            let page = async |filter: &_, from| store.archive.page(filter, from).await;
-            listing::print(&which.filter(now, Some(limit)), json, page).await
+    with_store(&config, async |store| {
+        let operations = invocation.operations(&config, store);
+        match command {
+            Command::List(ListArgs { which, limit, json }) => {
+                let page = async |filter: &_, from| store.archive.page(filter, from).await;
+                listing::print(&which.filter(now, Some(limit)), json, page).await?;
+            }
+            Command::Show { id, source, curl, url, form } => {
+                let found = operations.event(&id, source.map(Name::from).as_ref()).await?;
+                if curl {
+                    output::print(&operations::curl(&found, &url)?)?;
+                } else {
+                    form.print(found.event.payload.bytes(), || print::detail(&found), || print::shown(&found))?;
+                }
+            }
+            Command::Replay { selection, sink, to } => {
+                selection.require("replay what?")?;
+                let chosen = selection.chosen(selection.which.filter(now, None));
+                let user = operator::user(&invocation.vars)?;
+                if let Some(url) = to {
+                    return resend(&operations, &invocation, &chosen, &url, &user, selection.json).await;
+                }
+                replay(&operations, &chosen, &sink, &user, selection.json).await?;
+            }
+            Command::Erase { selection, yes, operator } => {
+                let operator = operator.required(&invocation.vars)?;
+                selection.require("erase what?")?;
+                let chosen = selection.chosen(selection.which.filter(now, None));
+                let by_filter = selection.ids.is_empty() && !yes;
+                return erase(&operations, &chosen, by_filter, &operator, selection.json).await;
+            }
         }
-        Command::Show { id, source, form } => {
-            let source = source.map(Name::from);
-            let found = event_ref::find(store.archive.as_ref(), &id, source.as_ref()).await?;
-            form.print(found.event.payload.bytes(), || print::detail(&found), || print::shown(&found))
-        }
-        Command::Replay { selection, sink } => {
-            selection.require("replay what?")?;
-            let filter = selection.which.filter(now, None);
-            let events = chosen(store, &selection.ids, &filter).await?;
-            replay(store, &config, &events, &sink, selection.json).await
-        }
+        Ok(Status::Done)
     })
-    .await?;
+    .await
+}
+
+/// Queues what is chosen again, to the sinks called `to` or to those it had.
+async fn replay(
+    operations: &Operations<'_>,
+    chosen: &Chosen<EventFilter>,
+    to: &[String],
+    user: &Operator,
+    json: bool,
+) -> Result<(), Failure> {
+    let replayed = operations.replay_events(chosen, to, user).await?;
+    for sink in &replayed.left {
+        output::tell(&format!("{sink} is not in the configuration: nothing was queued for it; --sink NAME moves it"));
+    }
+    let (events, count) = (replayed.events, replayed.deliveries);
+    let outcome = || json!([{ "events": events, "deliveries": count }]);
+    output::print_either(json, outcome, || format!("{count} deliveries of {events} events queued again"))
+}
+
+/// Delivers what is chosen to `url`, one after the other, and says what became of each; 1 where one was not taken.
+async fn resend(
+    operations: &Operations<'_>,
+    invocation: &Invocation,
+    chosen: &Chosen<EventFilter>,
+    url: &str,
+    user: &Operator,
+    json: bool,
+) -> Result<Status, Failure> {
+    let to = Resender::new(url, &invocation.vars).map_err(|error| Failure::Usage(format!("--to: {error}")))?;
+    for warning in &to.warnings {
+        output::tell(&format!("warning: {warning}"));
+    }
+    let (mut failed, mut values) = (false, Vec::new());
+    for event in operations.chosen_events(chosen).await? {
+        let resent = operations.resend(&event, &to, user).await?;
+        failed |= resent.outcome.is_err();
+        if json {
+            values.push(print::resent_value(&resent));
+        } else {
+            output::print(&print::resent(&resent))?;
+        }
+    }
+    if json {
+        output::print_json(&Value::Array(values))?;
+    }
+    Ok(if failed { Status::Failed } else { Status::Done })
+}
+
+/// Erases what is chosen; where `by_filter`, only says how many that would be.
+async fn erase(
+    operations: &Operations<'_>,
+    chosen: &Chosen<EventFilter>,
+    by_filter: bool,
+    operator: &Operator,
+    json: bool,
+) -> Result<Status, Failure> {
+    let events = operations.to_erase(chosen).await?;
+    if by_filter {
+        let many = if events.len() > MOST_ERASED { "more than " } else { "" };
+        let count = events.len().min(MOST_ERASED);
+        output::tell(&format!("{many}{count} events match, which cannot be brought back: say --yes to erase them"));
+        return Ok(Status::Wrong);
+    }
+    let erased = operations.erase_events(&events, operator).await?;
+    output::print_either(json, || print::erased_value(&erased), || print::erased(&erased))?;
+    if !erased.overwritten {
+        output::tell(
+            "what was erased may stay in the database's files until it cleans up, and stays in copies: see docs/operations.md",
+        );
+    }
     Ok(Status::Done)
-}
-
-/// Queues `events` again, to the sinks called `to` or to those they had.
-async fn replay(store: &Store, config: &Config, events: &[EventRef], to: &[String], json: bool) -> Result<(), Failure> {
-    let to = sinks::configured(config, to)?;
-    let gone = sinks::gone(store, config).await?;
-    let count = store.archive.replay(events, (!to.is_empty()).then_some(&to), &gone).await?;
-    if count == 0 && to.is_empty() {
-        for sink in gone {
-            output::tell(&format!(
-                "{sink} is not in the configuration: nothing was queued for it; --sink NAME moves it"
-            ));
-        }
-    }
-    let outcome = || json!([{ "events": events.len(), "deliveries": count }]);
-    output::print_either(json, outcome, || format!("{count} deliveries of {} events queued again", events.len()))
-}
-
-/// The events that `ids` name, each of which must exist, as far as they match `filter`; without ids, all that match.
-async fn chosen(store: &Store, ids: &[String], filter: &EventFilter) -> Result<Vec<EventRef>, Failure> {
-    let mut events = Vec::new();
-    if ids.is_empty() {
-        let page = async |filter: &_, from| store.archive.page(filter, from).await;
-        pages::each(filter, page, |found| {
-            events.extend(found.iter().map(reference));
-            Ok(true)
-        })
-        .await?;
-    }
-    for id in ids {
-        let found = event_ref::find(store.archive.as_ref(), id, filter.source.as_ref()).await?;
-        if matches(&found, filter) {
-            events.push(reference(&found));
-        }
-    }
-    Ok(events)
-}
-
-fn matches(archived: &Archived, filter: &EventFilter) -> bool {
-    let event = &archived.event;
-    filter.source.as_ref().is_none_or(|source| *source == event.source)
-        && filter.kind.as_ref().is_none_or(|kind| *kind == event.kind)
-        && filter.header.as_ref().is_none_or(|header| event.headers.hold(header))
-        && filter.since.is_none_or(|since| event.received_at >= since)
-        && filter.until.is_none_or(|until| event.received_at < until)
-        && filter.state.is_none_or(|state| state == archived.state)
-}
-
-fn reference(archived: &Archived) -> EventRef {
-    EventRef { source: Some(archived.event.source.clone()), id: archived.event.id.clone() }
 }

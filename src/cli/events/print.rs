@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::event::header_text;
-use crate::store::{Archived, State};
+use crate::operations::{Erased, Resent};
+use crate::store::{Archived, Erasure, EventRef, State};
 
 use super::super::listing::Row;
 use super::super::table;
@@ -17,7 +18,7 @@ impl Row<6> for Archived {
             event.id.to_string(),
             event.source.to_string(),
             event.kind.clone(),
-            state_word(self.state).to_owned(),
+            state_of(self).to_owned(),
             format!("{:.0}", event.received_at),
             self.bytes.to_string(),
         ]
@@ -38,8 +39,14 @@ impl Row<6> for Archived {
             "client_ip": event.client_ip,
             "headers": event.headers,
             "deliveries": self.deliveries,
+            "erased": self.erased,
         })
     }
+}
+
+/// The state, or that nothing is left.
+const fn state_of(archived: &Archived) -> &'static str {
+    if archived.erased.is_some() { "erased" } else { state_word(archived.state) }
 }
 
 const fn state_word(state: State) -> &'static str {
@@ -53,6 +60,9 @@ const fn state_word(state: State) -> &'static str {
 /// An event with all there is, as JSON; a body that is not text in base64.
 pub(super) fn detail(archived: &Archived) -> Value {
     let mut value = archived.summary();
+    if archived.erased.is_some() {
+        return value;
+    }
     let payload = &archived.event.payload;
     table::put(&mut value, "sha256", payload.digest().to_string());
     table::put(&mut value, "traceparent", archived.event.traceparent.clone());
@@ -62,6 +72,17 @@ pub(super) fn detail(archived: &Archived) -> Value {
 
 pub(super) fn shown(archived: &Archived) -> String {
     let event = &archived.event;
+    if let Some(Erasure { at, by }) = &archived.erased {
+        let fields = [
+            ("id", event.id.to_string()),
+            ("source", event.source.to_string()),
+            ("type", event.kind.clone()),
+            ("received at", event.received_at.to_string()),
+            ("erased at", at.to_string()),
+            ("erased by", by.clone()),
+        ];
+        return format!("{}\n\n(erased: only the id is left, and counts as before)", table::fields(&fields));
+    }
     let mut fields = vec![
         ("id", event.id.to_string()),
         ("source", event.source.to_string()),
@@ -99,4 +120,47 @@ pub(super) fn shown(archived: &Archived) -> String {
     text.push_str("\n\n");
     text.push_str(&table::body(event.payload.bytes()));
     text
+}
+
+/// What became of one event that was sent to an address, on one line.
+pub(super) fn resent(resent: &Resent) -> String {
+    let line = match &resent.outcome {
+        Ok(()) => format!("{} delivered", name(&resent.event)),
+        Err(error) => format!("{} failed: {error}", name(&resent.event)),
+    };
+    table::visible(&line, false)
+}
+
+/// It as JSON.
+pub(super) fn resent_value(resent: &Resent) -> Value {
+    let EventRef { source, id } = &resent.event;
+    let status = if resent.outcome.is_ok() { "delivered" } else { "failed" };
+    json!({ "source": source, "event_id": id.as_str(), "status": status, "error": resent.outcome.as_ref().err() })
+}
+
+fn name(event: &EventRef) -> String {
+    event.source.as_ref().map_or_else(|| event.id.to_string(), |source| format!("{source}:{}", event.id))
+}
+
+/// What was erased, in words.
+pub(super) fn erased(erased: &Erased) -> String {
+    let Erased { events, deliveries, quarantined, audit, .. } = erased;
+    table::fields(&[
+        ("events erased", events.to_string()),
+        ("deliveries given up", deliveries.to_string()),
+        ("refused requests removed", quarantined.to_string()),
+        ("audit records blanked", audit.to_string()),
+    ])
+}
+
+/// It as JSON.
+pub(super) fn erased_value(erased: &Erased) -> Value {
+    let Erased { events, deliveries, quarantined, audit, overwritten } = erased;
+    json!([{
+        "erased": events,
+        "deliveries": deliveries,
+        "quarantined": quarantined,
+        "audit": audit,
+        "overwritten": overwritten,
+    }])
 }

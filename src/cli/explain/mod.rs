@@ -16,7 +16,7 @@ use crate::ingress::SourceSettings as Source;
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, with_store};
-use super::{output, quarantine, table};
+use super::{output, table};
 use request::{Shown, Specimen};
 
 /// What to explain.
@@ -41,7 +41,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
     let config = invocation.load()?;
     let (mut specimen, kept_for) = match (&args.request, &args.id) {
         (Some(file), _) => (request::from_file(file, invocation.clock.now())?, None),
-        (None, id) => from_quarantine(&config, id.as_deref().unwrap_or_default()).await?,
+        (None, id) => from_quarantine(&invocation, &config, id.as_deref().unwrap_or_default()).await?,
     };
     if let Some(file) = &args.cert {
         specimen.certificate = Shown::of_file(file)?;
@@ -55,8 +55,12 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
     Ok(Status::Done)
 }
 
-async fn from_quarantine(config: &Config, id: &str) -> Result<(Specimen, Option<String>), Failure> {
-    let entry = with_store(config, async |store| quarantine::find(store, id).await).await?;
+async fn from_quarantine(
+    invocation: &Invocation,
+    config: &Config,
+    id: &str,
+) -> Result<(Specimen, Option<String>), Failure> {
+    let entry = with_store(config, async |store| Ok(invocation.operations(config, store).refused(id).await?)).await?;
     Ok((request::from_quarantine(&entry)?, Some(entry.source.to_string())))
 }
 

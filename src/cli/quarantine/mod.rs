@@ -1,21 +1,20 @@
 //! `quarantine`: refused requests kept for inspection. Works on the store, beside a running daemon.
 
 mod print;
-mod release;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::event::{EventId, Name};
-use crate::store::{QuarantineFilter, Quarantined, Store};
+use crate::event::Name;
+use crate::operations::ReleaseOutcome;
+use crate::store::QuarantineFilter;
 
-use super::event_ref::Numbered;
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
+use super::operator::{self, OperatorArg};
 use super::selection::{Criteria, ListArgs, Received, Selection, ShowArgs};
-use super::{event_ref, listing, output};
-use release::{Operator, Outcome, Releaser};
+use super::{listing, output, table};
 
 pub(super) use print::header_lines;
 
@@ -36,9 +35,8 @@ pub(super) enum Command {
         /// As listed, request ids, event ids, or source:id
         #[arg(required = true)]
         ids: Vec<String>,
-        /// Who answers for it, as the event will say; default: `SUDO_USER`, else `USER`
-        #[arg(long, value_name = "NAME")]
-        operator: Option<String>,
+        #[command(flatten)]
+        operator: OperatorArg,
         /// Print the outcome as one JSON array
         #[arg(long)]
         json: bool,
@@ -79,69 +77,58 @@ impl Which {
 /// Lists, shows, releases or discards.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let (config, now) = (invocation.load()?, invocation.clock.now());
-    with_store(&config, async |store| match command {
-        Command::List(ListArgs { which, limit, json }) => {
-            let page = async |filter: &_, from| store.quarantine.page(filter, from).await;
-            listing::print(&which.filter(now, Some(limit)), json, page).await
-        }
-        Command::Show { id, form } => {
-            let entry = find(store, &id).await?;
-            form.print(&entry.body, || print::detail(&entry), || print::shown(&entry))
-        }
-        Command::Release { ids, operator, json } => {
-            let operator = Operator::new(operator, &invocation.vars)?;
-            let entries = named(store, &ids, &QuarantineFilter::default()).await?;
-            let outcomes = Releaser { config: &config, store, operator, now }.release(&entries).await?;
-            let value = || Value::Array(outcomes.iter().map(Outcome::json).collect());
-            let words = || outcomes.iter().map(Outcome::words).collect::<Vec<_>>().join("\n");
-            output::print_either(json, value, words)
-        }
-        Command::Discard(selection) => {
-            selection.require("discard what?")?;
-            let filter = selection.which.filter(now, None);
-            let entries = if selection.ids.is_empty() {
-                store.quarantine.list(&filter).await?.iter().map(|entry| entry.id).collect()
-            } else {
-                named(store, &selection.ids, &filter).await?
-            };
-            let count = store.quarantine.remove(&entries).await?;
-            output::print_count(selection.json, "discarded", count, "refused request")
+    with_store(&config, async |store| {
+        let operations = invocation.operations(&config, store);
+        match command {
+            Command::List(ListArgs { which, limit, json }) => {
+                let page = async |filter: &_, from| store.quarantine.page(filter, from).await;
+                listing::print(&which.filter(now, Some(limit)), json, page).await
+            }
+            Command::Show { id, form } => {
+                let entry = operations.refused(&id).await?;
+                form.print(&entry.body, || print::detail(&entry), || print::shown(&entry))
+            }
+            Command::Release { ids, operator, json } => {
+                let outcomes = operations.release(&ids, &operator.required(&invocation.vars)?).await?;
+                let values = || Value::Array(outcomes.iter().map(value).collect());
+                output::print_either(json, values, || outcomes.iter().map(words).collect::<Vec<_>>().join("\n"))
+            }
+            Command::Discard(selection) => {
+                selection.require("discard what?")?;
+                let chosen = selection.chosen(selection.which.filter(now, None));
+                let count = operations.discard_refused(&chosen, &operator::user(&invocation.vars)?).await?;
+                output::print_count(selection.json, "discarded", count, "refused request")
+            }
         }
     })
     .await?;
     Ok(Status::Done)
 }
 
-/// The entry that `text` names, with its body.
-pub(super) async fn find(store: &Store, text: &str) -> Result<Quarantined, Failure> {
-    let missing = || event_ref::missing_row::<Quarantined>(text);
-    let id = named(store, &[text.to_owned()], &QuarantineFilter::default()).await?.pop().ok_or_else(missing)?;
-    store.quarantine.get(id).await?.ok_or_else(missing)
+/// What became of a release, on one line.
+fn words(outcome: &ReleaseOutcome) -> String {
+    let ReleaseOutcome { entry, source, event_id, operator, .. } = outcome;
+    let done = if outcome.added {
+        let sinks = if outcome.sinks == 1 { "sink" } else { "sinks" };
+        format!("released {entry} as {source}:{event_id}, by {operator}, to {} {sinks}", outcome.sinks)
+    } else {
+        format!("{entry} was accepted before as {source}:{event_id}: nothing was added")
+    };
+    table::visible(&outcome.note.iter().fold(done, |line, note| format!("{line}; {note}")), false)
 }
 
-/// The entries that `texts` name among those that match `filter`; the newest of several that conflicted over one event
-/// id.
-async fn named(store: &Store, texts: &[String], filter: &QuarantineFilter) -> Result<Vec<i64>, Failure> {
-    let page = async |filter: &_, from| store.quarantine.page(filter, from).await;
-    let entries: Vec<Vec<Quarantined>> = event_ref::rows(texts, filter, page).await?;
-    Ok(entries.iter().filter_map(|of_text| of_text.first()).map(|entry| entry.id).collect())
-}
-
-impl Numbered for Quarantined {
-    const NOUN: &'static str = "refused request";
-    const LISTED_BY: &'static str = "quarantine list";
-
-    fn number(&self) -> i64 {
-        self.id
-    }
-
-    fn event(&self) -> Option<(&Name, &EventId)> {
-        self.event_id.as_ref().map(|id| (&self.source, id))
-    }
-
-    fn is_called(&self, text: &str) -> bool {
-        text.parse() == Ok(self.id) || self.request_id == text
-    }
+/// It as JSON.
+fn value(outcome: &ReleaseOutcome) -> Value {
+    json!({
+        "id": outcome.entry,
+        "source": outcome.source,
+        "event_id": outcome.event_id.as_str(),
+        "type": outcome.kind,
+        "status": if outcome.added { "released" } else { "duplicate" },
+        "duplicate": !outcome.added,
+        "operator": outcome.operator,
+        "note": outcome.note,
+    })
 }
 
 #[cfg(test)]
@@ -150,6 +137,9 @@ mod tests {
 
     use super::print::{detail, shown};
     use super::*;
+    use crate::event::EventId;
+    use crate::operations;
+    use crate::store::Quarantined;
 
     fn entry(id: i64, request: &str, event: Option<&str>) -> Quarantined {
         Quarantined {
@@ -168,7 +158,7 @@ mod tests {
 
     /// The newest entry of those that `text` names.
     fn named(text: &str, entries: &[Quarantined]) -> Result<i64, Status> {
-        event_ref::named(text, entries).map(|found| found[0].id).map_err(|failure| failure.status())
+        operations::named(text, entries).map(|found| found[0].id).map_err(|error| Failure::from(error).status())
     }
 
     #[test]

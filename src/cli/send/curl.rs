@@ -8,9 +8,9 @@ use http::header::{CONTENT_LENGTH, HeaderMap};
 
 use crate::scheme::TokenForm;
 
-use super::super::shell::{pastes, printf, quote};
 use super::compose::Message;
 use super::target::{Identity, Target};
+use crate::shell::{pastes, printf, quote};
 
 /// Longer bodies than this come through a pipe: Linux takes no argument of 128 KiB.
 const ARGUMENT_BYTES: usize = 64 * 1024;

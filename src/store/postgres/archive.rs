@@ -8,9 +8,11 @@ use crate::clock::Clock;
 use crate::event::{EventKey, Name};
 use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
 use crate::store::delivery::{DeliveryStatus, State};
+use crate::store::erasure::{ErasedParts, Erasure};
 use crate::store::error::StoreError;
 use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::postgres::clock::clock;
+use crate::store::postgres::erase::erase;
 use crate::store::postgres::rows::{self, limit};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
@@ -31,6 +33,7 @@ const REQUEUE: &str = sql!(
     "held AS (
     SELECT i.key, i.gen, i.seq FROM gatepost_ids i WHERE i.key = ANY ($1::bytea[])
         AND i.gen NOT IN (SELECT gen FROM gatepost_generations WHERE leaving)
+        AND NOT EXISTS (SELECT 1 FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq AND e.erased IS NOT NULL)
     ORDER BY i.key FOR KEY SHARE OF i
 ), target AS (
     SELECT DISTINCT e.gen, e.seq, t.sink FROM unnest($1::bytea[], $2::text[]) AS t (key, sink)
@@ -88,8 +91,9 @@ impl Archive for PostgresArchive {
         }
         let rows = conditions.parameter(limit(Some(wanted)));
         let sql = format!(
-            "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq FROM gatepost_events e
-             WHERE {} ORDER BY e.seq DESC LIMIT {rows}",
+            "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq, e.erased FROM (
+                 SELECT e.gen, e.seq FROM gatepost_events e WHERE {} ORDER BY e.seq DESC LIMIT {rows}
+             ) AS found JOIN gatepost_events e ON e.gen = found.gen AND e.seq = found.seq ORDER BY e.seq DESC",
             conditions.sql()
         );
         Ok(Page::of(within(self.archived(&sql, &conditions)).await?, wanted))
@@ -103,7 +107,7 @@ impl Archive for PostgresArchive {
             let mut conditions = Conditions::events(&EventFilter::default());
             conditions.add("(e.gen, e.seq) IN (SELECT gen, seq FROM gatepost_ids WHERE key = ANY (?))", keys);
             let sql = format!(
-                "SELECT {EVENT}, e.body, length(e.body)::bigint, e.seq FROM gatepost_events e
+                "SELECT {EVENT}, e.body, length(e.body)::bigint, e.seq, e.erased FROM gatepost_events e
                  WHERE {} ORDER BY e.seq DESC",
                 conditions.sql()
             );
@@ -120,10 +124,25 @@ impl Archive for PostgresArchive {
         }
         Ok(queued)
     }
+
+    async fn erase(&self, event: &EventRef, erasure: &Erasure) -> Result<Option<ErasedParts>, StoreError> {
+        within(async {
+            let lent = self.pool.lend().await?;
+            let keys: Vec<Vec<u8>> = keys(&lent, event).await?;
+            lent.done();
+            let mut erased = None;
+            for key in keys {
+                let Ok(key) = key.try_into() else { continue };
+                erased = erase(&self.pool, &EventKey(key), erasure).await?.or(erased);
+            }
+            Ok(erased)
+        })
+        .await
+    }
 }
 
 impl PostgresArchive {
-    /// Events that `sql` selects: [`EVENT`], body, its length and `seq`; each with the cursor that goes on after it.
+    /// Events that `sql` selects: [`EVENT`], body, its length, `seq` and what is left of it; each with the cursor that goes on after it.
     async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<(Cursor, Archived)>, StoreError> {
         let lent = self.pool.lend().await?;
         let rows = lent.session.client().query(sql, &conditions.values()).await?;
@@ -139,6 +158,7 @@ impl PostgresArchive {
                 bytes: unsigned(row.try_get(EVENT_COLUMNS + 1)?),
                 state: State::of_event(&deliveries),
                 deliveries,
+                erased: Erasure::from_stored(row.try_get(EVENT_COLUMNS + 3).unwrap_or(Some(""))),
             };
             found.push((Cursor(seq, 0), archived));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
-use crate::store::audit_queue::{AuditQueue, QueuedAudit};
+use crate::store::audit_queue::{AuditQueue, QueuedAudit, Rewrite};
 use crate::store::error::StoreError;
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::text;
@@ -79,6 +79,17 @@ impl AuditQueue for PostgresAuditQueue {
     async fn release(&self, ids: &[i64], after: Duration, refused: bool) -> Result<(), StoreError> {
         self.pool.execute(RELEASE, &[&ids, &wait(after), &i32::from(refused)]).await?;
         Ok(())
+    }
+
+    async fn rewrite(&self, rewrite: Rewrite) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        for row in self.pool.query("SELECT id, record FROM gatepost_audit ORDER BY id", &[]).await? {
+            if let Some(record) = rewrite(row.try_get(1)?) {
+                let sql = "UPDATE gatepost_audit SET record = $2 WHERE id = $1";
+                changed += self.pool.execute(sql, &[&row.try_get::<_, i64>(0)?, &text(&record)]).await?;
+            }
+        }
+        Ok(changed)
     }
 
     async fn count(&self) -> Result<u64, StoreError> {

@@ -69,7 +69,7 @@ WITH ids AS (
 ), new_events AS (
     INSERT INTO gatepost_events
     SELECT seq, 0, source, id, kind, received_at, content_type, key, request_id, client_ip, traceparent, body,
-        headers
+        headers, erased
     FROM events
 ), deliveries AS (
     UPDATE gatepost_deliveries SET gen = 0 WHERE gen = $1 AND seq = ANY ($2)

@@ -70,7 +70,9 @@ const INSERT_BESIDE: &str = insert!(
     ", twins",
     " AND (
         SELECT count(*) FROM generate_series(0, length(g.twins) / 16 - 1) AS t (n)
-        WHERE (SELECT (SELECT e.body = g.body FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq)
+        WHERE (SELECT (
+            SELECT CASE WHEN e.erased IS NULL THEN e.body = g.body ELSE left(e.erased, 64) = encode(sha256(g.body), 'hex') END
+            FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq)
                FROM gatepost_ids i WHERE i.key = substring(g.twins FROM t.n * 16 + 1 FOR 16) LIMIT 1)
     ) = 0"
 );
@@ -86,9 +88,11 @@ const BODIES: i32 = 1;
 /// How many of them there are: a server has room for some thousand locks at a time.
 const BUCKETS: u8 = 64;
 
-/// Whether the stored body is the given one; NULL where the id is not there.
+/// Whether the stored body is the given one; NULL where the id is not there. Of one that was erased the digest is left.
 const COMPARE: &str = "
-SELECT (SELECT (SELECT e.body = g.body FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq)
+SELECT (SELECT (
+        SELECT CASE WHEN e.erased IS NULL THEN e.body = g.body ELSE left(e.erased, 64) = encode(sha256(g.body), 'hex') END
+        FROM gatepost_events e WHERE e.gen = i.gen AND e.seq = i.seq)
         FROM gatepost_ids i WHERE i.key = g.key LIMIT 1)
 FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS g (key, body, n) ORDER BY g.n";
 

@@ -1,5 +1,6 @@
 //! Probe, retention, closing, and the connection on which the server tells what other processes queued.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::store::postgres::clock;
 use crate::store::postgres::generations;
 use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session};
+use crate::store::postgres::stats;
+use crate::store::stats::Stats;
 
 /// How long to wait before connecting again; meanwhile polling finds what is queued.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -50,6 +53,21 @@ impl Maintenance for PostgresMaintenance {
     async fn prune(&self) -> Result<u64, StoreError> {
         let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
         generations::turn(&self.pool, retention).await
+    }
+
+    /// The server overwrites what is left of rows by itself, when it cleans up.
+    async fn overwrite(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        stats::stats(&self.pool, self.retention).await
+    }
+
+    async fn backup(&self, _: &Path) -> Result<(), StoreError> {
+        let problem = "the store is in PostgreSQL, which copies it itself: use pg_dump (--format=custom), or the server's \
+                       own backups";
+        Err(StoreError::Unsupported(problem.to_owned()))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ mod audit_queue;
 mod batches;
 mod clock;
 mod dead_letters;
+mod erase;
 mod error;
 mod generations;
 pub(super) mod import;
@@ -23,6 +24,8 @@ mod rows;
 mod schema;
 mod selection;
 mod session;
+mod sink_controls;
+mod stats;
 mod tls;
 
 use std::sync::Arc;
@@ -78,6 +81,7 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<
             bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::PostgresAuditQueue { pool: pool() }),
+        sink_controls: Arc::new(sink_controls::PostgresSinkControls { pool: pool() }),
         maintenance: Arc::new(maintenance::PostgresMaintenance {
             pool: pool(),
             inbox: Arc::clone(&inbox),

@@ -14,30 +14,46 @@ use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, text};
 use crate::store::postgres::session::Pool;
+use crate::store::postgres::sink_controls;
+use crate::store::sink_controls::SinkControl;
 use crate::store::sql::{EVENT_COLUMNS, sql};
 use crate::store::stored::{duration, unsigned, wait};
 
 /// Rows of counts of one sink from which they are summed up into one.
 const SUM_UP: i64 = 64;
 
+/// How long in the time from `$queued` on sink `$1` was paused.
+macro_rules! paused {
+    ($queued:literal) => {
+        concat!(
+            "coalesce((SELECT sum(greatest(coalesce(p.ended, t) - greatest(p.began, ",
+            $queued,
+            "), 0))::bigint
+    FROM gatepost_pauses p WHERE p.sink = $1), 0)"
+        )
+    };
+}
+
 /// What is due, then what a clock gone wrong has put off for longer than anything is put off. One whose event is gone
 /// is claimed as well: it can only be given up. A time when it was queued that makes no sense must not end the statement.
 const CLAIM: &str = sql!(
     clock!(),
-    "due AS (
+    "free AS (
+    SELECT NOT EXISTS (SELECT 1 FROM gatepost_pauses WHERE sink = $1 AND ended IS NULL) AS free
+), due AS (
     SELECT id, due_at FROM gatepost_deliveries
-    WHERE sink = $1 AND state = {PENDING} AND due_at <= (SELECT t FROM clock)
+    WHERE (SELECT free FROM free) AND sink = $1 AND state = {PENDING} AND due_at <= (SELECT t FROM clock)
     ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), stranded AS (
     SELECT id, due_at FROM gatepost_deliveries
-    WHERE sink = $1 AND state = {PENDING} AND due_at > (SELECT t FROM clock) + {LONGEST_WAIT}
+    WHERE (SELECT free FROM free) AND sink = $1 AND state = {PENDING} AND due_at > (SELECT t FROM clock) + {LONGEST_WAIT}
     ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), picked AS (
     SELECT * FROM due UNION ALL SELECT * FROM stranded LIMIT $2
 ), taken AS (
     UPDATE gatepost_deliveries d SET lease = lease + 1, claimed_at = t, due_at = t + $3
     FROM picked, clock WHERE d.id = picked.id
-    RETURNING d.id, d.lease, d.attempts, t - greatest(d.queued_at, 0) AS age, d.gen, d.seq, d.replays,
+    RETURNING d.id, d.lease, d.attempts, t - greatest(d.queued_at, 0) - ", paused!("d.queued_at"), " AS age, d.gen, d.seq, d.replays,
         picked.due_at AS was_due
 )
 SELECT t.id, t.lease, t.attempts, t.age, {EVENT}, e.body, e.seq IS NULL, t.replays
@@ -70,6 +86,7 @@ const NEXT_DUE: &str = sql!(
     clock!(),
     "ends (first, last) AS (
     SELECT min(due_at), max(due_at) FROM gatepost_deliveries WHERE sink = $1 AND state = {PENDING}
+        AND NOT EXISTS (SELECT 1 FROM gatepost_pauses p WHERE p.sink = $1 AND p.ended IS NULL)
 )
 SELECT CASE WHEN last > t + {LONGEST_WAIT} OR first < 0 THEN 0 ELSE first - t END FROM ends, clock"
 );
@@ -78,7 +95,10 @@ const BACKLOG: &str = sql!(
     clock!(),
     "oldest (queued_at) AS (SELECT min(queued_at) FROM gatepost_deliveries WHERE state = {PENDING} AND sink = $1)
 SELECT count(*), coalesce(sum(pending), 0)::bigint, coalesce(sum(dead), 0)::bigint,
-    (SELECT t - greatest(queued_at, 0) FROM oldest, clock WHERE queued_at IS NOT NULL)
+    (SELECT t - greatest(queued_at, 0) FROM oldest, clock WHERE queued_at IS NOT NULL),
+    (SELECT t - greatest(queued_at, 0) - ",
+    paused!("queued_at"),
+    " FROM oldest, clock WHERE queued_at IS NOT NULL)
 FROM gatepost_sink_counts WHERE sink = $1"
 );
 
@@ -144,6 +164,7 @@ impl Outbox for PostgresOutbox {
             pending: unsigned(row.try_get(1)?),
             dead: unsigned(row.try_get(2)?),
             oldest_age: row.try_get::<_, Option<i64>>(3)?.map(duration),
+            oldest_counted_age: row.try_get::<_, Option<i64>>(4)?.map(duration),
         };
         if row.try_get::<_, i64>(0)? > SUM_UP {
             self.pool.execute(SUM, &[&sink.as_str()]).await?;
@@ -159,6 +180,10 @@ impl Outbox for PostgresOutbox {
             sinks.push((name.clone(), self.backlog(&name).await?));
         }
         Ok(sinks)
+    }
+
+    async fn control(&self, sink: &Name) -> Result<SinkControl, StoreError> {
+        Ok(sink_controls::read(&self.pool, Some(sink)).await?.remove(sink).unwrap_or_default())
     }
 
     fn queued(&self) -> Arc<Notify> {
@@ -183,7 +208,10 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         } else {
             rows::event(row, CLAIM_COLUMNS).map_err(|error| match error {
                 StoreError::Corrupt(error) | StoreError::Unavailable(error) => error,
-                error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => error.to_string(),
+                error @ (StoreError::Url(_)
+                | StoreError::TooNew { .. }
+                | StoreError::Foreign(_)
+                | StoreError::Unsupported(_)) => error.to_string(),
             })
         },
     })

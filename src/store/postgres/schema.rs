@@ -5,10 +5,11 @@
 //! when asked for, so that no two commits wait for one row. Times are microseconds since 1970.
 
 use crate::store::error::StoreError;
+use crate::store::postgres::partitions;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 /// Held while migrating: replicas that start together do it once.
 const MIGRATING: i64 = 0x6761_7465_0001;
 /// Held shared by every transaction that adds events or queues deliveries, exclusively while generations change.
@@ -19,7 +20,7 @@ pub(super) const TURNING: i64 = 0x6761_7465_0004;
 pub(super) const BOUNDS: i64 = 0x6761_7465_0003;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
 CREATE TABLE gatepost_sources (name text PRIMARY KEY);
 CREATE TABLE gatepost_generations (gen int PRIMARY KEY, opened_at bigint, closed_at bigint);
@@ -69,6 +70,16 @@ ALTER TABLE gatepost_deliveries ADD COLUMN duplicate boolean NOT NULL DEFAULT fa
 ",
     // The sender's headers that are kept, where there are any: no row is rewritten, in no generation.
     "ALTER TABLE gatepost_events ADD COLUMN headers bytea",
+    // What operators decide about sinks, and what is left of an event that was erased.
+    "
+CREATE TABLE gatepost_pauses (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sink text NOT NULL, began bigint NOT NULL, ended bigint,
+    paused_at bigint NOT NULL, paused_by text NOT NULL, reason text
+);
+CREATE UNIQUE INDEX gatepost_pauses_open ON gatepost_pauses (sink) WHERE ended IS NULL;
+CREATE TABLE gatepost_rates (sink text PRIMARY KEY, rate text NOT NULL, set_at bigint NOT NULL, set_by text NOT NULL);
+ALTER TABLE gatepost_events ADD COLUMN erased text;
+",
 ];
 
 /// The SQL that makes generation `number` while nobody uses the tables yet.
@@ -99,6 +110,7 @@ pub(super) async fn migrate(session: &Session) -> Result<(), StoreError> {
     if from == 0 {
         // Generation 0 is never dropped: it takes what outlives its own.
         session.batch(&format!("{}{}", generation(0), generation(1))).await?;
+        session.batch(&partitions::listed(1)).await?;
         session.batch("INSERT INTO gatepost_generations VALUES (1, NULL, NULL)").await?;
     }
     if found < VERSION {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::event::{EventKey, Name};
 use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
 use crate::store::delivery::State;
+use crate::store::erasure::{ErasedParts, Erasure};
 use crate::store::error::StoreError;
 use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
+use crate::store::sqlite::erase::erase;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::replay::{discard, requeue};
@@ -64,6 +66,16 @@ impl Archive for SqliteArchive {
         }
         Ok(queued)
     }
+
+    async fn erase(&self, event: &EventRef, erasure: &Erasure) -> Result<Option<ErasedParts>, StoreError> {
+        let (event, erasure) = (event.clone(), erasure.clone());
+        self.writer
+            .call(move |tx| {
+                let keys = keys(tx.conn, &event)?;
+                erase(tx, &keys, &erasure)
+            })
+            .await
+    }
 }
 
 fn page(
@@ -79,8 +91,12 @@ fn page(
         conditions.add("e.seq < ?", [seq.into()]);
     }
     conditions.values.push(limit(Some(wanted)).into());
+    // Where only columns of the narrow index are looked for, it is read instead of the rows with their bodies.
+    let index = if selection::is_narrowed(filter) { "INDEXED BY events_listed" } else { "" };
     let sql = format!(
-        "SELECT {EVENT}, length(e.body), e.seq FROM events e WHERE {} ORDER BY e.seq DESC LIMIT ?",
+        "SELECT {EVENT}, length(e.body), e.seq, e.erased FROM (
+             SELECT e.seq AS found FROM events e {index} WHERE {} ORDER BY e.seq DESC LIMIT ?
+         ) JOIN events e ON e.seq = found ORDER BY e.seq DESC",
         conditions.sql()
     );
     let mut sql = conn.prepare_cached(&sql)?;
@@ -94,6 +110,7 @@ fn page(
             bytes: unsigned(row.get(EVENT_COLUMNS).unwrap_or(0)),
             state: State::of_event(&deliveries),
             deliveries,
+            erased: erasure(row, EVENT_COLUMNS + 2),
         };
         found.push((Cursor(seq, 0), archived));
     }
@@ -102,7 +119,7 @@ fn page(
 
 fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let mut sql = conn.prepare_cached(&format!("SELECT {EVENT}, e.body FROM events e WHERE e.seq = ?1"))?;
+    let mut sql = conn.prepare_cached(&format!("SELECT {EVENT}, e.body, e.erased FROM events e WHERE e.seq = ?1"))?;
     let mut found = Vec::new();
     for seq in named(conn, event)? {
         let mut rows = sql.query([seq])?;
@@ -114,9 +131,14 @@ fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Ar
             event: sources.shown(row, 0, body),
             state: State::of_event(&deliveries),
             deliveries,
+            erased: erasure(row, EVENT_COLUMNS + 1),
         });
     }
     Ok(found)
+}
+
+fn erasure(row: &Row<'_>, column: usize) -> Option<Erasure> {
+    Erasure::from_stored(row.get::<_, Option<String>>(column).unwrap_or(Some(String::new())).as_deref())
 }
 
 /// The events that `event` names, newest first.
@@ -143,6 +165,10 @@ fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, gone:
     let mut queued = 0;
     for key in keys(tx.conn, event)? {
         let Some(seq) = tx.find(&key)? else { continue };
+        let erased = "SELECT 1 FROM events WHERE seq = ?1 AND erased IS NOT NULL";
+        if tx.conn.prepare_cached(erased)?.exists([seq])? {
+            continue;
+        }
         let (first, last) = (seq * SINKS, seq * SINKS + SINKS - 1);
         let (held, replays) = {
             let mut sql = tx.conn.prepare_cached("SELECT id, replays FROM deliveries WHERE id BETWEEN ?1 AND ?2")?;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::params;
 
-use crate::store::audit_queue::{AuditQueue, QueuedAudit};
+use crate::store::audit_queue::{AuditQueue, QueuedAudit, Rewrite};
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
 use crate::store::sqlite::readers::Readers;
@@ -65,6 +66,10 @@ impl AuditQueue for SqliteAuditQueue {
             .await
     }
 
+    async fn rewrite(&self, rewrite: Rewrite) -> Result<u64, StoreError> {
+        self.writer.call(move |tx| rewrite_all(tx, &rewrite)).await
+    }
+
     async fn count(&self) -> Result<u64, StoreError> {
         self.readers.read(|conn| Ok(unsigned(counters::get(conn, COUNT)?))).await
     }
@@ -82,6 +87,28 @@ fn push(tx: &Tx<'_>, records: &[String], capacity: u64) -> Result<u64, StoreErro
         tx.set_counter(COUNT, held + i64::try_from(fits).unwrap_or(0))?;
     }
     Ok((records.len() - fits) as u64)
+}
+
+fn rewrite_all(tx: &Tx<'_>, rewrite: &Rewrite) -> Result<u64, StoreError> {
+    let changed = {
+        let mut sql = tx.conn.prepare_cached("SELECT id, record FROM audit")?;
+        let mut rows = sql.query([])?;
+        let mut changed = Vec::new();
+        while let Some(row) = rows.next()? {
+            let record = row.get_ref(1)?.as_str_or_null().ok().flatten().unwrap_or_default();
+            if let Some(record) = rewrite(record) {
+                changed.push((row.get::<_, i64>(0)?, record));
+            }
+        }
+        changed
+    };
+    tx.overwrite(true)?;
+    let updated = changed.iter().try_for_each(|(id, record)| {
+        tx.conn.prepare_cached("UPDATE audit SET record = ?2 WHERE id = ?1")?.execute(params![id, record]).map(drop)
+    });
+    tx.overwrite(false)?;
+    updated?;
+    Ok(changed.len() as u64)
 }
 
 fn claim(tx: &Tx<'_>, limit: i64, lease: i64) -> Result<Vec<QueuedAudit>, StoreError> {

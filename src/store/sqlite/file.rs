@@ -72,7 +72,7 @@ pub(super) fn create(path: &Path, sync: &mut dyn FnMut(&Path) -> io::Result<()>)
 }
 
 /// The directory that `path` stands in.
-fn holding(path: &Path) -> &Path {
+pub(super) fn holding(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 

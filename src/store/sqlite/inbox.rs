@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use crate::event::{Event, EventKey, Name};
+use crate::store::erasure::had_body;
 use crate::store::error::StoreError;
 use crate::store::inbox::{Inbox, Insertion};
 use crate::store::sql::sql;
@@ -78,10 +79,13 @@ fn insert(
     Ok(Insertion::Accepted)
 }
 
-/// Compares the bodies themselves: cheaper than a digest that only this would need, and never wrong.
+/// Compares the bodies themselves: cheaper than a digest that only this would need, and never wrong. Of one that was
+/// erased the digest is left.
 fn same_body(tx: &Tx<'_>, seq: i64, event: &Event) -> Result<Insertion, StoreError> {
-    let mut sql = tx.conn.prepare_cached("SELECT body = ?2 FROM events WHERE seq = ?1")?;
-    let same: bool = sql.query_row(params![seq, &event.payload.bytes()[..]], |row| row.get(0))?;
+    let mut sql = tx.conn.prepare_cached("SELECT body = ?2, erased FROM events WHERE seq = ?1")?;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (same, erased): (bool, Option<String>) = sql.query_row(params![seq, &event.payload.bytes()[..]], read)?;
+    let same = erased.map_or(same, |left| had_body(&left, &event.payload.digest()));
     Ok(if same { Insertion::Duplicate } else { Insertion::Conflict })
 }
 

@@ -1,5 +1,6 @@
 //! Probe, retention and closing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,13 @@ use jiff::SignedDuration;
 use crate::store::error::StoreError;
 use crate::store::maintenance::Maintenance;
 use crate::store::sqlite::clock::{self, StoreClock};
+use crate::store::sqlite::erase;
+use crate::store::sqlite::file::Role;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention;
+use crate::store::sqlite::stats;
 use crate::store::sqlite::writer::Writer;
+use crate::store::stats::Stats;
 
 /// The maintenance of a SQLite store.
 pub(super) struct SqliteMaintenance {
@@ -42,6 +47,20 @@ impl Maintenance for SqliteMaintenance {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         retention::prune(&self.writer, self.retention).await
+    }
+
+    async fn overwrite(&self) -> Result<bool, StoreError> {
+        erase::cut_log(&self.readers).await
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        let (path, retention) = (self.readers.path(), self.retention);
+        self.readers.read(move |conn| stats::stats(conn, &path, retention)).await
+    }
+
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let to = to.to_owned();
+        self.readers.apart(Role::Checkpointer, move |conn| stats::backup(conn, &to)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ mod checkpoint;
 mod clock;
 mod counters;
 mod dead_letters;
+mod erase;
 mod error;
 pub(super) mod export;
 mod file;
@@ -26,6 +27,8 @@ mod retention;
 mod rows;
 mod schema;
 mod selection;
+mod sink_controls;
+mod stats;
 mod transaction;
 mod writer;
 
@@ -97,6 +100,7 @@ fn assemble(
     let dead_letters = parts();
     let quarantine = parts();
     let audit_queue = parts();
+    let sink_controls = parts();
     let maintenance = parts();
     Store {
         inbox: Arc::new(inbox::SqliteInbox(Arc::clone(writer))),
@@ -113,6 +117,10 @@ fn assemble(
             bounds: arc_swap::ArcSwap::from_pointee(settings.quarantine),
         }),
         audit_queue: Arc::new(audit_queue::SqliteAuditQueue { writer: audit_queue.0, readers: audit_queue.1 }),
+        sink_controls: Arc::new(sink_controls::SqliteSinkControls {
+            writer: sink_controls.0,
+            readers: sink_controls.1,
+        }),
         maintenance: Arc::new(maintenance::SqliteMaintenance {
             writer: maintenance.0,
             readers: maintenance.1,

@@ -85,6 +85,11 @@ impl OpenFiles {
         Ok(files)
     }
 
+    /// Where the database is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Another connection to these very files, never to others of the same names.
     pub(super) fn connect(&self, role: Role) -> Result<Connection, StoreError> {
         self.check()?;

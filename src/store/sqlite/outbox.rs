@@ -11,12 +11,14 @@ use crate::event::{Event, Name};
 use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
 use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+use crate::store::sink_controls::{SinkControl, counted_age};
 use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention::loosen;
 use crate::store::sqlite::rows::{Names, since};
 use crate::store::sqlite::schema::SINKS;
+use crate::store::sqlite::sink_controls;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
 use crate::store::stored::{PENDING, furthest, unsigned, wait};
@@ -94,6 +96,11 @@ impl Outbox for SqliteOutbox {
             .await
     }
 
+    async fn control(&self, sink: &Name) -> Result<SinkControl, StoreError> {
+        let sink = sink.clone();
+        self.readers.read(move |conn| sink_controls::of(conn, &sink)).await
+    }
+
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
     }
@@ -101,6 +108,10 @@ impl Outbox for SqliteOutbox {
 
 fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lease>, StoreError> {
     let now = tx.now;
+    let pauses = sink_controls::pauses(tx.conn, sink)?;
+    if pauses.iter().any(|(_, ended)| ended.is_none()) {
+        return Ok(Vec::new());
+    }
     let sql = |due: &str| {
         format!(
             "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays FROM deliveries
@@ -110,7 +121,7 @@ fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lea
     let read = |row: &Row<'_>| {
         let (attempts, queued_at) = (row.get(2).unwrap_or(0), row.get(3).unwrap_or(now));
         let replay = row.get(4).unwrap_or(0);
-        Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, replay, age: since(queued_at, now) })
+        Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, replay, age: counted_age(&pauses, queued_at, now) })
     };
     let select = |sql: &mut Statement<'_>, bound: i64, limit: i64| {
         let rows = sql.query_map(params![sink.as_str(), bound, limit], read)?;
@@ -165,6 +176,7 @@ fn read_event(sql: &mut Statement<'_>, sources: &Names, seq: i64) -> Result<Even
         error @ (StoreError::Url(_)
         | StoreError::TooNew { .. }
         | StoreError::Foreign(_)
+        | StoreError::Unsupported(_)
         | StoreError::Unavailable(_)) => Unread::Now(error),
     };
     let mut rows = sql.query([seq]).map_err(stepped)?;
@@ -172,7 +184,10 @@ fn read_event(sql: &mut Statement<'_>, sources: &Names, seq: i64) -> Result<Even
     let body = row.get(EVENT_COLUMNS).map_err(StoreError::from);
     body.and_then(|body| sources.event(row, 0, body)).map_err(|error| match error {
         StoreError::Corrupt(error) | StoreError::Unavailable(error) => Unread::Ever(error),
-        error @ (StoreError::Url(_) | StoreError::TooNew { .. } | StoreError::Foreign(_)) => Unread::Now(error),
+        error @ (StoreError::Url(_)
+        | StoreError::TooNew { .. }
+        | StoreError::Foreign(_)
+        | StoreError::Unsupported(_)) => Unread::Now(error),
     })
 }
 
@@ -217,7 +232,7 @@ fn next_due(conn: &Connection, sink: &Name, now: i64) -> Result<Option<Duration>
     let sql = sql!(
         "SELECT (SELECT min(due_at) FROM deliveries WHERE state = {PENDING} AND sink = s.id),
              EXISTS (SELECT 1 FROM deliveries WHERE state = {PENDING} AND sink = s.id AND due_at > ?2)
-         FROM sinks s WHERE name = ?1"
+         FROM sinks s WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM pauses p WHERE p.sink = ?1 AND p.ended IS NULL)"
     );
     let read = |row: &Row<'_>| Ok((row.get(0).ok().flatten(), row.get(1)?));
     let due = conn.prepare_cached(sql)?.query_row(params![sink.as_str(), furthest(now)], read).optional()?;
@@ -233,6 +248,12 @@ fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreErr
     let Some((pending, dead, oldest)) = conn.prepare_cached(sql)?.query_row([sink.as_str()], read).optional()? else {
         return Ok(Backlog::default());
     };
-    let oldest_age = oldest.map(|queued_at: i64| since(queued_at, now));
-    Ok(Backlog { pending: unsigned(pending), dead: unsigned(dead), oldest_age })
+    let oldest: Option<i64> = oldest;
+    let pauses = sink_controls::pauses(conn, sink)?;
+    Ok(Backlog {
+        pending: unsigned(pending),
+        dead: unsigned(dead),
+        oldest_age: oldest.map(|queued_at| since(queued_at, now)),
+        oldest_counted_age: oldest.map(|queued_at| counted_age(&pauses, queued_at, now)),
+    })
 }

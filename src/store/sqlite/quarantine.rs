@@ -89,7 +89,14 @@ impl Quarantine for SqliteQuarantine {
 
     async fn remove(&self, ids: &[i64]) -> Result<u64, StoreError> {
         let ids = ids.to_vec();
-        self.writer.call(move |tx| ids.iter().try_fold(0, |gone, id| Ok(gone + u64::from(remove(tx, *id)?)))).await
+        self.writer
+            .call(move |tx| {
+                tx.overwrite(true)?;
+                let gone = ids.iter().try_fold(0, |gone, id| Ok(gone + u64::from(remove(tx, *id)?)));
+                tx.overwrite(false)?;
+                gone
+            })
+            .await
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
@@ -154,7 +161,7 @@ fn make_room(tx: &Tx<'_>, bounds: QuarantineBounds, id: i64, step: usize) -> Res
     Ok(true)
 }
 
-fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+pub(super) fn remove(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
     let mut sql = tx.conn.prepare_cached("DELETE FROM quarantine WHERE id = ?1 RETURNING bytes")?;
     let mut rows = sql.query([id])?;
     let Some(row) = rows.next()? else { return Ok(false) };

@@ -1,5 +1,6 @@
 //! A few read connections, used on the blocking threads of the runtime so that no listing holds up a request.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -36,6 +37,22 @@ impl Readers {
         let pool = Arc::clone(&self.0);
         let work = tokio::task::spawn_blocking(move || pool.read(read));
         work.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a read broke off: {error}"))))
+    }
+
+    /// Runs `work` on a connection of its own, off the runtime's threads.
+    pub(super) async fn apart<T, F>(&self, role: Role, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let pool = Arc::clone(&self.0);
+        let work = tokio::task::spawn_blocking(move || work(&pool.files.connect(role)?));
+        work.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("it broke off: {error}"))))
+    }
+
+    /// Where the database is.
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.files.path().to_owned()
     }
 
     /// Closes what is idle; later reads fail.

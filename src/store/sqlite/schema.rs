@@ -10,12 +10,12 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 /// How many sink names one store may ever see.
 pub(super) const SINKS: i64 = 4096;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
@@ -76,6 +76,18 @@ ALTER TABLE deliveries ADD COLUMN duplicate INTEGER NOT NULL DEFAULT 0;
 ",
     // The sender's headers that are kept, where there are any: one byte a row where there are none.
     "ALTER TABLE events ADD COLUMN headers BLOB",
+    // What operators decide about sinks; what is left of an event that was erased; and what listings look for, in the
+    // order in which they list, without the bodies.
+    "
+CREATE TABLE pauses (
+    id INTEGER PRIMARY KEY, sink TEXT NOT NULL, began INTEGER NOT NULL, ended INTEGER, paused_at INTEGER NOT NULL,
+    paused_by TEXT NOT NULL, reason TEXT
+);
+CREATE UNIQUE INDEX pauses_open ON pauses (sink) WHERE ended IS NULL;
+CREATE TABLE rates (sink TEXT PRIMARY KEY, rate TEXT NOT NULL, set_at INTEGER NOT NULL, set_by TEXT NOT NULL);
+ALTER TABLE events ADD COLUMN erased TEXT;
+CREATE INDEX events_listed ON events (seq, source, kind, received_at);
+",
 ];
 
 /// Brings the store up to [`VERSION`], in one transaction; several processes may do so at once.

@@ -58,6 +58,11 @@ impl Conditions {
     }
 }
 
+/// Whether `filter` looks for what only some events have, in columns of the narrow index.
+pub(super) const fn is_narrowed(filter: &EventFilter) -> bool {
+    filter.source.is_some() || filter.kind.is_some() || filter.since.is_some() || filter.until.is_some()
+}
+
 /// `filter` for a listing of events; `None` when nothing can match.
 pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Option<Conditions> {
     let mut conditions = Conditions::none();

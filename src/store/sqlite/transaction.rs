@@ -172,6 +172,11 @@ impl<'c> Tx<'c> {
         counters::set(self.conn, name, value)
     }
 
+    /// Whether what is deleted from now on is overwritten with zeros; costs the writing of pages that would just be let go.
+    pub(super) fn overwrite(&self, on: bool) -> Result<(), StoreError> {
+        Ok(self.conn.pragma_update_and_check(None, "secure_delete", on, |_| Ok(()))?)
+    }
+
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
     pub(super) fn undo(&mut self, before: Done) {
         self.done = Done { fresh: false, ..before };

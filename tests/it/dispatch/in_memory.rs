@@ -11,6 +11,7 @@ use gatepost::event::Event;
 use gatepost::lifecycle::Lifecycle;
 use gatepost::metrics::Metrics;
 use gatepost::sink::{self, Attempt, Delivered, Retry, Settings, Sink, SinkError};
+use gatepost::store::{Pause, RateOverride, SinkControl};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -46,8 +47,15 @@ impl Scripted {
     }
 
     pub(super) fn gated(permits: usize) -> Arc<Self> {
+        Self::gated_by(permits, |_, _| Ok(()))
+    }
+
+    fn gated_by(
+        permits: usize,
+        answer: impl Fn(&Event, u32) -> Result<(), SinkError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
         let gate = Some(Semaphore::new(permits));
-        Arc::new(Self { answer: Box::new(|_, _| Ok(())), attempts: Mutex::default(), gate, begun: AtomicUsize::new(0) })
+        Arc::new(Self { answer: Box::new(answer), attempts: Mutex::default(), gate, begun: AtomicUsize::new(0) })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -147,6 +155,60 @@ async fn refused_and_too_old_deliveries_are_dead_letters() {
     eventually("the other", || store.row(2).dead.is_some()).await;
     assert_eq!(store.row(2).dead.as_deref(), Some("gave up after 30s: no"));
     assert!((30..32).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    stop(lifecycle).await;
+}
+
+fn pause() -> SinkControl {
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    SinkControl { paused: Some(Pause { at, by: "ann".into(), reason: None }), rate: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_sink_gets_nothing_more_and_what_it_has_is_finished_and_does_not_die_of_age() {
+    let (store, metrics) = stored(10);
+    let sink = Scripted::gated_by(0, |_, _| fails(Retry::Backoff));
+    let mut settings = settings_with("http", "http://127.0.0.1:1/", "concurrency = 2\n");
+    (settings.max_age, settings.timeout) = (Duration::from_secs(30), Duration::from_hours(1));
+    let lifecycle = run(&settings, sink.clone(), &store, &metrics);
+    eventually("two under way", || sink.begun.load(Ordering::SeqCst) == 2).await;
+    assert_eq!(sample(&metrics, r#"gatepost_sink_paused{sink="orders"}"#), 0);
+    *store.control.lock().unwrap() = pause();
+    sleep(Duration::from_millis(1500)).await;
+    assert_eq!(sample(&metrics, r#"gatepost_sink_paused{sink="orders"}"#), 1);
+    sleep(Duration::from_mins(1)).await;
+    sink.gate.as_ref().unwrap().add_permits(100);
+    sleep(Duration::from_mins(10)).await;
+    assert_eq!(sink.count(), 2, "what was under way ended, and nothing began");
+    assert_eq!(store.count("orders", |row| row.dead.is_none() && !row.done), 10, "nothing died");
+    assert_eq!(store.count("orders", |row| row.leased), 0, "nothing is held");
+    let polls = store.claims.load(Ordering::SeqCst);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(store.claims.load(Ordering::SeqCst), polls, "the store is not asked for claims");
+    *store.control.lock().unwrap() = SinkControl::default();
+    let before = sink.count();
+    sleep(Duration::from_millis(2500)).await;
+    assert!(sink.count() > before, "the end of the pause is noticed");
+    assert_eq!(sample(&metrics, r#"gatepost_sink_paused{sink="orders"}"#), 0);
+    stop(lifecycle).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_operators_give_counts_until_it_is_taken_back() {
+    let (store, metrics) = stored(1000);
+    let sink = Scripted::new(|_, _| Ok(()));
+    let rate = RateOverride { rate: "5/s".into(), at: "2026-01-02T03:04:05Z".parse().unwrap(), by: "ann".into() };
+    *store.control.lock().unwrap() = SinkControl { paused: None, rate: Some(rate) };
+    let settings = settings_with("http", "http://127.0.0.1:1/", "rate = \"1/m\"\n");
+    let lifecycle = run(&settings, sink.clone(), &store, &metrics);
+    sleep(Duration::from_secs(2)).await;
+    let before = sink.count();
+    sleep(Duration::from_secs(20)).await;
+    assert!((95..=105).contains(&(sink.count() - before)), "{} in 20 s", sink.count() - before);
+    *store.control.lock().unwrap() = SinkControl::default();
+    sleep(Duration::from_secs(2)).await;
+    let before = sink.count();
+    sleep(Duration::from_mins(3)).await;
+    assert!(sink.count() - before <= 3, "{} in three minutes", sink.count() - before);
     stop(lifecycle).await;
 }
 

@@ -5,10 +5,12 @@
 mod crash;
 mod damage;
 mod deliveries;
+mod erasing;
 mod intake;
 mod kept_headers;
 mod lost_files;
 mod maintenance;
+mod pauses;
 mod postgres;
 mod postgres_generations;
 pub(crate) mod postgres_server;
@@ -183,6 +185,15 @@ on_every_store! {
     deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
     kept_headers::kept_headers_go_with_an_event_wherever_it_is_read,
     kept_headers::a_listing_is_narrowed_down_to_a_kept_header,
+    erasing::an_erased_event_says_nothing_and_its_id_still_counts_once,
+    erasing::open_deliveries_and_refused_requests_go_with_it,
+    erasing::an_erased_event_is_delivered_nowhere,
+    erasing::audit_records_are_rewritten_where_asked,
+    erasing::stats_count_what_is_there,
+    erasing::listings_find_by_source_type_and_time,
+    pauses::a_paused_sink_keeps_what_it_has_and_hands_nothing_out,
+    pauses::the_time_of_a_pause_counts_towards_no_age,
+    pauses::what_was_decided_about_a_sink_outlives_a_restart,
     damage::what_is_due_later_than_anything_is_put_off_counts_as_due,
     damage::an_unreadable_event_is_claimed_beside_the_others_and_listed_when_dead,
     replays::each_replay_counts_and_a_duplicate_is_remembered_until_then,

@@ -32,6 +32,7 @@ pub(super) async fn go_back(url: &str, seconds: u64) {
     let statement = format!(
         "UPDATE gatepost_deliveries SET due_at = due_at - {by}, queued_at = queued_at - {by}, claimed_at = claimed_at - {by};
          UPDATE gatepost_audit SET due_at = due_at - {by};
+         UPDATE gatepost_pauses SET began = began - {by}, ended = ended - {by};
          UPDATE gatepost_generations SET opened_at = opened_at - {by}, closed_at = closed_at - {by}"
     );
     sql(url, &statement).await;
@@ -82,7 +83,8 @@ fn a_newer_schema_is_refused() {
 #[test]
 fn a_store_from_before_kept_headers_migrates() {
     run(async {
-        let previous = "ALTER TABLE gatepost_events DROP COLUMN headers; UPDATE gatepost_schema SET version = 3";
+        let previous = "ALTER TABLE gatepost_events DROP COLUMN headers, DROP COLUMN erased;
+            DROP TABLE gatepost_pauses, gatepost_rates; UPDATE gatepost_schema SET version = 3";
         super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
     });
 }

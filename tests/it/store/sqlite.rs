@@ -169,7 +169,9 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
 #[test]
 fn a_store_from_before_kept_headers_migrates() {
     run(async {
-        let previous = "ALTER TABLE events DROP COLUMN headers; PRAGMA user_version = 4";
+        let previous =
+            "DROP INDEX events_listed; ALTER TABLE events DROP COLUMN headers; ALTER TABLE events DROP COLUMN erased;
+            DROP TABLE pauses; DROP TABLE rates; PRAGMA user_version = 4";
         super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
     });
 }

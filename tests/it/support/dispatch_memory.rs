@@ -8,7 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatepost::event::{Event, EventId, KeptHeaders, Name, Payload};
-use gatepost::store::{AuditQueue, Backlog, Claimed, DeliveryId, Outbox, QueuedAudit, Settled, Settlement, StoreError};
+use gatepost::store::{
+    AuditQueue, Backlog, Claimed, DeliveryId, Outbox, QueuedAudit, Rewrite, Settled, Settlement, SinkControl,
+    StoreError,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -49,6 +52,8 @@ pub(crate) struct Memory {
     inner: Mutex<Inner>,
     queued: Arc<Notify>,
     pub broken: AtomicBool,
+    /// What operators have decided about every sink.
+    pub control: Mutex<SinkControl>,
     /// How many milliseconds each call takes: from, to.
     pub latency: Mutex<(u64, u64)>,
     pub claims: AtomicUsize,
@@ -139,6 +144,10 @@ impl Memory {
         self.inner.lock().unwrap()
     }
 
+    fn is_paused(&self) -> bool {
+        self.control.lock().unwrap().paused.is_some()
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if self.broken.load(Ordering::SeqCst) { Err(StoreError::Unavailable("broken".into())) } else { Ok(()) }
     }
@@ -149,6 +158,9 @@ impl Outbox for Memory {
     async fn claim(&self, sink: &Name, limit: usize, lease: Duration) -> Result<Vec<Claimed>, StoreError> {
         self.answer().await?;
         self.claims.fetch_add(1, Ordering::SeqCst);
+        if self.is_paused() {
+            return Ok(Vec::new());
+        }
         let (mut inner, now) = (self.lock(), Instant::now());
         let due = inner.due_before(sink, now);
         let ids: Vec<_> = due.into_iter().take(limit).collect();
@@ -217,7 +229,7 @@ impl Outbox for Memory {
     async fn next_due(&self, sink: &Name) -> Result<Option<Duration>, StoreError> {
         self.answer().await?;
         let (inner, now) = (self.lock(), Instant::now());
-        let next = inner.due.iter().find(|key| key.0 == *sink);
+        let next = inner.due.iter().find(|key| key.0 == *sink && !self.is_paused());
         Ok(next.map(|key| key.1.saturating_duration_since(now)))
     }
 
@@ -233,7 +245,12 @@ impl Outbox for Memory {
                 backlog.oldest_age = backlog.oldest_age.max(Some(row.queued_at.elapsed()));
             }
         }
+        backlog.oldest_counted_age = backlog.oldest_age;
         Ok(backlog)
+    }
+
+    async fn control(&self, _: &Name) -> Result<SinkControl, StoreError> {
+        Ok(self.control.lock().unwrap().clone())
     }
 
     async fn sinks(&self) -> Result<Vec<(Name, Backlog)>, StoreError> {
@@ -318,6 +335,17 @@ impl AuditQueue for AuditMemory {
             }
         }
         Ok(())
+    }
+
+    async fn rewrite(&self, rewrite: Rewrite) -> Result<u64, StoreError> {
+        self.check()?;
+        let mut changed = 0;
+        for audit in self.rows.lock().unwrap().values_mut() {
+            if let Some(record) = rewrite(&audit.queued.record) {
+                (audit.queued.record, changed) = (record, changed + 1);
+            }
+        }
+        Ok(changed)
     }
 
     async fn count(&self) -> Result<u64, StoreError> {

@@ -2,15 +2,16 @@
 
 use crate::store::{Cursor, Page, PagedFilter, Pager, StoreError};
 
-use super::failure::Failure;
-
 /// Hands each page of what matches `filter` to `take`, until there is no more or `take` says that it wants none;
 /// whether it was given all.
-pub(super) async fn each<F: PagedFilter, R>(
+///
+/// # Errors
+/// Those of the store and of `take`.
+pub async fn each<F: PagedFilter, R, E: From<StoreError>>(
     filter: &F,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
-    mut take: impl FnMut(Vec<R>) -> Result<bool, Failure>,
-) -> Result<bool, Failure> {
+    mut take: impl FnMut(Vec<R>) -> Result<bool, E>,
+) -> Result<bool, E> {
     let mut pager = Pager::new(filter);
     while let Some((filter, from)) = pager.next() {
         let found = page(filter, from).await?;

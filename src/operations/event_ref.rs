@@ -4,7 +4,7 @@
 use crate::event::{EventId, Name};
 use crate::store::{Archive, Archived, Cursor, EventRef, Page, PagedFilter, StoreError};
 
-use super::failure::Failure;
+use super::error::OperationError;
 use super::pages;
 
 /// All that `text` may mean: an id, in whichever source; and `source:id`, where what stands before the first colon may
@@ -19,7 +19,7 @@ fn meanings(text: &str) -> Vec<EventRef> {
 }
 
 /// The one event that `text` names, of `source` where that is given, with its body.
-pub(super) async fn find(archive: &dyn Archive, text: &str, source: Option<&Name>) -> Result<Archived, Failure> {
+pub(super) async fn find(archive: &dyn Archive, text: &str, source: Option<&Name>) -> Result<Archived, OperationError> {
     let mut found: Vec<Archived> = Vec::new();
     for mut meaning in meanings(text) {
         if source.is_some() && meaning.source.is_some() && meaning.source.as_ref() != source {
@@ -39,11 +39,12 @@ pub(super) async fn find(archive: &dyn Archive, text: &str, source: Option<&Name
 }
 
 /// A row that has a number of its own, and an event that others may be of too.
-pub(super) trait Numbered: Clone {
+pub trait Numbered: Clone {
     /// What one is called.
     const NOUN: &'static str;
     /// The command that lists them.
     const LISTED_BY: &'static str;
+    /// By which a listing names it.
     fn number(&self) -> i64;
     /// Its event, where it has one.
     fn event(&self) -> Option<(&Name, &EventId)>;
@@ -55,23 +56,23 @@ pub(super) trait Numbered: Clone {
 
 /// For each of `texts` the rows that it names among those that match `filter`: one, or all of one event. A text that
 /// names none is a failure.
-pub(super) async fn rows<F: PagedFilter, R: Numbered>(
+pub(crate) async fn rows<F: PagedFilter, R: Numbered>(
     texts: &[String],
     filter: &F,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
-) -> Result<Vec<Vec<R>>, Failure> {
+) -> Result<Vec<Vec<R>>, OperationError> {
     let mut found = Vec::new();
     pages::each(filter, page, |rows| {
         let named = |row: &R| texts.iter().any(|text| row.is_called(text) || is_of_event(text, row));
         found.extend(rows.into_iter().filter(named));
-        Ok(true)
+        Ok::<_, StoreError>(true)
     })
     .await?;
     texts.iter().map(|text| named(text, &found)).collect()
 }
 
 /// The rows that `text` names: the one of that number, or all of that event.
-pub(super) fn named<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, Failure> {
+pub(crate) fn named<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, OperationError> {
     let listed = rows.iter().find(|row| row.is_called(text));
     let of_event = of_one_event(text, rows)?;
     match (listed, of_event.as_slice()) {
@@ -81,14 +82,14 @@ pub(super) fn named<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, Failu
         // A number may be both; what is discarded is gone, so nothing is guessed.
         (Some(_), [other, ..]) => {
             let event = other.event().map(|(source, id)| format!("{source}:{id}")).unwrap_or_default();
-            Err(Failure::Usage(format!("{text} is a {} and the id of another event: say {event}", R::NOUN)))
+            Err(OperationError::Refused(format!("{text} is a {} and the id of another event: say {event}", R::NOUN)))
         }
         (None, []) => Err(missing_row::<R>(text)),
     }
 }
 
 /// All rows of the one event that `text` names.
-fn of_one_event<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, Failure> {
+fn of_one_event<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, OperationError> {
     let found: Vec<&R> = rows.iter().filter(|row| is_of_event(text, *row)).collect();
     let mut events: Vec<(&Name, &EventId)> = found.iter().filter_map(|row| row.event()).collect();
     events.sort_unstable_by_key(|(source, id)| (source.as_str(), id.as_str()));
@@ -113,12 +114,12 @@ fn fits(meaning: &EventRef, source: &Name, id: &EventId) -> bool {
 }
 
 /// No row is called that.
-pub(super) fn missing_row<R: Numbered>(text: &str) -> Failure {
+pub(super) fn missing_row<R: Numbered>(text: &str) -> OperationError {
     missing(R::NOUN, text, R::LISTED_BY)
 }
 
-fn missing(noun: &str, text: &str, listed_by: &str) -> Failure {
-    Failure::Runtime(format!("no {noun} {text:?}; `gatepost {listed_by}` shows what there is"))
+fn missing(noun: &str, text: &str, listed_by: &str) -> OperationError {
+    OperationError::Missing(format!("no {noun} {text:?}; `gatepost {listed_by}` shows what there is"))
 }
 
 /// Several events are called that. Each is named as `source:id`, or `apart` where that is the name of another too.
@@ -126,13 +127,13 @@ fn ambiguous<'a>(
     text: &str,
     events: impl Iterator<Item = (&'a Name, &'a EventId)>,
     apart: impl Fn(&Name, &EventId) -> String,
-) -> Failure {
+) -> OperationError {
     let candidates = events.map(|(source, id)| {
         let name = format!("{source}:{id}");
         if name == text { apart(source, id) } else { name }
     });
     let candidates = candidates.collect::<Vec<_>>().join(" or ");
-    Failure::Usage(format!("{text:?} names more than one event: say {candidates}"))
+    OperationError::Refused(format!("{text:?} names more than one event: say {candidates}"))
 }
 
 /// What a source may be called (contract 2.2).

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// `text` as one word of a shell command. Must hold no NUL, which no argument can.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%+=:,./_-".contains(&byte);
     if !text.is_empty() && !text.starts_with('~') && text.bytes().all(plain) {
         return text.to_owned();
@@ -13,7 +13,7 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// A `printf` command that writes exactly `bytes`, whatever they are, and survives being pasted into a terminal.
-pub(super) fn printf(bytes: &[u8]) -> String {
+pub(crate) fn printf(bytes: &[u8]) -> String {
     let mut format = String::with_capacity(bytes.len() + 16);
     for &byte in bytes {
         match byte {
@@ -33,7 +33,7 @@ pub(super) fn printf(bytes: &[u8]) -> String {
 }
 
 /// Whether `bytes` can be pasted inside quotes: text, without the control characters a terminal acts on.
-pub(super) fn pastes(bytes: &[u8]) -> bool {
+pub(crate) fn pastes(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(|c| c == '\n' || !c.is_control()))
 }
 

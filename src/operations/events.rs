@@ -1,0 +1,95 @@
+//! Accepted events: which ones are meant, and their deliveries queued again.
+
+use super::error::OperationError;
+use super::journal::Deed;
+use super::{Chosen, Operations, Operator, event_ref, pages};
+use crate::event::Name;
+use crate::store::{Archived, EventFilter, EventRef, StoreError};
+
+/// What a replay came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventsReplayed {
+    /// Events that were meant.
+    pub events: usize,
+    /// Deliveries that were queued.
+    pub deliveries: u64,
+    /// Sinks that are not configured any more, for which nothing was queued because no other was named.
+    pub left: Vec<Name>,
+}
+
+impl Operations<'_> {
+    /// The one event that `text` names, of `source` where that is given, with its body.
+    ///
+    /// # Errors
+    /// [`OperationError::Missing`], or [`OperationError::Refused`] where it means several; those of the store.
+    pub async fn event(&self, text: &str, source: Option<&Name>) -> Result<Archived, OperationError> {
+        event_ref::find(self.store.archive.as_ref(), text, source).await
+    }
+
+    /// Queues the deliveries of the chosen events again, to the configured sinks called `to` or to those they had. An event
+    /// that was erased is delivered nowhere.
+    ///
+    /// # Errors
+    /// [`OperationError::Refused`] for a sink that nobody configured, as [`Operations::event`], and those of the store.
+    pub async fn replay_events(
+        &self,
+        chosen: &Chosen<EventFilter>,
+        to: &[String],
+        operator: &Operator,
+    ) -> Result<EventsReplayed, OperationError> {
+        let to = self.configured_sinks(to)?;
+        let events = self.chosen_events(chosen).await?;
+        let gone = self.gone_sinks().await?;
+        let deliveries = self.store.archive.replay(&events, (!to.is_empty()).then_some(&to), &gone).await?;
+        self.record(operator, [deed("event_replay", chosen, &events)]).await;
+        let left = if deliveries == 0 && to.is_empty() { gone } else { Vec::new() };
+        Ok(EventsReplayed { events: events.len(), deliveries, left })
+    }
+
+    /// The events that are chosen.
+    ///
+    /// # Errors
+    /// As [`Operations::event`].
+    pub async fn chosen_events(&self, chosen: &Chosen<EventFilter>) -> Result<Vec<EventRef>, OperationError> {
+        let (archive, filter) = (self.store.archive.as_ref(), &chosen.filter);
+        let mut events = Vec::new();
+        if chosen.names.is_empty() {
+            let page = async |filter: &_, from| archive.page(filter, from).await;
+            pages::each(filter, page, |found| {
+                events.extend(found.iter().map(reference));
+                Ok::<_, StoreError>(true)
+            })
+            .await?;
+        }
+        for name in &chosen.names {
+            let found = event_ref::find(archive, name, filter.source.as_ref()).await?;
+            if matches(&found, filter) {
+                events.push(reference(&found));
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// What is written down of an operation on `events`: the one it was about, or how many.
+pub(super) fn deed<'a>(action: &'static str, chosen: &'a Chosen<EventFilter>, events: &'a [EventRef]) -> Deed<'a> {
+    let (source, subject) = match events {
+        [EventRef { source: Some(source), id }] => (Some(source), format!("{source}:{id}")),
+        events => (chosen.filter.source.as_ref(), format!("{} events", events.len())),
+    };
+    Deed { action, source, subject, reason: None }
+}
+
+fn matches(archived: &Archived, filter: &EventFilter) -> bool {
+    let event = &archived.event;
+    filter.source.as_ref().is_none_or(|source| *source == event.source)
+        && filter.kind.as_ref().is_none_or(|kind| *kind == event.kind)
+        && filter.header.as_ref().is_none_or(|header| event.headers.hold(header))
+        && filter.since.is_none_or(|since| event.received_at >= since)
+        && filter.until.is_none_or(|until| event.received_at < until)
+        && filter.state.is_none_or(|state| state == archived.state)
+}
+
+fn reference(archived: &Archived) -> EventRef {
+    EventRef { source: Some(archived.event.source.clone()), id: archived.event.id.clone() }
+}

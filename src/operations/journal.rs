@@ -1,0 +1,43 @@
+//! The audit record of what operators do: in the log of this process, and in the queue towards the SIEM where there is one.
+
+use super::Operations;
+use super::operator::Operator;
+use crate::audit;
+use crate::audit_record::OperatorRecord;
+use crate::event::Name;
+
+/// What was done, and to what.
+pub(super) struct Deed<'a> {
+    /// Such as `sink_pause`.
+    pub action: &'static str,
+    /// The source of what it was done to, where that has one.
+    pub source: Option<&'a Name>,
+    /// To what: a sink, `source:id`, the number of a refused request.
+    pub subject: String,
+    /// Why, where that was said.
+    pub reason: Option<&'a str>,
+}
+
+impl Operations<'_> {
+    /// Writes down who did it. It is done by then: a queue that cannot take the record is told in the log.
+    pub(super) async fn record(&self, operator: &Operator, deeds: impl IntoIterator<Item = Deed<'_>>) {
+        let mut records = Vec::new();
+        for Deed { action, source, subject, reason } in deeds {
+            let mut record = OperatorRecord::new(self.clock.now(), action, operator.as_str(), subject);
+            (record.source, record.reason) = (source.cloned(), reason.map(str::to_owned));
+            // Of strings, numbers and nulls: it cannot fail.
+            let Ok(json) = serde_json::to_string(&record) else { continue };
+            tracing::info!(target: "gatepost::audit", record = %json);
+            records.push(json);
+        }
+        if self.siem && !records.is_empty() {
+            match self.store.audit_queue.push(records, audit::CAPACITY).await {
+                Ok(0) => {}
+                Ok(dropped) => {
+                    tracing::warn!(dropped, "the queue of audit records is full: records for the SIEM are lost")
+                }
+                Err(error) => tracing::warn!(%error, "audit records for the SIEM are lost"),
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a SQLite store holds, in numbers, and a copy of all of it.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::store::error::StoreError;
+use crate::store::sql::sql;
+use crate::store::sqlite::counters;
+use crate::store::sqlite::file;
+use crate::store::sqlite::rows::Names;
+use crate::store::stats::{SinkStats, SourceStats, Stats};
+use crate::store::stored::{time, unsigned};
+
+/// Answered by the narrow index alone.
+const EVENTS: &str = "
+SELECT source, count(*), min(received_at), max(received_at) FROM events INDEXED BY events_listed GROUP BY source";
+
+/// A key that has moved to `ids` stays in `recent` for a while.
+const IDS: &str = "
+SELECT (SELECT count(*) FROM ids) + (SELECT count(*) FROM recent r WHERE NOT EXISTS (
+    SELECT 1 FROM ids i WHERE i.key = r.key))";
+
+const DELIVERED: &str = sql!("SELECT sink, count(*) FROM deliveries WHERE state = {DELIVERED} GROUP BY sink");
+
+/// What the database at `path` holds.
+pub(super) fn stats(conn: &Connection, path: &Path, retention: Duration) -> Result<Stats, StoreError> {
+    let number = |sql: &str| Ok::<u64, StoreError>(unsigned(conn.query_row(sql, [], |row| row.get(0))?));
+    let page = number("PRAGMA page_size")?;
+    let mut stats = Stats {
+        bytes: length(path) + length(&beside(path, "-wal")),
+        reusable_bytes: Some(number("PRAGMA freelist_count")? * page),
+        free_bytes: rustix::fs::statvfs(path).ok().map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
+        retention_seconds: retention.as_secs(),
+        ids: number(IDS)?,
+        quarantine_entries: unsigned(counters::get(conn, "quarantine_entries")?),
+        quarantine_bytes: unsigned(counters::get(conn, "quarantine_bytes")?),
+        audit_records: unsigned(counters::get(conn, "audit_entries")?),
+        ..Stats::default()
+    };
+    events(conn, &mut stats)?;
+    stats.sinks = sinks(conn)?;
+    Ok(stats)
+}
+
+fn events(conn: &Connection, stats: &mut Stats) -> Result<(), StoreError> {
+    let names = Names::sources(conn)?;
+    let mut sql = conn.prepare(EVENTS)?;
+    let mut rows = sql.query([])?;
+    while let Some(row) = rows.next()? {
+        let events = unsigned(row.get(1)?);
+        let (oldest, newest) = (time(row.get(2)?).ok(), time(row.get(3)?).ok());
+        stats.events += events;
+        stats.oldest = [stats.oldest, oldest].into_iter().flatten().min();
+        stats.newest = [stats.newest, newest].into_iter().flatten().max();
+        stats.sources.push(SourceStats { source: names.name(row, 0), events });
+    }
+    stats.sources.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(())
+}
+
+fn sinks(conn: &Connection) -> Result<Vec<SinkStats>, StoreError> {
+    let mut sql = conn.prepare(DELIVERED)?;
+    let rows = sql.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+    let delivered = rows.collect::<Result<std::collections::HashMap<_, _>, _>>()?;
+    let mut sql = conn.prepare("SELECT id, name, pending, dead FROM sinks ORDER BY name")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let id: i64 = row.get(0)?;
+        Ok(SinkStats {
+            sink: row.get::<_, String>(1)?.into(),
+            pending: unsigned(row.get(2)?),
+            delivered: unsigned(delivered.get(&id).copied().unwrap_or(0)),
+            dead: unsigned(row.get(3)?),
+        })
+    };
+    Ok(sql.query_map([], read)?.collect::<Result<_, _>>()?)
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into_os_string();
+    name.push(suffix);
+    name.into()
+}
+
+/// Writes all that the store holds at one moment into the new file `to`, which only its owner may read; on the disk when
+/// it returns. Without what was deleted.
+///
+/// # Errors
+/// [`StoreError::Unsupported`] where there is a file already; where it cannot be written, none is left.
+pub(super) fn backup(conn: &Connection, to: &Path) -> Result<(), StoreError> {
+    let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", to.display()));
+    let text = to.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            StoreError::Unsupported(format!("{} is there already: name a file that is not", to.display()))
+        } else {
+            failed(&error)
+        }
+    })?;
+    let written = conn.execute("VACUUM INTO ?1", [text]).map_err(StoreError::from).and_then(|_| {
+        File::open(to)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| file::sync(file::holding(to)))
+            .map_err(|e| failed(&e))
+    });
+    if written.is_err() {
+        // What is half a copy must not be taken for one.
+        let _ = fs::remove_file(to);
+    }
+    written
+}
