@@ -31,6 +31,7 @@ pub struct FeedEvent {
     /// The event id, once there is one.
     pub event_id: Option<String>,
     /// The event type, likewise.
+    #[serde(rename = "type")]
     pub event_type: Option<String>,
     /// Why, unless all went well.
     pub reason: Option<String>,

@@ -3,33 +3,34 @@
 //! Data moves one way: ingress → store → dispatch → sink. Modules are listed by stratum, top first;
 //! a module imports only from strata below its own (`tests/it/layering.rs` holds the code to it).
 
-// 7: the process
+// 11: the process
 pub mod cli;
-// 6: the composition root
+// 10: the composition root
 pub mod app;
-// 6: what operators do, for the command line and the API
-pub mod operations;
-// 5: pipelines; they never import each other
+// 9: raw configuration → meaning
+pub mod config;
+// 8: the admin listener
 pub mod admin;
+// 7: what operators do, for the command line and the API
+pub mod operations;
+// 6: pipelines; they never import each other
 pub mod audit;
 pub mod dispatch;
 pub mod ingress;
-// 4: raw configuration → meaning
-pub mod config;
-// 3: families, a trait and a registry each
+// 5: families, a trait and a registry each
 pub mod scheme;
 pub mod sink;
 pub mod store;
-// 2: sockets, TLS, connections
+// 4: sockets, TLS, connections
 pub mod server;
-// 2: reads TOML and environment for whoever asks
-pub mod settings;
-// 1: process-wide plumbing, passed, never global
+// 3: process-wide plumbing, passed, never global
 pub mod feed;
 pub mod lifecycle;
 pub mod metrics;
 pub mod telemetry;
-// 0: vocabulary
+// 2: reads TOML and environment for whoever asks
+pub mod settings;
+// 1: vocabulary
 pub mod audit_record;
 pub mod backoff;
 pub mod clock;

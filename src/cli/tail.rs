@@ -195,7 +195,7 @@ fn words(event: &Value) -> String {
         Some(id) => write!(line, "  {source}:{id}"),
         None => write!(line, "  {source}"),
     };
-    for (before, value) in [("", text("event_type")), ("-> ", text("sink")), ("", text("reason"))] {
+    for (before, value) in [("", text("type")), ("-> ", text("sink")), ("", text("reason"))] {
         if let Some(value) = value {
             let _ = write!(line, "  {before}{value}");
         }
@@ -222,7 +222,7 @@ mod tests {
     fn an_event_is_one_line() {
         let accepted = json!({
             "time": "2026-01-02T03:04:05.678901Z", "outcome": "accepted", "source": "nice", "event_id": "e1",
-            "event_type": "case", "status": 200, "latency_us": 812, "sink": null,
+            "type": "case", "status": 200, "latency_us": 812, "sink": null,
         });
         assert_eq!(words(&accepted), "2026-01-02T03:04:05.678Z  accepted     nice:e1  case  200  812 us");
         let dead = json!({ "outcome": "dead", "source": "a", "event_id": "x", "sink": "orders", "reason": "no", "attempt": 3 });

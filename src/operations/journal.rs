@@ -34,7 +34,7 @@ impl Operations<'_> {
             match self.store.audit_queue.push(records, audit::CAPACITY).await {
                 Ok(0) => {}
                 Ok(dropped) => {
-                    tracing::warn!(dropped, "the queue of audit records is full: records for the SIEM are lost")
+                    tracing::warn!(dropped, "the queue of audit records is full: records for the SIEM are lost");
                 }
                 Err(error) => tracing::warn!(%error, "audit records for the SIEM are lost"),
             }

@@ -32,6 +32,15 @@ pub async fn migrate(from: &Settings, to: &Settings) -> Result<Report, StoreErro
     let store = from.identity().await?;
     let mut to = Import::open(&to.url, store).await?;
     let mut report = Report::default();
+    // Before their deliveries, which nobody must make meanwhile.
+    to.rates(&from.rates().await?).await?;
+    loop {
+        let pauses = from.pauses(to.last("pauses").await?).await?;
+        if pauses.is_empty() {
+            break;
+        }
+        to.pauses(&pauses).await?;
+    }
     let mut after = 0;
     loop {
         let (last, events) = from.events(after).await?;

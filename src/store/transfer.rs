@@ -2,6 +2,7 @@
 
 use crate::event::{Event, Name};
 use crate::store::delivery::State;
+use crate::store::sink_controls::Pause;
 
 /// Rows copied in one transaction.
 pub(super) const STEP: i64 = 256;
@@ -12,6 +13,8 @@ pub(super) const STEP_BYTES: usize = 8 * 1024 * 1024;
 pub(super) struct MovedEvent {
     pub event: Event,
     pub deliveries: Vec<MovedDelivery>,
+    /// What is left of it, where it was erased.
+    pub erased: Option<String>,
 }
 
 /// A delivery on its way.
@@ -28,6 +31,18 @@ pub(super) struct MovedDelivery {
     pub queued_in: i64,
     /// What the last attempt failed with.
     pub error: Option<String>,
+}
+
+/// A pause of a sink on its way.
+pub(super) struct MovedPause {
+    /// Its number in the store it comes from.
+    pub id: i64,
+    pub sink: Name,
+    /// When it began, in microseconds from now: negative.
+    pub began_in: i64,
+    /// When it ended, likewise, where it did.
+    pub ended_in: Option<i64>,
+    pub pause: Pause,
 }
 
 /// An audit record on its way.

@@ -12,12 +12,13 @@ use crate::store::postgres::insert::{self, Candidate};
 use crate::store::postgres::quarantine;
 use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::GENERATIONS;
-use crate::store::postgres::session::{Session, within};
+use crate::store::postgres::session::{Session, Values, within};
 use crate::store::postgres::{address, schema};
 use crate::store::quarantine::Quarantined;
+use crate::store::sink_controls::RateOverride;
 use crate::store::sql::sql;
-use crate::store::stored::state_number;
-use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent};
+use crate::store::stored::{micros, state_number};
+use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, MovedPause};
 
 /// A delivery that is there already is left as it is there. Where the event is there already and about to be forgotten,
 /// nothing is added to it any more.
@@ -36,6 +37,18 @@ const DELIVERIES: &str = sql!(
 )
 INSERT INTO gatepost_sink_counts
 SELECT sink, count(*) FILTER (WHERE state = {PENDING}), count(*) FILTER (WHERE state = {DEAD}) FROM added GROUP BY sink"
+);
+
+/// What is left of an event that was erased in the other store, unless this one has it whole.
+const ERASED: &str = "
+UPDATE gatepost_events e SET erased = $2 FROM gatepost_ids i
+WHERE i.key = $1 AND e.gen = i.gen AND e.seq = i.seq AND octet_length(e.body) = 0 AND e.erased IS NULL";
+
+const PAUSE: &str = sql!(
+    clock!(),
+    "one AS (SELECT 1)
+INSERT INTO gatepost_pauses (sink, began, ended, paused_at, paused_by, reason)
+SELECT $1, t + $2, t + $3, $4, $5, $6 FROM clock ON CONFLICT DO NOTHING"
 );
 
 const MARK: &str = "
@@ -95,6 +108,12 @@ impl Import {
             .flat_map(|one| one.deliveries.iter().map(|to| (one.event.unique_key().0.to_vec(), to)))
             .collect();
         within(self.deliveries(&deliveries)).await?;
+        for one in moved {
+            if let Some(erased) = &one.erased {
+                let key = one.event.unique_key();
+                within(self.other.execute(ERASED, &[&&key.0[..], &text(erased)])).await?;
+            }
+        }
         Ok(fresh.len() as u64)
     }
 
@@ -142,6 +161,31 @@ impl Import {
         })
         .await?;
         Ok(records.len() as u64)
+    }
+
+    /// Takes pauses of sinks, with the mark up to which they were taken. A sink that is paused here already stays so.
+    pub(crate) async fn pauses(&self, pauses: &[MovedPause]) -> Result<(), StoreError> {
+        within(async {
+            self.other.batch("BEGIN").await?;
+            for MovedPause { sink, began_in, ended_in, pause, .. } in pauses {
+                let (by, reason) = (text(&pause.by), pause.reason.as_deref().map(text));
+                let given: Values<'_> = &[&sink.as_str(), began_in, ended_in, &micros(pause.at), &by, &reason];
+                self.other.execute(PAUSE, given).await?;
+            }
+            self.mark("pauses", pauses.last().map_or(0, |pause| pause.id)).await?;
+            self.other.batch("COMMIT").await
+        })
+        .await
+    }
+
+    /// Takes rates that operators gave; one that was given here stays.
+    pub(crate) async fn rates(&self, rates: &[(Name, RateOverride)]) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO gatepost_rates (sink, rate, set_at, set_by) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        for (sink, RateOverride { rate, at, by }) in rates {
+            within(self.other.execute(sql, &[&sink.as_str(), rate, &micros(*at), &text(by)])).await?;
+        }
+        Ok(())
     }
 
     async fn mark(&self, what: &str, last: i64) -> Result<(), StoreError> {

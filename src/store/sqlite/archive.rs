@@ -91,15 +91,7 @@ fn page(
         conditions.add("e.seq < ?", [seq.into()]);
     }
     conditions.values.push(limit(Some(wanted)).into());
-    // Where only columns of the narrow index are looked for, it is read instead of the rows with their bodies.
-    let index = if selection::is_narrowed(filter) { "INDEXED BY events_listed" } else { "" };
-    let sql = format!(
-        "SELECT {EVENT}, length(e.body), e.seq, e.erased FROM (
-             SELECT e.seq AS found FROM events e {index} WHERE {} ORDER BY e.seq DESC LIMIT ?
-         ) JOIN events e ON e.seq = found ORDER BY e.seq DESC",
-        conditions.sql()
-    );
-    let mut sql = conn.prepare_cached(&sql)?;
+    let mut sql = conn.prepare_cached(&listing(filter, &conditions.sql()))?;
     let mut rows = sql.query(params_from_iter(conditions.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -115,6 +107,17 @@ fn page(
         found.push((Cursor(seq, 0), archived));
     }
     Ok(Page::of(found, wanted))
+}
+
+/// A page of what matches `conditions`, which `filter` came to. Where columns of the narrow index are looked for, that is
+/// read instead of the rows with their bodies.
+fn listing(filter: &EventFilter, conditions: &str) -> String {
+    let index = if selection::is_narrowed(filter) { "INDEXED BY events_listed" } else { "" };
+    format!(
+        "SELECT {EVENT}, length(e.body), e.seq, e.erased FROM (
+             SELECT e.seq AS found FROM events e {index} WHERE {conditions} ORDER BY e.seq DESC LIMIT ?
+         ) JOIN events e ON e.seq = found ORDER BY e.seq DESC"
+    )
 }
 
 fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -192,4 +195,54 @@ fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, gone:
         }
     }
     Ok(queued)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    /// How SQLite would look for what matches `filter`.
+    fn plan(filter: &EventFilter) -> String {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn).unwrap();
+        conn.execute_batch("INSERT INTO sources (name) VALUES ('a'); INSERT INTO sinks (name) VALUES ('x')").unwrap();
+        let (sources, sinks) = (Names::sources(&conn).unwrap(), Names::sinks(&conn).unwrap());
+        let mut conditions = selection::events(filter, &sources, &sinks).unwrap();
+        conditions.add("e.seq < ?", [9.into()]);
+        conditions.values.push(500.into());
+        let sql = format!("EXPLAIN QUERY PLAN {}", listing(filter, &conditions.sql()));
+        let mut sql = conn.prepare(&sql).unwrap();
+        let rows = sql.query_map(params_from_iter(conditions.values), |row| row.get::<_, String>(3)).unwrap();
+        rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+    }
+
+    /// What `docs/operations.md` says: source, type and time are looked for in the narrow index, from the newest on, states
+    /// in the small indices of those. No more than a page is sorted.
+    #[test]
+    fn no_filter_reads_all_bodies() {
+        let all = EventFilter::default;
+        let at = Some(jiff::Timestamp::UNIX_EPOCH);
+        for narrowed in [
+            EventFilter { source: Some("a".into()), ..all() },
+            EventFilter { kind: Some("t".into()), ..all() },
+            EventFilter { since: at, ..all() },
+            EventFilter { until: at, source: Some("a".into()), kind: Some("t".into()), ..all() },
+            EventFilter { kind: Some("t".into()), sink: Some("x".into()), ..all() },
+        ] {
+            let plan = plan(&narrowed);
+            assert!(plan.contains("COVERING INDEX events_listed (seq<?)"), "{narrowed:?}:\n{plan}");
+        }
+        for state in [State::Pending, State::Dead] {
+            let plan = plan(&EventFilter { state: Some(state), ..all() });
+            assert!(plan.contains("USING INTEGER PRIMARY KEY (rowid=?)"), "{state:?}:\n{plan}");
+            assert!(plan.contains("SCAN deliveries USING") && !plan.contains("SCAN events"), "{state:?}:\n{plan}");
+        }
+        for filter in [all(), EventFilter { state: Some(State::Delivered), ..all() }] {
+            let plan = plan(&filter);
+            assert!(plan.contains("(seq<?)") || plan.contains("(rowid<?)"), "{plan}");
+        }
+        let plan = plan(&EventFilter { source: Some("a".into()), state: Some(State::Dead), ..all() });
+        assert!(plan.contains("INDEX events_listed (seq=? AND source=?"), "{plan}");
+    }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
+use crate::event::Name;
 use crate::store::backend::Clocks;
 use crate::store::error::StoreError;
 use crate::store::quarantine::Quarantined;
+use crate::store::sink_controls::RateOverride;
 use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::{self, Role};
@@ -15,9 +17,9 @@ use crate::store::sqlite::open_files::OpenFiles;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
-use crate::store::sqlite::{counters, foreign, quarantine};
+use crate::store::sqlite::{counters, foreign, quarantine, sink_controls};
 use crate::store::stored::state;
-use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, STEP, STEP_BYTES};
+use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, MovedPause, STEP, STEP_BYTES};
 
 /// A store being read.
 pub(crate) struct Export(Readers, StoreClock);
@@ -48,6 +50,17 @@ impl Export {
         self.0.read(move |conn| quarantine::after(conn, after, STEP, STEP_BYTES)).await
     }
 
+    /// The next pauses of sinks after `after`.
+    pub(crate) async fn pauses(&self, after: i64) -> Result<Vec<MovedPause>, StoreError> {
+        let now = self.1.now();
+        self.0.read(move |conn| sink_controls::after(conn, after, now)).await
+    }
+
+    /// The rates that operators gave.
+    pub(crate) async fn rates(&self) -> Result<Vec<(Name, RateOverride)>, StoreError> {
+        self.0.read(sink_controls::rates).await
+    }
+
     /// The next audit records after `after`.
     pub(crate) async fn audit(&self, after: i64) -> Result<Vec<MovedAudit>, StoreError> {
         self.0
@@ -69,7 +82,7 @@ fn open(path: PathBuf) -> Result<(OpenFiles, StoreClock), StoreError> {
 
 fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<MovedEvent>), StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let sql = format!("SELECT {EVENT}, e.body, e.seq FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
+    let sql = format!("SELECT {EVENT}, e.body, e.seq, e.erased FROM events e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
     let mut sql = conn.prepare_cached(&sql)?;
     let mut rows = sql.query([after, STEP])?;
     let (mut last, mut found, mut bytes) = (after, Vec::new(), 0);
@@ -79,7 +92,8 @@ fn events(conn: &Connection, now: i64, after: i64) -> Result<(i64, Vec<MovedEven
         last = row.get(EVENT_COLUMNS + 1)?;
         let event = sources.event(row, 0, row.get(EVENT_COLUMNS)?)?;
         bytes += event.payload.bytes().len();
-        found.push(MovedEvent { event, deliveries: deliveries(conn, &sinks, now, last)? });
+        let erased = row.get(EVENT_COLUMNS + 2)?;
+        found.push(MovedEvent { event, deliveries: deliveries(conn, &sinks, now, last)?, erased });
     }
     Ok((last, found))
 }

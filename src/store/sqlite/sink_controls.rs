@@ -16,6 +16,7 @@ use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
 use crate::store::stored::{micros, time};
+use crate::store::transfer::{MovedPause, STEP};
 
 /// Decisions about the sinks of a SQLite store.
 pub(super) struct SqliteSinkControls {
@@ -105,6 +106,30 @@ pub(super) fn pauses(conn: &Connection, sink: &Name) -> Result<Vec<(i64, Option<
     let mut sql = conn.prepare_cached("SELECT began, ended FROM pauses WHERE sink = ?1")?;
     let rows = sql.query_map([sink.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The next pauses after `after`, by whichever sink, at store time `now`.
+pub(super) fn after(conn: &Connection, after: i64, now: i64) -> Result<Vec<MovedPause>, StoreError> {
+    let sql =
+        "SELECT sink, paused_at, paused_by, reason, id, began, ended FROM pauses WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut sql = conn.prepare_cached(sql)?;
+    let mut rows = sql.query([after, STEP])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(MovedPause {
+            id: row.get(4)?,
+            sink: row.get::<_, String>(0)?.into(),
+            began_in: row.get::<_, i64>(5)?.saturating_sub(now),
+            ended_in: row.get::<_, Option<i64>>(6)?.map(|ended| ended.saturating_sub(now)),
+            pause: pause(row)?,
+        });
+    }
+    Ok(found)
+}
+
+/// All rates that were given.
+pub(super) fn rates(conn: &Connection) -> Result<Vec<(Name, RateOverride)>, StoreError> {
+    Ok(all(conn)?.into_iter().filter_map(|(sink, control)| Some((sink, control.rate?))).collect())
 }
 
 fn resume(tx: &mut Tx<'_>, sink: &Name) -> Result<Option<Pause>, StoreError> {

@@ -4,3 +4,5 @@ mod dev;
 mod explain;
 mod listings;
 mod offline;
+mod operations;
+mod tail;

@@ -75,3 +75,47 @@ fn an_installation_moves_to_postgres_without_losing_ids() {
     eventually("an empty backlog", || (daemon.scrape().count("gatepost_delivery_backlog", &other) == 0).then_some(()));
     assert!(arrivals(&up).values().all(|times| *times == 1), "delivered twice");
 }
+
+#[test]
+fn what_operators_decided_moves_along() {
+    let (_server, url) = database();
+    let (down, up) = (Upstream::start(|_, _| Reply::status(503)), Upstream::start(|_, _| Reply::status(200)));
+    let old = Setup::new().preset("nice").block(&sink(&down));
+    let [erased, kept] = [unique(), unique()];
+    let request = |id: &str| Signer::of("nice").sign(event(id));
+    {
+        let mut daemon = old.start();
+        for id in [&erased, &kept] {
+            assert_eq!(daemon.send(&request(id)).json()["duplicate"], false);
+        }
+        daemon.signal(rustix::process::Signal::TERM);
+        assert_eq!(daemon.ended().code(), Some(0));
+    }
+    let by = ["--operator", "ann"];
+    for command in
+        [&["events", "erase", &erased][..], &["sinks", "pause", "orders"], &["sinks", "rate", "orders", "9/s"]]
+    {
+        let output = old.run(&[command, &by].concat());
+        assert!(output.status.success(), "{}", words(&output));
+    }
+    let from = format!("sqlite:{}", old.path("gatepost.db").display());
+    let new = Setup::new().preset("nice").block(&sink(&up)).set("store", "url", &format!("\"{url}\""));
+    let report = |arguments: &[&str]| -> Value {
+        let output = new.run(arguments);
+        assert!(output.status.success(), "{}", words(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    for _ in 0..2 {
+        report(&["store", "migrate-from", &from, "--json"]);
+    }
+    let listed = report(&["sinks", "list", "--json"]);
+    assert_eq!((&listed[0]["paused"]["by"], &listed[0]["rate_override"]["rate"]), (&json!("ann"), &json!("9/s")));
+    assert_eq!(report(&["events", "show", &erased, "--json"])["erased"]["by"], "ann");
+    let daemon = new.start();
+    assert_eq!(daemon.send(&request(&erased)).json()["duplicate"], true);
+    assert_eq!(up.count(), 0);
+    let output = new.run(&[&["sinks", "resume", "orders"][..], &by].concat());
+    assert!(output.status.success(), "{}", words(&output));
+    eventually("what was still to be delivered", || arrivals(&up).contains_key(&kept).then_some(()));
+    assert_eq!(arrivals(&up).len(), 1, "what was erased is not");
+}

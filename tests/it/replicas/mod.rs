@@ -5,4 +5,5 @@ mod faults;
 mod haproxy;
 mod migrate;
 mod one_receiver;
+mod paused;
 mod rig;

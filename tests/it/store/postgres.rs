@@ -90,6 +90,15 @@ fn a_store_from_before_kept_headers_migrates() {
 }
 
 #[test]
+fn a_backup_is_left_to_the_server() {
+    run(async {
+        let s = subject().await;
+        let refused = s.store.maintenance.backup(std::path::Path::new("copy.db")).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Unsupported(why) if why.contains("pg_dump")), "{refused}");
+    });
+}
+
+#[test]
 fn replicas_share_ids_and_deliveries() {
     on_a_server(async |server| {
         let settings = settings(server.database("replicas").await);

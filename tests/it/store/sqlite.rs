@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use gatepost::store::{EventFilter, Insertion, StoreError};
+use gatepost::store::{EventFilter, Insertion, Quarantined, StoreError};
 use tempfile::TempDir;
 
 use super::{Subject, accept, at, event, event_at, open, run, settings, sinks};
@@ -145,6 +145,7 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
             "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at;
              DROP INDEX quarantine_shares; DROP INDEX quarantine_events; ALTER TABLE quarantine DROP COLUMN bytes;
              ALTER TABLE deliveries DROP COLUMN replays; ALTER TABLE deliveries DROP COLUMN duplicate;
+             DROP INDEX events_listed; ALTER TABLE events DROP COLUMN erased; DROP TABLE pauses; DROP TABLE rates;
              ALTER TABLE events DROP COLUMN headers;
              PRAGMA application_id = 0; PRAGMA user_version = 1;
              INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
@@ -173,6 +174,93 @@ fn a_store_from_before_kept_headers_migrates() {
             "DROP INDEX events_listed; ALTER TABLE events DROP COLUMN headers; ALTER TABLE events DROP COLUMN erased;
             DROP TABLE pauses; DROP TABLE rates; PRAGMA user_version = 4";
         super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
+    });
+}
+
+/// How often `marker` stands in the files of the store, whatever they are called.
+fn in_the_files(s: &Subject, marker: &str) -> usize {
+    let path = std::path::Path::new(s.settings.url.strip_prefix("sqlite:").unwrap());
+    let mut found = 0;
+    for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        found += bytes.windows(marker.len()).filter(|part| *part == marker.as_bytes()).count();
+    }
+    found
+}
+
+/// Whether it is small, spans pages, or stood in the quarantine only.
+#[test]
+fn of_an_erased_event_no_byte_is_left_in_the_files() {
+    const MARKER: &str = "a-name-that-must-not-stay";
+    run(async {
+        let s = subject().await;
+        let (small, large) = (format!("{{\"who\":\"{MARKER}\"}}"), format!("{MARKER} ").repeat(3000));
+        for n in 0..50 {
+            accept(&s.store, event("a", &format!("before-{n}"), &"x".repeat(n * 50)), &["x"]).await;
+        }
+        for (id, body) in [("small", &small), ("large", &large)] {
+            let event = gatepost::event::Event {
+                headers: [("x-who", MARKER.as_bytes())].into_iter().collect(),
+                traceparent: Some(MARKER.into()),
+                ..event("a", id, body)
+            };
+            accept(&s.store, event, &["x", "y"]).await;
+        }
+        let refused = Quarantined {
+            id: 0,
+            source: "b".into(),
+            reason: "signature_mismatch".into(),
+            received_at: at(0),
+            request_id: "r".into(),
+            client_ip: None,
+            target: "POST /".into(),
+            headers: format!("[[\"x-who\",\"{MARKER}\"]]"),
+            event_id: None,
+            body: bytes::Bytes::from(small.clone()),
+        };
+        s.store.quarantine.put(refused).await.unwrap();
+        for n in 0..50 {
+            accept(&s.store, event("a", &format!("after-{n}"), &"y".repeat(n * 50)), &["x"]).await;
+        }
+        // One copy in the database, later ones in the log.
+        s.store.maintenance.overwrite().await.unwrap();
+        accept(&s.store, event("a", "last", &format!("other {MARKER}")), &[]).await;
+        assert!(in_the_files(&s, MARKER) > 2500, "what spans a page's end is not counted");
+        let erasure = gatepost::store::Erasure { at: at(1), by: "ann".into() };
+        for id in ["small", "large", "last"] {
+            assert!(s.store.archive.erase(&super::deliveries::named(id), &erasure).await.unwrap().is_some(), "{id}");
+        }
+        assert!(s.store.maintenance.overwrite().await.unwrap());
+        assert_eq!(in_the_files(&s, MARKER), 0);
+        assert_eq!(s.store.archive.list(&EventFilter::default()).await.unwrap().len(), 103);
+    });
+}
+
+#[test]
+fn a_backup_is_a_whole_store_of_its_own_that_only_its_owner_reads() {
+    run(async {
+        let s = subject().await;
+        for n in 0..20 {
+            accept(&s.store, event("a", &n.to_string(), "body"), &["x"]).await;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy.db");
+        s.store.maintenance.backup(&copy).await.unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions()) & 0o777;
+        assert_eq!(mode, 0o600);
+        // What comes after is not in it, and a second one does not take its place.
+        accept(&s.store, event("a", "later", "body"), &["x"]).await;
+        let before = std::fs::read(&copy).unwrap();
+        let refused = s.store.maintenance.backup(&copy).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Unsupported(why) if why.contains("is there already")), "{refused}");
+        assert_eq!(std::fs::read(&copy).unwrap(), before);
+        let nowhere = s.store.maintenance.backup(&folder.path().join("no/where.db")).await.unwrap_err();
+        assert!(matches!(nowhere, StoreError::Unavailable(_)), "{nowhere}");
+        let settings = settings(format!("sqlite:{}", copy.display()));
+        let restored = super::open_by(&settings, &s.clocks).await.unwrap();
+        assert_eq!(restored.archive.list(&EventFilter::default()).await.unwrap().len(), 20);
+        assert_eq!(restored.inbox.insert(event("a", "3", "body"), sinks(&["x"])).await.unwrap(), Insertion::Duplicate);
+        assert_eq!(super::deliveries::claim(&restored, "x").await.len(), 20);
     });
 }
 
