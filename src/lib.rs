@@ -13,6 +13,8 @@ pub mod config;
 pub mod admin;
 // 7: what operators do, for the command line and the API
 pub mod operations;
+// 7: the signature doctor, by the functions that verify
+pub mod explain;
 // 6: pipelines; they never import each other
 pub mod audit;
 pub mod dispatch;

@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 28] = [
+const STRATA: [(&str, u8); 29] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
@@ -30,6 +30,7 @@ const STRATA: [(&str, u8); 28] = [
     ("dispatch", 6),
     ("audit", 6),
     ("operations", 7),
+    ("explain", 7),
     ("admin", 8),
     ("config", 9),
     ("app", 10),
@@ -53,6 +54,9 @@ fn fault(from: &str, to: &str) -> Option<String> {
     };
     if to == "app" && !["main", "cli"].contains(&from) {
         return Some(format!("{from} → app: only main and cli may"));
+    }
+    if from == "admin" && ["dispatch", "audit"].contains(&to) {
+        return Some(format!("admin → {to}: it asks the store and the metrics, not the pipelines that run"));
     }
     let vocabulary = above == 1 && below == 1;
     let process = from == "main" && to == "cli";

@@ -3,21 +3,19 @@
 //! Walks the checks in the order the daemon does, past the first refusal as far as the request can be judged. Prints no
 //! secret, and no signature that was computed here.
 
-mod advice;
-mod certificate;
-mod checks;
-mod report;
-mod request;
+mod print;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::explain::{self, Shown, Specimen, Unreadable};
 use crate::ingress::SourceSettings as Source;
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, with_store};
 use super::{output, table};
-use request::{Shown, Specimen};
 
 /// What to explain.
 #[derive(clap::Args, Debug)]
@@ -40,18 +38,18 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
     let (mut specimen, kept_for) = match (&args.request, &args.id) {
-        (Some(file), _) => (request::from_file(file, invocation.clock.now())?, None),
+        (Some(file), _) => (from_file(file, invocation.clock.now())?, None),
         (None, id) => from_quarantine(&invocation, &config, id.as_deref().unwrap_or_default()).await?,
     };
     if let Some(file) = &args.cert {
-        specimen.certificate = Shown::of_file(file)?;
+        specimen.certificate = certificate(file)?;
     }
     let name = args.source.or(kept_for);
     let source = match &name {
         Some(name) => invocation::source(&config, name)?,
         None => by_path(&config, &specimen)?,
     };
-    output::print(&explain(&config.live.sources, source, specimen)?)?;
+    output::print(&explained(&config.live.sources, source, specimen)?)?;
     Ok(Status::Done)
 }
 
@@ -61,7 +59,7 @@ async fn from_quarantine(
     id: &str,
 ) -> Result<(Specimen, Option<String>), Failure> {
     let entry = with_store(config, async |store| Ok(invocation.operations(config, store).refused(id).await?)).await?;
-    Ok((request::from_quarantine(&entry)?, Some(entry.source.to_string())))
+    Ok((explain::from_quarantine(&entry).map_err(unreadable)?, Some(entry.source.to_string())))
 }
 
 fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Failure> {
@@ -73,13 +71,31 @@ fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Fa
     })
 }
 
+/// A raw request in `file`.
+fn from_file(file: &Path, now: Timestamp) -> Result<Specimen, Failure> {
+    let bytes =
+        std::fs::read(file).map_err(|error| Failure::Usage(format!("--request {}: {error}", file.display())))?;
+    explain::read(&bytes, now).map_err(unreadable)
+}
+
+fn unreadable(problem: Unreadable) -> Failure {
+    match problem {
+        Unreadable::NoRequestLine => Failure::Usage(format!("--request: {problem}")),
+        Unreadable::Head(_) => Failure::Runtime(problem.to_string()),
+    }
+}
+
+/// The certificate in the PEM file that `--cert` names.
+fn certificate(file: &Path) -> Result<Shown, Failure> {
+    let wrong = |problem: &str| Failure::Usage(format!("--cert {}: {problem}", file.display()));
+    let pem = std::fs::read(file).map_err(|error| wrong(&error.to_string()))?;
+    Shown::of_pem(&pem).ok_or_else(|| wrong("holds no certificate that can be read"))
+}
+
 /// All that there is to say about `specimen` at `source`, one of `sources`, safe for a terminal.
-fn explain(sources: &[Source], source: &Source, mut specimen: Specimen) -> Result<String, Failure> {
-    source.scheme.restore(&mut specimen.head);
-    let lines = checks::examine(sources, source, &specimen)?.lines(source, &specimen);
-    let secrets = report::secrets(sources);
-    let shown = lines.iter().map(|line| table::visible(&report::without(line, &secrets), true));
-    Ok(shown.collect::<Vec<_>>().join("\n"))
+fn explained(sources: &[Source], source: &Source, specimen: Specimen) -> Result<String, Failure> {
+    let lines = print::lines(&explain::explain(sources, source, specimen)?);
+    Ok(lines.iter().map(|line| table::visible(line, true)).collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn configuration() -> &'static str {
 fn told(name: &str, specimen: &Specimen) -> String {
     let sources = sources();
     let source = sources.iter().find(|source| source.name.as_str() == name).unwrap();
-    let told = explain(sources, source, specimen.clone()).unwrap();
+    let told = explained(sources, source, specimen.clone()).unwrap();
     for secret in ["development-only", OTHER_AWS_SECRET, SECOND_AWS_SECRET, TOKEN, hmac::HEX_SECRET, hmac::ENDED_SECRET]
     {
         assert!(!told.contains(secret), "a secret is told: {told}");
@@ -375,7 +375,7 @@ proptest! {
         if which % 3 == 0 {
             entry.body = body.into();
         }
-        if let Ok(specimen) = request::from_quarantine(&entry) {
+        if let Ok(specimen) = explain::from_quarantine(&entry) {
             told(fixture.source, &specimen);
         }
     }
@@ -383,7 +383,7 @@ proptest! {
     #[test]
     fn no_file_makes_the_doctor_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "(POST /a HTTP/1.1\r\n)?([A-Za-z-]{1,12}: [ -~]{0,20}\r\n){0,6}\r\n.{0,30}") {
         for bytes in [bytes, text.into_bytes()] {
-            if let Ok(specimen) = request::read(&bytes, now()) {
+            if let Ok(specimen) = explain::read(&bytes, now()) {
                 told("nice", &specimen);
                 told("cxone", &specimen);
             }

@@ -16,8 +16,6 @@ use super::operator::{self, OperatorArg};
 use super::selection::{Criteria, ListArgs, Received, Selection, ShowArgs};
 use super::{listing, output, table};
 
-pub(super) use print::header_lines;
-
 /// What to do with refused requests.
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::explain::header_lines;
 use crate::store::Quarantined;
 
 use super::super::listing::Row;
@@ -61,9 +62,4 @@ pub(super) fn shown(entry: &Quarantined) -> String {
         head.push(table::visible(&format!("{name}: {value}"), false));
     }
     format!("{fields}\n\n{}\n\n{}", head.join("\n"), table::body(&entry.body))
-}
-
-/// The header lines of an entry, in the order they came.
-pub(in crate::cli) fn header_lines(headers: &str) -> Vec<(String, String)> {
-    serde_json::from_str(headers).unwrap_or_default()
 }

@@ -6,9 +6,9 @@ use http::HeaderValue;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
-use super::super::request::Specimen;
 use super::hmac::mac;
 use super::{Fixture, OTHER_AWS_SECRET, SECOND_AWS_SECRET, TOKEN, now};
+use crate::explain::Specimen;
 use crate::scheme::Cause;
 
 const SECRET: &str = "development-only-cxone-secret-key";
@@ -94,7 +94,7 @@ pub(super) fn of(sign: impl FnOnce(&mut Signed), arrive: impl FnOnce(&mut Specim
     let body = Bytes::from(signed.body);
     let mut specimen = Specimen {
         head,
-        certificate: crate::cli::explain::Shown::Unknown,
+        certificate: crate::explain::Shown::Unknown,
         body,
         at: now(),
         reason: None,

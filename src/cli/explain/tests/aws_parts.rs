@@ -2,9 +2,9 @@
 
 use http::HeaderValue;
 
-use super::super::request::Specimen;
 use super::Fixture;
 use super::aws::{Signed, fixture, set};
+use crate::explain::Specimen;
 use crate::scheme::Cause;
 
 pub(super) fn fixtures() -> Vec<Fixture> {

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::super::request::Specimen;
 use super::{Fixture, OTHER_HMAC_SECRET, causes, now, told};
+use crate::explain::Specimen;
 use crate::scheme::Cause;
 
 const SECRET: &[u8] = b"development-only-nice-secret";
@@ -65,7 +65,7 @@ pub(super) fn of(sign: impl FnOnce(&mut Request), arrive: impl FnOnce(&mut Speci
     let (head, ()) = head.body(()).unwrap().into_parts();
     let mut specimen = Specimen {
         head,
-        certificate: crate::cli::explain::Shown::Unknown,
+        certificate: crate::explain::Shown::Unknown,
         body: Bytes::from(request.body),
         at: now(),
         reason: None,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha384};
 
-use super::super::request::{Shown, Specimen};
 use super::{Fixture, causes, now, told};
+use super::{Shown, Specimen};
 use crate::scheme::Cause;
 
 const SECRET: &str = "development-only-jwt-secret-0123456789ab";

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::super::request::{Shown, Specimen};
 use super::{Fixture, causes, now, told};
+use crate::explain::{Shown, Specimen};
 use crate::scheme::Cause;
 use crate::secret::Secret;
 

@@ -5,9 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::super::request::Specimen;
 use super::hmac::{Request, of};
 use super::{Fixture, OTHER_HMAC_SECRET, causes, now, token, told};
+use crate::explain::Specimen;
 use crate::scheme::Cause;
 
 /// How one vendor signs.

@@ -9,15 +9,14 @@ use crate::request_outcome::Reason;
 use crate::scheme::{self, Case, Diagnosis, Refusal, Remembered, Scheme};
 use crate::settings::ConfigErrors;
 
-use super::super::failure::Failure;
 use super::certificate;
 use super::report::{Check, Report};
 use super::request::Specimen;
 
 /// What every check of `source`, one of `sources`, says of `specimen`; and what could explain the signature or the
 /// timestamp where they do not hold.
-pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) -> Result<Report, Failure> {
-    let scheme = source.scheme.build().map_err(|errors| Failure::from(ConfigErrors(errors)))?;
+pub(super) fn examine(sources: &[Source], source: &Source, specimen: &Specimen) -> Result<Report, ConfigErrors> {
+    let scheme = source.scheme.build().map_err(ConfigErrors)?;
     let mut report = Report::default();
     head(source, specimen, &mut report);
     let admitted = token(source, specimen, &*scheme, &mut report);

@@ -31,12 +31,8 @@ pub(super) fn check(source: &Source, specimen: &Specimen, report: &mut Report) {
         return report.ok(format!("client certificate taken by {}", in_words(pin)));
     }
     refuse(format!("the client certificate is {}, and the source takes {taken}", told(certificate)));
-    report.certificate = pins.iter().find_map(|pin| slip(pin, certificate)).into_iter().collect();
-    report.certificate.push(format!(
-        "change   to take it: one more in client_certificates of [[source]] {:?}:",
-        source.name.as_str()
-    ));
-    report.certificate.push(format!("    {{ spki_sha256 = \"{}\" }}", hex::encode(certificate.spki_sha256)));
+    report.certificate = pins.iter().find_map(|pin| slip(pin, certificate));
+    report.certificate_line = Some(format!("{{ spki_sha256 = \"{}\" }}", hex::encode(certificate.spki_sha256)));
 }
 
 fn in_words(pin: &CertificatePin) -> String {
@@ -58,7 +54,7 @@ fn told(certificate: &ClientCertificate) -> String {
 fn slip(pin: &CertificatePin, certificate: &ClientCertificate) -> Option<String> {
     match &pin.identity {
         Identity::SpkiSha256(hash) if *hash == certificate.sha256() => Some(
-            "cause    certificate: the pin is the fingerprint of this certificate; spki_sha256 is that of its public key, which stays when it is renewed"
+            "the pin is the fingerprint of this certificate; spki_sha256 is that of its public key, which stays when it is renewed"
                 .to_owned(),
         ),
         Identity::SpkiSha256(_) => None,
@@ -69,14 +65,10 @@ fn slip(pin: &CertificatePin, certificate: &ClientCertificate) -> Option<String>
 fn confused(pinned: &AltName, name: &AltName) -> Option<String> {
     let text = |name: &AltName| name.to_string();
     if text(pinned).eq_ignore_ascii_case(&text(name)) {
-        return Some(format!("cause    certificate: {pinned} is pinned and {name} came: upper and lower case count"));
+        return Some(format!("{pinned} is pinned and {name} came: upper and lower case count"));
     }
     let (AltName::Dns(host), AltName::Dns(wildcard)) = (pinned, name) else { return None };
     let under =
         wildcard.strip_prefix("*.").zip(host.split_once('.')).is_some_and(|(domain, (_, parent))| domain == parent);
-    under.then(|| {
-        format!(
-            "cause    certificate: it is for {name}, and a wildcard stands for no host here: pin its key by spki_sha256"
-        )
-    })
+    under.then(|| format!("it is for {name}, and a wildcard stands for no host here: pin its key by spki_sha256"))
 }

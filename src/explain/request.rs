@@ -1,7 +1,5 @@
 //! The request to explain: out of the quarantine, or read from a file. Parses leniently; the checks come later.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -17,12 +15,25 @@ use crate::ingress::CLIENT_CERTIFICATE;
 use crate::server::client_certificate::ClientCertificate;
 use crate::store::Quarantined;
 
-use super::super::failure::Failure;
-use super::super::quarantine::header_lines;
+/// Why something is no request.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// It does not begin as a request does.
+    #[error("the first line must be a request line: POST /path HTTP/1.1")]
+    NoRequestLine,
+    /// What its head holds is none.
+    #[error("the request cannot be read: {0}")]
+    Head(String),
+}
+
+/// The header lines of an entry of the quarantine, in the order they came.
+pub(crate) fn header_lines(headers: &str) -> Vec<(String, String)> {
+    serde_json::from_str(headers).unwrap_or_default()
+}
 
 /// The client certificate of the connection that a request came over.
 #[derive(Clone)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// Nobody knows: a file holds the request alone.
     Unknown,
     /// None.
@@ -33,28 +44,29 @@ pub(super) enum Shown {
 
 /// A request as it arrived, as far as that is known.
 #[derive(Clone)]
-pub(super) struct Specimen {
+pub(crate) struct Specimen {
     /// Method, target and headers.
-    pub(super) head: Parts,
+    pub(crate) head: Parts,
     /// What its client showed.
-    pub(super) certificate: Shown,
-    pub(super) body: Bytes,
+    pub(crate) certificate: Shown,
+    /// The body.
+    pub(crate) body: Bytes,
     /// When it arrived; for a file, now.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Why it was refused, where that was kept.
-    pub(super) reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// What was odd about reading it.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Specimen {
     /// Header `name` (lower case) as text, its first line.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Every line of header `name`, quoted; `None` without one.
-    pub(super) fn lines(&self, name: &str) -> Option<String> {
+    pub(crate) fn lines(&self, name: &str) -> Option<String> {
         let lines: Vec<String> = self
             .head
             .headers
@@ -66,7 +78,7 @@ impl Specimen {
     }
 
     /// It on one line.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}, {} bytes", self.head.method, self.head.uri.path(), self.body.len())
     }
 }
@@ -77,18 +89,15 @@ impl Shown {
         read.map_or(Self::Unknown, |certificate| Self::Certificate(Box::new(certificate)))
     }
 
-    /// The certificate in the PEM file that `--cert` names.
-    pub(super) fn of_file(file: &Path) -> Result<Self, Failure> {
-        let wrong = |problem: &str| Failure::Usage(format!("--cert {}: {problem}", file.display()));
-        let der = CertificateDer::from_pem_file(file).map_err(|error| wrong(&error.to_string()))?;
-        let certificate =
-            ClientCertificate::read(&der).ok_or_else(|| wrong("holds no certificate that can be read"))?;
-        Ok(Self::Certificate(Box::new(certificate)))
+    /// The first certificate of a PEM file.
+    pub(crate) fn of_pem(pem: &[u8]) -> Option<Self> {
+        let der = CertificateDer::from_pem_slice(pem).ok()?;
+        ClientCertificate::read(&der).map(|certificate| Self::Certificate(Box::new(certificate)))
     }
 }
 
 /// An entry of the quarantine.
-pub(super) fn from_quarantine(entry: &Quarantined) -> Result<Specimen, Failure> {
+pub(crate) fn from_quarantine(entry: &Quarantined) -> Result<Specimen, Unreadable> {
     let (own, lines): (Vec<_>, Vec<_>) =
         header_lines(&entry.headers).into_iter().partition(|(name, _)| name == CLIENT_CERTIFICATE);
     let certificate = own.first().map_or(Shown::Nothing, |(_, value)| Shown::of_base64(value));
@@ -99,15 +108,8 @@ pub(super) fn from_quarantine(entry: &Quarantined) -> Result<Specimen, Failure> 
     Ok(Specimen { head, certificate, body: entry.body.clone(), at, reason, notes })
 }
 
-/// A raw request in `file`.
-pub(super) fn from_file(file: &Path, now: Timestamp) -> Result<Specimen, Failure> {
-    let bytes =
-        std::fs::read(file).map_err(|error| Failure::Usage(format!("--request {}: {error}", file.display())))?;
-    read(&bytes, now)
-}
-
 /// The request that `bytes` are.
-pub(super) fn read(bytes: &[u8], now: Timestamp) -> Result<Specimen, Failure> {
+pub(crate) fn read(bytes: &[u8], now: Timestamp) -> Result<Specimen, Unreadable> {
     let (lines, body) = split(bytes);
     let mut notes = Vec::new();
     let mut pairs = Vec::new();
@@ -134,7 +136,7 @@ pub(super) fn read(bytes: &[u8], now: Timestamp) -> Result<Specimen, Failure> {
         }
     }
     let (Some(method), Some(target)) = (method, target) else {
-        return Err(Failure::Usage("--request: the first line must be a request line: POST /path HTTP/1.1".to_owned()));
+        return Err(Unreadable::NoRequestLine);
     };
     let lines = pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
     let head = head(&format!("{method} {target}"), lines)?;
@@ -201,8 +203,8 @@ fn split(bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (lines, &[])
 }
 
-fn head<'a>(target: &str, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Parts, Failure> {
-    let wrong = |problem: &dyn std::error::Error| Failure::runtime("the request cannot be read", problem);
+fn head<'a>(target: &str, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Parts, Unreadable> {
+    let wrong = |problem: &dyn std::error::Error| Unreadable::Head(problem.to_string());
     let (method, uri) = target.split_once(' ').unwrap_or(("POST", target));
     let request = Request::builder().method(method).uri(uri).body(()).map_err(|error| wrong(&error))?;
     let (mut head, ()) = request.into_parts();
