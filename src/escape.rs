@@ -15,6 +15,24 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// `text` with everything that acts or hides written as an escape: a sender must not move an operator's cursor, nor make
+/// one name look like another.
+/// Line ends and tabs stay when `lines`.
+#[must_use]
+pub(crate) fn visible(text: &str, lines: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if lines && (c == '\n' || c == '\t') {
+            shown.push(c);
+        } else if is_hidden(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

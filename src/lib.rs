@@ -42,3 +42,4 @@ pub mod file;
 pub mod request_outcome;
 pub mod secret;
 mod shell;
+pub(crate) mod time_arg;

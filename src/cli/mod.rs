@@ -26,7 +26,6 @@ mod sinks;
 mod store;
 mod table;
 mod tail;
-mod time_arg;
 
 use std::future::Future;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use crate::operations::Chosen;
 
 use super::failure::Failure;
 use super::output;
-use super::time_arg::{self, TimeArg};
+use crate::time_arg::{self, TimeArg};
 
 /// When something was received.
 #[derive(Args, Clone, Default, PartialEq, Debug)]

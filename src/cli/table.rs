@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use crate::escape::is_hidden;
+pub(super) use crate::escape::visible;
 
 /// Columns under their headings, aligned, two blanks apart. Every cell is made visible with [`visible`].
 pub(super) fn table<const N: usize>(headings: [&'static str; N], rows: &[[String; N]]) -> String {
@@ -83,23 +83,6 @@ pub(super) fn put_body(object: &mut Value, bytes: &[u8]) {
         Ok(text) => put(object, "body", text),
         Err(_) => put(object, "body_base64", BASE64.encode(bytes)),
     }
-}
-
-/// `text` with everything that acts or hides written as an escape: a sender must not move an operator's cursor, nor make
-/// one name look like another.
-/// Line ends and tabs stay when `lines`.
-pub(super) fn visible(text: &str, lines: bool) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if lines && (c == '\n' || c == '\t') {
-            shown.push(c);
-        } else if is_hidden(c) {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod labels;
 mod process;
+mod reading;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 use self::labels::{
     OutcomeLabel, SinkLabel, SinkOutcome, SinkState, SourceKey, SourceLabel, SourceOutcome, SourceReason,
 };
+pub(crate) use self::reading::Reading;
 use crate::event::Name;
 use crate::request_outcome::{Reason, RequestOutcome};
 

@@ -8,6 +8,7 @@ mod config_error;
 mod diagnostics;
 pub(crate) mod document;
 pub(crate) mod duration;
+pub(crate) mod effective;
 mod environment;
 mod example;
 pub(crate) mod grammar;

@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 29] = [
+const STRATA: [(&str, u8); 30] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
@@ -17,6 +17,7 @@ const STRATA: [(&str, u8); 29] = [
     ("audit_record", 1),
     ("request_outcome", 1),
     ("shell", 1),
+    ("time_arg", 1),
     ("settings", 2),
     ("telemetry", 3),
     ("metrics", 3),

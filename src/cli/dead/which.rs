@@ -7,7 +7,7 @@ use crate::event::Name;
 use crate::store::DeadLetterFilter;
 
 use super::super::selection::{Criteria, Received};
-use super::super::time_arg::{self, TimeArg};
+use crate::time_arg::{self, TimeArg};
 
 /// Which dead letters.
 #[derive(Args, Default, PartialEq, Debug)]

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 
 /// A point in time on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TimeArg {
+pub(crate) enum TimeArg {
     /// This very one.
     At(Timestamp),
     /// So long before now.
@@ -13,7 +13,7 @@ pub(super) enum TimeArg {
 
 impl TimeArg {
     /// The point it means when it is `now`.
-    pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
+    pub(crate) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(age) => now.checked_sub(age).unwrap_or(Timestamp::MIN),
@@ -22,7 +22,7 @@ impl TimeArg {
 }
 
 /// Reads RFC 3339 (`2026-05-01T12:00:00Z`), a date (`2026-05-01`, midnight UTC) or an age (`90s`, `15m`, `2h`, `3d`).
-pub(super) fn parse(text: &str) -> Result<TimeArg, String> {
+pub(crate) fn parse(text: &str) -> Result<TimeArg, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(TimeArg::At(at));
     }
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<TimeArg, String> {
 }
 
 /// Reads an age (`90s`, `15m`, `2h`, `3d`, `1w`).
-pub(super) fn parse_age(text: &str) -> Result<SignedDuration, String> {
+pub(crate) fn parse_age(text: &str) -> Result<SignedDuration, String> {
     age(text).map_err(|()| "expected a number with a unit, such as 90s, 15m, 2h, 3d".to_owned())
 }
 
