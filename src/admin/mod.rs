@@ -1,26 +1,41 @@
-//! The admin listener: probes and metrics over plain HTTP, for the container's own network.
+//! The admin listener: probes and metrics, the page that operators look at, and its API.
 
+mod access;
+mod answer;
+mod api;
+mod configuration;
+mod history;
+mod live;
+mod now;
+mod operate;
+mod page;
+mod record;
+mod reloads;
 pub(crate) mod settings;
+mod shapes;
+mod state;
 mod tail;
-mod token;
+mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use axum::extract::State;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
-use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
-use crate::metrics::Metrics;
-use crate::secret::Secret;
-use crate::server::{Limits, PlainServer};
+use crate::server::{AdminTls, Limits, PlainServer};
+
+pub(crate) use reloads::{Reload, Reloads};
+pub(crate) use state::Admin;
+pub(crate) use view::View;
 
 /// Most connections at once. Far more than the probes, scrapers and operators of one daemon need; one more costs the
 /// longest idle its own, so that a probe always gets in.
@@ -29,23 +44,14 @@ pub const CONNECTIONS_MAX: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time with nothing in flight, and for a client to take an answer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time for a form to arrive and an answer to be made: a slow store, or somebody who sends a byte a minute.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest form or JSON body.
+const BODY_MAX: usize = 64 * 1024;
 
-/// What the admin listener shows.
-#[derive(Clone)]
-pub struct Admin {
-    /// What the probes tell.
-    pub lifecycle: Lifecycle,
-    /// What `/metrics` shows.
-    pub metrics: Arc<Metrics>,
-    /// What `/api/v1/tail` tells.
-    pub feed: Feed,
-    /// Required by everything but the probes, when set; exchanged on reload.
-    pub token: Arc<ArcSwapOption<Secret>>,
-}
-
-/// Serves probes and metrics on `listener` until `lifecycle` stops accepting, which comes last of all; then it closes at
-/// once, whatever its clients are doing.
-pub async fn serve(listener: TcpListener, admin: Admin, lifecycle: Lifecycle) {
+/// Serves on `listener` until `lifecycle` stops accepting, which comes last of all; then it closes at once, whatever its
+/// clients are doing.
+pub(crate) async fn serve(listener: TcpListener, admin: Admin, tls: AdminTls, lifecycle: Lifecycle) {
     let limits = Limits {
         max_connections: CONNECTIONS_MAX,
         max_connections_per_client: CONNECTIONS_MAX,
@@ -53,7 +59,10 @@ pub async fn serve(listener: TcpListener, admin: Admin, lifecycle: Lifecycle) {
         header_timeout: HEADER_TIMEOUT,
         idle_timeout: IDLE_TIMEOUT,
     };
-    let server = PlainServer { limits: Arc::new(ArcSwap::from_pointee(limits)), lifecycle: lifecycle.clone() };
+    lifecycle.spawn(history::keep(admin.clone(), lifecycle.clone()));
+    lifecycle.spawn(live::tick(admin.clone(), lifecycle.clone()));
+    let limits = Arc::new(ArcSwap::from_pointee(limits));
+    let server = PlainServer { limits, tls, lifecycle: lifecycle.clone() };
     server.serve(listener, routes(admin, lifecycle)).await;
 }
 
@@ -64,9 +73,28 @@ fn routes(admin: Admin, lifecycle: Lifecycle) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/tail", get(tail::tail).with_state(following))
-        .fallback(|| std::future::ready((StatusCode::NOT_FOUND, "not found\n")))
-        .layer(middleware::from_fn_with_state(Arc::clone(&admin.token), token::require))
+        .merge(page::routes())
+        .merge(api::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn_with_state(admin.clone(), access::guard))
+        .layer(middleware::from_fn(in_time))
         .with_state(admin)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let late = |_| answer::refusal(&path, StatusCode::SERVICE_UNAVAILABLE, "this took too long: try again");
+    tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
+}
+
+async fn not_found(request: Request) -> Response {
+    answer::refusal(request.uri().path(), StatusCode::NOT_FOUND, "not found")
+}
+
+async fn not_allowed(request: Request) -> Response {
+    answer::refusal(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "this takes another method")
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+
 use crate::audit::Target;
 use crate::config::{Config, Draft};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
-use crate::server::Tls;
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
+use crate::server::{CertificateFiles, Tls};
 use crate::settings::{ConfigError, ConfigErrors};
 use crate::sink::{self, Fingerprint, Sink};
 use crate::store::{self, Store};
@@ -28,6 +30,8 @@ pub(super) struct BuiltSink {
 pub(super) struct Parts {
     pub config: Config,
     pub tls: LoadedTls,
+    /// The admin listener's, where it speaks TLS.
+    pub admin_tls: Option<Arc<ServerConfig>>,
     pub sinks: Vec<BuiltSink>,
     /// The SIEM, not yet connected.
     pub target: Option<Arc<Target>>,
@@ -46,6 +50,11 @@ pub(super) fn parts(mut draft: Draft, unfit: impl FnOnce(&LoadedTls) -> Vec<TlsF
         }
         Err(errors) => (None, errors),
     };
+    let (admin_tls, admin_errors) = match draft.admin_certificate().map(load_admin_tls).transpose() {
+        Ok(loaded) => (loaded, Vec::new()),
+        Err(errors) => (None, errors),
+    };
+    draft.errors(admin_errors);
     let tls_errors: Vec<ConfigError> = tls_errors.iter().map(|error| error.among(draft.tls())).collect();
     draft.errors(tls_errors);
     let mut config = draft.finish()?;
@@ -67,7 +76,7 @@ pub(super) fn parts(mut draft: Draft, unfit: impl FnOnce(&LoadedTls) -> Vec<TlsF
     if let Err(error) = telemetry::check_filter(&config.live.log_filter) {
         errors.push(ConfigError::new("log", error.to_string()));
     }
-    if errors.is_empty() { Ok(Parts { config, tls, sinks, target }) } else { Err(ConfigErrors(errors)) }
+    if errors.is_empty() { Ok(Parts { config, tls, admin_tls, sinks, target }) } else { Err(ConfigErrors(errors)) }
 }
 
 /// The sources, each with its scheme. Makes their series.
@@ -116,6 +125,19 @@ fn load_tls(settings: &Tls) -> Result<LoadedTls, Vec<TlsFault>> {
         errors.retain(|error| !matches!(error.error, tls::TlsError::NoCertificate));
         errors
     })
+}
+
+/// What the admin listener serves TLS with: HTTP/1.1 alone.
+fn load_admin_tls(files: &CertificateFiles) -> Result<Arc<ServerConfig>, Vec<ConfigError>> {
+    let paths = CertificatePaths { cert_file: files.cert_file.clone(), key_file: files.key_file.clone() };
+    let told = |errors: Vec<TlsFault>| {
+        let among = Tls { certificates: vec![files.clone()], allow_tls12: false, client_auth: None };
+        errors.iter().map(|error| error.among(&among)).collect::<Vec<_>>()
+    };
+    let loaded = tls::load(&[paths], None, false).map_err(told)?;
+    let mut config = ServerConfig::clone(&loaded.config);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// The store, open and written to once.

@@ -89,7 +89,8 @@ impl App {
             metrics: Arc::clone(&metrics),
             background: background.clone(),
         };
-        let live = Arc::new(Live::new(&config, &parts.tls, &sources, fixed));
+        let for_people = clock.clone();
+        let live = Arc::new(Live::new(&parts, &sources, fixed));
         let pending = Pending {
             sources: sources.len(),
             open_files: OpenFiles::of(&config),
@@ -109,7 +110,16 @@ impl App {
             webhook,
             admin,
         };
-        let daemon = Daemon { telemetry, metrics, store, live, front, background, probes: Lifecycle::default() };
+        let daemon = Daemon {
+            clock: for_people,
+            telemetry,
+            metrics,
+            store,
+            live,
+            front,
+            background,
+            probes: Lifecycle::default(),
+        };
         Ok(Self { daemon, pending })
     }
 

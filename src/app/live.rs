@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, watch};
 
+use crate::admin;
 use crate::audit::Target;
 use crate::audit_record::AuditRecord;
 use crate::config::Config;
@@ -14,9 +15,7 @@ use crate::ingress::{self, Ingress, Recorder, Shared, Source};
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
-use crate::secret::Secret;
-use crate::server::tls::LoadedTls;
-use crate::server::{Limits, Proxy};
+use crate::server::{AdminTls, Limits, Proxy};
 use crate::telemetry::Telemetry;
 
 use super::assembly::{BuiltSink, Parts};
@@ -30,7 +29,9 @@ pub(super) struct Live {
     pub tls: Arc<ArcSwap<rustls::ServerConfig>>,
     pub proxy: Arc<ArcSwap<Proxy>>,
     pub limits: Arc<ArcSwap<Limits>>,
-    pub admin_token: Arc<ArcSwapOption<Secret>>,
+    pub admin: Arc<ArcSwap<admin::View>>,
+    pub admin_tls: AdminTls,
+    pub reloads: Arc<admin::Reloads>,
     pub shutdown: ArcSwap<Shutdown>,
     fixed: Fixed,
 }
@@ -51,13 +52,16 @@ pub(super) struct Fixed {
 
 impl Live {
     /// The first set of handles. Nothing is delivered before [`Live::dispatch_to`].
-    pub(super) fn new(config: &Config, tls: &LoadedTls, sources: &[Arc<Source>], fixed: Fixed) -> Self {
+    pub(super) fn new(parts: &Parts, sources: &[Arc<Source>], fixed: Fixed) -> Self {
+        let Parts { config, tls, admin_tls, .. } = parts;
         Self {
             ingress: Ingress::new(ingress::router(&fixed.shared, &recorder(config, &fixed), sources)),
             tls: Arc::new(ArcSwap::new(Arc::clone(&tls.config))),
             proxy: Arc::new(ArcSwap::from_pointee(proxy(config))),
             limits: Arc::new(ArcSwap::from_pointee(limits(config))),
-            admin_token: Arc::new(ArcSwapOption::new(config.live.admin_token.clone().map(Arc::new))),
+            admin: Arc::new(ArcSwap::from_pointee(view(config))),
+            admin_tls: Arc::new(ArcSwapOption::new(admin_tls.clone())),
+            reloads: Arc::default(),
             shutdown: ArcSwap::from_pointee(config.live.shutdown),
             fixed,
         }
@@ -66,7 +70,7 @@ impl Live {
     /// Limits, sources, certificates, SIEM and sinks of `parts` take the place of those before. Waits for nothing. Returns
     /// the sinks that are new or changed.
     pub(super) fn exchange(&self, before: &Config, parts: Parts, sources: &[Arc<Source>]) -> Vec<Name> {
-        let Parts { config, tls, sinks, target } = parts;
+        let Parts { config, tls, admin_tls, sinks, target } = parts;
         self.apply_limits(before, &config);
         self.apply_log_filter(before, &config);
         let shared = Shared { body_timeout: config.live.limits.body_timeout, ..self.fixed.shared.clone() };
@@ -76,7 +80,8 @@ impl Live {
         certificates::report(&tls, &config.live.tls, &shared.clock, &self.fixed.metrics);
         self.tls.store(tls.config);
         self.proxy.store(Arc::new(proxy(&config)));
-        self.admin_token.store(config.live.admin_token.clone().map(Arc::new));
+        self.admin.store(Arc::new(view(&config)));
+        self.admin_tls.store(admin_tls);
         self.shutdown.store(Arc::new(config.live.shutdown));
         self.dispatch_to(sinks)
     }
@@ -121,6 +126,19 @@ impl Live {
         {
             tracing::error!(%error, "log.filter stays as it was");
         }
+    }
+}
+
+fn view(config: &Config) -> admin::View {
+    admin::View {
+        address: config.boot.admin_address,
+        credentials: admin::View::credentials(&config.live.admin_access),
+        tls: config.live.admin_certificate.is_some(),
+        trusted: config.live.connections.trusted_proxies.clone(),
+        sources: config.live.sources.clone(),
+        sinks: config.live.sinks.clone(),
+        sections: Arc::clone(config.sections()),
+        warnings: config.warnings.clone(),
     }
 }
 

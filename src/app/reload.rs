@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingress::Source;
@@ -88,6 +89,9 @@ impl Reloader {
             Ok((changes, parts)) => self.exchange(changes, parts),
             Err(errors) => Err(errors),
         };
+        let outcome = exchanged.as_ref().map(Clone::clone);
+        let outcome = outcome.map_err(|errors| errors.0.iter().map(ToString::to_string).collect());
+        self.live.reloads.remember(admin::Reload { at: self.clock.now(), outcome });
         match exchanged {
             Ok(changes) => {
                 self.metrics.reload(true);

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
 use crate::audit::Auditor;
+use crate::clock::Clock;
 use crate::ingress::QuarantineWriter;
 use crate::lifecycle::Shutdown;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -42,6 +43,7 @@ pub enum Exit {
 pub(super) struct Daemon {
     pub telemetry: Arc<Telemetry>,
     pub metrics: Arc<Metrics>,
+    pub clock: Clock,
     pub store: Store,
     pub live: Arc<Live>,
     /// What takes webhooks; its readiness is the daemon's.
@@ -116,9 +118,11 @@ impl Daemon {
         background.spawn(orphans::watch(outbox, dispatchers, background.clone()));
 
         let (lifecycle, metrics) = (front.clone(), Arc::clone(&self.metrics));
-        let (feed, token) = (live.feed().clone(), Arc::clone(&live.admin_token));
-        let admin = Admin { lifecycle, metrics, feed, token };
-        self.probes.spawn(admin::serve(pending.admin.socket, admin, self.probes.clone()));
+        let (view, reloads) = (Arc::clone(&live.admin), Arc::clone(&live.reloads));
+        let admin =
+            Admin::new(lifecycle, metrics, self.store.clone(), self.clock.clone(), live.feed().clone(), view, reloads);
+        let tls = Arc::clone(&live.admin_tls);
+        self.probes.spawn(admin::serve(pending.admin.socket, admin, tls, self.probes.clone()));
     }
 
     /// Front first, then what stands behind the store; each finishes what it has begun. The probes answer to the end.

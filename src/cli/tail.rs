@@ -59,7 +59,7 @@ enum End {
 /// Follows until Ctrl-C or a closed pipe.
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
-    let token = config.live.admin_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
+    let token = config.live.admin_access.bearer().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
     let tail = Tail { address: reachable(config.boot.admin_address), token, path: path(&args), json: args.json };
     tokio::select! {
         ended = tail.follow() => ended,

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::settings::Access;
 use crate::audit::Siem;
 use crate::ingress::{Limits, SourceSettings};
 use crate::lifecycle::Shutdown;
-use crate::secret::Secret;
-use crate::server::{Connections, Deadlines, Listener, Tls};
+use crate::server::{CertificateFiles, Connections, Deadlines, Listener, Tls};
 use crate::settings::record::Section;
 use crate::sink;
 use crate::store::{self, QuarantineBounds};
@@ -39,7 +39,7 @@ pub struct Boot {
     pub store_url: String,
     /// Of `[store]`: how long ids are remembered and delivered events kept.
     pub retention: Duration,
-    /// Of `[admin]`: plain HTTP.
+    /// Of `[admin]`.
     pub admin_address: SocketAddr,
     /// Of `[log]`.
     pub log_format: Format,
@@ -60,8 +60,10 @@ pub struct Live {
     pub shutdown: Shutdown,
     /// `[quarantine]`
     pub quarantine: QuarantineBounds,
-    /// Of `[admin]`: required as soon as its address is not loopback.
-    pub admin_token: Option<Secret>,
+    /// Of `[admin]` and `[[admin.access]]`: whom the admin listener lets in.
+    pub admin_access: Access,
+    /// Of `[admin]`: its certificate, where it speaks TLS.
+    pub admin_certificate: Option<CertificateFiles>,
     /// Of `[log]`: as in `RUST_LOG`.
     pub log_filter: String,
     /// `[[source]]` and what the environment enables, in that order.
@@ -73,6 +75,11 @@ pub struct Live {
 }
 
 impl Config {
+    /// Every key with its value and origin.
+    pub(crate) fn sections(&self) -> &Arc<[Section]> {
+        &self.sections
+    }
+
     /// What the store is opened with.
     #[must_use]
     pub fn store(&self) -> store::Settings {

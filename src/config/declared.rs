@@ -42,7 +42,10 @@ pub(crate) fn document() -> Document {
     one(&mut root, "shutdown", &mut diagnostics, |table, diagnostics| _ = Shutdown::read(table, diagnostics));
     one(&mut root, "store", &mut diagnostics, |table, diagnostics| drop(store::settings::read(table, diagnostics)));
     one(&mut root, "quarantine", &mut diagnostics, |table, diagnostics| _ = QuarantineBounds::read(table, diagnostics));
-    one(&mut root, "admin", &mut diagnostics, |table, diagnostics| drop(admin::settings::read(table, diagnostics)));
+    one(&mut root, "admin", &mut diagnostics, |table, diagnostics| {
+        drop(admin::settings::read(table, diagnostics));
+        admin::settings::declare(table, diagnostics);
+    });
     one(&mut root, "log", &mut diagnostics, |table, diagnostics| drop(telemetry::settings::read(table, diagnostics)));
     let among = Surroundings {
         sinks: &[],

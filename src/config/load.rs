@@ -11,7 +11,7 @@ use crate::file::read_regular;
 use crate::ingress::Limits;
 use crate::ingress::settings::{self as sources, Surroundings};
 use crate::lifecycle::Shutdown;
-use crate::server::{self, Connections, Deadlines, Listener, Tls};
+use crate::server::{self, CertificateFiles, Connections, Deadlines, Listener, Tls};
 use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched, report_unknown};
 use crate::store::{self, QuarantineBounds};
 use crate::{admin, sink, telemetry};
@@ -31,6 +31,12 @@ impl Draft {
     #[must_use]
     pub const fn tls(&self) -> &Tls {
         &self.config.live.tls
+    }
+
+    /// The certificate of the admin listener, where it names one.
+    #[must_use]
+    pub const fn admin_certificate(&self) -> Option<&CertificateFiles> {
+        self.config.live.admin_certificate.as_ref()
     }
 
     /// The files it was read from, also of one that cannot be used: the mistake may be mended in any of them.
@@ -96,7 +102,8 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
     let shutdown = section(&mut root, "shutdown", diagnostics, Shutdown::read);
     let (store_url, retention) = section(&mut root, "store", diagnostics, store::settings::read);
     let quarantine = section(&mut root, "quarantine", diagnostics, QuarantineBounds::read);
-    let (admin_address, admin_token) = section(&mut root, "admin", diagnostics, admin::settings::read);
+    let admin = section(&mut root, "admin", diagnostics, admin::settings::read);
+    let admin_address = admin.address;
     let (log_format, log_filter) = section(&mut root, "log", diagnostics, telemetry::settings::read);
     let sinks = sink::read(&mut root, diagnostics);
     let siem = Siem::read(&mut root, diagnostics);
@@ -123,7 +130,8 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
             deadlines,
             shutdown,
             quarantine,
-            admin_token,
+            admin_access: admin.access,
+            admin_certificate: admin.certificate,
             log_filter,
             sources,
             sinks,

@@ -87,7 +87,7 @@ fn variables_alone_make_a_configuration_with_the_documented_defaults() {
     assert_eq!(config.boot.retention, Duration::from_hours(96));
     assert_eq!((config.live.quarantine.max_entries, config.live.quarantine.max_bytes), (10_000, 67_108_864));
     assert_eq!(config.boot.admin_address.to_string(), "127.0.0.1:9090");
-    assert!(config.live.admin_token.is_none() && config.live.siem.is_none() && config.live.sinks.is_empty());
+    assert!(config.live.admin_access.token.is_none() && config.live.siem.is_none() && config.live.sinks.is_empty());
     assert!(config.boot.log_format == Format::Json && config.live.log_filter == "info");
     assert_eq!(config.live.sources[0].max_drift, Duration::from_mins(5));
     assert_eq!(config.live.sources[0].body_bytes, 1_048_576);
@@ -489,7 +489,7 @@ fn siem_by_variables_and_open_wires_are_told() {
 fn the_admin_address_may_leave_loopback_with_a_token() {
     let config =
         good("", &[("GATEPOST_ADMIN_LISTEN", "0.0.0.0:9090"), ("GATEPOST_ADMIN_TOKEN", "a-long-enough-admin-token")]);
-    assert!(config.live.admin_token.is_some() && config.warnings.is_empty());
+    assert!(config.live.admin_access.is_guarded() && config.warnings.is_empty());
     let config = good("", &[("GATEPOST_ADMIN_TOKEN", "short")]);
     assert!(config.warnings.iter().any(|warning| warning.starts_with("admin.token: ")), "{:?}", config.warnings);
 }

@@ -62,7 +62,21 @@ pub enum Release {
     NothingProven,
 }
 
+impl ChangeTo {
+    /// Whether they go into the source's table as they are.
+    #[must_use]
+    pub const fn is_settings(self) -> bool {
+        matches!(self, Self::Settings)
+    }
+}
+
 impl Release {
+    /// Whether the sender made the request.
+    #[must_use]
+    pub const fn is_proven(self) -> bool {
+        matches!(self, Self::OnlyItsTime)
+    }
+
     /// It in words.
     #[must_use]
     pub const fn words(self) -> &'static str {

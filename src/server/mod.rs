@@ -37,6 +37,6 @@ pub mod tls;
 
 pub use accept::Server;
 pub use limits::{Limits, Proxy};
-pub use plain_server::PlainServer;
+pub use plain_server::{AdminTls, PlainServer};
 pub(crate) use service::Unreadable;
 pub use settings::{CertificateFiles, ClientAuth, Connections, Deadlines, Listener, Tls};

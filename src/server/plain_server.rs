@@ -1,4 +1,4 @@
-//! A listener without TLS, for probes and operators: few connections, and always one more.
+//! The listener for probes and operators, with TLS where it has a certificate: few connections, and always one more.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,12 +7,13 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::body::Body;
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
@@ -32,11 +33,16 @@ const SPARES: usize = 4;
 /// How long what is in flight when the listener stops may take. What is answered here takes no time to make.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// The TLS of the next connection; none speaks plain HTTP. Exchanged on reload.
+pub type AdminTls = Arc<ArcSwapOption<rustls::ServerConfig>>;
+
 /// A listener that is not yet serving.
 #[derive(Clone)]
 pub struct PlainServer {
-    /// How much, and for how long; `max_connections_per_client` and `handshake_timeout` mean nothing here.
+    /// How much, and for how long; `max_connections_per_client` means nothing here.
     pub limits: Arc<ArcSwap<Limits>>,
+    /// Whether it speaks TLS. What ALPN offers must be HTTP/1.1 alone.
+    pub tls: AdminTls,
     /// Stopping, cutting off; owns every task.
     pub lifecycle: Lifecycle,
 }
@@ -51,7 +57,7 @@ impl PlainServer {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
-        let Self { limits, lifecycle } = self;
+        let Self { limits, tls, lifecycle } = self;
         let (slots, stage, connections) =
             (Arc::new(IdleEviction::default()), watch::Sender::new(Stage::Open), TaskTracker::new());
         let spares = Arc::new(SpareDescriptors::default());
@@ -70,7 +76,8 @@ impl PlainServer {
                 () = lifecycle.stop_accepting().cancelled() => break,
                 () = lifecycle.cut_off().cancelled() => break,
             };
-            let serving = serving(stream, address, activity, service.clone(), stage.subscribe(), &lifecycle);
+            let opening = Opening { stream, address, activity, tls: tls.load_full(), limits: **limits.load() };
+            let serving = serving(opening, service.clone(), stage.subscribe(), lifecycle.clone());
             let connection = connection(serving, slot, Arc::clone(&spares));
             drop(lifecycle.spawn(connections.track_future(connection)));
         }
@@ -86,30 +93,49 @@ impl PlainServer {
     }
 }
 
-/// The connection, under the same deadlines as every other.
-fn serving<S>(
+/// A connection that was accepted.
+struct Opening {
     stream: TcpStream,
     address: SocketAddr,
     activity: Arc<Activity>,
-    service: S,
-    stage: watch::Receiver<Stage>,
-    lifecycle: &Lifecycle,
-) -> conn::Serving
+    tls: Option<Arc<rustls::ServerConfig>>,
+    limits: Limits,
+}
+
+/// The connection, under the same deadlines as every other.
+async fn serving<S>(opening: Opening, service: S, mut stage: watch::Receiver<Stage>, lifecycle: Lifecycle)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
+    let Opening { stream, address, activity, tls, limits } = opening;
     // A failure costs latency, no more.
     let _ = stream.set_nodelay(true);
+    let socket = Socket::new(stream, Arc::clone(&activity));
+    let stream = match tls {
+        None => Stream::Plain(socket),
+        Some(config) => {
+            let handshake = timeout(limits.handshake_timeout, TlsAcceptor::from(config).accept(socket));
+            let opened = tokio::select! {
+                opened = handshake => opened,
+                _ = stage.wait_for(|now| *now >= Stage::Stopping) => return,
+            };
+            match opened {
+                Ok(Ok(tls)) => Stream::Tls(Box::new(tls)),
+                Ok(Err(error)) => return tracing::debug!(%error, "admin connection closed: no TLS handshake"),
+                Err(_) => return tracing::debug!("admin connection closed: the TLS handshake took too long"),
+            }
+        }
+    };
     activity.opened(false, Instant::now());
     let peer = Peer(address.ip().to_canonical());
     let head = HeadBudget::new(Arc::default()).reservation(peer.0, None);
-    let io = Io::new(Stream::Plain(Socket::new(stream, Arc::clone(&activity))), Arc::clone(&activity), head);
-    let service = ConnectionService::new(service, peer, Arc::clone(&activity), lifecycle.clone());
-    conn::http1(io, service, activity, stage)
+    let io = Io::new(stream, Arc::clone(&activity), head);
+    let service = ConnectionService::new(service, peer, Arc::clone(&activity), lifecycle);
+    conn::http1(io, service, activity, stage).await;
 }
 
 /// Serves until the end of the connection, or until it is evicted.
-async fn connection(serving: conn::Serving, slot: EvictableSlot, spares: Arc<SpareDescriptors>) {
+async fn connection(serving: impl Future<Output = ()>, slot: EvictableSlot, spares: Arc<SpareDescriptors>) {
     tokio::select! {
         () = serving => {}
         () = slot.evicted() => tracing::debug!("admin connection closed: it was idle and another one came"),

@@ -48,7 +48,7 @@ fn the_shipped_file_loads_once_its_secrets_are_there() {
     assert_eq!(names, ["cxone-emea", "bot-a", "other-vendor"]);
     assert_eq!(config.live.sources[1].scheme.secrets().len(), 2);
     assert_eq!(config.live.sinks.len(), 1);
-    assert!(config.live.siem.is_some() && config.live.admin_token.is_some());
+    assert!(config.live.siem.is_some() && config.live.admin_access.is_guarded());
     assert_eq!(config.warnings.len(), 1, "only allowed_ips = \"any\": {:?}", config.warnings);
     for (name, secret) in secrets {
         assert!(config.files.contains(&dir.path().join(name)), "{name} is watched");

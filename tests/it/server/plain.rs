@@ -52,7 +52,8 @@ impl Plain {
             })
         });
         let lifecycle = Lifecycle::default();
-        let server = PlainServer { limits: Arc::new(ArcSwap::from_pointee(limits)), lifecycle: lifecycle.clone() };
+        let limits = Arc::new(ArcSwap::from_pointee(limits));
+        let server = PlainServer { limits, tls: Arc::default(), lifecycle: lifecycle.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = lifecycle.spawn(server.serve(listener, service));

@@ -1,0 +1,223 @@
+//! Accepted events: found, shown, opened, delivered again.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::{Asked, Body, Named, Operator, Problem, cursor, limit, shown, time};
+use crate::admin::access::Caller;
+use crate::admin::answer::Refusal;
+use crate::admin::operate;
+use crate::admin::shapes::{EventShown, Events, Opened, Queued, kept};
+use crate::admin::state::Admin;
+use crate::event::{EventId, KeptHeaders, Name};
+use crate::settings::grammar;
+use crate::store::{Archived, EventFilter, EventRef, State as DeliveryState};
+
+/// Events that one request may replay.
+const MOST_REPLAYED: usize = 500;
+
+/// Which events.
+#[derive(Deserialize, IntoParams, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(in crate::admin) struct EventsAsked {
+    /// Only of this id.
+    pub(in crate::admin) id: Option<String>,
+    /// Only of this source.
+    pub(in crate::admin) source: Option<String>,
+    /// Only of this event type.
+    #[serde(rename = "type")]
+    #[param(rename = "type")]
+    pub(in crate::admin) kind: Option<String>,
+    /// Only in this state: pending, delivered or dead.
+    pub(in crate::admin) state: Option<String>,
+    /// Received at or after: RFC 3339, a date, or how long ago (2h).
+    pub(in crate::admin) since: Option<String>,
+    /// Received before.
+    pub(in crate::admin) until: Option<String>,
+    /// Only with this kept header, whole: NAME=VALUE.
+    pub(in crate::admin) header: Option<String>,
+    /// `next` of the page before.
+    pub(in crate::admin) cursor: Option<String>,
+    /// At most so many, 1 to 500; 100 where nobody says.
+    pub(in crate::admin) limit: Option<u64>,
+}
+
+/// To which sinks; none: to those the event had.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct To {
+    sinks: Vec<String>,
+}
+
+/// Which events, and to which sinks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Several {
+    /// At most 500.
+    events: Vec<EventNamed>,
+    #[serde(default)]
+    sinks: Vec<String>,
+}
+
+/// An event by source and id.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EventNamed {
+    source: String,
+    id: String,
+}
+
+/// The event that `source` and `id` name.
+pub(in crate::admin) fn reference(source: &str, id: &str) -> Result<EventRef, Problem> {
+    let id = EventId::new(id).ok_or_else(|| Problem::asked("id: 1 to 256 bytes without control characters"))?;
+    Ok(EventRef { source: Some(source.into()), id })
+}
+
+/// The events that are asked for.
+pub(in crate::admin) async fn find(admin: &Admin, asked: &EventsAsked) -> Result<Events, Problem> {
+    let (filter, from) = (filter(admin, asked)?, cursor(asked.cursor.as_deref())?);
+    if let Some(id) = asked.id.as_deref() {
+        let EventRef { id, .. } = reference("", id)?;
+        let found = admin.store.archive.get(&EventRef { source: filter.source.clone(), id }).await?;
+        let events = found.iter().filter(|event| matches(event, &filter)).map(EventShown::of).collect();
+        return Ok(Events { events, next: None });
+    }
+    let page = admin.store.archive.page(&filter, from).await?;
+    Ok(Events { events: page.rows.iter().map(EventShown::of).collect(), next: page.next.map(shown) })
+}
+
+fn filter(admin: &Admin, asked: &EventsAsked) -> Result<EventFilter, Problem> {
+    let now = admin.clock.now();
+    let state = asked.state.as_deref().map(|state| match state {
+        "pending" => Ok(DeliveryState::Pending),
+        "delivered" => Ok(DeliveryState::Delivered),
+        "dead" => Ok(DeliveryState::Dead),
+        _ => Err(Problem::asked("state: expected pending, delivered or dead")),
+    });
+    Ok(EventFilter {
+        source: asked.source.as_deref().map(Name::from),
+        kind: asked.kind.clone(),
+        header: asked.header.as_deref().map(header).transpose()?,
+        since: time("since", asked.since.as_deref(), now)?,
+        until: time("until", asked.until.as_deref(), now)?,
+        state: state.transpose()?,
+        limit: Some(limit(asked.limit)?),
+        ..EventFilter::default()
+    })
+}
+
+fn header(text: &str) -> Result<KeptHeaders, Problem> {
+    let wrong = || Problem::asked("header: expected the name of a header, =, and its value without control characters");
+    let (name, value) =
+        text.split_once('=').filter(|(_, value)| !value.contains(char::is_control)).ok_or_else(wrong)?;
+    let name = grammar::header_name(name).map_err(|_| wrong())?;
+    Ok([(name.as_str(), value.as_bytes())].into_iter().collect())
+}
+
+fn matches(archived: &Archived, filter: &EventFilter) -> bool {
+    let event = &archived.event;
+    filter.kind.as_ref().is_none_or(|kind| *kind == event.kind)
+        && filter.header.as_ref().is_none_or(|header| event.headers.hold(header))
+        && filter.since.is_none_or(|since| event.received_at >= since)
+        && filter.until.is_none_or(|until| event.received_at < until)
+        && filter.state.is_none_or(|state| state == archived.state)
+}
+
+/// Events, newest first.
+#[utoipa::path(get, path = "/events", tag = "events", params(EventsAsked), responses(
+    (status = 200, body = Events), (status = 400, body = Refusal), (status = 401, body = Refusal)))]
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Asked(asked): Asked<EventsAsked>,
+) -> Result<Json<Events>, Problem> {
+    find(&admin, &asked).await.map(Json)
+}
+
+/// One event, without body and header values.
+///
+/// An id of one or two dots, which no URL can hold, is found by `GET /events?id=`.
+#[utoipa::path(get, path = "/events/{source}/{id}", tag = "events",
+    params(("source" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = EventShown), (status = 404, body = Refusal)))]
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    Named((source, id)): Named<(String, String)>,
+) -> Result<Json<EventShown>, Problem> {
+    let found = operate::event_of(&admin, &reference(&source, &id)?).await?;
+    Ok(Json(EventShown::of(&found)))
+}
+
+/// Its body and kept headers; an audit record says who opened them.
+#[utoipa::path(post, path = "/events/{source}/{id}/open", tag = "events",
+    params(("source" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Opened), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+pub(super) async fn open(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Named((source, id)): Named<(String, String)>,
+) -> Result<Json<Opened>, Problem> {
+    let found = operate::open_event(&admin, &caller, &reference(&source, &id)?).await?;
+    Ok(Json(Opened::of(kept(&found.event.headers), found.event.payload.bytes())))
+}
+
+/// Its body as received, byte for byte; an audit record says who opened it.
+#[utoipa::path(post, path = "/events/{source}/{id}/body", tag = "events",
+    params(("source" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Refusal),
+        (status = 404, body = Refusal)))]
+pub(super) async fn body(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Named((source, id)): Named<(String, String)>,
+) -> Result<Response, Problem> {
+    let found = operate::open_event(&admin, &caller, &reference(&source, &id)?).await?;
+    Ok(as_received(found.event.payload.bytes().clone()))
+}
+
+/// Bytes that no browser makes anything of.
+pub(super) fn as_received(bytes: Bytes) -> Response {
+    let headers = [(CONTENT_TYPE, "application/octet-stream"), (CONTENT_DISPOSITION, "attachment; filename=\"body\"")];
+    (headers, bytes).into_response()
+}
+
+/// Delivers it again, from the first attempt.
+#[utoipa::path(post, path = "/events/{source}/{id}/replay", tag = "events", request_body = To,
+    params(("source" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Queued), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+pub(super) async fn replay(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Named((source, id)): Named<(String, String)>,
+    Body(to): Body<To>,
+) -> Result<Json<Queued>, Problem> {
+    let event = reference(&source, &id)?;
+    operate::event_of(&admin, &event).await?;
+    queued(&admin, &caller, &[event], &to.sinks).await
+}
+
+/// Delivers several again, from the first attempt; those that are gone count for nothing.
+#[utoipa::path(post, path = "/events/replay", tag = "events", request_body = Several,
+    responses((status = 200, body = Queued), (status = 400, body = Refusal), (status = 403, body = Refusal)))]
+pub(super) async fn replay_several(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Body(several): Body<Several>,
+) -> Result<Json<Queued>, Problem> {
+    if !(1..=MOST_REPLAYED).contains(&several.events.len()) {
+        return Err(Problem::asked(format!("events: expected 1 to {MOST_REPLAYED}")));
+    }
+    let events: Result<Vec<_>, _> = several.events.iter().map(|event| reference(&event.source, &event.id)).collect();
+    queued(&admin, &caller, &events?, &several.sinks).await
+}
+
+async fn queued(admin: &Admin, caller: &Caller, events: &[EventRef], to: &[String]) -> Result<Json<Queued>, Problem> {
+    let sinks: Vec<Name> = to.iter().map(Name::from).collect();
+    let deliveries = operate::replay_events(admin, caller, events, &sinks).await?;
+    Ok(Json(Queued { deliveries }))
+}

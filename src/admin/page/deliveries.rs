@@ -1,0 +1,147 @@
+//! Deliveries: what waits and what is dead, by sink and error; replay, discard.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::{Extension, Form};
+use serde::Deserialize;
+
+use super::frame::{Frame, Wrong, filled, page, see};
+use super::words::{Moment, encoded};
+use crate::admin::access::Caller;
+use crate::admin::api::Operator;
+use crate::admin::api::dead::{DeadAsked, chosen, find};
+use crate::admin::now::{Now, SinkNow};
+use crate::admin::operate;
+use crate::admin::shapes::DeadShown;
+use crate::admin::state::Admin;
+use crate::event::Name;
+
+const KNOWN: [&str; 3] = ["sink", "error", "cursor"];
+/// So many of the newest dead letters are grouped.
+const ROWS: u64 = 500;
+/// Rows shown one by one.
+const SHOWN: usize = 50;
+
+#[derive(Template)]
+#[template(path = "deliveries.html")]
+struct List {
+    frame: Frame,
+    asked: DeadAsked,
+    sinks: Vec<SinkNow>,
+    groups: Vec<Group>,
+    rows: Vec<Row>,
+    /// Whether there are more dead letters than were looked at.
+    more: Option<String>,
+}
+
+/// Dead letters that failed alike.
+struct Group {
+    sink: String,
+    error: String,
+    count: usize,
+    newest: Option<Moment>,
+    place: String,
+}
+
+struct Row {
+    letter: DeadShown,
+    died: Option<Moment>,
+    event: String,
+}
+
+/// Which dead letters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Chosen {
+    #[serde(default)]
+    id: Option<i64>,
+    #[serde(default)]
+    sink: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    to: String,
+}
+
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Result<Response, Wrong> {
+    let field = filled(&query, &KNOWN)?;
+    let asked = DeadAsked {
+        sink: field("sink"),
+        error: field("error"),
+        cursor: field("cursor"),
+        limit: Some(ROWS),
+        ..DeadAsked::default()
+    };
+    let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
+    let mut groups: Vec<Group> = Vec::new();
+    for letter in &found.dead {
+        match groups.iter_mut().find(|group| group.sink == letter.sink && group.error == letter.error) {
+            Some(group) => group.count += 1,
+            None => groups.push(Group {
+                sink: letter.sink.clone(),
+                error: letter.error.clone(),
+                count: 1,
+                newest: letter.died_at.as_ref().map(|at| Moment::of(at, now)),
+                place: format!("/deliveries?sink={}&error={}", encoded(&letter.sink), encoded(&letter.error)),
+            }),
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    let row = |letter: DeadShown| Row {
+        died: letter.died_at.as_ref().map(|at| Moment::of(at, now)),
+        event: format!("/event?source={}&id={}", encoded(&letter.source), encoded(&letter.event_id)),
+        letter,
+    };
+    let next = |cursor: String| {
+        let of = |key: &str| field(key).map(|value| format!("{key}={}&", encoded(&value))).unwrap_or_default();
+        format!("/deliveries?{}{}cursor={cursor}", of("sink"), of("error"))
+    };
+    Ok(page(&List {
+        frame: Frame::new("Deliveries", &caller, &query),
+        sinks: Now::of(&admin).sinks,
+        groups,
+        more: found.next.map(next),
+        rows: found.dead.into_iter().take(SHOWN).map(row).collect(),
+        asked,
+    }))
+}
+
+impl Chosen {
+    async fn which(&self, admin: &Admin) -> Result<operate::Which, Wrong> {
+        let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+        let ids: Vec<i64> = self.id.into_iter().collect();
+        Ok(chosen(admin, &ids, some(&self.sink).as_deref(), some(&self.error).as_deref()).await?)
+    }
+
+    /// Where they were chosen.
+    fn back(&self, count: u64, done: &str) -> Response {
+        let done = if count == 0 { "none" } else { done };
+        see(&format!("/deliveries?sink={}&done={done}", encoded(&self.sink)))
+    }
+}
+
+pub(super) async fn replay(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let to = (!chosen.to.is_empty()).then(|| Name::from(&chosen.to));
+    let count = operate::replay_dead(&admin, &caller, &chosen.which(&admin).await?, to.as_ref()).await?;
+    Ok(chosen.back(count, "replayed"))
+}
+
+pub(super) async fn discard(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let count = operate::discard_dead(&admin, &caller, &chosen.which(&admin).await?).await?;
+    Ok(chosen.back(count, "discarded"))
+}

@@ -1,0 +1,149 @@
+//! Events: found, and one with what it holds, its deliveries, replay.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::{Extension, Form};
+use serde::Deserialize;
+
+use super::frame::{Frame, Wrong, filled, page, see};
+use super::words::{Moment, encoded};
+use crate::admin::access::Caller;
+use crate::admin::api::Operator;
+use crate::admin::api::events::{EventsAsked, find, reference};
+use crate::admin::operate;
+use crate::admin::shapes::{DeliveryShown, EventShown, Opened, kept};
+use crate::admin::state::Admin;
+use crate::event::Name;
+
+const KNOWN: [&str; 8] = ["id", "source", "type", "state", "since", "until", "header", "cursor"];
+const ROWS: u64 = 50;
+
+#[derive(Template)]
+#[template(path = "events.html")]
+struct List {
+    frame: Frame,
+    asked: EventsAsked,
+    sources: Vec<String>,
+    rows: Vec<Row>,
+    /// The address of the next page.
+    next: Option<String>,
+}
+
+struct Row {
+    event: EventShown,
+    at: Moment,
+    place: String,
+}
+
+#[derive(Template)]
+#[template(path = "event.html")]
+struct One {
+    frame: Frame,
+    event: EventShown,
+    at: Moment,
+    deliveries: Vec<(DeliveryShown, Option<Moment>)>,
+    sinks: Vec<String>,
+    opened: Option<Opened>,
+}
+
+/// Which event, and to which sink.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Chosen {
+    source: String,
+    id: String,
+    #[serde(default)]
+    sink: String,
+}
+
+fn place(source: &str, id: &str) -> String {
+    format!("/event?source={}&id={}", encoded(source), encoded(id))
+}
+
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Result<Response, Wrong> {
+    let field = filled(&query, &KNOWN)?;
+    let asked = EventsAsked {
+        id: field("id"),
+        source: field("source"),
+        kind: field("type"),
+        state: field("state"),
+        since: field("since"),
+        until: field("until"),
+        header: field("header"),
+        cursor: field("cursor"),
+        limit: Some(ROWS),
+    };
+    let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
+    let others = KNOWN.iter().filter(|key| **key != "cursor");
+    let others: Vec<String> = others.filter_map(|key| Some(format!("{key}={}", encoded(&field(key)?)))).collect();
+    let next =
+        found.next.map(|cursor| format!("/events?{}", [others, vec![format!("cursor={cursor}")]].concat().join("&")));
+    let row = |event: EventShown| {
+        let (at, place) = (Moment::of(&event.received_at, now), place(&event.source, &event.id));
+        Row { event, at, place }
+    };
+    Ok(page(&List {
+        frame: Frame::new("Events", &caller, &query),
+        sources: admin.view.load().sources.iter().map(|source| source.name.to_string()).collect(),
+        rows: found.events.into_iter().map(row).collect(),
+        asked,
+        next,
+    }))
+}
+
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Result<Response, Wrong> {
+    let field = filled(&query, &["source", "id"])?;
+    let event = reference(&field("source").unwrap_or_default(), &field("id").unwrap_or_default())?;
+    let found = operate::event_of(&admin, &event).await?;
+    Ok(one(&admin, Frame::new("Event", &caller, &query), EventShown::of(&found), None))
+}
+
+fn one(admin: &Admin, frame: Frame, mut event: EventShown, opened: Option<Opened>) -> Response {
+    let now = admin.clock.now();
+    let due = |delivery: DeliveryShown| {
+        let at = delivery.next_attempt_at.as_ref().map(|at| Moment::of(at, now));
+        (delivery, at)
+    };
+    page(&One {
+        frame,
+        at: Moment::of(&event.received_at, now),
+        deliveries: std::mem::take(&mut event.deliveries).into_iter().map(due).collect(),
+        sinks: admin.view.load().sinks.iter().map(|sink| sink.name.to_string()).collect(),
+        event,
+        opened,
+    })
+}
+
+pub(super) async fn open(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let found = operate::open_event(&admin, &caller, &reference(&chosen.source, &chosen.id)?).await?;
+    let opened = Opened::of(kept(&found.event.headers), found.event.payload.bytes());
+    Ok(one(&admin, Frame::new("Event", &caller, &BTreeMap::new()), EventShown::of(&found), Some(opened)))
+}
+
+pub(super) async fn replay(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let event = reference(&chosen.source, &chosen.id)?;
+    operate::event_of(&admin, &event).await?;
+    let sinks: Vec<Name> = Some(&chosen.sink).filter(|sink| !sink.is_empty()).map(Name::from).into_iter().collect();
+    let count = operate::replay_events(&admin, &caller, &[event], &sinks).await?;
+    let done = if count == 0 { "none" } else { "replayed" };
+    Ok(see(&format!("{}&done={done}", place(&chosen.source, &chosen.id))))
+}

@@ -1,0 +1,69 @@
+//! What every handler of the admin listener stands on.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use super::access::{Attempts, Sessions};
+use super::history::History;
+use super::live::Ticker;
+use super::reloads::Reloads;
+use super::view::View;
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// What the admin listener shows and does; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    /// What the probes tell.
+    pub(crate) lifecycle: Lifecycle,
+    /// What `/metrics` shows.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Everything that was received.
+    pub(crate) store: Store,
+    /// For people to read.
+    pub(crate) clock: Clock,
+    /// What `/api/v1/tail` tells.
+    pub(crate) feed: Feed,
+    /// Of the configuration in use.
+    pub(crate) view: Arc<ArcSwap<View>>,
+    /// What became of reloads.
+    pub(crate) reloads: Arc<Reloads>,
+    pub(super) started: Timestamp,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) attempts: Arc<Attempts>,
+    pub(super) history: Arc<History>,
+    pub(super) ticker: Arc<Ticker>,
+}
+
+impl Admin {
+    /// With nobody signed in.
+    pub(crate) fn new(
+        lifecycle: Lifecycle,
+        metrics: Arc<Metrics>,
+        store: Store,
+        clock: Clock,
+        feed: Feed,
+        view: Arc<ArcSwap<View>>,
+        reloads: Arc<Reloads>,
+    ) -> Self {
+        Self {
+            lifecycle,
+            metrics,
+            store,
+            started: clock.now(),
+            clock,
+            feed,
+            view,
+            reloads,
+            sessions: Arc::default(),
+            attempts: Arc::default(),
+            history: Arc::default(),
+            ticker: Arc::default(),
+        }
+    }
+}
