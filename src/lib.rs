@@ -9,7 +9,7 @@ pub mod cli;
 pub mod app;
 // 9: raw configuration → meaning
 pub mod config;
-// 8: the admin listener
+// 8: the page and its API
 pub mod admin;
 // 7: what operators do, for the command line and the API
 pub mod operations;

@@ -14,7 +14,7 @@ use crate::metrics::Reading;
 /// What rates are over.
 const LATELY: Duration = Duration::from_mins(5);
 /// A certificate that expires sooner is worth a word.
-const EXPIRES_SOON_DAYS: f64 = 21.0;
+const EXPIRES_SOON_DAYS: i64 = 21;
 /// So far apart, windows begin to refuse good senders.
 const SKEW: f64 = 5.0;
 /// A delivery that waits longer is not just on its way.
@@ -151,7 +151,7 @@ impl Now {
         if let Some(days) = self.certificate_days {
             if days < 0 {
                 add("bad", "The TLS certificate has expired: senders refuse it.".to_owned(), "/configuration");
-            } else if (days as f64) < EXPIRES_SOON_DAYS {
+            } else if days < EXPIRES_SOON_DAYS {
                 add("warn", format!("The TLS certificate expires in {days} days."), "/configuration");
             }
         }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::admin;
 use crate::audit::Auditor;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Boot, Config};
 use crate::feed::Feed;
 use crate::ingress::{self, BodyBudget, QuarantineQueue, RequestPermits, Shared, Waiting};
 use crate::lifecycle::Lifecycle;
@@ -60,13 +60,13 @@ impl App {
         let watched = Arc::new(draft.watched().clone());
         let parts = assembly::parts(draft, |_| Vec::new())?;
         let config = parts.config.clone();
-        let telemetry =
-            telemetry::start(config.boot.log_format, &config.live.log_filter).map_err(|error| runtime(&error))?;
+        let Boot { log_format, admin_address, .. } = config.boot;
+        let telemetry = telemetry::start(log_format, &config.live.log_filter).map_err(|error| runtime(&error))?;
         let telemetry = Arc::new(telemetry);
         let metrics = Arc::new(Metrics::new());
         let sources = assembly::sources(&config, &metrics)?;
         let webhook = bind(config.boot.listener.address, server::settings::LISTEN).await?;
-        let admin = bind(config.boot.admin_address, admin::settings::LISTEN).await?;
+        let admin = bind(admin_address, admin::settings::LISTEN).await?;
         let store = assembly::store(&config, &metrics).await.map_err(|error| runtime(&error))?;
 
         let (front, background) = (Lifecycle::default(), Lifecycle::default());
@@ -89,7 +89,6 @@ impl App {
             metrics: Arc::clone(&metrics),
             background: background.clone(),
         };
-        let for_people = clock.clone();
         let live = Arc::new(Live::new(&parts, &sources, fixed));
         let pending = Pending {
             sources: sources.len(),
@@ -110,16 +109,7 @@ impl App {
             webhook,
             admin,
         };
-        let daemon = Daemon {
-            clock: for_people,
-            telemetry,
-            metrics,
-            store,
-            live,
-            front,
-            background,
-            probes: Lifecycle::default(),
-        };
+        let daemon = Daemon { telemetry, metrics, store, live, front, background, probes: Lifecycle::default() };
         Ok(Self { daemon, pending })
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use crate::admin;
 use crate::audit::Target;
 use crate::audit_record::AuditRecord;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::Name;
 use crate::feed::Feed;
@@ -89,6 +90,10 @@ impl Live {
     /// What is told to those who follow.
     pub(super) const fn feed(&self) -> &Feed {
         &self.fixed.feed
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.fixed.shared.clock
     }
 
     pub(super) const fn dispatchers(&self) -> &Dispatchers {

@@ -89,8 +89,10 @@ impl Reloader {
             Ok((changes, parts)) => self.exchange(changes, parts),
             Err(errors) => Err(errors),
         };
-        let outcome = exchanged.as_ref().map(Clone::clone);
-        let outcome = outcome.map_err(|errors| errors.0.iter().map(ToString::to_string).collect());
+        let outcome = match &exchanged {
+            Ok(changes) => Ok(changes.clone()),
+            Err(errors) => Err(errors.0.iter().map(ToString::to_string).collect()),
+        };
         self.live.reloads.remember(admin::Reload { at: self.clock.now(), outcome });
         match exchanged {
             Ok(changes) => {

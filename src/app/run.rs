@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
 use crate::audit::Auditor;
-use crate::clock::Clock;
 use crate::ingress::QuarantineWriter;
 use crate::lifecycle::Shutdown;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -43,7 +42,6 @@ pub enum Exit {
 pub(super) struct Daemon {
     pub telemetry: Arc<Telemetry>,
     pub metrics: Arc<Metrics>,
-    pub clock: Clock,
     pub store: Store,
     pub live: Arc<Live>,
     /// What takes webhooks; its readiness is the daemon's.
@@ -119,8 +117,8 @@ impl Daemon {
 
         let (lifecycle, metrics) = (front.clone(), Arc::clone(&self.metrics));
         let (view, reloads) = (Arc::clone(&live.admin), Arc::clone(&live.reloads));
-        let admin =
-            Admin::new(lifecycle, metrics, self.store.clone(), self.clock.clone(), live.feed().clone(), view, reloads);
+        let (store, clock, feed) = (self.store.clone(), live.clock().clone(), live.feed().clone());
+        let admin = Admin::new(lifecycle, metrics, store, clock, feed, view, reloads);
         let tls = Arc::clone(&live.admin_tls);
         self.probes.spawn(admin::serve(pending.admin.socket, admin, tls, self.probes.clone()));
     }

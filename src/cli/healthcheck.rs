@@ -1,19 +1,21 @@
-//! `healthcheck`: asks the running daemon whether it is ready. Needs no secret, certificate or store: it reads the
-//! admin address and nothing else, so that it works for a user who may read nothing else.
+//! `healthcheck`: asks the running daemon whether it is ready. Needs no secret, certificate or store: it reads
+//! the admin address and whether TLS is spoken there, nothing else, so that it works for a user who may read nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use crate::admin::settings::{ADDRESS, LISTEN};
 
 use super::failure::{Failure, Status};
 use super::invocation::Invocation;
-use super::output;
+use super::{any_certificate, output};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Enough for any status line.
@@ -22,7 +24,8 @@ const STATUS_LINE_BYTES: usize = 64;
 /// Exits 0 when `/readyz` answers 200.
 pub(super) async fn run(invocation: Invocation) -> Result<Status, Failure> {
     let address = reachable(admin_address(&invocation)?);
-    let answer = timeout(DEADLINE, status_of(address)).await;
+    let tls = invocation.file.as_deref().map(speaks_tls).transpose()?.unwrap_or_default();
+    let answer = timeout(DEADLINE, status_of(address, tls)).await;
     let words = match answer {
         Ok(Ok(200)) => return Ok(Status::Done),
         Ok(Ok(status)) => format!("not ready: {address} answered {status}"),
@@ -49,13 +52,23 @@ fn parse(at: &str, text: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn address_in(file: &Path) -> Result<Option<String>, Failure> {
+    let address = admin_table(file)?.get("address").and_then(toml::Value::as_str).map(str::to_owned);
+    Ok(address)
+}
+
+/// Whether the file gives the admin listener a certificate; no variable does.
+fn speaks_tls(file: &Path) -> Result<bool, Failure> {
+    Ok(admin_table(file)?.contains_key("cert_file"))
+}
+
+fn admin_table(file: &Path) -> Result<toml::Table, Failure> {
     let at = file.display();
     let text =
         std::fs::read_to_string(file).map_err(|error| Failure::configuration(at.to_string(), error.to_string()))?;
     let table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| Failure::configuration(at.to_string(), error.message().to_owned()))?;
-    Ok(table.get("admin").and_then(|admin| admin.get("address")).and_then(toml::Value::as_str).map(str::to_owned))
+    Ok(table.get("admin").and_then(toml::Value::as_table).cloned().unwrap_or_default())
 }
 
 /// An unspecified address is where one listens, not where one connects.
@@ -68,8 +81,16 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn status_of(address: SocketAddr) -> std::io::Result<u16> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn status_of(address: SocketAddr, tls: bool) -> std::io::Result<u16> {
+    let stream = TcpStream::connect(address).await?;
+    if !tls {
+        return asked(stream, address).await;
+    }
+    let connector = TlsConnector::from(any_certificate::client().map_err(std::io::Error::other)?);
+    asked(connector.connect(ServerName::from(address.ip()), stream).await?, address).await
+}
+
+async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: SocketAddr) -> std::io::Result<u16> {
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::with_capacity(STATUS_LINE_BYTES);

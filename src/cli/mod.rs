@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, human words to stderr. What a command does stands in its own file.
 
+mod any_certificate;
 mod args;
 mod check;
 mod completions;

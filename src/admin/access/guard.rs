@@ -3,10 +3,10 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -14,10 +14,10 @@ use super::caller::{Caller, Via};
 use super::credentials::Credential;
 use super::origin::{Origin, names_loopback};
 use super::sign_in::{self, PATH};
+use super::surroundings::{client_of, session_ids};
 use crate::admin::answer;
 use crate::admin::settings::Role;
 use crate::admin::state::Admin;
-use crate::server::client::{Peer, client_ip};
 
 /// What answers to anybody: orchestrators and load balancers that probe hold no token, and get one word.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
@@ -25,9 +25,6 @@ const PROBES: [&str; 2] = ["/livez", "/readyz"];
 const ASSETS: &str = "/assets/";
 /// Who acts where nobody has to say who they are.
 const LOCAL: &str = "local";
-
-/// Names of the session's cookie. With TLS in front, one that no other host and no plain HTTP can set (RFC 6265bis 4.1.3).
-pub(super) const COOKIES: [&str; 2] = ["gatepost_session", "__Host-gatepost_session"];
 
 /// Nothing from anywhere but here, nothing inline, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -92,25 +89,6 @@ fn came_from_here(request: &Request, caller: Option<&Caller>) -> bool {
         (Origin::NotSaid, Some(Via::Loopback)) => request.uri().path().starts_with("/api/"),
         (Origin::NotSaid | Origin::Other, _) => false,
     }
-}
-
-/// The client's address as far as proxies can be believed.
-pub(super) fn client_of(admin: &Admin, request: &Request) -> Option<std::net::IpAddr> {
-    let peer = *request.extensions().get::<Peer>()?;
-    client_ip(peer, request.headers(), &admin.view.load().trusted).ok()
-}
-
-/// Whether the browser speaks TLS to us, or to a proxy that is believed.
-pub(super) fn is_secure(admin: &Admin, peer: Option<Peer>, headers: &HeaderMap) -> bool {
-    let view = admin.view.load();
-    let said = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    view.tls || (said && peer.is_some_and(|peer| view.trusted.contains(peer.0)))
-}
-
-/// The session ids in the cookies of `headers`.
-pub(super) fn session_ids(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| COOKIES.contains(name)).map(|(_, id)| id)
 }
 
 fn unauthorized(request: &Request) -> Response {

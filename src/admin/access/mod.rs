@@ -7,6 +7,7 @@ mod guard;
 mod origin;
 mod sessions;
 mod sign_in;
+mod surroundings;
 
 pub(crate) use attempts::Attempts;
 pub(crate) use caller::Caller;

@@ -10,8 +10,9 @@ use axum::{Extension, RequestExt as _};
 use serde::Deserialize;
 
 use super::caller::{Caller, Via};
-use super::guard::{COOKIES, client_of, is_secure, session_ids};
+
 use super::sessions::LIFETIME;
+use super::surroundings::{COOKIES, client_of, is_secure, session_ids};
 use crate::admin::record::{Action, acted};
 use crate::admin::state::Admin;
 use crate::server::client::Peer;

@@ -1,7 +1,7 @@
 //! What a request says, or a refusal in JSON that names what is wrong with it.
 
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -95,7 +95,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let caller = parts.extensions.get::<Caller>().filter(|caller| caller.may_act()).cloned();
-        caller.map(Self).ok_or_else(|| see_only(parts.uri.path()))
+        // Within the API the path lacks what stands before it.
+        let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |whole| whole.path());
+        caller.map(Self).ok_or_else(|| see_only(path))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The API under `/api/v1/`: JSON of fixed shapes, and the OpenAPI document that is made of the very handlers.
+//! The API under `/api/v1/`: JSON of fixed shapes, and the `OpenAPI` document that is made of the very handlers.
 
 pub(super) mod configuration;
 pub(super) mod dead;

@@ -46,10 +46,14 @@ impl Chart {
         let counts: Vec<(f64, f64)> = minutes.iter().map(|minute| (good(minute), bad(minute))).collect();
         let most = counts.iter().map(|(good, bad)| good + bad).fold(1.0, f64::max);
         let (all_good, all_bad) = counts.iter().fold((0.0, 0.0), |(a, b), (good, bad)| (a + good, b + bad));
-        let words = format!(
-            "The last {} minutes: {all_good:.0} {good_word}, {all_bad:.0} {bad_word}, at most {most:.0} a minute",
-            counts.len()
-        );
+        let words = if counts.is_empty() {
+            "Nothing to show yet: the first minute is not over".to_owned()
+        } else {
+            format!(
+                "The last {} minutes: {all_good:.0} {good_word}, {all_bad:.0} {bad_word}, at most {most:.0} a minute",
+                counts.len()
+            )
+        };
         let mut at = STEP * f64::from(u32::try_from(MINUTES.saturating_sub(counts.len())).unwrap_or(0));
         let mut bars = Vec::new();
         for (good, bad) in counts {

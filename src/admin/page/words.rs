@@ -112,7 +112,8 @@ pub(super) fn bytes_of(size: impl Borrow<f64>) -> String {
 
 /// How far a clock is off, with its sign and unit.
 pub(super) fn skew(seconds: impl Borrow<f64>) -> String {
-    format!("{:+.1} s", seconds.borrow())
+    // Adding zero makes a negative one positive.
+    format!("{:+.1} s", (seconds.borrow() * 10.0).round() / 10.0 + 0.0)
 }
 
 /// A sender's words on one line, with what acts or hides spelled out.

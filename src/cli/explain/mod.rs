@@ -59,7 +59,7 @@ async fn from_quarantine(
     id: &str,
 ) -> Result<(Specimen, Option<String>), Failure> {
     let entry = with_store(config, async |store| Ok(invocation.operations(config, store).refused(id).await?)).await?;
-    Ok((explain::from_quarantine(&entry).map_err(unreadable)?, Some(entry.source.to_string())))
+    Ok((explain::from_quarantine(&entry).map_err(|problem| unreadable(&problem))?, Some(entry.source.to_string())))
 }
 
 fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Failure> {
@@ -75,10 +75,10 @@ fn by_path<'a>(config: &'a Config, specimen: &Specimen) -> Result<&'a Source, Fa
 fn from_file(file: &Path, now: Timestamp) -> Result<Specimen, Failure> {
     let bytes =
         std::fs::read(file).map_err(|error| Failure::Usage(format!("--request {}: {error}", file.display())))?;
-    explain::read(&bytes, now).map_err(unreadable)
+    explain::read(&bytes, now).map_err(|problem| unreadable(&problem))
 }
 
-fn unreadable(problem: Unreadable) -> Failure {
+fn unreadable(problem: &Unreadable) -> Failure {
     match problem {
         Unreadable::NoRequestLine => Failure::Usage(format!("--request: {problem}")),
         Unreadable::Head(_) => Failure::Runtime(problem.to_string()),

@@ -29,8 +29,9 @@ fn verdict(told: &Explanation) -> String {
 }
 
 fn cause(cause: &ToldCause) -> Vec<String> {
-    let detail = cause.detail.iter().map(|detail| format!(": {detail}")).collect::<String>();
-    let line = format!("cause    {}: {}{detail}", cause.name, cause.words);
+    let words = [Some(cause.words.as_str()), cause.detail.as_deref()];
+    let words = words.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let line = format!("cause    {}: {words}", cause.name);
     [line].into_iter().chain(cause.remedy.map(|remedy| format!("         {remedy}"))).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The admin listener: plain HTTP, probes for anyone who reaches it, metrics and the rest behind the token.
+//! The admin listener: probes for anyone who reaches it, metrics and the rest behind the token.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -56,7 +56,11 @@ fn everything_else_needs_the_token_when_one_is_set() {
         }
         for scheme in ["Bearer", "bearer", "BEARER"] {
             let right = daemon.get_with(path, &format!("Authorization: {scheme} {TOKEN}\r\n")).status;
-            assert_eq!(right, if path == "/metrics" { 200 } else { 404 }, "{path} with the token");
+            assert_eq!(
+                right,
+                if ["/metrics", "/", "/events"].contains(&path) { 200 } else { 404 },
+                "{path} with the token"
+            );
         }
     }
     let daemon = setup().start();
