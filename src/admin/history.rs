@@ -1,14 +1,13 @@
 //! The program's own last hour: what the counters stood at, minute by minute. Sampled, so that no request pays for it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::state::Admin;
 use crate::lifecycle::Lifecycle;
-use crate::metrics::Reading;
+use crate::metrics::{Metrics, Reading};
 
 const EVERY: Duration = Duration::from_mins(1);
 /// An hour, and the sample before it.
@@ -135,13 +134,13 @@ impl History {
 }
 
 /// Samples once a minute until `lifecycle` stops.
-pub(super) async fn keep(admin: Admin, lifecycle: Lifecycle) {
+pub(super) async fn keep(history: Arc<History>, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
     let mut minute = interval(EVERY);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = lifecycle.stop_accepting().cancelled() => return,
-            _ = minute.tick() => admin.history.push(Totals::of(&admin.metrics.read())),
+            _ = minute.tick() => history.push(Totals::of(&metrics.read())),
         }
     }
 }
@@ -149,7 +148,6 @@ pub(super) async fn keep(admin: Admin, lifecycle: Lifecycle) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
     use crate::request_outcome::RequestOutcome;
 
     #[tokio::test(start_paused = true)]

@@ -12,45 +12,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::answer;
 use super::state::Admin;
+use super::ticker::Tick;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::store::{EventFilter, QuarantineFilter};
 
 const EVERY: Duration = Duration::from_secs(2);
-/// Pages followed at once; connections are left for probes and for looking.
-const FOLLOWERS: usize = 24;
 /// How long one stream lasts: shorter than a connection may take over an answer. Browsers come again by themselves.
 const STREAM: Duration = Duration::from_secs(25);
 /// After how long, in milliseconds.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// What changes when there is something new to see.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, utoipa::ToSchema)]
-pub(super) struct Tick {
-    /// Another number with each sample.
-    now: u64,
-    /// Another number when an event came, or a delivery of the newest ended.
-    events: u64,
-    /// Another number when a request was refused and kept, or one was taken away.
-    refused: u64,
-}
-
-/// The newest sample, and who may follow it.
-pub(crate) struct Ticker {
-    tick: watch::Sender<Tick>,
-    followers: Arc<Semaphore>,
-}
-
-impl Default for Ticker {
-    fn default() -> Self {
-        Self { tick: watch::Sender::default(), followers: Arc::new(Semaphore::new(FOLLOWERS)) }
-    }
-}
 
 /// Samples for as long as somebody follows, until `lifecycle` stops.
 pub(super) async fn tick(admin: Admin, lifecycle: Lifecycle) {

@@ -15,6 +15,7 @@ pub(crate) mod settings;
 mod shapes;
 mod state;
 mod tail;
+mod ticker;
 mod view;
 
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin, tls: AdminTls, li
         header_timeout: HEADER_TIMEOUT,
         idle_timeout: IDLE_TIMEOUT,
     };
-    lifecycle.spawn(history::keep(admin.clone(), lifecycle.clone()));
+    let (history, metrics) = (Arc::clone(&admin.history), Arc::clone(&admin.metrics));
+    lifecycle.spawn(history::keep(history, metrics, lifecycle.clone()));
     lifecycle.spawn(live::tick(admin.clone(), lifecycle.clone()));
     let limits = Arc::new(ArcSwap::from_pointee(limits));
     let server = PlainServer { limits, tls, lifecycle: lifecycle.clone() };

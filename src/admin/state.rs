@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::access::{Attempts, Sessions};
 use super::history::History;
-use super::live::Ticker;
 use super::reloads::Reloads;
+use super::ticker::Ticker;
 use super::view::View;
 use crate::clock::Clock;
 use crate::feed::Feed;
