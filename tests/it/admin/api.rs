@@ -1,4 +1,4 @@
-//! The API: what its OpenAPI document says, it does; what nobody knows, it refuses in JSON of one shape.
+//! The API: what its `OpenAPI` document says, it does; what nobody knows, it refuses in JSON of one shape.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;

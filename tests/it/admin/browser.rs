@@ -121,7 +121,7 @@ fn setup(upstream: &Upstream) -> Setup {
 }
 
 /// Sends without holding up the browser's runtime.
-async fn send(daemon: &Daemon, signer: Signer, status: u16) -> String {
+fn send(daemon: &Daemon, signer: &Signer, status: u16) -> String {
     let id = unique();
     let answer = tokio::task::block_in_place(|| daemon.send(&signer.sign(event(&id))));
     assert_eq!(answer.status, status, "{answer:?}");
@@ -144,11 +144,11 @@ fn an_operator_signs_in_watches_finds_understands_releases_and_replays() {
         shows(&browser, "live").await;
         // Nobody loads the page again.
         browser.execute("window.stays = true", vec![]).await.unwrap();
-        let id = send(&daemon, Signer::of("nice"), 200).await;
+        let id = send(&daemon, &Signer::of("nice"), 200);
         shows(&browser, &id[..8]).await;
         assert_eq!(browser.execute("return window.stays", vec![]).await.unwrap(), json!(true));
 
-        send(&daemon, Signer::of("nice").shifted(-4000), 401).await;
+        send(&daemon, &Signer::of("nice").shifted(-4000), 401);
         click(&browser, "nav a[href='/refused']").await;
         click(&browser, "a[href='/refused/1']").await;
         shows(&browser, "the signature holds: the sender made this request").await;
@@ -177,10 +177,10 @@ fn every_page_can_be_read_in_light_dark_and_on_a_phone() {
     let daemon = setup(&upstream).start();
     run(async {
         for _ in 0..8 {
-            send(&daemon, Signer::of("nice"), 200).await;
+            send(&daemon, &Signer::of("nice"), 200);
         }
         for signer in [Signer::of("nice").secret("wrong-secret-0123456789"), Signer::of("nice").shifted(-4000)] {
-            send(&daemon, signer, 401).await;
+            send(&daemon, &signer, 401);
         }
         for (name, arguments) in [
             ("light", &["--window-size=1280,1100"][..]),

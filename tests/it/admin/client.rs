@@ -142,6 +142,7 @@ fn unescaped(text: &str) -> String {
 }
 
 fn encoded(fields: &[(&str, &str)]) -> String {
-    let value = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let value =
+        |text: &str| percent_encoding::percent_encode(text.as_bytes(), percent_encoding::NON_ALPHANUMERIC).to_string();
     fields.iter().map(|(name, text)| format!("{name}={}", value(text))).collect::<Vec<_>>().join("&")
 }
