@@ -110,6 +110,7 @@ fn probe(healthy: bool, text: &'static str) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.metrics.ready.set(i64::from(admin.lifecycle.is_ready()));
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], admin.metrics.render())
         .into_response()
 }

@@ -75,6 +75,8 @@ pub struct Metrics {
     siem_callbacks: Family<OutcomeLabel, Counter>,
     handshakes: OkOrFailed,
     reloads: OkOrFailed,
+    /// `gatepost_ready`: 1 while `/readyz` says yes, else 0
+    pub(crate) ready: Gauge,
     /// `gatepost_store_commit_duration_seconds`
     pub(crate) store_commit: Histogram,
     /// `gatepost_store_batch_events`
@@ -198,6 +200,7 @@ impl Metrics {
             siem_callbacks: register(r, "siem_callbacks", "Audit batches sent to the SIEM", Family::default()),
             handshakes: OkOrFailed::register(r, "tls_handshakes", "TLS handshakes ended"),
             reloads: OkOrFailed::register(r, "reloads", "Reloads of configuration, secrets and certificates"),
+            ready: register(r, "ready", "1 while /readyz says yes", Gauge::default()),
             store_commit: register(r, "store_commit_duration_seconds", "Time of one durable commit", seconds()),
             store_batch: register(r, "store_batch_events", "Events inserted by one commit", Histogram::new(BATCH)),
             siem_backlog: register(r, "siem_backlog", "Audit records waiting for the SIEM", Gauge::default()),

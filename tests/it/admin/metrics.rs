@@ -5,7 +5,8 @@ use crate::support::{Setup, Signer, event, eventually, nameless, unique};
 
 const SINK: &str = "[[sink]]\nname = \"orders\"\ntype = \"http\"\nurl = \"http://127.0.1:9/\"\n";
 
-const SERIES: [&str; 31] = [
+const SERIES: [&str; 32] = [
+    "gatepost_ready",
     "gatepost_requests_total",
     "gatepost_refusals_total",
     "gatepost_request_duration_seconds_bucket",

@@ -315,9 +315,11 @@ fn a_store_that_stalls_is_503_then_not_ready_and_both_recover() {
     assert_refusal(&daemon.send(&request), 503, "store_unavailable");
     assert!(begun.elapsed().as_secs() < 13, "503 within 10 s: took {:?}", begun.elapsed());
     eventually("readiness follows", || (daemon.get("/readyz").status == 503).then_some(()));
+    assert_eq!(daemon.scrape().count("gatepost_ready", &[]), 0);
     assert_refusal(&daemon.send(&Signer::of("nice").sign("[]")), 400, "invalid_json");
     other.execute_batch("ROLLBACK").unwrap();
     eventually("readiness returns", || (daemon.get("/readyz").status == 200).then_some(()));
+    assert_eq!(daemon.scrape().count("gatepost_ready", &[]), 1);
     let answer = daemon.send(&request);
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["duplicate"], false, "what was answered 503 was not accepted");
