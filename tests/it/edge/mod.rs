@@ -1,8 +1,10 @@
-//! What stands at the edge: the shipped deployments, the real HAProxy, and peers that attack.
+//! What stands at the edge: the shipped deployments, the real HAProxy and nginx, what watches, and peers that attack.
 
 mod deploy;
 mod files;
+mod fronts;
 mod haproxy;
 mod heads;
 mod memory;
+mod rolling;
 mod slow;
