@@ -14,27 +14,27 @@ use crate::support::certs::Ca;
 /// After the drain: what is left to close the store and write the last lines.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
-fn shipped(name: &str) -> String {
+pub(super) fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn documents(name: &str) -> Vec<Value> {
+pub(super) fn documents(name: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&shipped(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn kubernetes(kind: &str) -> Value {
+pub(super) fn kubernetes(kind: &str) -> Value {
     let mut found = documents("kubernetes.yaml").into_iter().filter(|document| document["kind"] == kind);
     found.next().unwrap_or_else(|| panic!("no {kind}"))
 }
 
 /// The text between `key` and the end of its line.
-fn setting<'a>(text: &'a str, key: &str) -> &'a str {
+pub(super) fn setting<'a>(text: &'a str, key: &str) -> &'a str {
     text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap_or_else(|| panic!("no {key}")).trim()
 }
 
 /// Seconds as `40`, `40s`.
-fn seconds(text: &str) -> Duration {
+pub(super) fn seconds(text: &str) -> Duration {
     Duration::from_secs(text.trim_end_matches('s').parse().unwrap())
 }
 
@@ -98,7 +98,7 @@ fn haproxy_closes_idle_connections_on_the_right_side_of_our_idle_timeout() {
     assert!(seconds(purge) < config.live.deadlines.idle);
 }
 
-fn kubernetes_config() -> Config {
+pub(super) fn kubernetes_config() -> Config {
     let dir = tempfile::tempdir().unwrap();
     furnish(dir.path());
     let text = kubernetes("ConfigMap")["data"]["gatepost.toml"].as_str().unwrap().to_owned();

@@ -6,5 +6,6 @@ mod fronts;
 mod haproxy;
 mod heads;
 mod memory;
+mod nginx;
 mod rolling;
 mod slow;

@@ -28,8 +28,13 @@ impl Http2 {
 
     /// The same as `config` says.
     pub(crate) fn open_with(daemon: &Daemon, config: Arc<ClientConfig>) -> Self {
+        Self::open_at(daemon.webhook, config)
+    }
+
+    /// Connects to whoever listens at `to`.
+    pub(crate) fn open_at(to: SocketAddr, config: Arc<ClientConfig>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let send = runtime.block_on(connect(daemon.webhook, config, &runtime));
+        let send = runtime.block_on(connect(to, config, &runtime));
         Self { runtime, send }
     }
 
