@@ -5,6 +5,7 @@ mod files;
 mod fronts;
 mod haproxy;
 mod heads;
+mod kubernetes;
 mod memory;
 mod nginx;
 mod rolling;
