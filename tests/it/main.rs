@@ -16,7 +16,7 @@ mod cli;
 mod contract;
 /// From the store to the sinks: retries, ends, crashes, and that in the end everything is delivered.
 mod dispatch;
-/// What stands at the edge: the shipped deployments, the real HAProxy, and peers that attack.
+/// What stands at the edge: the shipped deployments, the real HAProxy and nginx, what watches, and peers that attack.
 mod edge;
 /// The shape of the sources themselves.
 mod layering;

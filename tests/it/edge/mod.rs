@@ -3,10 +3,13 @@
 mod deploy;
 mod files;
 mod fronts;
+mod grafana;
 mod haproxy;
 mod heads;
 mod kubernetes;
 mod memory;
 mod nginx;
+mod prometheus;
+mod promql;
 mod rolling;
 mod slow;
