@@ -151,7 +151,7 @@ fn certificate(table: &mut Table, diagnostics: &mut Diagnostics) -> Option<Certi
 impl NamedToken {
     fn read(entry: &mut Table, diagnostics: &mut Diagnostics) -> Option<Self> {
         let name = key("name", "Who bears this token, as audit records say.", text(grammar::name, "a name"))
-            .example(Example::Set("\"on-call\""))
+            .example(Example::Off("\"on-call\""))
             .required("is missing: records say who did what", entry, diagnostics);
         if let Some(name) = &name {
             entry.is_called(name.as_str());
@@ -162,10 +162,10 @@ impl NamedToken {
              discards.",
             choice(&ROLES),
         )
-        .example(Example::Set("\"viewer\""))
+        .example(Example::Off("\"viewer\""))
         .required("is missing: say \"viewer\" or \"operator\"", entry, diagnostics);
         let token = secret("token", "As admin.token: signs in, or goes into \"Authorization: Bearer TOKEN\".")
-            .example(Example::Set("{ file = \"/run/secrets/on-call\" }"))
+            .example(Example::Off("{ file = \"/run/secrets/on-call\" }"))
             .needed()
             .bearer(entry, diagnostics);
         if matches!(token, Found::Unset) {

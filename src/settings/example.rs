@@ -85,8 +85,10 @@ fn write_in_line(key: &str, value: &str, section: &Section, text: &mut String) {
     _ = writeln!(text, "{key} = {value}");
 }
 
+/// A table of its own; commented out as a whole where none of its keys is set.
 fn write_inner(section: &Section, text: &mut String) {
-    _ = writeln!(text, "\n{}", section.title);
+    let set = section.entries.iter().any(|entry| matches!(entry.example, Some(Example::Set(_))));
+    _ = writeln!(text, "\n{}{}", if set { "" } else { "# " }, section.title);
     for entry in &section.entries {
         let Some(key) = entry.key else { continue };
         explain("", entry, text);
