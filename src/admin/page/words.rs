@@ -104,7 +104,7 @@ pub(super) fn bytes(size: impl Borrow<u64>) -> String {
     }
 }
 
-/// [`bytes`] of a gauge.
+/// [`bytes()`] of a gauge.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in memory")]
 pub(super) fn bytes_of(size: impl Borrow<f64>) -> String {
     bytes(*size.borrow() as u64)
