@@ -120,7 +120,7 @@ fn nothing(case: &Case<'_>, macs: &[brought::Brought], diagnosis: &mut Diagnosis
     if let Some(name) = content.and_then(|content| content.headers().find(missing)) {
         diagnosis.add(Cause::SignedHeaderMissing, format!("{name}; signed_content names it"));
     }
-    diagnosis.add(Cause::NothingFits, format!("tried: {} with the secrets of this source and of the others, as they are, decoded, and with other ends; SHA-1, SHA-256, SHA-384, SHA-512; bodies written again and with line ends", search::CONTENTS.join(", ")));
+    diagnosis.add(Cause::NothingFits, format!("tried: {} with the secrets of this source and of the others, as they are, decoded, and with other ends; SHA-1, SHA-256, SHA-384, SHA-512; bodies written again and with line ends", search::usual(case).collect::<Vec<_>>().join(", ")));
 }
 
 fn joined(names: &[Spelled<HeaderName>]) -> String {

@@ -14,7 +14,7 @@ use crate::scheme::hmac::spelled::{Spelled, content};
 use crate::scheme::mac::{Algorithm, BASE64, BASE64_URL, Key};
 
 /// What senders sign, as `signed_content` spells it.
-pub(super) const CONTENTS: [&str; 11] = [
+const CONTENTS: [&str; 11] = [
     "{body}",
     "{timestamp}.{body}",
     "{timestamp}{body}",
@@ -140,9 +140,7 @@ fn fitting<'a>(
     let algorithms = Algorithm::ALL.into_iter().filter(|algorithm| macs.iter().any(|mac| mac.algorithm == *algorithm));
     let configured = case.settings.signed_content.as_ref();
     let public_url = case.settings.public_url.as_deref();
-    let may_be =
-        |content: &Spelled<Content>| Some(content) != configured && (public_url.is_some() || !content.has_url());
-    let usual = CONTENTS.iter().filter_map(|text| content(text).ok()).filter(may_be);
+    let usual = usual(case).filter_map(|text| content(text).ok()).filter(|content| Some(content) != configured);
     let contents: Vec<Spelled<Content>> = configured.cloned().into_iter().chain(usual).collect();
     let timestamps = timestamps(case, macs);
     let ids = texts(case, case.settings.id_header.as_ref(), |name| {
@@ -169,6 +167,12 @@ fn fitting<'a>(
         }
     }
     None
+}
+
+/// What is tried beside the configured content: a URL is known only where its beginning is.
+pub(super) fn usual(case: &Case<'_>) -> impl Iterator<Item = &'static str> {
+    let has_url = case.settings.public_url.is_some();
+    CONTENTS.into_iter().filter(move |text| has_url || !text.contains("{url}"))
 }
 
 /// What placeholders stand for; what is not wanted is not looked at.
