@@ -1,5 +1,7 @@
 //! The audit record of one validation, as it goes to the log and to the SIEM; never a body, secret or signature.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -50,6 +52,9 @@ pub struct OperatorRecord {
     pub operator: String,
     /// What it was done to.
     pub subject: String,
+    /// From where it was asked for, where that was by the admin listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<IpAddr>,
 }
 
 impl OperatorRecord {
@@ -69,6 +74,7 @@ impl OperatorRecord {
             action,
             operator: operator.to_owned(),
             subject,
+            client_ip: None,
         }
     }
 }

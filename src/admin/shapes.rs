@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::event::{Digest, KeptHeaders, header_text};
+use crate::event::{Digest, KeptHeaders, Name, header_text};
 use crate::explain::header_lines;
 use crate::ingress::CLIENT_CERTIFICATE;
 use crate::store::{Archived, DeadLetter, DeliveryStatus, Quarantined, State};
@@ -79,6 +79,9 @@ pub(super) struct HeaderShown {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Queued {
     pub(super) deliveries: u64,
+    /// Sinks that are not configured any more: nothing was queued for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left: Vec<String>,
 }
 
 /// How much went for good.
@@ -149,6 +152,8 @@ pub(super) struct ReleaseShown {
     pub(super) duplicate: bool,
     /// Who answers for it.
     pub(super) operator: String,
+    /// Why it goes by another id than one might think.
+    pub(super) note: Option<String>,
 }
 
 const fn state_word(state: State) -> &'static str {
@@ -156,6 +161,12 @@ const fn state_word(state: State) -> &'static str {
         State::Pending => "pending",
         State::Delivered => "delivered",
         State::Dead => "dead",
+    }
+}
+
+impl Queued {
+    pub(super) fn of(deliveries: u64, left: &[Name]) -> Self {
+        Self { deliveries, left: left.iter().map(ToString::to_string).collect() }
     }
 }
 

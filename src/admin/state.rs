@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::store::Store;
 
 /// What the admin listener shows and does; cheap to clone.
@@ -65,5 +66,11 @@ impl Admin {
             history: Arc::default(),
             ticker: Arc::default(),
         }
+    }
+
+    /// What operators do, by the configuration of `view`.
+    pub(super) fn operations<'a>(&'a self, view: &'a View) -> Operations<'a> {
+        let (sources, sinks) = (&view.sources, &view.sinks);
+        Operations { store: &self.store, sources, sinks, siem: view.siem, clock: &self.clock }
     }
 }

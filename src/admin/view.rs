@@ -24,6 +24,8 @@ pub(crate) struct View {
     pub(crate) sources: Vec<SourceSettings>,
     /// Of the configuration.
     pub(crate) sinks: Vec<sink::Settings>,
+    /// Whether records go to a SIEM.
+    pub(crate) siem: bool,
     /// Every key with its value and origin.
     pub(crate) sections: Arc<[Section]>,
     /// What is allowed but worth a warning.

@@ -16,6 +16,15 @@ pub struct DeadReplayed {
     pub left: Vec<Name>,
 }
 
+/// Dead letters, chosen by somebody who knows them by number.
+#[derive(Clone, Debug)]
+pub enum DeadChoice {
+    /// These, as far as they are still there.
+    These(Vec<DeliveryId>),
+    /// All that match.
+    Matching(DeadLetterFilter),
+}
+
 /// The letters that are meant.
 enum Letters {
     /// These.
@@ -47,15 +56,41 @@ impl Operations<'_> {
         to: Option<&str>,
         operator: &Operator,
     ) -> Result<DeadReplayed, OperationError> {
-        let to = to.map(|to| self.configured_sink(to)).transpose()?;
         let gone = self.gone_sinks().await?;
         let letters = self.letters(chosen, &gone).await?;
-        let left = if to.is_none() { self.undeliverable(&letters, &gone).await? } else { Vec::new() };
+        self.queue(letters, &gone, to, &Asked::of(chosen), operator).await
+    }
+
+    /// The same for exactly what is chosen; what is gone counts for nothing.
+    ///
+    /// # Errors
+    /// As [`Operations::replay_dead`], but that nothing is missing.
+    pub async fn replay_dead_exactly(
+        &self,
+        choice: &DeadChoice,
+        to: Option<&str>,
+        operator: &Operator,
+    ) -> Result<DeadReplayed, OperationError> {
+        let gone = self.gone_sinks().await?;
+        let letters = self.letters_of(choice, &gone).await?;
+        self.queue(letters, &gone, to, &Asked::exactly(choice), operator).await
+    }
+
+    async fn queue(
+        &self,
+        letters: Letters,
+        gone: &[Name],
+        to: Option<&str>,
+        asked: &Asked,
+        operator: &Operator,
+    ) -> Result<DeadReplayed, OperationError> {
+        let to = to.map(|to| self.configured_sink(to)).transpose()?;
+        let left = if to.is_none() { self.undeliverable(&letters, gone).await? } else { Vec::new() };
         let mut count = 0;
-        for (ids, filter) in self.parts(letters, &left, &gone) {
+        for (ids, filter) in self.parts(letters, &left, gone) {
             count += self.store.dead_letters.replay(&ids, &filter, to.as_ref()).await?;
         }
-        self.record(operator, [deed("dead_replay", chosen, count)]).await;
+        self.record(operator, [asked.deed("dead_replay", count)]).await;
         Ok(DeadReplayed { count, left })
     }
 
@@ -69,11 +104,32 @@ impl Operations<'_> {
         operator: &Operator,
     ) -> Result<u64, OperationError> {
         let gone = self.gone_sinks().await?;
+        let letters = self.letters(chosen, &gone).await?;
+        self.give_up(letters, &gone, &Asked::of(chosen), operator).await
+    }
+
+    /// The same for exactly what is chosen; what is gone counts for nothing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn discard_dead_exactly(&self, choice: &DeadChoice, operator: &Operator) -> Result<u64, OperationError> {
+        let gone = self.gone_sinks().await?;
+        let letters = self.letters_of(choice, &gone).await?;
+        self.give_up(letters, &gone, &Asked::exactly(choice), operator).await
+    }
+
+    async fn give_up(
+        &self,
+        letters: Letters,
+        gone: &[Name],
+        asked: &Asked,
+        operator: &Operator,
+    ) -> Result<u64, OperationError> {
         let mut count = 0;
-        for (ids, filter) in self.parts(self.letters(chosen, &gone).await?, &[], &gone) {
+        for (ids, filter) in self.parts(letters, &[], gone) {
             count += self.store.dead_letters.discard(&ids, &filter).await?;
         }
-        self.record(operator, [deed("dead_discard", chosen, count)]).await;
+        self.record(operator, [asked.deed("dead_discard", count)]).await;
         Ok(count)
     }
 
@@ -84,6 +140,17 @@ impl Operations<'_> {
         }
         let filter = DeadLetterFilter { gone: gone.to_vec(), ..filter };
         Ok(Letters::Named(self.find_letters(&chosen.names, &filter).await?))
+    }
+
+    async fn letters_of(&self, choice: &DeadChoice, gone: &[Name]) -> Result<Letters, OperationError> {
+        let ids = match choice {
+            DeadChoice::Matching(filter) => return Ok(Letters::Matching(filter.clone())),
+            // To the store no ids at all are everything that matches.
+            DeadChoice::These(ids) if ids.is_empty() => return Ok(Letters::Named(Vec::new())),
+            DeadChoice::These(ids) => ids,
+        };
+        let all = DeadLetterFilter { gone: gone.to_vec(), ..DeadLetterFilter::default() };
+        Ok(Letters::Named(self.store.dead_letters.list(ids, &all, false).await?))
     }
 
     /// The sinks of `gone` that some of `letters` are for.
@@ -134,12 +201,32 @@ impl Operations<'_> {
     }
 }
 
-fn deed<'a>(action: &'static str, chosen: &'a Chosen<DeadLetterFilter>, count: u64) -> Deed<'a> {
-    let subject = match chosen.names.as_slice() {
-        [name] => name.clone(),
-        _ => format!("{count} dead letters"),
-    };
-    Deed { action, source: chosen.filter.source.as_ref(), subject, reason: None }
+/// What was asked for, as far as records say it.
+struct Asked {
+    source: Option<Name>,
+    /// The only one that was named.
+    one: Option<String>,
+}
+
+impl Asked {
+    fn of(chosen: &Chosen<DeadLetterFilter>) -> Self {
+        let one = if let [name] = chosen.names.as_slice() { Some(name.clone()) } else { None };
+        Self { source: chosen.filter.source.clone(), one }
+    }
+
+    fn exactly(choice: &DeadChoice) -> Self {
+        match choice {
+            DeadChoice::These(ids) => {
+                Self { source: None, one: if let [id] = ids.as_slice() { Some(id.0.to_string()) } else { None } }
+            }
+            DeadChoice::Matching(filter) => Self { source: filter.source.clone(), one: None },
+        }
+    }
+
+    fn deed(&self, action: &'static str, count: u64) -> Deed<'_> {
+        let subject = self.one.clone().unwrap_or_else(|| format!("{count} dead letters"));
+        Deed { action, source: self.source.as_ref(), subject, reason: None }
+    }
 }
 
 /// What matches `filter` and is for `sink`; `None` where nothing can be.

@@ -77,7 +77,7 @@ impl Operations<'_> {
                     erased.events += 1;
                     erased.deliveries += gone.deliveries;
                     erased.quarantined += gone.quarantined;
-                    deeds.push(deed(event));
+                    deeds.push(Deed::to_event("event_erase", event));
                 }
                 Ok(None) => {}
                 // What was done is written down first.
@@ -100,12 +100,6 @@ impl Operations<'_> {
         let filter = EventFilter { limit, ..chosen.filter.clone() };
         self.chosen_events(&Chosen { names: chosen.names.clone(), filter }).await
     }
-}
-
-fn deed(event: &EventRef) -> Deed<'_> {
-    let source = event.source.as_ref();
-    let subject = source.map_or_else(|| event.id.to_string(), |source| format!("{source}:{}", event.id));
-    Deed { action: "event_erase", source, subject, reason: None }
 }
 
 /// What an audit record repeats of an event's body.

@@ -37,11 +37,44 @@ impl Operations<'_> {
         to: &[String],
         operator: &Operator,
     ) -> Result<EventsReplayed, OperationError> {
-        let to = self.configured_sinks(to)?;
+        // What is wrong with the sinks is said before millions of events are read.
+        self.configured_sinks(to)?;
         let events = self.chosen_events(chosen).await?;
+        self.replay(&events, chosen.filter.source.as_ref(), to, operator).await
+    }
+
+    /// The same for exactly `events`; those that are gone count for nothing.
+    ///
+    /// # Errors
+    /// [`OperationError::Refused`] for a sink that nobody configured, and those of the store.
+    pub async fn replay_exactly(
+        &self,
+        events: &[EventRef],
+        to: &[String],
+        operator: &Operator,
+    ) -> Result<EventsReplayed, OperationError> {
+        self.replay(events, None, to, operator).await
+    }
+
+    /// Of `source`, where they are all of one.
+    async fn replay(
+        &self,
+        events: &[EventRef],
+        source: Option<&Name>,
+        to: &[String],
+        operator: &Operator,
+    ) -> Result<EventsReplayed, OperationError> {
+        let to = self.configured_sinks(to)?;
         let gone = self.gone_sinks().await?;
-        let deliveries = self.store.archive.replay(&events, (!to.is_empty()).then_some(&to), &gone).await?;
-        self.record(operator, [deed("event_replay", chosen, &events)]).await;
+        let deliveries = self.store.archive.replay(events, (!to.is_empty()).then_some(&to), &gone).await?;
+        let deed = match events {
+            [event @ EventRef { source: Some(_), .. }] => Deed::to_event("event_replay", event),
+            events => {
+                let subject = format!("{} events", events.len());
+                Deed { action: "event_replay", source, subject, reason: None }
+            }
+        };
+        self.record(operator, [deed]).await;
         let left = if deliveries == 0 && to.is_empty() { gone } else { Vec::new() };
         Ok(EventsReplayed { events: events.len(), deliveries, left })
     }
@@ -69,15 +102,6 @@ impl Operations<'_> {
         }
         Ok(events)
     }
-}
-
-/// What is written down of an operation on `events`: the one it was about, or how many.
-pub(super) fn deed<'a>(action: &'static str, chosen: &'a Chosen<EventFilter>, events: &'a [EventRef]) -> Deed<'a> {
-    let (source, subject) = match events {
-        [EventRef { source: Some(source), id }] => (Some(source), format!("{source}:{id}")),
-        events => (chosen.filter.source.as_ref(), format!("{} events", events.len())),
-    };
-    Deed { action, source, subject, reason: None }
 }
 
 fn matches(archived: &Archived, filter: &EventFilter) -> bool {

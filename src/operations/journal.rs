@@ -5,6 +5,7 @@ use super::operator::Operator;
 use crate::audit;
 use crate::audit_record::OperatorRecord;
 use crate::event::Name;
+use crate::store::EventRef;
 
 /// What was done, and to what.
 pub(super) struct Deed<'a> {
@@ -18,6 +19,15 @@ pub(super) struct Deed<'a> {
     pub reason: Option<&'a str>,
 }
 
+impl<'a> Deed<'a> {
+    /// `action` done to one event.
+    pub(super) fn to_event(action: &'static str, event: &'a EventRef) -> Self {
+        let source = event.source.as_ref();
+        let subject = source.map_or_else(|| event.id.to_string(), |source| format!("{source}:{}", event.id));
+        Self { action, source, subject, reason: None }
+    }
+}
+
 impl Operations<'_> {
     /// Writes down who did it. It is done by then: a queue that cannot take the record is told in the log.
     pub(super) async fn record(&self, operator: &Operator, deeds: impl IntoIterator<Item = Deed<'_>>) {
@@ -25,6 +35,7 @@ impl Operations<'_> {
         for Deed { action, source, subject, reason } in deeds {
             let mut record = OperatorRecord::new(self.clock.now(), action, operator.as_str(), subject);
             (record.source, record.reason) = (source.cloned(), reason.map(str::to_owned));
+            record.client_ip = operator.client_ip();
             // Of strings, numbers and nulls: it cannot fail.
             let Ok(json) = serde_json::to_string(&record) else { continue };
             tracing::info!(target: "gatepost::audit", record = %json);

@@ -10,6 +10,7 @@ mod error;
 mod event_ref;
 mod events;
 mod journal;
+mod open;
 mod operator;
 mod pages;
 mod quarantine;
@@ -23,7 +24,7 @@ use crate::sink;
 use crate::store::Store;
 
 pub use curl::curl;
-pub use dead::DeadReplayed;
+pub use dead::{DeadChoice, DeadReplayed};
 pub use erase::{Erased, MOST_ERASED};
 pub use error::OperationError;
 pub use event_ref::Numbered;

@@ -1,14 +1,19 @@
 //! Who answers for an operation.
 
+use std::net::IpAddr;
+
 use super::error::OperationError;
 use crate::event::MAX_ID_BYTES;
 
 /// What stands before the operator's name in a released event; both together fit where a record is cut.
 const PREFIX_BYTES: usize = "released:".len();
 
-/// The name of whoever answers for an operation: no control characters, at most 247 bytes.
+/// Whoever answers for an operation: a name without control characters of at most 247 bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Operator(String);
+pub struct Operator {
+    name: String,
+    client_ip: Option<IpAddr>,
+}
 
 impl Operator {
     /// Takes `name`.
@@ -23,13 +28,25 @@ impl Operator {
             let problem = "an operator's name has no control characters and at most 247 bytes";
             return Err(OperationError::Refused(problem.to_owned()));
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self { name: name.to_owned(), client_ip: None })
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The same, who asks from `client_ip`.
+    #[must_use]
+    pub fn from(self, client_ip: Option<IpAddr>) -> Self {
+        Self { client_ip, ..self }
+    }
+
+    /// From where they ask, where that is not this machine's own command line.
+    #[must_use]
+    pub const fn client_ip(&self) -> Option<IpAddr> {
+        self.client_ip
     }
 }
 

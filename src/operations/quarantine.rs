@@ -26,7 +26,19 @@ impl Operations<'_> {
     /// As [`Operations::refused`], and where one cannot be released.
     pub async fn release(&self, names: &[String], operator: &Operator) -> Result<Vec<ReleaseOutcome>, OperationError> {
         let entries = self.named_entries(names, &QuarantineFilter::default()).await?;
-        let outcomes = self.release_entries(&entries, operator).await?;
+        self.release_exactly(&entries, operator).await
+    }
+
+    /// The same for exactly the entries `ids`.
+    ///
+    /// # Errors
+    /// [`OperationError::Missing`] where one is gone, and where one cannot be released.
+    pub async fn release_exactly(
+        &self,
+        ids: &[i64],
+        operator: &Operator,
+    ) -> Result<Vec<ReleaseOutcome>, OperationError> {
+        let outcomes = self.release_entries(ids, operator).await?;
         let deeds = outcomes.iter().map(|outcome| Deed {
             action: "quarantine_release",
             source: Some(&outcome.source),
@@ -52,12 +64,27 @@ impl Operations<'_> {
         } else {
             self.named_entries(names, filter).await?
         };
-        let count = self.store.quarantine.remove(&entries).await?;
-        let subject = match names.as_slice() {
-            [name] => name.clone(),
-            _ => format!("{count} refused requests"),
-        };
-        let source = filter.source.as_ref();
+        let one = if let [name] = names.as_slice() { Some(name.clone()) } else { None };
+        self.remove_refused(&entries, one, filter.source.as_ref(), operator).await
+    }
+
+    /// The same for exactly the entry `id`; one that is gone counts for nothing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn discard_refused_exactly(&self, id: i64, operator: &Operator) -> Result<u64, OperationError> {
+        self.remove_refused(&[id], Some(id.to_string()), None, operator).await
+    }
+
+    async fn remove_refused(
+        &self,
+        entries: &[i64],
+        one: Option<String>,
+        source: Option<&Name>,
+        operator: &Operator,
+    ) -> Result<u64, OperationError> {
+        let count = self.store.quarantine.remove(entries).await?;
+        let subject = one.unwrap_or_else(|| format!("{count} refused requests"));
         self.record(operator, [Deed { action: "quarantine_discard", source, subject, reason: None }]).await;
         Ok(count)
     }

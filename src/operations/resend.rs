@@ -52,10 +52,8 @@ impl Operations<'_> {
                 delivered.map(drop).map_err(|error| error.message)
             }
         };
-        let source = event.source.as_ref();
-        let subject = source.map_or_else(|| event.id.to_string(), |source| format!("{source}:{}", event.id));
-        let reason = Some(to.url.as_str());
-        self.record(operator, [Deed { action: "event_resend", source, subject, reason }]).await;
+        let deed = Deed { reason: Some(to.url.as_str()), ..Deed::to_event("event_resend", event) };
+        self.record(operator, [deed]).await;
         Ok(Resent { event: event.clone(), outcome })
     }
 }

@@ -78,7 +78,7 @@ pub(in crate::admin) async fn sign_in(State(admin): State<Admin>, request: Reque
     };
     session_ids(&headers).for_each(|old| admin.sessions.end(old));
     let caller = Caller { name: credential.name.clone(), role: credential.role, via: Via::Session, client_ip };
-    acted(&caller, Action::SignIn, "", "ok");
+    acted(&caller, Action::SignIn);
     let cookie = cookie(&id, LIFETIME.as_secs(), is_secure(&admin, peer, &headers));
     see_other(within(&given.to), cookie)
 }
@@ -91,7 +91,7 @@ pub(in crate::admin) async fn sign_out(
     headers: HeaderMap,
 ) -> Response {
     session_ids(&headers).for_each(|id| admin.sessions.end(id));
-    acted(&caller, Action::SignOut, "", "ok");
+    acted(&caller, Action::SignOut);
     see_other("/", cookie("", 0, is_secure(&admin, peer.map(|peer| peer.0), &headers)))
 }
 

@@ -7,10 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Asked, Body, Operator, Problem, cursor, limit, shown, time};
 use crate::admin::answer::Refusal;
-use crate::admin::operate::{self, Which};
+use crate::admin::operate;
 use crate::admin::shapes::{DeadLetters, DeadShown, Discarded, Queued};
 use crate::admin::state::Admin;
 use crate::event::Name;
+use crate::operations::DeadChoice;
 use crate::store::{DeadLetterFilter, DeliveryId};
 
 /// Dead letters that one request may name.
@@ -78,12 +79,15 @@ pub(in crate::admin) async fn chosen(
     ids: &[i64],
     sink: Option<&str>,
     error: Option<&str>,
-) -> Result<Which, Problem> {
+) -> Result<DeadChoice, Problem> {
     if ids.len() > MOST {
         return Err(Problem::asked(format!("ids: expected at most {MOST}")));
     }
     if ids.is_empty() && sink.is_none() {
         return Err(Problem::asked("which dead letters? give ids, or a sink"));
+    }
+    if !ids.is_empty() {
+        return Ok(DeadChoice::These(ids.iter().copied().map(DeliveryId).collect()));
     }
     let filter = DeadLetterFilter {
         sink: sink.map(Name::from),
@@ -91,7 +95,7 @@ pub(in crate::admin) async fn chosen(
         gone: operate::gone(admin).await?,
         ..DeadLetterFilter::default()
     };
-    Ok(Which { ids: ids.iter().copied().map(DeliveryId).collect(), filter })
+    Ok(DeadChoice::Matching(filter))
 }
 
 /// Dead letters, newest first.
@@ -113,9 +117,8 @@ pub(super) async fn replay(
     Body(asked): Body<DeadChosen>,
 ) -> Result<Json<Queued>, Problem> {
     let which = chosen(&admin, &asked.ids, asked.sink.as_deref(), asked.error.as_deref()).await?;
-    let to = asked.to.as_deref().map(Name::from);
-    let deliveries = operate::replay_dead(&admin, &caller, &which, to.as_ref()).await?;
-    Ok(Json(Queued { deliveries }))
+    let replayed = operate::replay_dead(&admin, &caller, which, asked.to).await?;
+    Ok(Json(Queued::of(replayed.count, &replayed.left)))
 }
 
 /// Gives dead letters up for good.
@@ -130,5 +133,5 @@ pub(super) async fn discard(
         return Err(Problem::asked("to: what is discarded goes nowhere"));
     }
     let which = chosen(&admin, &asked.ids, asked.sink.as_deref(), asked.error.as_deref()).await?;
-    Ok(Json(Discarded { discarded: operate::discard_dead(&admin, &caller, &which).await? }))
+    Ok(Json(Discarded { discarded: operate::discard_dead(&admin, &caller, which).await? }))
 }

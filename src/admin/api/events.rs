@@ -162,7 +162,7 @@ pub(super) async fn open(
     Operator(caller): Operator,
     Named((source, id)): Named<(String, String)>,
 ) -> Result<Json<Opened>, Problem> {
-    let found = operate::open_event(&admin, &caller, &reference(&source, &id)?).await?;
+    let found = operate::open_event(&admin, &caller, reference(&source, &id)?).await?;
     Ok(Json(Opened::of(kept(&found.event.headers), found.event.payload.bytes())))
 }
 
@@ -176,7 +176,7 @@ pub(super) async fn body(
     Operator(caller): Operator,
     Named((source, id)): Named<(String, String)>,
 ) -> Result<Response, Problem> {
-    let found = operate::open_event(&admin, &caller, &reference(&source, &id)?).await?;
+    let found = operate::open_event(&admin, &caller, reference(&source, &id)?).await?;
     Ok(as_received(found.event.payload.bytes().clone()))
 }
 
@@ -198,7 +198,7 @@ pub(super) async fn replay(
 ) -> Result<Json<Queued>, Problem> {
     let event = reference(&source, &id)?;
     operate::event_of(&admin, &event).await?;
-    queued(&admin, &caller, &[event], &to.sinks).await
+    queued(&admin, &caller, vec![event], to.sinks).await
 }
 
 /// Delivers several again, from the first attempt; those that are gone count for nothing.
@@ -213,11 +213,15 @@ pub(super) async fn replay_several(
         return Err(Problem::asked(format!("events: expected 1 to {MOST_REPLAYED}")));
     }
     let events: Result<Vec<_>, _> = several.events.iter().map(|event| reference(&event.source, &event.id)).collect();
-    queued(&admin, &caller, &events?, &several.sinks).await
+    queued(&admin, &caller, events?, several.sinks).await
 }
 
-async fn queued(admin: &Admin, caller: &Caller, events: &[EventRef], to: &[String]) -> Result<Json<Queued>, Problem> {
-    let sinks: Vec<Name> = to.iter().map(Name::from).collect();
-    let deliveries = operate::replay_events(admin, caller, events, &sinks).await?;
-    Ok(Json(Queued { deliveries }))
+async fn queued(
+    admin: &Admin,
+    caller: &Caller,
+    events: Vec<EventRef>,
+    to: Vec<String>,
+) -> Result<Json<Queued>, Problem> {
+    let replayed = operate::replay_events(admin, caller, events, to).await?;
+    Ok(Json(Queued::of(replayed.deliveries, &replayed.left)))
 }

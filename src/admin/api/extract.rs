@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::admin::access::{Caller, see_only};
 use crate::admin::answer;
-use crate::admin::operate::Fault;
+use crate::operations::OperationError;
 use crate::store::{Cursor, StoreError};
 use crate::time_arg;
 
@@ -34,20 +34,20 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
-        let status = match &fault {
-            Fault::Missing(_) => StatusCode::NOT_FOUND,
-            Fault::Impossible(_) => StatusCode::CONFLICT,
-            Fault::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        let status = match &error {
+            OperationError::Missing(_) => StatusCode::NOT_FOUND,
+            OperationError::Refused(_) | OperationError::Failed(_) => StatusCode::CONFLICT,
+            OperationError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self(status, fault.to_string())
+        Self(status, error.to_string())
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Fault::from(error).into()
+        OperationError::from(error).into()
     }
 }
 

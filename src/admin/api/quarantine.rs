@@ -9,11 +9,12 @@ use utoipa::IntoParams;
 use super::events::as_received;
 use super::extract::{Asked, Named, Operator, Problem, cursor, limit, shown, time};
 use crate::admin::answer::Refusal;
-use crate::admin::operate::{self, Fault};
+use crate::admin::operate;
 use crate::admin::shapes::{Discarded, Opened, RefusedRequests, RefusedShown, ReleaseShown};
 use crate::admin::state::Admin;
 use crate::event::Name;
 use crate::explain::{self as doctor, Explanation};
+use crate::operations::OperationError;
 use crate::store::{QuarantineFilter, Quarantined};
 
 /// Which refused requests.
@@ -51,15 +52,16 @@ pub(in crate::admin) async fn find(admin: &Admin, asked: &RefusedAsked) -> Resul
 }
 
 /// What the doctor says of `entry`. Off the runtime's threads: it tries what senders get wrong, hash by hash.
-pub(in crate::admin) async fn explained(admin: &Admin, entry: &Quarantined) -> Result<Explanation, Fault> {
+pub(in crate::admin) async fn explained(admin: &Admin, entry: &Quarantined) -> Result<Explanation, OperationError> {
     let (view, entry) = (admin.view.load_full(), entry.clone());
     let judged = tokio::task::spawn_blocking(move || {
-        let gone = || Fault::Impossible(format!("source {} is not in the configuration any more", entry.source));
+        let gone = || OperationError::Refused(format!("source {} is not in the configuration any more", entry.source));
         let source = view.source(entry.source.as_str()).ok_or_else(gone)?;
-        let specimen = doctor::from_quarantine(&entry).map_err(|problem| Fault::Impossible(problem.to_string()))?;
-        doctor::explain(&view.sources, source, specimen).map_err(|errors| Fault::Impossible(errors.to_string()))
+        let specimen =
+            doctor::from_quarantine(&entry).map_err(|problem| OperationError::Refused(problem.to_string()))?;
+        doctor::explain(&view.sources, source, specimen).map_err(|errors| OperationError::Refused(errors.to_string()))
     });
-    judged.await.unwrap_or_else(|error| Err(Fault::Impossible(error.to_string())))
+    judged.await.unwrap_or_else(|error| Err(OperationError::Refused(error.to_string())))
 }
 
 /// Refused requests, newest first.
@@ -120,13 +122,14 @@ pub(super) async fn release(
     Operator(caller): Operator,
     Named(id): Named<i64>,
 ) -> Result<Json<ReleaseShown>, Problem> {
-    let accepted = operate::release(&admin, &caller, id).await?;
+    let released = operate::release(&admin, &caller, id).await?;
     Ok(Json(ReleaseShown {
-        source: accepted.source.to_string(),
-        event_id: accepted.id.to_string(),
-        kind: accepted.kind,
-        duplicate: !accepted.added,
-        operator: caller.name.to_string(),
+        source: released.source.to_string(),
+        event_id: released.event_id.to_string(),
+        kind: released.kind,
+        duplicate: !released.added,
+        operator: released.operator,
+        note: released.note,
     }))
 }
 
@@ -139,5 +142,5 @@ pub(super) async fn discard(
     Named(id): Named<i64>,
 ) -> Result<Json<Discarded>, Problem> {
     operate::refused_of(&admin, id).await?;
-    Ok(Json(Discarded { discarded: operate::discard_refused(&admin, &caller, &[id]).await? }))
+    Ok(Json(Discarded { discarded: operate::discard_refused(&admin, &caller, id).await? }))
 }

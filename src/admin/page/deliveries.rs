@@ -17,7 +17,7 @@ use crate::admin::now::{Now, SinkNow};
 use crate::admin::operate;
 use crate::admin::shapes::DeadShown;
 use crate::admin::state::Admin;
-use crate::event::Name;
+use crate::operations::DeadChoice;
 
 const KNOWN: [&str; 3] = ["sink", "error", "cursor"];
 /// So many of the newest dead letters are grouped.
@@ -114,7 +114,7 @@ pub(super) async fn list(
 }
 
 impl Chosen {
-    async fn which(&self, admin: &Admin) -> Result<operate::Which, Wrong> {
+    async fn which(&self, admin: &Admin) -> Result<DeadChoice, Wrong> {
         let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
         let ids: Vec<i64> = self.id.into_iter().collect();
         Ok(chosen(admin, &ids, some(&self.sink).as_deref(), some(&self.error).as_deref()).await?)
@@ -132,9 +132,9 @@ pub(super) async fn replay(
     Operator(caller): Operator,
     Form(chosen): Form<Chosen>,
 ) -> Result<Response, Wrong> {
-    let to = (!chosen.to.is_empty()).then(|| Name::from(&chosen.to));
-    let count = operate::replay_dead(&admin, &caller, &chosen.which(&admin).await?, to.as_ref()).await?;
-    Ok(chosen.back(count, "replayed"))
+    let to = (!chosen.to.is_empty()).then(|| chosen.to.clone());
+    let replayed = operate::replay_dead(&admin, &caller, chosen.which(&admin).await?, to).await?;
+    Ok(chosen.back(replayed.count, "replayed"))
 }
 
 pub(super) async fn discard(
@@ -142,6 +142,6 @@ pub(super) async fn discard(
     Operator(caller): Operator,
     Form(chosen): Form<Chosen>,
 ) -> Result<Response, Wrong> {
-    let count = operate::discard_dead(&admin, &caller, &chosen.which(&admin).await?).await?;
+    let count = operate::discard_dead(&admin, &caller, chosen.which(&admin).await?).await?;
     Ok(chosen.back(count, "discarded"))
 }

@@ -16,7 +16,6 @@ use crate::admin::api::events::{EventsAsked, find, reference};
 use crate::admin::operate;
 use crate::admin::shapes::{DeliveryShown, EventShown, Opened, kept};
 use crate::admin::state::Admin;
-use crate::event::Name;
 
 const KNOWN: [&str; 8] = ["id", "source", "type", "state", "since", "until", "header", "cursor"];
 const ROWS: u64 = 50;
@@ -130,7 +129,7 @@ pub(super) async fn open(
     Operator(caller): Operator,
     Form(chosen): Form<Chosen>,
 ) -> Result<Response, Wrong> {
-    let found = operate::open_event(&admin, &caller, &reference(&chosen.source, &chosen.id)?).await?;
+    let found = operate::open_event(&admin, &caller, reference(&chosen.source, &chosen.id)?).await?;
     let opened = Opened::of(kept(&found.event.headers), found.event.payload.bytes());
     Ok(one(&admin, Frame::new("Event", &caller, &BTreeMap::new()), EventShown::of(&found), Some(opened)))
 }
@@ -142,8 +141,8 @@ pub(super) async fn replay(
 ) -> Result<Response, Wrong> {
     let event = reference(&chosen.source, &chosen.id)?;
     operate::event_of(&admin, &event).await?;
-    let sinks: Vec<Name> = Some(&chosen.sink).filter(|sink| !sink.is_empty()).map(Name::from).into_iter().collect();
-    let count = operate::replay_events(&admin, &caller, &[event], &sinks).await?;
-    let done = if count == 0 { "none" } else { "replayed" };
+    let sinks: Vec<String> = Some(&chosen.sink).filter(|sink| !sink.is_empty()).cloned().into_iter().collect();
+    let replayed = operate::replay_events(&admin, &caller, vec![event], sinks).await?;
+    let done = if replayed.deliveries == 0 { "none" } else { "replayed" };
     Ok(see(&format!("{}&done={done}", place(&chosen.source, &chosen.id))))
 }

@@ -117,9 +117,9 @@ pub(super) async fn release(
     Operator(caller): Operator,
     Path(id): Path<i64>,
 ) -> Result<Response, Wrong> {
-    let accepted = operate::release(&admin, &caller, id).await?;
-    let (source, event) = (encoded(accepted.source.as_str()), encoded(accepted.id.as_str()));
-    let done = if accepted.added { "released" } else { "none" };
+    let released = operate::release(&admin, &caller, id).await?;
+    let (source, event) = (encoded(released.source.as_str()), encoded(released.event_id.as_str()));
+    let done = if released.added { "released" } else { "none" };
     Ok(see(&format!("/event?source={source}&id={event}&done={done}")))
 }
 
@@ -128,6 +128,6 @@ pub(super) async fn discard(
     Operator(caller): Operator,
     Path(id): Path<i64>,
 ) -> Result<Response, Wrong> {
-    let count = operate::discard_refused(&admin, &caller, &[id]).await?;
+    let count = operate::discard_refused(&admin, &caller, id).await?;
     Ok(see(if count == 0 { "/refused?done=none" } else { "/refused?done=discarded" }))
 }

@@ -215,8 +215,8 @@ fn bodies_and_kept_headers_are_hidden_until_opened_and_every_act_is_recorded() {
         })
         .collect();
     let (subject, number) = (format!("nice:{name}"), number.to_string());
-    let begin = [("admin", "sign_in", ""), ("admin", "open_event", &*subject), ("admin", "open_refused", &*number)];
+    let begin = [("admin", "sign_in", ""), ("admin", "event_open", &*subject), ("admin", "quarantine_open", &*number)];
     assert_eq!(told[..3], begin);
-    assert_eq!(told[3], ("admin", "open_event", &*subject));
-    assert!(told[4].1 == "release" && told[4].2.starts_with(&number), "{told:?}");
+    assert_eq!(told[3], ("admin", "event_open", &*subject));
+    assert!(told[4].1 == "quarantine_release" && told[4].2.starts_with(&number), "{told:?}");
 }
