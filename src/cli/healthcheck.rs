@@ -86,7 +86,7 @@ async fn status_of(address: SocketAddr, tls: bool) -> std::io::Result<u16> {
     if !tls {
         return asked(stream, address).await;
     }
-    let connector = TlsConnector::from(any_certificate::client().map_err(std::io::Error::other)?);
+    let connector = TlsConnector::from(any_certificate::client(None).map_err(std::io::Error::other)?);
     asked(connector.connect(ServerName::from(address.ip()), stream).await?, address).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,15 +13,20 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::failure::{Failure, Status};
 use super::healthcheck::reachable;
 use super::invocation::Invocation;
-use super::{output, table};
+use super::{any_certificate, output, table};
 
 /// Time to connect and be answered.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -60,7 +66,9 @@ enum End {
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
     let token = config.live.admin_access.bearer().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
-    let tail = Tail { address: reachable(config.boot.admin_address), token, path: path(&args), json: args.json };
+    let certificate = config.live.admin_certificate.as_ref().map(|files| files.cert_file.clone());
+    let address = reachable(config.boot.admin_address);
+    let tail = Tail { address, certificate, token, path: path(&args), json: args.json };
     tokio::select! {
         ended = tail.follow() => ended,
         _ = tokio::signal::ctrl_c() => Ok(Status::Done),
@@ -81,8 +89,21 @@ fn path(args: &Args) -> String {
     path
 }
 
+/// TLS to `address`, which has to have the certificate in `file`: the token is for nobody else. Read anew each time, as
+/// the daemon does.
+async fn encrypted(tcp: TcpStream, address: SocketAddr, file: &Path) -> Result<TlsStream<TcpStream>, String> {
+    let unreadable = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+    let leaf = CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))?.next();
+    let leaf = leaf.ok_or_else(|| unreadable(&"holds no certificate"))?.map_err(|error| unreadable(&error))?;
+    let client = any_certificate::client(Some(leaf)).map_err(|error| error.to_string())?;
+    let connected = TlsConnector::from(client).connect(ServerName::from(address.ip()), tcp).await;
+    connected.map_err(|error| error.to_string())
+}
+
 struct Tail {
     address: SocketAddr,
+    /// Of the daemon, where it speaks TLS.
+    certificate: Option<PathBuf>,
     token: Option<String>,
     path: String,
     json: bool,
@@ -119,29 +140,47 @@ impl Tail {
 
     /// The stream, and what moves its bytes until it is dropped.
     async fn connect(&self) -> Result<(Incoming, JoinSet<()>), End> {
-        let lost = |why: &dyn std::fmt::Display| End::Lost(format!("cannot follow {}: {why}", self.address));
         let answer = async {
-            let tcp = TcpStream::connect(self.address).await.map_err(|error| lost(&error))?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(tcp)).await.map_err(|error| lost(&error))?;
-            let mut task = JoinSet::new();
-            task.spawn(async move { drop(connection.await) });
-            let mut request =
-                Request::get(&self.path).header(HOST, self.address.to_string()).header(ACCEPT, "text/event-stream");
-            if let Some(token) = &self.token {
-                request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-            }
-            let request = request.body(Empty::<Bytes>::new()).map_err(|error| lost(&error))?;
-            let response = sender.send_request(request).await.map_err(|error| lost(&error))?;
-            match response.status() {
-                StatusCode::OK => Ok((response.into_body(), task)),
-                StatusCode::UNAUTHORIZED => Err(lost(&"it does not take the admin token of this configuration")),
-                StatusCode::SERVICE_UNAVAILABLE => Err(lost(&"20 follow it already")),
-                StatusCode::NOT_FOUND => Err(lost(&"it is of an older version, which cannot be followed")),
-                StatusCode::BAD_REQUEST => Err(lost(&"it does not know one of the filters")),
-                status => Err(lost(&format!("it answered {status}"))),
+            let tcp = TcpStream::connect(self.address).await.map_err(|error| self.lost(&error))?;
+            match &self.certificate {
+                None => self.ask(tcp).await,
+                Some(file) => {
+                    let tls = encrypted(tcp, self.address, file).await.map_err(|error| self.lost(&error))?;
+                    self.ask(tls).await
+                }
             }
         };
-        timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(lost(&"no answer within 10 s")))
+        timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(self.lost(&"no answer within 10 s")))
+    }
+
+    fn lost(&self, why: &dyn std::fmt::Display) -> End {
+        End::Lost(format!("cannot follow {}: {why}", self.address))
+    }
+
+    async fn ask(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<(Incoming, JoinSet<()>), End> {
+        let stream = TokioIo::new(stream);
+        let (mut sender, connection) = http1::handshake(stream).await.map_err(|error| self.lost(&error))?;
+        let mut task = JoinSet::new();
+        task.spawn(async move { drop(connection.await) });
+        let mut request =
+            Request::get(&self.path).header(HOST, self.address.to_string()).header(ACCEPT, "text/event-stream");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.lost(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| self.lost(&error))?;
+        let why = match response.status() {
+            StatusCode::OK => return Ok((response.into_body(), task)),
+            StatusCode::UNAUTHORIZED => "it does not take the admin token of this configuration".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "20 follow it already".to_owned(),
+            StatusCode::NOT_FOUND => "it is of an older version, which cannot be followed".to_owned(),
+            StatusCode::BAD_REQUEST => "it does not know one of the filters".to_owned(),
+            status => format!("it answered {status}"),
+        };
+        Err(self.lost(&why))
     }
 
     /// Prints what comes.

@@ -218,6 +218,26 @@ fn a_daemon_that_stops_is_not_held_up_and_is_followed_again() {
 }
 
 #[test]
+fn a_daemon_that_speaks_tls_is_followed_and_nobody_else_gets_the_token() {
+    let upstream = Upstream::start(|_, _| Reply::status(200));
+    let with_tls = || {
+        let setup = setup(&upstream.url());
+        let (cert, key) = (setup.path("tls.crt"), setup.path("tls.key"));
+        setup.set("admin", "cert_file", &format!("{cert:?}")).set("admin", "key_file", &format!("{key:?}"))
+    };
+    let (setup, other) = (with_tls(), with_tls());
+    let daemon = Daemon::start_unready(&setup);
+    let at = [("GATEPOST_ADMIN_LISTEN", &*daemon.admin.to_string())];
+    eventually("ready", || (setup.run_with(&at, &["healthcheck"]).status.code() == Some(0)).then_some(()));
+    let mut tail = Tail::start(&setup, &daemon, &["--json"]);
+    let told = while_posting(&daemon, some_event, || tail.json());
+    assert!(told["outcome"].is_string(), "{told}");
+    let output = other.run_with(&at, &["tail"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("another certificate"), "{said}");
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_ends_it() {
     let upstream = Upstream::start(|_, _| Reply::status(200));
     let setup = setup(&upstream.url());
