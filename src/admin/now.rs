@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::history::{Counted, Totals};
 use super::state::Admin;
+use crate::event::Name;
 use crate::lifecycle::Phase;
 use crate::metrics::Reading;
 
@@ -89,6 +90,8 @@ pub(super) struct SinkNow {
     pub(super) dead: f64,
     /// closed, open or probing; null for a sink that is gone.
     pub(super) circuit: Option<&'static str>,
+    /// Whether operators have paused it.
+    pub(super) paused: bool,
     /// By the minute.
     pub(super) delivered: f64,
     /// Attempts that failed, by the minute.
@@ -184,6 +187,21 @@ impl Now {
 }
 
 impl SinkNow {
+    /// One that no metric tells of.
+    pub(super) fn unknown(sink: &Name) -> Self {
+        Self {
+            sink: sink.to_string(),
+            configured: false,
+            backlog: 0.0,
+            oldest_age_seconds: 0.0,
+            dead: 0.0,
+            circuit: None,
+            paused: false,
+            delivered: 0.0,
+            retried: 0.0,
+        }
+    }
+
     fn wrong(&self, add: &mut impl FnMut(&'static str, String, &str)) {
         let page = format!("/deliveries?sink={}", self.sink);
         if self.circuit == Some("open") {
@@ -200,7 +218,9 @@ impl SinkNow {
             let letters = if self.dead > 1.0 { "deliveries are" } else { "delivery is" };
             add("bad", format!("Sink {}: {:.0} {letters} dead.", self.sink, self.dead), &page);
         }
-        if self.configured && self.oldest_age_seconds >= OLD {
+        if self.paused {
+            add("warn", format!("Sink {} is paused: {:.0} deliveries wait.", self.sink, self.backlog), &page);
+        } else if self.configured && self.oldest_age_seconds >= OLD {
             let words =
                 format!("Sink {}: the oldest delivery waits for {:.0} min.", self.sink, self.oldest_age_seconds / 60.0);
             add("warn", words, &page);
@@ -270,6 +290,7 @@ pub(super) fn sinks(admin: &Admin, reading: &Reading, lately: &Counted) -> Vec<S
             backlog: gauge("gatepost_delivery_backlog"),
             oldest_age_seconds: gauge("gatepost_delivery_oldest_age_seconds"),
             dead: gauge("gatepost_dead_letters"),
+            paused: gauge("gatepost_sink_paused") > 0.0,
             circuit: CIRCUITS.into_iter().find(|state| is(state)),
             delivered: lately.rate(&lately.deliveries, &sink, "delivered"),
             retried: lately.rate(&lately.deliveries, &sink, "retried"),

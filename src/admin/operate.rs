@@ -7,7 +7,7 @@ use super::access::Caller;
 use super::state::Admin;
 use crate::event::Name;
 use crate::operations::{
-    DeadChoice, DeadReplayed, EventsReplayed, OperationError, Operations, Operator, ReleaseOutcome,
+    DeadChoice, DeadReplayed, EventsReplayed, OperationError, Operations, Operator, ReleaseOutcome, SinkStatus,
 };
 use crate::store::{Archived, EventRef, Quarantined};
 
@@ -61,6 +61,46 @@ pub(super) async fn replay_events(
 ) -> Result<EventsReplayed, OperationError> {
     act(admin, caller, move |operations, operator| {
         async move { operations.replay_exactly(&events, &sinks, operator).await }.boxed()
+    })
+    .await
+}
+
+/// Every sink as operators left it.
+pub(super) async fn sinks(admin: &Admin) -> Result<Vec<SinkStatus>, OperationError> {
+    let view = admin.view.load_full();
+    admin.operations(&view).list_sinks().await
+}
+
+/// Pauses sink `name`; whether it was not paused already.
+pub(super) async fn pause(
+    admin: &Admin,
+    caller: &Caller,
+    name: String,
+    reason: Option<String>,
+) -> Result<bool, OperationError> {
+    act(admin, caller, move |operations, operator| {
+        async move { operations.pause_sink(&name, operator, reason.as_deref()).await }.boxed()
+    })
+    .await
+}
+
+/// Ends the pause of sink `name`; whether there was one.
+pub(super) async fn resume(admin: &Admin, caller: &Caller, name: String) -> Result<bool, OperationError> {
+    act(admin, caller, move |operations, operator| {
+        async move { Ok(operations.resume_sink(&name, operator).await?.is_some()) }.boxed()
+    })
+    .await
+}
+
+/// Makes `rate` the rate of sink `name`, or the configured one again.
+pub(super) async fn rate(
+    admin: &Admin,
+    caller: &Caller,
+    name: String,
+    rate: Option<String>,
+) -> Result<(), OperationError> {
+    act(admin, caller, move |operations, operator| {
+        async move { operations.rate_sink(&name, operator, rate.as_deref()).await }.boxed()
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! What a request says, or a refusal in JSON that names what is wrong with it.
 
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, OriginalUri, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -82,8 +82,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = Json::from_request(request, state).await;
+        let body = <Json<T> as FromRequest<S>>::from_request(request, state).await;
         body.map(|Json(body)| Self(body)).map_err(|problem| Problem(problem.status(), problem.body_text()))
+    }
+}
+
+/// The same, where nothing need be said.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let body = <Json<T> as OptionalFromRequest<S>>::from_request(request, state).await;
+        body.map(|body| body.map(|Json(body)| Self(body)))
+            .map_err(|problem| Problem(problem.status(), problem.body_text()))
     }
 }
 

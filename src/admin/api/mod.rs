@@ -49,6 +49,9 @@ fn described() -> OpenApiRouter<Admin> {
         .routes(routes!(quarantine::release))
         .routes(routes!(quarantine::discard))
         .routes(routes!(sinks::list))
+        .routes(routes!(sinks::pause))
+        .routes(routes!(sinks::resume))
+        .routes(routes!(sinks::rate))
         .routes(routes!(configuration::show));
     OpenApiRouter::with_openapi(head()).nest(ROOT, api)
 }

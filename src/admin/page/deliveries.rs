@@ -1,4 +1,4 @@
-//! Deliveries: what waits and what is dead, by sink and error; replay, discard.
+//! Deliveries: what waits and what is dead, by sink and error; replay, discard, pause, resume.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::words::{Moment, encoded};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
 use crate::admin::api::dead::{DeadAsked, chosen, find};
-use crate::admin::now::{Now, SinkNow};
+use crate::admin::api::sinks::{self, SinkShown};
 use crate::admin::operate;
 use crate::admin::shapes::DeadShown;
 use crate::admin::state::Admin;
@@ -30,11 +30,17 @@ const SHOWN: usize = 50;
 struct List {
     frame: Frame,
     asked: DeadAsked,
-    sinks: Vec<SinkNow>,
+    sinks: Vec<SinkRow>,
     groups: Vec<Group>,
     rows: Vec<Row>,
     /// Whether there are more dead letters than were looked at.
     more: Option<String>,
+}
+
+/// A sink, and since when it is paused.
+struct SinkRow {
+    sink: SinkShown,
+    since: Option<Moment>,
 }
 
 /// Dead letters that failed alike.
@@ -50,6 +56,15 @@ struct Row {
     letter: DeadShown,
     died: Option<Moment>,
     event: String,
+}
+
+/// Which sink, and perhaps why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SinkChosen {
+    sink: String,
+    #[serde(default)]
+    reason: String,
 }
 
 /// Which dead letters.
@@ -103,9 +118,11 @@ pub(super) async fn list(
         let of = |key: &str| field(key).map(|value| format!("{key}={}&", encoded(&value))).unwrap_or_default();
         format!("/deliveries?{}{}cursor={cursor}", of("sink"), of("error"))
     };
+    let with_time =
+        |sink: SinkShown| SinkRow { since: sink.pause.as_ref().map(|pause| Moment::of(&pause.since, now)), sink };
     Ok(page(&List {
         frame: Frame::new("Deliveries", &caller, &query),
-        sinks: Now::of(&admin).sinks,
+        sinks: sinks::find(&admin).await?.into_iter().map(with_time).collect(),
         groups,
         more: found.next.map(next),
         rows: found.dead.into_iter().take(SHOWN).map(row).collect(),
@@ -144,4 +161,23 @@ pub(super) async fn discard(
 ) -> Result<Response, Wrong> {
     let count = operate::discard_dead(&admin, &caller, chosen.which(&admin).await?).await?;
     Ok(chosen.back(count, "discarded"))
+}
+
+pub(super) async fn pause(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<SinkChosen>,
+) -> Result<Response, Wrong> {
+    let reason = Some(chosen.reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+    let changed = operate::pause(&admin, &caller, chosen.sink, reason).await?;
+    Ok(see(if changed { "/deliveries?done=paused" } else { "/deliveries?done=none" }))
+}
+
+pub(super) async fn resume(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<SinkChosen>,
+) -> Result<Response, Wrong> {
+    let changed = operate::resume(&admin, &caller, chosen.sink).await?;
+    Ok(see(if changed { "/deliveries?done=resumed" } else { "/deliveries?done=none" }))
 }

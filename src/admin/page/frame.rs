@@ -12,10 +12,12 @@ use crate::admin::access::Caller;
 use crate::admin::api::Problem;
 
 /// What was done, as the address of the page says it; nothing else can be put there.
-const DONE: [(&str, &str); 4] = [
+const DONE: [(&str, &str); 6] = [
     ("released", "Released: it is accepted, and delivered like every other event."),
     ("replayed", "Queued again, from the first attempt."),
     ("discarded", "Discarded for good."),
+    ("paused", "Paused: nothing is delivered there until it is resumed."),
+    ("resumed", "Resumed: what waited is delivered now."),
     ("none", "Nothing was there to do: it had gone or was done before."),
 ];
 

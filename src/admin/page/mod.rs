@@ -32,6 +32,8 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/replay", post(deliveries::replay))
         .route("/deliveries/discard", post(deliveries::discard))
+        .route("/deliveries/pause", post(deliveries::pause))
+        .route("/deliveries/resume", post(deliveries::resume))
         .route("/configuration", get(configuration::show))
         .route("/sign-in", get(frame::signed_in).post(sign_in))
         .route("/sign-out", post(sign_out))
