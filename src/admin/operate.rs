@@ -1,15 +1,22 @@
 //! What an operator does to what the store holds. The only file that changes anything; rules and records are the operations'.
 
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::access::Caller;
 use super::state::Admin;
+use crate::escape::is_hidden;
 use crate::event::Name;
 use crate::operations::{
-    DeadChoice, DeadReplayed, EventsReplayed, OperationError, Operations, Operator, ReleaseOutcome, SinkStatus,
+    self, DeadChoice, DeadReplayed, Erased, EventsReplayed, OperationError, Operations, Operator, ReleaseOutcome,
+    Resender, Resent, SinkStatus,
 };
 use crate::store::{Archived, EventRef, Quarantined};
+
+/// Sooner than the answer has to be made.
+const RESEND: Duration = Duration::from_secs(8);
 
 type Work<'a, T> = BoxFuture<'a, Result<T, OperationError>>;
 
@@ -63,6 +70,54 @@ pub(super) async fn replay_events(
         async move { operations.replay_exactly(&events, &sinks, operator).await }.boxed()
     })
     .await
+}
+
+/// Erases `event` for good.
+pub(super) async fn erase(admin: &Admin, caller: &Caller, event: EventRef) -> Result<Erased, OperationError> {
+    act(admin, caller, move |operations, operator| {
+        async move {
+            operations.exact_event(&event).await?;
+            operations.erase_events(&[event], operator).await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// The command that posts `event` to `url`, which shows `caller` its body.
+pub(super) async fn curl(admin: &Admin, caller: &Caller, event: EventRef, url: &str) -> Result<String, OperationError> {
+    // What begins otherwise may be an option of curl's.
+    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) || url.contains(is_hidden) {
+        return Err(OperationError::Refused("url: expected http:// or https:// and what follows".to_owned()));
+    }
+    operations::curl(&open_event(admin, caller, event).await?, url)
+}
+
+/// Delivers `event` to `url` once, now; says what is to be said about that address.
+pub(super) async fn resend(
+    admin: &Admin,
+    caller: &Caller,
+    event: EventRef,
+    url: &str,
+) -> Result<(Resent, Vec<String>), OperationError> {
+    let resender = Resender::new(url, &admin.view.load().proxy_variables)?;
+    let (warnings, named) = (resender.warnings.clone(), event.clone());
+    let resent = act(admin, caller, move |operations, operator| {
+        async move {
+            let found = operations.exact_event(&event).await?;
+            if found.erased.is_some() {
+                return Err(OperationError::Refused("it was erased: nothing is left to send".to_owned()));
+            }
+            operations.resend(&event, &resender, operator).await
+        }
+        .boxed()
+    });
+    let late = || Resent {
+        event: named,
+        outcome: Err(format!("no answer within {} s; it may still arrive", RESEND.as_secs())),
+    };
+    let resent = tokio::time::timeout(RESEND, resent).await.unwrap_or_else(|_| Ok(late()))?;
+    Ok((resent, warnings))
 }
 
 /// Every sink as operators left it.

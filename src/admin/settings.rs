@@ -159,7 +159,7 @@ impl NamedToken {
         let role = key(
             "role",
             "\"viewer\" reads everything but bodies and kept headers; \"operator\" opens those and acts: replays, releases, \
-             discards.",
+             discards, erases, pauses.",
             choice(&ROLES),
         )
         .example(Example::Off("\"viewer\""))

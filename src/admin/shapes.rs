@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use crate::event::{Digest, KeptHeaders, Name, header_text};
 use crate::explain::header_lines;
 use crate::ingress::CLIENT_CERTIFICATE;
-use crate::store::{Archived, DeadLetter, DeliveryStatus, Quarantined, State};
+use crate::operations::Erased;
+use crate::store::{Archived, DeadLetter, DeliveryStatus, Erasure, Quarantined, State};
 
 /// Some events, newest first.
 #[derive(Serialize, ToSchema)]
@@ -40,6 +41,8 @@ pub(super) struct EventShown {
     /// Names of the kept headers; their values are opened with the body.
     pub(super) header_names: Vec<String>,
     pub(super) deliveries: Vec<DeliveryShown>,
+    /// Null unless it was erased: then only source, id, type and time are left.
+    pub(super) erased: Option<ErasureShown>,
 }
 
 /// One delivery of an event.
@@ -82,6 +85,30 @@ pub(super) struct Queued {
     /// Sinks that are not configured any more: nothing was queued for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) left: Vec<String>,
+    /// What is to be said about the address it was sent to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
+}
+
+/// What an erasure took; nothing where it had been erased before.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErasedShown {
+    pub(super) events: u64,
+    /// Deliveries that waited or were dead.
+    pub(super) deliveries: u64,
+    /// Refused requests of the same id or body.
+    pub(super) quarantined: u64,
+    /// Records waiting for the SIEM that repeated some of it.
+    pub(super) audit: u64,
+    /// Whether nothing of it is left in the store's own files.
+    pub(super) overwritten: bool,
+}
+
+/// Who erased an event, and when.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErasureShown {
+    pub(super) at: String,
+    pub(super) by: String,
 }
 
 /// How much went for good.
@@ -166,7 +193,7 @@ const fn state_word(state: State) -> &'static str {
 
 impl Queued {
     pub(super) fn of(deliveries: u64, left: &[Name]) -> Self {
-        Self { deliveries, left: left.iter().map(ToString::to_string).collect() }
+        Self { deliveries, left: left.iter().map(ToString::to_string).collect(), warnings: Vec::new() }
     }
 }
 
@@ -187,7 +214,21 @@ impl EventShown {
             traceparent: event.traceparent.clone(),
             header_names: event.headers.iter().map(|(name, _)| name.to_owned()).collect(),
             deliveries: archived.deliveries.iter().map(DeliveryShown::of).collect(),
+            erased: archived.erased.as_ref().map(ErasureShown::of),
         }
+    }
+}
+
+impl ErasureShown {
+    fn of(erasure: &Erasure) -> Self {
+        Self { at: erasure.at.to_string(), by: erasure.by.clone() }
+    }
+}
+
+impl ErasedShown {
+    pub(super) const fn of(erased: &Erased) -> Self {
+        let Erased { events, deliveries, quarantined, audit, overwritten } = *erased;
+        Self { events, deliveries, quarantined, audit, overwritten }
     }
 }
 

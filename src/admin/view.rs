@@ -1,5 +1,6 @@
 //! What the page and its API know of the configuration in use; exchanged as a whole by a reload.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) struct View {
     pub(crate) sources: Vec<SourceSettings>,
     /// Of the configuration.
     pub(crate) sinks: Vec<sink::Settings>,
+    /// The variables that name proxies, for addresses that operators give.
+    pub(crate) proxy_variables: BTreeMap<String, String>,
     /// Whether records go to a SIEM.
     pub(crate) siem: bool,
     /// Every key with its value and origin.

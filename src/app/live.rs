@@ -142,6 +142,7 @@ fn view(config: &Config) -> admin::View {
         trusted: config.live.connections.trusted_proxies.clone(),
         sources: config.live.sources.clone(),
         sinks: config.live.sinks.clone(),
+        proxy_variables: config.live.proxy_variables.clone(),
         siem: config.live.siem.is_some(),
         sections: Arc::clone(config.sections()),
         warnings: config.warnings.clone(),

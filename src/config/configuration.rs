@@ -1,5 +1,6 @@
 //! The configuration as everybody gets it: what only a restart changes, and what a reload does.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Live {
     pub sinks: Vec<sink::Settings>,
     /// `[siem]`
     pub siem: Option<Siem>,
+    /// The variables that name proxies, for addresses that operators give; may hold passwords.
+    pub proxy_variables: BTreeMap<String, String>,
 }
 
 impl Config {

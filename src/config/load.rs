@@ -136,6 +136,7 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
             sources,
             sinks,
             siem,
+            proxy_variables: sink::proxy_variables(vars),
         },
         warnings: std::mem::take(&mut diagnostics.warnings),
         files: diagnostics.files.paths().cloned().collect(),

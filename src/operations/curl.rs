@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::error::OperationError;
+use crate::escape::is_hidden;
 use crate::shell::{pastes, printf, quote};
 use crate::store::Archived;
 
@@ -23,7 +24,7 @@ pub fn curl(archived: &Archived, url: &str) -> Result<String, OperationError> {
     // An empty content type is said to be none: curl would say that it is a form.
     let content_type = format!("content-type: {}", event.content_type);
     let mut header = |line: &[u8]| {
-        let word = if pastes(line) && !line.contains(&b'\n') {
+        let word = if plain(line) && !line.contains(&b'\n') {
             quote(&String::from_utf8_lossy(line))
         } else {
             format!("\"$({})\"", printf(line))
@@ -40,11 +41,16 @@ pub fn curl(archived: &Archived, url: &str) -> Result<String, OperationError> {
     }
     let body = event.payload.bytes();
     // What begins with an @ would name a file.
-    let inline = pastes(body) && !body.starts_with(b"@");
+    let inline = plain(body) && !body.starts_with(b"@");
     let url = quote(url);
     Ok(if inline {
         format!("{command} \\\n  --data-binary {} \\\n  {url}", quote(&String::from_utf8_lossy(body)))
     } else {
         format!("{} | {command} \\\n  --data-binary @- \\\n  {url}", printf(body))
     })
+}
+
+/// Whether `bytes` can be pasted, and are what they look like.
+fn plain(bytes: &[u8]) -> bool {
+    pastes(bytes) && String::from_utf8_lossy(bytes).chars().all(|c| c == '\n' || !is_hidden(c))
 }

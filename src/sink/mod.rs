@@ -35,7 +35,7 @@ pub use client_settings::ClientSettings;
 pub(crate) use deadline::within;
 pub use delivery::{Attempt, Delivered, Retry, Sink, SinkError};
 pub(crate) use fingerprint::Fingerprint;
-pub use proxy::Proxies;
+pub use proxy::{Proxies, proxy_variables};
 pub use rate::Rate;
 pub use settings::Settings;
 

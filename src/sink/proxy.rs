@@ -2,6 +2,7 @@
 //!
 //! Decides, connects to nothing. Variables as curl reads them; the upper-case form first, an empty one as if unset.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,6 +65,14 @@ const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const NO: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// Those of the variables `vars` that name a proxy, or what goes around it.
+#[must_use]
+pub fn proxy_variables(vars: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let known = [ALL, HTTPS, HTTP, NO].concat();
+    let ours = vars.iter().filter(|(name, _)| known.contains(&name.as_str()));
+    ours.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
 
 impl Proxies {
     /// Reads key `proxy`, else the usual variables, which are read only where somebody is to go through them, as `used`

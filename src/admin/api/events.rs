@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use super::extract::{Asked, Body, Named, Operator, Problem, cursor, limit, shown
 use crate::admin::access::Caller;
 use crate::admin::answer::Refusal;
 use crate::admin::operate;
-use crate::admin::shapes::{EventShown, Events, Opened, Queued, kept};
+use crate::admin::shapes::{ErasedShown, EventShown, Events, Opened, Queued, kept};
 use crate::admin::state::Admin;
 use crate::event::{EventId, KeptHeaders, Name};
 use crate::settings::grammar;
@@ -20,6 +21,8 @@ use crate::store::{Archived, EventFilter, EventRef, State as DeliveryState};
 
 /// Events that one request may replay.
 const MOST_REPLAYED: usize = 500;
+/// Where a command posts to, unless somebody says otherwise.
+pub(in crate::admin) const LOCAL: &str = "http://localhost:8080/";
 
 /// Which events.
 #[derive(Deserialize, IntoParams, Default, Clone)]
@@ -48,11 +51,23 @@ pub(in crate::admin) struct EventsAsked {
     pub(in crate::admin) limit: Option<u64>,
 }
 
-/// To which sinks; none: to those the event had.
+/// To where; nowhere: to the sinks that the event had.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct To {
     sinks: Vec<String>,
+    /// Instead: once, now, to this address, as an http sink delivers in binary mode with no secret. The store does not
+    /// know of it.
+    to: Option<String>,
+}
+
+/// For whom.
+#[derive(Deserialize, IntoParams, Default)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CurlAsked {
+    /// The address that the command posts to; `http://localhost:8080/` where nobody says.
+    url: Option<String>,
 }
 
 /// Which events, and to which sinks.
@@ -186,18 +201,53 @@ pub(super) fn as_received(bytes: Bytes) -> Response {
     (headers, bytes).into_response()
 }
 
-/// Delivers it again, from the first attempt.
+/// The curl command that posts it as it was received; an audit record says who opened it.
+#[utoipa::path(get, path = "/events/{source}/{id}/curl", tag = "events",
+    params(("source" = String, Path), ("id" = String, Path), CurlAsked),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 403, body = Refusal),
+        (status = 404, body = Refusal), (status = 409, body = Refusal)))]
+pub(super) async fn curl(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Named((source, id)): Named<(String, String)>,
+    Asked(asked): Asked<CurlAsked>,
+) -> Result<String, Problem> {
+    let url = asked.url.as_deref().unwrap_or(LOCAL);
+    Ok(operate::curl(&admin, &caller, reference(&source, &id)?, url).await? + "\n")
+}
+
+/// Erases body, kept headers and all that says whom it came from, for good; its id counts as before.
+#[utoipa::path(post, path = "/events/{source}/{id}/erase", tag = "events",
+    params(("source" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = ErasedShown), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+pub(super) async fn erase(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Named((source, id)): Named<(String, String)>,
+) -> Result<Json<ErasedShown>, Problem> {
+    let erased = operate::erase(&admin, &caller, reference(&source, &id)?).await?;
+    Ok(Json(ErasedShown::of(&erased)))
+}
+
+/// Delivers it again: to sinks from the first attempt, or to an address once.
 #[utoipa::path(post, path = "/events/{source}/{id}/replay", tag = "events", request_body = To,
     params(("source" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Queued), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+    responses((status = 200, body = Queued), (status = 403, body = Refusal), (status = 404, body = Refusal),
+        (status = 502, description = "the address did not take it", body = Refusal)))]
 pub(super) async fn replay(
     State(admin): State<Admin>,
     Operator(caller): Operator,
     Named((source, id)): Named<(String, String)>,
-    Body(to): Body<To>,
+    to: Option<Body<To>>,
 ) -> Result<Json<Queued>, Problem> {
-    let event = reference(&source, &id)?;
+    let (event, to) = (reference(&source, &id)?, to.map_or_else(To::default, |Body(to)| to));
     operate::event_of(&admin, &event).await?;
+    if let Some(url) = &to.to {
+        if !to.sinks.is_empty() {
+            return Err(Problem::asked("to: name sinks or an address, not both"));
+        }
+        return resent(&admin, &caller, event, url).await;
+    }
     queued(&admin, &caller, vec![event], to.sinks).await
 }
 
@@ -214,6 +264,13 @@ pub(super) async fn replay_several(
     }
     let events: Result<Vec<_>, _> = several.events.iter().map(|event| reference(&event.source, &event.id)).collect();
     queued(&admin, &caller, events?, several.sinks).await
+}
+
+async fn resent(admin: &Admin, caller: &Caller, event: EventRef, url: &str) -> Result<Json<Queued>, Problem> {
+    let (resent, warnings) = operate::resend(admin, caller, event, url).await?;
+    let failed = |words| Problem(StatusCode::BAD_GATEWAY, format!("the address did not take it: {words}"));
+    resent.outcome.map_err(failed)?;
+    Ok(Json(Queued { warnings, ..Queued::of(1, &[]) }))
 }
 
 async fn queued(

@@ -37,6 +37,8 @@ fn described() -> OpenApiRouter<Admin> {
         .routes(routes!(events::show))
         .routes(routes!(events::open))
         .routes(routes!(events::body))
+        .routes(routes!(events::curl))
+        .routes(routes!(events::erase))
         .routes(routes!(events::replay))
         .routes(routes!(dead::list))
         .routes(routes!(dead::replay))

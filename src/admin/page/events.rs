@@ -1,4 +1,4 @@
-//! Events: found, and one with what it holds, its deliveries, replay.
+//! Events: found, and one with what it holds, its deliveries, replay, erase, curl.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::frame::{Frame, Wrong, filled, page, see};
 use super::words::{Moment, encoded};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
-use crate::admin::api::events::{EventsAsked, find, reference};
+use crate::admin::api::events::{EventsAsked, LOCAL, find, reference};
 use crate::admin::operate;
 use crate::admin::shapes::{DeliveryShown, EventShown, Opened, kept};
 use crate::admin::state::Admin;
@@ -45,10 +45,16 @@ struct One {
     at: Moment,
     deliveries: Vec<(DeliveryShown, Option<Moment>)>,
     sinks: Vec<String>,
+    /// Who erased it, and when.
+    erased: Option<(String, Moment)>,
     opened: Option<Opened>,
+    /// The command that posts it, where it was asked for.
+    curl: Option<String>,
+    /// Where that posts to, unless somebody says otherwise.
+    local: &'static str,
 }
 
-/// Which event, and to which sink.
+/// Which event, and to which sink or address.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Chosen {
@@ -56,6 +62,8 @@ pub(super) struct Chosen {
     id: String,
     #[serde(default)]
     sink: String,
+    #[serde(default)]
+    url: String,
 }
 
 fn place(source: &str, id: &str) -> String {
@@ -105,10 +113,10 @@ pub(super) async fn show(
     let field = filled(&query, &["source", "id"])?;
     let event = reference(&field("source").unwrap_or_default(), &field("id").unwrap_or_default())?;
     let found = operate::event_of(&admin, &event).await?;
-    Ok(one(&admin, Frame::new("Event", &caller, &query), EventShown::of(&found), None))
+    Ok(one(&admin, Frame::new("Event", &caller, &query), EventShown::of(&found), None, None))
 }
 
-fn one(admin: &Admin, frame: Frame, mut event: EventShown, opened: Option<Opened>) -> Response {
+fn one(admin: &Admin, frame: Frame, mut event: EventShown, opened: Option<Opened>, curl: Option<String>) -> Response {
     let now = admin.clock.now();
     let due = |delivery: DeliveryShown| {
         let at = delivery.next_attempt_at.as_ref().map(|at| Moment::of(at, now));
@@ -119,8 +127,11 @@ fn one(admin: &Admin, frame: Frame, mut event: EventShown, opened: Option<Opened
         at: Moment::of(&event.received_at, now),
         deliveries: std::mem::take(&mut event.deliveries).into_iter().map(due).collect(),
         sinks: admin.view.load().sinks.iter().map(|sink| sink.name.to_string()).collect(),
+        erased: event.erased.take().map(|erasure| (erasure.by, Moment::of(&erasure.at, now))),
         event,
         opened,
+        curl,
+        local: LOCAL,
     })
 }
 
@@ -131,7 +142,35 @@ pub(super) async fn open(
 ) -> Result<Response, Wrong> {
     let found = operate::open_event(&admin, &caller, reference(&chosen.source, &chosen.id)?).await?;
     let opened = Opened::of(kept(&found.event.headers), found.event.payload.bytes());
-    Ok(one(&admin, Frame::new("Event", &caller, &BTreeMap::new()), EventShown::of(&found), Some(opened)))
+    Ok(one(&admin, Frame::new("Event", &caller, &BTreeMap::new()), EventShown::of(&found), Some(opened), None))
+}
+
+pub(super) async fn curl(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let event = reference(&chosen.source, &chosen.id)?;
+    let url = if chosen.url.is_empty() { LOCAL } else { chosen.url.trim() };
+    let command = operate::curl(&admin, &caller, event.clone(), url).await?;
+    let found = operate::event_of(&admin, &event).await?;
+    let opened = Opened::of(kept(&found.event.headers), found.event.payload.bytes());
+    let frame = Frame::new("Event", &caller, &BTreeMap::new());
+    Ok(one(&admin, frame, EventShown::of(&found), Some(opened), Some(command)))
+}
+
+pub(super) async fn erase(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let erased = operate::erase(&admin, &caller, reference(&chosen.source, &chosen.id)?).await?;
+    let done = match (erased.events, erased.overwritten) {
+        (0, _) => "none",
+        (_, true) => "erased",
+        (_, false) => "erased-but",
+    };
+    Ok(see(&format!("{}&done={done}", place(&chosen.source, &chosen.id))))
 }
 
 pub(super) async fn replay(

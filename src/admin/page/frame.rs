@@ -12,10 +12,15 @@ use crate::admin::access::Caller;
 use crate::admin::api::Problem;
 
 /// What was done, as the address of the page says it; nothing else can be put there.
-const DONE: [(&str, &str); 6] = [
+const DONE: [(&str, &str); 8] = [
     ("released", "Released: it is accepted, and delivered like every other event."),
     ("replayed", "Queued again, from the first attempt."),
     ("discarded", "Discarded for good."),
+    ("erased", "Erased: nothing is left of what the sender said."),
+    (
+        "erased-but",
+        "Erased. Something may stay in the database's files until it cleans up, and stays in copies: see docs/operations.md.",
+    ),
     ("paused", "Paused: nothing is delivered there until it is resumed."),
     ("resumed", "Resumed: what waited is delivered now."),
     ("none", "Nothing was there to do: it had gone or was done before."),

@@ -24,6 +24,8 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/event", get(events::show))
         .route("/event/open", post(events::open))
         .route("/event/replay", post(events::replay))
+        .route("/event/curl", post(events::curl))
+        .route("/event/erase", post(events::erase))
         .route("/refused", get(refused::list))
         .route("/refused/{id}", get(refused::show))
         .route("/refused/{id}/open", post(refused::open))

@@ -2,6 +2,7 @@
 //! page and its API.
 
 mod access;
+mod acts;
 mod api;
 mod browser;
 mod client;
