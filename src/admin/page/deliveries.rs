@@ -8,8 +8,8 @@ use axum::response::Response;
 use axum::{Extension, Form};
 use serde::Deserialize;
 
-use super::frame::{Frame, Wrong, filled, page, see};
-use super::words::{Moment, encoded};
+use super::frame::{Frame, Wrong, filled, older, page, see};
+use super::words::{Moment, encoded, event_place};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
 use crate::admin::api::dead::{DeadAsked, chosen, find};
@@ -111,12 +111,8 @@ pub(super) async fn list(
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     let row = |letter: DeadShown| Row {
         died: letter.died_at.as_ref().map(|at| Moment::of(at, now)),
-        event: format!("/event?source={}&id={}", encoded(&letter.source), encoded(&letter.event_id)),
+        event: event_place(&letter.source, &letter.event_id),
         letter,
-    };
-    let next = |cursor: String| {
-        let of = |key: &str| field(key).map(|value| format!("{key}={}&", encoded(&value))).unwrap_or_default();
-        format!("/deliveries?{}{}cursor={cursor}", of("sink"), of("error"))
     };
     let with_time =
         |sink: SinkShown| SinkRow { since: sink.pause.as_ref().map(|pause| Moment::of(&pause.since, now)), sink };
@@ -124,7 +120,7 @@ pub(super) async fn list(
         frame: Frame::new("Deliveries", &caller, &query),
         sinks: sinks::find(&admin).await?.into_iter().map(with_time).collect(),
         groups,
-        more: found.next.map(next),
+        more: found.next.map(|cursor| older("/deliveries", &KNOWN, &field, &cursor)),
         rows: found.dead.into_iter().take(SHOWN).map(row).collect(),
         asked,
     }))

@@ -8,8 +8,8 @@ use axum::response::Response;
 use axum::{Extension, Form};
 use serde::Deserialize;
 
-use super::frame::{Frame, Wrong, filled, page, see};
-use super::words::{Moment, encoded};
+use super::frame::{Frame, Wrong, filled, older, page, see};
+use super::words::{Moment, event_place};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
 use crate::admin::api::events::{EventsAsked, LOCAL, find, reference};
@@ -66,10 +66,6 @@ pub(super) struct Chosen {
     url: String,
 }
 
-fn place(source: &str, id: &str) -> String {
-    format!("/event?source={}&id={}", encoded(source), encoded(id))
-}
-
 pub(super) async fn list(
     State(admin): State<Admin>,
     Extension(caller): Extension<Caller>,
@@ -88,12 +84,9 @@ pub(super) async fn list(
         limit: Some(ROWS),
     };
     let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
-    let others = KNOWN.iter().filter(|key| **key != "cursor");
-    let others: Vec<String> = others.filter_map(|key| Some(format!("{key}={}", encoded(&field(key)?)))).collect();
-    let next =
-        found.next.map(|cursor| format!("/events?{}", [others, vec![format!("cursor={cursor}")]].concat().join("&")));
+    let next = found.next.map(|cursor| older("/events", &KNOWN, &field, &cursor));
     let row = |event: EventShown| {
-        let (at, place) = (Moment::of(&event.received_at, now), place(&event.source, &event.id));
+        let (at, place) = (Moment::of(&event.received_at, now), event_place(&event.source, &event.id));
         Row { event, at, place }
     };
     Ok(page(&List {
@@ -170,7 +163,7 @@ pub(super) async fn erase(
         (_, true) => "erased",
         (_, false) => "erased-but",
     };
-    Ok(see(&format!("{}&done={done}", place(&chosen.source, &chosen.id))))
+    Ok(see(&format!("{}&done={done}", event_place(&chosen.source, &chosen.id))))
 }
 
 pub(super) async fn replay(
@@ -183,5 +176,5 @@ pub(super) async fn replay(
     let sinks: Vec<String> = Some(&chosen.sink).filter(|sink| !sink.is_empty()).cloned().into_iter().collect();
     let replayed = operate::replay_events(&admin, &caller, vec![event], sinks).await?;
     let done = if replayed.deliveries == 0 { "none" } else { "replayed" };
-    Ok(see(&format!("{}&done={done}", place(&chosen.source, &chosen.id))))
+    Ok(see(&format!("{}&done={done}", event_place(&chosen.source, &chosen.id))))
 }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse, Response};
 
+use super::words::encoded;
 use crate::admin::access::Caller;
 use crate::admin::api::Problem;
 
@@ -110,4 +111,11 @@ pub(super) fn filled(
         return Err(Problem::asked(format!("unknown parameter {unknown:?}")).into());
     }
     Ok(|key: &str| asked.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
+}
+
+/// The address of the page of `path` at `cursor`, asked for the same as this one.
+pub(super) fn older(path: &str, known: &[&str], field: impl Fn(&str) -> Option<String>, cursor: &str) -> String {
+    let others = known.iter().filter(|key| **key != "cursor");
+    let others = others.filter_map(|key| Some(format!("{key}={}&", encoded(&field(key)?))));
+    format!("{path}?{}cursor={cursor}", others.collect::<String>())
 }

@@ -7,8 +7,8 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 
-use super::frame::{Frame, Wrong, filled, page, see};
-use super::words::{Moment, encoded};
+use super::frame::{Frame, Wrong, filled, older, page, see};
+use super::words::{Moment, event_place};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
 use crate::admin::api::quarantine::{RefusedAsked, explained, find};
@@ -64,10 +64,7 @@ pub(super) async fn list(
         limit: Some(ROWS),
     };
     let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
-    let others = KNOWN.iter().filter(|key| **key != "cursor");
-    let others: Vec<String> = others.filter_map(|key| Some(format!("{key}={}", encoded(&field(key)?)))).collect();
-    let next =
-        found.next.map(|cursor| format!("/refused?{}", [others, vec![format!("cursor={cursor}")]].concat().join("&")));
+    let next = found.next.map(|cursor| older("/refused", &KNOWN, &field, &cursor));
     Ok(page(&List {
         frame: Frame::new("Refused", &caller, &query),
         sources: admin.view.load().sources.iter().map(|source| source.name.to_string()).collect(),
@@ -118,9 +115,9 @@ pub(super) async fn release(
     Path(id): Path<i64>,
 ) -> Result<Response, Wrong> {
     let released = operate::release(&admin, &caller, id).await?;
-    let (source, event) = (encoded(released.source.as_str()), encoded(released.event_id.as_str()));
+    let place = event_place(released.source.as_str(), released.event_id.as_str());
     let done = if released.added { "released" } else { "none" };
-    Ok(see(&format!("/event?source={source}&id={event}&done={done}")))
+    Ok(see(&format!("{place}&done={done}")))
 }
 
 pub(super) async fn discard(

@@ -144,6 +144,11 @@ pub(super) fn short(id: &str) -> String {
     first.iter().chain(&['…']).chain(last).collect()
 }
 
+/// The address of the page of one event.
+pub(super) fn event_place(source: &str, id: &str) -> String {
+    format!("/event?source={}&id={}", encoded(source), encoded(id))
+}
+
 /// `text` as a value of a query.
 pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
