@@ -35,6 +35,7 @@ pub struct Fields {
     pub kind: String,
     /// `/botId`
     pub bot_id: Option<String>,
+    /// `/intent`
     pub intent: Option<String>,
     /// `/sessionId`, where the answer repeats it.
     pub session_id: Option<String>,

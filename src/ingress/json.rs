@@ -31,6 +31,7 @@ pub(super) enum Value<'a> {
     Number(&'a str),
     /// `true`, `false`, an array or an object.
     Other,
+    /// `null`.
     Null,
 }
 
