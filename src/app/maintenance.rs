@@ -65,11 +65,19 @@ pub(super) async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc
         if let Ok(entries) = store.quarantine.count().await {
             metrics.quarantine_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
         }
+        measure(&store, &metrics).await;
         let dropped = telemetry.dropped_lines();
         metrics.log_lines_dropped.inc_by(dropped.saturating_sub(metrics.log_lines_dropped.get()));
         if rest(PROBE_EVERY, &lifecycle).await.is_break() {
             return;
         }
+    }
+}
+
+/// Says how large the store is.
+pub(super) async fn measure(store: &Store, metrics: &Metrics) {
+    if let Ok(size) = store.maintenance.size().await {
+        metrics.set_store_size(size.bytes, size.free_bytes);
     }
 }
 

@@ -75,6 +75,8 @@ impl Daemon {
     pub(super) async fn run(self, pending: Pending, mut signals: Signals) -> Exit {
         let reload = Arc::new(Notify::new());
         announce(&pending);
+        // Every series is there from the start.
+        maintenance::measure(&self.store, &self.metrics).await;
         self.start(pending, &reload);
         self.front.enter(Phase::Ready);
         tell_systemd(NotifyState::Ready);

@@ -3,9 +3,9 @@
 mod labels;
 mod process;
 mod reading;
+mod series;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -19,11 +19,13 @@ use self::labels::{
     OutcomeLabel, SinkLabel, SinkOutcome, SinkState, SourceKey, SourceLabel, SourceOutcome, SourceReason,
 };
 pub(crate) use self::reading::Reading;
+pub(crate) use self::series::SecondsGauge;
+pub use self::series::{SinkMetrics, SourceMetrics};
 use crate::event::Name;
 use crate::request_outcome::{Reason, RequestOutcome};
 
-/// A gauge that holds seconds since 1970 or an age.
-pub(crate) type SecondsGauge = Gauge<f64, AtomicU64>;
+/// Of a family whose one series is there once it is known.
+type NoLabels = [(&'static str, &'static str); 0];
 
 /// The label value of requests that no source's path matched. No source may be called this.
 pub(crate) const NO_SOURCE: &str = "none";
@@ -81,6 +83,8 @@ pub struct Metrics {
     pub(crate) store_commit: Histogram,
     /// `gatepost_store_batch_events`
     pub(crate) store_batch: Histogram,
+    store_bytes: Gauge,
+    store_free_bytes: Family<NoLabels, Gauge>,
     /// `gatepost_siem_backlog`
     pub(crate) siem_backlog: Gauge,
     /// `gatepost_quarantine_entries`
@@ -95,74 +99,6 @@ pub struct Metrics {
     pub(crate) clock_skew: SecondsGauge,
     /// `gatepost_log_lines_dropped_total`: lines that were dropped because the log could not be written fast enough
     pub(crate) log_lines_dropped: Counter,
-}
-
-/// The series of one source, resolved once so that a request costs a few atomic additions.
-#[derive(Clone)]
-pub struct SourceMetrics {
-    outcomes: [Counter; 7],
-    refusals: Arc<[Option<Counter>]>,
-    keys: Arc<[SecondsGauge]>,
-    /// `gatepost_request_duration_seconds`
-    pub duration: Histogram,
-}
-
-impl SourceMetrics {
-    /// The counter of `outcome`.
-    #[must_use]
-    pub fn outcome(&self, outcome: RequestOutcome) -> &Counter {
-        let [accepted, duplicate, quarantined, handshake, refused, shed, failed] = &self.outcomes;
-        match outcome {
-            RequestOutcome::Accepted => accepted,
-            RequestOutcome::Duplicate => duplicate,
-            RequestOutcome::Quarantined => quarantined,
-            RequestOutcome::Handshake => handshake,
-            RequestOutcome::Refused => refused,
-            RequestOutcome::Shed => shed,
-            RequestOutcome::Failed => failed,
-        }
-    }
-
-    /// The counter of refusals for `reason`; `None` where that refuses nothing.
-    #[must_use]
-    pub fn refusal(&self, reason: Reason) -> Option<&Counter> {
-        self.refusals.get(reason as usize)?.as_ref()
-    }
-
-    /// When the key at `index` last verified a request, seconds since 1970.
-    #[must_use]
-    pub(crate) fn key_last_used(&self, index: usize) -> Option<&SecondsGauge> {
-        self.keys.get(index)
-    }
-}
-
-/// The series of one sink.
-#[derive(Clone)]
-pub struct SinkMetrics {
-    /// Deliveries made.
-    pub delivered: Counter,
-    /// Attempts that failed and will be repeated.
-    pub retried: Counter,
-    /// Deliveries that will not be tried again.
-    pub dead: Counter,
-    /// Deliveries not done and not dead.
-    pub backlog: Gauge,
-    /// Age of the oldest of them, seconds.
-    pub oldest_age: SecondsGauge,
-    /// Dead letters kept.
-    pub dead_letters: Gauge,
-    /// Whether operators have paused it.
-    pub paused: Gauge,
-    circuit: [(&'static str, Gauge); 3],
-}
-
-impl SinkMetrics {
-    /// Says in which state the circuit is: `closed`, `open` or `probing`.
-    pub(crate) fn set_circuit(&self, now: &str) {
-        for (state, gauge) in &self.circuit {
-            gauge.set(i64::from(*state == now));
-        }
-    }
 }
 
 impl Metrics {
@@ -203,6 +139,8 @@ impl Metrics {
             ready: register(r, "ready", "1 while /readyz says yes", Gauge::default()),
             store_commit: register(r, "store_commit_duration_seconds", "Time of one durable commit", seconds()),
             store_batch: register(r, "store_batch_events", "Events inserted by one commit", Histogram::new(BATCH)),
+            store_bytes: register(r, "store_bytes", "Bytes of the store on the disk", Gauge::default()),
+            store_free_bytes: register(r, "store_free_bytes", "Bytes free on the store's volume", Family::default()),
             siem_backlog: register(r, "siem_backlog", "Audit records waiting for the SIEM", Gauge::default()),
             quarantine_entries: register(r, "quarantine_entries", "Requests kept in quarantine", Gauge::default()),
             connections: register(r, "connections", "Open connections on the webhook listener", Gauge::default()),
@@ -300,6 +238,15 @@ impl Metrics {
     /// Takes the series of a key of `source` away, which it has no more.
     pub(crate) fn forget_key(&self, source: &str, key: &str) {
         self.key_last_used.remove(&SourceKey { source: source.to_owned(), key: key.to_owned() });
+    }
+
+    /// How large the store is, and how much is free beside it where that is known.
+    pub(crate) fn set_store_size(&self, bytes: u64, free: Option<u64>) {
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.store_bytes.set(gauge(bytes));
+        if let Some(free) = free {
+            self.store_free_bytes.get_or_create(&[]).set(gauge(free));
+        }
     }
 
     /// Shows what is left in the store for sink `sink`, which is gone: so many pending, the oldest of that age, and dead.

@@ -1,12 +1,13 @@
 //! What keeps a store healthy: probes, retention, closing.
 
+use std::fs::File;
 use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use crate::store::error::StoreError;
-use crate::store::stats::Stats;
+use crate::store::stats::{Stats, StoreSize};
 
 /// What keeps a store healthy.
 #[async_trait]
@@ -23,13 +24,22 @@ pub trait Maintenance: Send + Sync {
     /// Has what was erased overwritten in the store's own files; whether nothing is left of it there, as far as that can be
     /// told.
     async fn overwrite(&self) -> Result<bool, StoreError>;
+    /// How large the store is; counts nothing.
+    async fn size(&self) -> Result<StoreSize, StoreError>;
     /// What the store holds.
     async fn stats(&self) -> Result<Stats, StoreError>;
+    /// Whether it copies itself: a server has its own way.
+    fn copies(&self) -> bool;
     /// Copies all that the store holds at one moment into the new file `to`, beside whoever uses it.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] where the file is there already, or the server has its own way.
     async fn backup(&self, to: &Path) -> Result<(), StoreError>;
+    /// The same as an open file without a name, which takes its room until it is closed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] while another is made, or where the server has its own way.
+    async fn copy(&self) -> Result<File, StoreError>;
     /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;
 }

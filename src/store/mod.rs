@@ -46,4 +46,4 @@ pub use self::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
 pub use self::quarantine::{Quarantine, QuarantineBounds, QuarantineFilter, Quarantined};
 pub use self::registry::{open, open_by};
 pub use self::sink_controls::{Pause, RateOverride, SinkControl, SinkControls};
-pub use self::stats::{SinkStats, SourceStats, Stats};
+pub use self::stats::{SinkStats, SourceStats, Stats, StoreSize};

@@ -5,6 +5,15 @@ use serde::Serialize;
 
 use crate::event::Name;
 
+/// How large a store is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreSize {
+    /// Bytes on the disk: the database and its log, or all tables with their indices.
+    pub bytes: u64,
+    /// Bytes that are free where the database lies; a server does not say.
+    pub free_bytes: Option<u64>,
+}
+
 /// What a store holds. Counts are exact and read what they count: all but the sizes take longer the more there is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Stats {

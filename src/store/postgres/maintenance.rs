@@ -1,5 +1,6 @@
 //! Probe, retention, closing, and the connection on which the server tells what other processes queued.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,12 @@ use crate::store::postgres::generations;
 use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::session::{Pool, Session};
 use crate::store::postgres::stats;
-use crate::store::stats::Stats;
+use crate::store::stats::{Stats, StoreSize};
 
 /// How long to wait before connecting again; meanwhile polling finds what is queued.
 const AGAIN: Duration = Duration::from_secs(1);
+const ITS_OWN_COPIES: &str =
+    "the store is in PostgreSQL, which copies it itself: use pg_dump (--format=custom), or the server's own backups";
 
 /// The maintenance of a PostgreSQL store.
 pub(super) struct PostgresMaintenance {
@@ -60,14 +63,24 @@ impl Maintenance for PostgresMaintenance {
         Ok(false)
     }
 
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        stats::size(&self.pool).await
+    }
+
     async fn stats(&self) -> Result<Stats, StoreError> {
         stats::stats(&self.pool, self.retention).await
     }
 
+    fn copies(&self) -> bool {
+        false
+    }
+
     async fn backup(&self, _: &Path) -> Result<(), StoreError> {
-        let problem = "the store is in PostgreSQL, which copies it itself: use pg_dump (--format=custom), or the server's \
-                       own backups";
-        Err(StoreError::Unsupported(problem.to_owned()))
+        Err(StoreError::Unsupported(ITS_OWN_COPIES.to_owned()))
+    }
+
+    async fn copy(&self) -> Result<File, StoreError> {
+        Err(StoreError::Unsupported(ITS_OWN_COPIES.to_owned()))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -5,13 +5,15 @@ use std::time::Duration;
 use crate::store::error::StoreError;
 use crate::store::postgres::session::{Pool, within};
 use crate::store::sql::sql;
-use crate::store::stats::{SinkStats, SourceStats, Stats};
+use crate::store::stats::{SinkStats, SourceStats, Stats, StoreSize};
 use crate::store::stored::{time, unsigned};
 
+const BYTES: &str = "
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'gatepost\\_%'";
+
 const TOTALS: &str = "
-SELECT (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
-        WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'gatepost\\_%'),
-    (SELECT count(*) FROM gatepost_ids),
+SELECT (SELECT count(*) FROM gatepost_ids),
     (SELECT count(*) FROM gatepost_quarantine), (SELECT coalesce(sum(bytes), 0)::bigint FROM gatepost_quarantine),
     (SELECT count(*) FROM gatepost_audit)";
 
@@ -26,17 +28,26 @@ SELECT sink, count(*) FILTER (WHERE state = {PENDING}), count(*) FILTER (WHERE s
 FROM gatepost_deliveries GROUP BY sink ORDER BY sink COLLATE \"C\""
 );
 
+/// How large the store behind `pool` is.
+pub(super) async fn size(pool: &Pool) -> Result<StoreSize, StoreError> {
+    let lent = within(pool.lend()).await?;
+    let rows = within(lent.session.query(BYTES, &[])).await?;
+    let bytes = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
+    Ok(StoreSize { bytes: unsigned(bytes), free_bytes: None })
+}
+
 /// What the store behind `pool` holds.
 pub(super) async fn stats(pool: &Pool, retention: Duration) -> Result<Stats, StoreError> {
-    let mut stats = Stats { retention_seconds: retention.as_secs(), ..Stats::default() };
+    let StoreSize { bytes, free_bytes } = size(pool).await?;
+    let mut stats = Stats { bytes, free_bytes, retention_seconds: retention.as_secs(), ..Stats::default() };
     // Not bounded by the patience of requests: whoever counts a million rows waits for them.
     let lent = within(pool.lend()).await?;
     let session = &lent.session;
     session.batch("BEGIN; SET LOCAL statement_timeout = '5min'").await?;
     if let Some(row) = session.query(TOTALS, &[]).await?.first() {
         let number = |column: usize| Ok::<u64, StoreError>(unsigned(row.try_get(column)?));
-        (stats.bytes, stats.ids) = (number(0)?, number(1)?);
-        (stats.quarantine_entries, stats.quarantine_bytes, stats.audit_records) = (number(2)?, number(3)?, number(4)?);
+        stats.ids = number(0)?;
+        (stats.quarantine_entries, stats.quarantine_bytes, stats.audit_records) = (number(1)?, number(2)?, number(3)?);
     }
     for row in session.query(EVENTS, &[]).await? {
         let events = unsigned(row.try_get(1)?);

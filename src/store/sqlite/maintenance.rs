@@ -1,14 +1,17 @@
 //! Probe, retention and closing.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
+use tokio::sync::Mutex;
 
 use crate::store::error::StoreError;
 use crate::store::maintenance::Maintenance;
+use crate::store::sqlite::backup;
 use crate::store::sqlite::clock::{self, StoreClock};
 use crate::store::sqlite::erase;
 use crate::store::sqlite::file::Role;
@@ -16,7 +19,7 @@ use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention;
 use crate::store::sqlite::stats;
 use crate::store::sqlite::writer::Writer;
-use crate::store::stats::Stats;
+use crate::store::stats::{Stats, StoreSize};
 
 /// The maintenance of a SQLite store.
 pub(super) struct SqliteMaintenance {
@@ -28,6 +31,8 @@ pub(super) struct SqliteMaintenance {
     pub clock: StoreClock,
     /// How long events and their ids are kept.
     pub retention: Duration,
+    /// Held while a copy is made.
+    pub copying: Arc<Mutex<()>>,
 }
 
 #[async_trait]
@@ -53,14 +58,34 @@ impl Maintenance for SqliteMaintenance {
         erase::cut_log(&self.readers).await
     }
 
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        let path = self.readers.path();
+        self.readers.read(move |_| Ok(stats::size(&path))).await
+    }
+
     async fn stats(&self) -> Result<Stats, StoreError> {
         let (path, retention) = (self.readers.path(), self.retention);
         self.readers.read(move |conn| stats::stats(conn, &path, retention)).await
     }
 
+    fn copies(&self) -> bool {
+        true
+    }
+
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let to = to.to_owned();
-        self.readers.apart(Role::Checkpointer, move |conn| stats::backup(conn, &to)).await
+        self.readers.apart(Role::Checkpointer, move |conn| backup::backup(conn, &to)).await
+    }
+
+    async fn copy(&self) -> Result<File, StoreError> {
+        let busy = |_| StoreError::Unsupported("a copy is being made: ask again when it is there".to_owned());
+        let (held, database) = (Arc::clone(&self.copying).try_lock_owned().map_err(busy)?, self.readers.path());
+        let copying = move |conn: &_| {
+            let copy = backup::copy(conn, &database);
+            drop(held);
+            copy
+        };
+        self.readers.apart(Role::Checkpointer, copying).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 
 mod archive;
 mod audit_queue;
+mod backup;
 mod checkpoint;
 mod clock;
 mod counters;
@@ -126,6 +127,7 @@ fn assemble(
             readers: maintenance.1,
             clock,
             retention: settings.retention,
+            copying: Arc::default(),
         }),
     }
 }

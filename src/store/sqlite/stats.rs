@@ -1,7 +1,6 @@
-//! What a SQLite store holds, in numbers, and a copy of all of it.
+//! What a SQLite store holds, in numbers.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,9 +9,8 @@ use rusqlite::Connection;
 use crate::store::error::StoreError;
 use crate::store::sql::sql;
 use crate::store::sqlite::counters;
-use crate::store::sqlite::file;
 use crate::store::sqlite::rows::Names;
-use crate::store::stats::{SinkStats, SourceStats, Stats};
+use crate::store::stats::{SinkStats, SourceStats, Stats, StoreSize};
 use crate::store::stored::{time, unsigned};
 
 /// Answered by the narrow index alone.
@@ -26,14 +24,21 @@ SELECT (SELECT count(*) FROM ids) + (SELECT count(*) FROM recent r WHERE NOT EXI
 
 const DELIVERED: &str = sql!("SELECT sink, count(*) FROM deliveries WHERE state = {DELIVERED} GROUP BY sink");
 
+/// How large the database at `path` is.
+pub(super) fn size(path: &Path) -> StoreSize {
+    let free = rustix::fs::statvfs(path).ok().map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize));
+    StoreSize { bytes: length(path) + length(&beside(path, "-wal")), free_bytes: free }
+}
+
 /// What the database at `path` holds.
 pub(super) fn stats(conn: &Connection, path: &Path, retention: Duration) -> Result<Stats, StoreError> {
     let number = |sql: &str| Ok::<u64, StoreError>(unsigned(conn.query_row(sql, [], |row| row.get(0))?));
     let page = number("PRAGMA page_size")?;
+    let size = size(path);
     let mut stats = Stats {
-        bytes: length(path) + length(&beside(path, "-wal")),
+        bytes: size.bytes,
         reusable_bytes: Some(number("PRAGMA freelist_count")? * page),
-        free_bytes: rustix::fs::statvfs(path).ok().map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)),
+        free_bytes: size.free_bytes,
         retention_seconds: retention.as_secs(),
         ids: number(IDS)?,
         quarantine_entries: unsigned(counters::get(conn, "quarantine_entries")?),
@@ -83,36 +88,8 @@ fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into_os_string();
     name.push(suffix);
     name.into()
-}
-
-/// Writes all that the store holds at one moment into the new file `to`, which only its owner may read; on the disk when
-/// it returns. Without what was deleted.
-///
-/// # Errors
-/// [`StoreError::Unsupported`] where there is a file already; where it cannot be written, none is left.
-pub(super) fn backup(conn: &Connection, to: &Path) -> Result<(), StoreError> {
-    let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", to.display()));
-    let text = to.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::AlreadyExists {
-            StoreError::Unsupported(format!("{} is there already: name a file that is not", to.display()))
-        } else {
-            failed(&error)
-        }
-    })?;
-    let written = conn.execute("VACUUM INTO ?1", [text]).map_err(StoreError::from).and_then(|_| {
-        File::open(to)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| file::sync(file::holding(to)))
-            .map_err(|e| failed(&e))
-    });
-    if written.is_err() {
-        // What is half a copy must not be taken for one.
-        let _ = fs::remove_file(to);
-    }
-    written
 }
