@@ -22,13 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 
 use crate::lifecycle::Lifecycle;
@@ -74,12 +74,12 @@ fn routes(admin: Admin, lifecycle: Lifecycle) -> Router {
         .route("/livez", get(|| std::future::ready(probe(true, "alive\n"))))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/api/v1/tail", get(tail::tail).with_state(following))
         .merge(page::routes())
         .merge(api::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(Extension(following))
         .layer(middleware::from_fn_with_state(admin.clone(), access::guard))
         .layer(middleware::from_fn(in_time))
         .with_state(admin)

@@ -1,5 +1,6 @@
 //! What an operator does to what the store holds. The only file that changes anything; rules and records are the operations'.
 
+use std::fs::File;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,7 +14,7 @@ use crate::operations::{
     self, DeadChoice, DeadReplayed, Erased, EventsReplayed, OperationError, Operations, Operator, ReleaseOutcome,
     Resender, Resent, SinkStatus,
 };
-use crate::store::{Archived, EventRef, Quarantined};
+use crate::store::{Archived, EventRef, QuarantineFilter, Quarantined, Stats};
 
 /// Sooner than the answer has to be made.
 const RESEND: Duration = Duration::from_secs(8);
@@ -80,6 +81,18 @@ pub(super) async fn erase(admin: &Admin, caller: &Caller, event: EventRef) -> Re
             operations.erase_events(&[event], operator).await
         }
         .boxed()
+    })
+    .await
+}
+
+/// Erases `events` for good; those that are gone count for nothing.
+pub(super) async fn erase_events(
+    admin: &Admin,
+    caller: &Caller,
+    events: Vec<EventRef>,
+) -> Result<Erased, OperationError> {
+    act(admin, caller, move |operations, operator| {
+        async move { operations.erase_events(&events, operator).await }.boxed()
     })
     .await
 }
@@ -187,21 +200,38 @@ pub(super) async fn discard_dead(admin: &Admin, caller: &Caller, which: DeadChoi
     .await
 }
 
-/// Removes refused request `id`; returns how many were there.
-pub(super) async fn discard_refused(admin: &Admin, caller: &Caller, id: i64) -> Result<u64, OperationError> {
+/// Removes the refused requests `ids`; returns how many were there.
+pub(super) async fn discard_refused(admin: &Admin, caller: &Caller, ids: Vec<i64>) -> Result<u64, OperationError> {
     act(admin, caller, move |operations, operator| {
-        async move { operations.discard_refused_exactly(id, operator).await }.boxed()
+        async move { operations.discard_refused_exactly(&ids, operator).await }.boxed()
     })
     .await
 }
 
-/// Accepts refused request `id` as if it had been valid, on the word of `caller`.
-pub(super) async fn release(admin: &Admin, caller: &Caller, id: i64) -> Result<ReleaseOutcome, OperationError> {
+/// Removes the refused requests that match `filter`; returns how many.
+pub(super) async fn discard_matching(
+    admin: &Admin,
+    caller: &Caller,
+    filter: QuarantineFilter,
+) -> Result<u64, OperationError> {
+    act(admin, caller, move |operations, operator| {
+        async move { operations.discard_matching(&filter, operator).await }.boxed()
+    })
+    .await
+}
+
+/// Accepts the refused requests `ids` as if they had been valid, on the word of `caller`; none, unless all of them can be.
+pub(super) async fn release(
+    admin: &Admin,
+    caller: &Caller,
+    ids: Vec<i64>,
+) -> Result<Vec<ReleaseOutcome>, OperationError> {
     act(admin, caller, move |operations, operator| {
         async move {
-            operations.exact_refused(id).await?;
-            let gone = || OperationError::Missing(format!("there is no such refused request as {id} any more"));
-            operations.release_exactly(&[id], operator).await?.pop().ok_or_else(gone)
+            for &id in &ids {
+                operations.exact_refused(id).await?;
+            }
+            operations.release_exactly(&ids, operator).await
         }
         .boxed()
     })
@@ -212,4 +242,15 @@ pub(super) async fn release(admin: &Admin, caller: &Caller, id: i64) -> Result<R
 pub(super) async fn gone(admin: &Admin) -> Result<Vec<Name>, OperationError> {
     let view = admin.view.load_full();
     admin.operations(&view).gone_sinks().await
+}
+
+/// What the store holds.
+pub(super) async fn store_stats(admin: &Admin) -> Result<Stats, OperationError> {
+    let view = admin.view.load_full();
+    admin.operations(&view).store_stats().await
+}
+
+/// A copy of the store, which `caller` is sent.
+pub(super) async fn copy_store(admin: Admin, caller: Caller) -> Result<File, OperationError> {
+    act(&admin, &caller, |operations, operator| async move { operations.copy_store(operator).await }.boxed()).await
 }

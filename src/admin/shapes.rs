@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::event::{Digest, KeptHeaders, Name, header_text};
 use crate::explain::header_lines;
 use crate::ingress::CLIENT_CERTIFICATE;
-use crate::operations::Erased;
+use crate::operations::{Erased, ReleaseOutcome};
 use crate::store::{Archived, DeadLetter, DeliveryStatus, Erasure, Quarantined, State};
 
 /// Some events, newest first.
@@ -88,6 +88,9 @@ pub(super) struct Queued {
     /// What is to be said about the address it was sent to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) warnings: Vec<String>,
+    /// Where more follow: the cursor of the next call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
 }
 
 /// What an erasure took; nothing where it had been erased before.
@@ -102,6 +105,9 @@ pub(super) struct ErasedShown {
     pub(super) audit: u64,
     /// Whether nothing of it is left in the store's own files.
     pub(super) overwritten: bool,
+    /// Where more follow: the cursor of the next call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
 }
 
 /// Who erased an event, and when.
@@ -183,6 +189,19 @@ pub(super) struct ReleaseShown {
     pub(super) note: Option<String>,
 }
 
+impl ReleaseShown {
+    pub(super) fn of(released: &ReleaseOutcome) -> Self {
+        Self {
+            source: released.source.to_string(),
+            event_id: released.event_id.to_string(),
+            kind: released.kind.clone(),
+            duplicate: !released.added,
+            operator: released.operator.clone(),
+            note: released.note.clone(),
+        }
+    }
+}
+
 const fn state_word(state: State) -> &'static str {
     match state {
         State::Pending => "pending",
@@ -193,7 +212,7 @@ const fn state_word(state: State) -> &'static str {
 
 impl Queued {
     pub(super) fn of(deliveries: u64, left: &[Name]) -> Self {
-        Self { deliveries, left: left.iter().map(ToString::to_string).collect(), warnings: Vec::new() }
+        Self { deliveries, left: left.iter().map(ToString::to_string).collect(), warnings: Vec::new(), next: None }
     }
 }
 
@@ -228,7 +247,7 @@ impl ErasureShown {
 impl ErasedShown {
     pub(super) const fn of(erased: &Erased) -> Self {
         let Erased { events, deliveries, quarantined, audit, overwritten } = *erased;
-        Self { events, deliveries, quarantined, audit, overwritten }
+        Self { events, deliveries, quarantined, audit, overwritten, next: None }
     }
 }
 

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Frame;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+use utoipa::IntoParams;
 
+use super::answer::Refusal;
+use super::api::{Asked, Problem};
 use crate::event::Name;
 use crate::feed::{Feed, FeedEvent, Followed, Follower};
 use crate::lifecycle::Lifecycle;
@@ -35,20 +39,28 @@ pub(super) struct Tail {
 }
 
 /// What somebody wants to see; empty means all.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Filter {
+#[derive(Deserialize, IntoParams, PartialEq, Eq, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Only requests to this source, and deliveries of its events.
     source: Option<String>,
+    /// Only what ended like this.
     outcome: Option<String>,
+    /// Only deliveries to this sink.
     sink: Option<String>,
 }
 
-/// Answers with the stream; 503 where too many follow, 400 for a filter that there is not.
-pub(super) async fn tail(State(tail): State<Tail>, RawQuery(query): RawQuery) -> Response {
-    let Some(filter) = Filter::of(query.as_deref().unwrap_or_default()) else {
-        return (StatusCode::BAD_REQUEST, "the filters are source, outcome and sink\n").into_response();
-    };
+/// What happens, as it happens: one server-sent event a request and a delivery, for as long as somebody follows.
+///
+/// An event named `missed` says how many a follower that was too slow was not told.
+#[utoipa::path(get, path = "/tail", tag = "now", params(Filter), responses(
+    (status = 200, description = "server-sent events", body = String, content_type = "text/event-stream"),
+    (status = 503, description = "too many follow already", body = Refusal)))]
+pub(super) async fn tail(Extension(tail): Extension<Tail>, Asked(filter): Asked<Filter>) -> Response {
     let Some(follower) = tail.feed.follow() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "10")], "too many follow already\n").into_response();
+        let full = Problem(StatusCode::SERVICE_UNAVAILABLE, "too many follow already".to_owned());
+        return ([(RETRY_AFTER, "10")], full).into_response();
     };
     let (sender, receiver) = mpsc::channel(ON_THEIR_WAY);
     let lifecycle = tail.lifecycle.clone();
@@ -92,26 +104,10 @@ fn line(event: &Arc<FeedEvent>) -> Bytes {
 }
 
 impl Filter {
-    /// Reads `a=b&c=d`; `None` where it names what there is not.
-    fn of(query: &str) -> Option<Self> {
-        let mut filter = Self::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=')?;
-            let value = percent_encoding::percent_decode_str(value).decode_utf8().ok()?.into_owned();
-            let place = match name {
-                "source" => &mut filter.source,
-                "outcome" => &mut filter.outcome,
-                "sink" => &mut filter.sink,
-                _ => return None,
-            };
-            *place = Some(value).filter(|value| !value.is_empty());
-        }
-        Some(filter)
-    }
-
     fn passes(&self, event: &FeedEvent) -> bool {
-        let is =
-            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || found == Some(wanted))
+        };
         is(&self.source, event.source.as_ref().map(Name::as_str))
             && is(&self.sink, event.sink.as_ref().map(Name::as_str))
             && is(&self.outcome, Some(event.outcome))
@@ -132,14 +128,21 @@ impl http_body::Body for Stream {
 
 #[cfg(test)]
 mod tests {
+    use axum::extract::Query;
+
     use super::*;
+
+    fn filter(query: &str) -> Result<Filter, String> {
+        let uri = format!("/tail?{query}").parse().unwrap();
+        Query::try_from_uri(&uri).map(|Query(filter)| filter).map_err(|error| error.body_text())
+    }
 
     #[test]
     fn filters_are_known_ones() {
-        let filter = Filter::of("source=a%26b&&sink=").unwrap();
-        assert_eq!(filter, Filter { source: Some("a&b".into()), ..Filter::default() });
-        for wrong in ["source", "type=x", "source=%ff"] {
-            assert_eq!(Filter::of(wrong), None, "{wrong}");
+        let known = filter("source=a%26b&sink=").unwrap();
+        assert_eq!(known, Filter { source: Some("a&b".into()), sink: Some(String::new()), outcome: None });
+        for wrong in ["type=x", "source=a&source=b"] {
+            assert!(filter(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -150,12 +153,13 @@ mod tests {
         for (query, passes) in [
             ("", true),
             ("source=a&outcome=dead&sink=x", true),
+            ("source=&sink=", true),
             ("sink=y", false),
             ("source=b", false),
             ("outcome=x", false),
         ] {
-            assert_eq!(Filter::of(query).unwrap().passes(&event), passes, "{query}");
+            assert_eq!(filter(query).unwrap().passes(&event), passes, "{query}");
         }
-        assert!(!Filter::of("sink=x").unwrap().passes(&FeedEvent::default()));
+        assert!(!filter("sink=x").unwrap().passes(&FeedEvent::default()));
     }
 }

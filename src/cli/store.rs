@@ -10,7 +10,7 @@ use crate::store::{self, Report, Settings, Stats};
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
-use super::{output, table};
+use super::{operator, output, table};
 
 /// What to do with the store as a whole.
 #[derive(Subcommand, Debug)]
@@ -55,12 +55,16 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     match command {
         Command::Stats { json } => {
             let config = invocation.load()?;
-            let stats = with_store(&config, async |store| Ok(store.maintenance.stats().await?)).await?;
+            let stats =
+                with_store(&config, async |store| Ok(invocation.operations(&config, store).store_stats().await?))
+                    .await?;
             output::print_either(json, || json!(stats), || counted(&stats))?;
         }
         Command::Backup { to } => {
             let config = invocation.load()?;
-            with_store(&config, async |store| Ok(store.maintenance.backup(&to).await?)).await?;
+            let user = operator::user(&invocation.vars)?;
+            with_store(&config, async |store| Ok(invocation.operations(&config, store).back_up(&to, &user).await?))
+                .await?;
             output::print(&format!("the store is copied to {}", to.display()))?;
         }
         Command::MigrateFrom { from, json } => migrate(&from, json, &invocation).await?,

@@ -17,6 +17,7 @@ mod quarantine;
 mod release;
 mod resend;
 mod sinks;
+mod store;
 
 use crate::clock::Clock;
 use crate::ingress::SourceSettings;

@@ -59,21 +59,34 @@ impl Operations<'_> {
         operator: &Operator,
     ) -> Result<u64, OperationError> {
         let Chosen { names, filter } = chosen;
-        let entries = if names.is_empty() {
-            self.store.quarantine.list(filter).await?.iter().map(|entry| entry.id).collect()
-        } else {
-            self.named_entries(names, filter).await?
-        };
+        if names.is_empty() {
+            return self.discard_matching(filter, operator).await;
+        }
+        let entries = self.named_entries(names, filter).await?;
         let one = if let [name] = names.as_slice() { Some(name.clone()) } else { None };
         self.remove_refused(&entries, one, filter.source.as_ref(), operator).await
     }
 
-    /// The same for exactly the entry `id`; one that is gone counts for nothing.
+    /// Removes all that match `filter`; says how many.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn discard_refused_exactly(&self, id: i64, operator: &Operator) -> Result<u64, OperationError> {
-        self.remove_refused(&[id], Some(id.to_string()), None, operator).await
+    pub async fn discard_matching(
+        &self,
+        filter: &QuarantineFilter,
+        operator: &Operator,
+    ) -> Result<u64, OperationError> {
+        let entries: Vec<i64> = self.store.quarantine.list(filter).await?.iter().map(|entry| entry.id).collect();
+        self.remove_refused(&entries, None, filter.source.as_ref(), operator).await
+    }
+
+    /// The same for exactly the entries `ids`; those that are gone count for nothing.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn discard_refused_exactly(&self, ids: &[i64], operator: &Operator) -> Result<u64, OperationError> {
+        let one = if let [id] = ids { Some(id.to_string()) } else { None };
+        self.remove_refused(ids, one, None, operator).await
     }
 
     async fn remove_refused(

@@ -69,13 +69,13 @@ fn admit(admin: &Admin, request: &Request, is_open: bool) -> Result<Option<Calle
         let session = session_ids(headers).find_map(|id| admin.sessions.of(id, &view.credentials));
         session.map(|credential| known(credential, Via::Session))
     };
+    if caller.is_none() && !is_open {
+        return Err(Box::new(unauthorized(request)));
+    }
     if !request.method().is_safe() && !came_from_here(request, caller.as_ref()) {
         let words =
             "this came from another site's page, or from no page at all: act on the page itself, or send the token";
         return refuse(StatusCode::FORBIDDEN, words);
-    }
-    if caller.is_none() && !is_open {
-        return Err(Box::new(unauthorized(request)));
     }
     Ok(caller)
 }

@@ -19,13 +19,11 @@ use crate::event::{EventId, KeptHeaders, Name};
 use crate::settings::grammar;
 use crate::store::{Archived, EventFilter, EventRef, State as DeliveryState};
 
-/// Events that one request may replay.
-const MOST_REPLAYED: usize = 500;
 /// Where a command posts to, unless somebody says otherwise.
 pub(in crate::admin) const LOCAL: &str = "http://localhost:8080/";
 
 /// Which events.
-#[derive(Deserialize, IntoParams, Default, Clone)]
+#[derive(Deserialize, IntoParams, ToSchema, Default, Clone)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct EventsAsked {
@@ -46,8 +44,10 @@ pub(in crate::admin) struct EventsAsked {
     /// Only with this kept header, whole: NAME=VALUE.
     pub(in crate::admin) header: Option<String>,
     /// `next` of the page before.
+    #[param(pattern = "^-?[0-9]{1,18}_-?[0-9]{1,18}$")]
     pub(in crate::admin) cursor: Option<String>,
     /// At most so many, 1 to 500; 100 where nobody says.
+    #[param(minimum = 1, maximum = 500)]
     pub(in crate::admin) limit: Option<u64>,
 }
 
@@ -68,24 +68,6 @@ pub(super) struct To {
 pub(super) struct CurlAsked {
     /// The address that the command posts to; `http://localhost:8080/` where nobody says.
     url: Option<String>,
-}
-
-/// Which events, and to which sinks.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Several {
-    /// At most 500.
-    events: Vec<EventNamed>,
-    #[serde(default)]
-    sinks: Vec<String>,
-}
-
-/// An event by source and id.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct EventNamed {
-    source: String,
-    id: String,
 }
 
 /// The event that `source` and `id` name.
@@ -145,8 +127,8 @@ fn matches(archived: &Archived, filter: &EventFilter) -> bool {
 }
 
 /// Events, newest first.
-#[utoipa::path(get, path = "/events", tag = "events", params(EventsAsked), responses(
-    (status = 200, body = Events), (status = 400, body = Refusal), (status = 401, body = Refusal)))]
+#[utoipa::path(get, path = "/events", tag = "events", params(EventsAsked),
+    responses((status = 200, body = Events)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
     Asked(asked): Asked<EventsAsked>,
@@ -171,7 +153,8 @@ pub(super) async fn show(
 /// Its body and kept headers; an audit record says who opened them.
 #[utoipa::path(post, path = "/events/{source}/{id}/open", tag = "events",
     params(("source" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Opened), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+    responses((status = 200, body = Opened), (status = 404, body = Refusal),
+        (status = 409, description = "it was erased", body = Refusal)))]
 pub(super) async fn open(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -184,8 +167,8 @@ pub(super) async fn open(
 /// Its body as received, byte for byte; an audit record says who opened it.
 #[utoipa::path(post, path = "/events/{source}/{id}/body", tag = "events",
     params(("source" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Refusal),
-        (status = 404, body = Refusal)))]
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Refusal),
+        (status = 409, description = "it was erased", body = Refusal)))]
 pub(super) async fn body(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -219,7 +202,7 @@ pub(super) async fn curl(
 /// Erases body, kept headers and all that says whom it came from, for good; its id counts as before.
 #[utoipa::path(post, path = "/events/{source}/{id}/erase", tag = "events",
     params(("source" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = ErasedShown), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+    responses((status = 200, body = ErasedShown), (status = 404, body = Refusal)))]
 pub(super) async fn erase(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -232,7 +215,8 @@ pub(super) async fn erase(
 /// Delivers it again: to sinks from the first attempt, or to an address once.
 #[utoipa::path(post, path = "/events/{source}/{id}/replay", tag = "events", request_body = To,
     params(("source" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Queued), (status = 403, body = Refusal), (status = 404, body = Refusal),
+    responses((status = 200, body = Queued), (status = 404, body = Refusal),
+        (status = 409, description = "it was erased, or a sink is not configured", body = Refusal),
         (status = 502, description = "the address did not take it", body = Refusal)))]
 pub(super) async fn replay(
     State(admin): State<Admin>,
@@ -251,29 +235,20 @@ pub(super) async fn replay(
     queued(&admin, &caller, vec![event], to.sinks).await
 }
 
-/// Delivers several again, from the first attempt; those that are gone count for nothing.
-#[utoipa::path(post, path = "/events/replay", tag = "events", request_body = Several,
-    responses((status = 200, body = Queued), (status = 400, body = Refusal), (status = 403, body = Refusal)))]
-pub(super) async fn replay_several(
-    State(admin): State<Admin>,
-    Operator(caller): Operator,
-    Body(several): Body<Several>,
+/// Sends `event` to `url` once; a refusal where that was not taken.
+pub(in crate::admin) async fn resent(
+    admin: &Admin,
+    caller: &Caller,
+    event: EventRef,
+    url: &str,
 ) -> Result<Json<Queued>, Problem> {
-    if !(1..=MOST_REPLAYED).contains(&several.events.len()) {
-        return Err(Problem::asked(format!("events: expected 1 to {MOST_REPLAYED}")));
-    }
-    let events: Result<Vec<_>, _> = several.events.iter().map(|event| reference(&event.source, &event.id)).collect();
-    queued(&admin, &caller, events?, several.sinks).await
-}
-
-async fn resent(admin: &Admin, caller: &Caller, event: EventRef, url: &str) -> Result<Json<Queued>, Problem> {
     let (resent, warnings) = operate::resend(admin, caller, event, url).await?;
     let failed = |words| Problem(StatusCode::BAD_GATEWAY, format!("the address did not take it: {words}"));
     resent.outcome.map_err(failed)?;
     Ok(Json(Queued { warnings, ..Queued::of(1, &[]) }))
 }
 
-async fn queued(
+pub(super) async fn queued(
     admin: &Admin,
     caller: &Caller,
     events: Vec<EventRef>,

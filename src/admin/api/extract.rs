@@ -16,7 +16,7 @@ use crate::time_arg;
 
 /// Rows of a listing where nobody says how many, and at most.
 const ROWS: u64 = 100;
-const MOST_ROWS: u64 = 500;
+pub(in crate::admin) const MOST_ROWS: u64 = 500;
 
 /// Why what was asked is not done.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
         let status = match &error {
             OperationError::Missing(_) => StatusCode::NOT_FOUND,
-            OperationError::Refused(_) | OperationError::Failed(_) => StatusCode::CONFLICT,
+            OperationError::Refused(_)
+            | OperationError::Failed(_)
+            | OperationError::Store(StoreError::Unsupported(_)) => StatusCode::CONFLICT,
             OperationError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, error.to_string())
@@ -52,7 +54,7 @@ impl From<StoreError> for Problem {
 }
 
 /// The parameters of the query; an unknown one is refused.
-pub(super) struct Asked<T>(pub(super) T);
+pub(in crate::admin) struct Asked<T>(pub(in crate::admin) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;

@@ -2,29 +2,31 @@
 
 pub(super) mod configuration;
 pub(super) mod dead;
+mod document;
 pub(super) mod events;
 mod extract;
 pub(super) mod now;
 pub(super) mod quarantine;
+pub(super) mod several;
 pub(super) mod sinks;
+pub(super) mod store;
 
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::live;
 use super::state::Admin;
+use super::{live, tail};
 
-pub(super) use extract::{Operator, Problem};
+pub(super) use extract::{Asked, Operator, Problem};
 
 const ROOT: &str = "/api/v1";
 
 /// Every path of the API.
 pub(super) fn routes() -> Router<Admin> {
-    let (router, document) = described().split_for_parts();
+    let (router, mut document) = described().split_for_parts();
+    document::add_refusals(&mut document);
     router.route("/api/v1/openapi.json", get(move || std::future::ready(Json(document.clone()))))
 }
 
@@ -32,8 +34,10 @@ fn described() -> OpenApiRouter<Admin> {
     let api = OpenApiRouter::new()
         .routes(routes!(now::now))
         .routes(routes!(live::follow))
+        .routes(routes!(tail::tail))
         .routes(routes!(events::list))
-        .routes(routes!(events::replay_several))
+        .routes(routes!(several::replay))
+        .routes(routes!(several::erase))
         .routes(routes!(events::show))
         .routes(routes!(events::open))
         .routes(routes!(events::body))
@@ -50,29 +54,16 @@ fn described() -> OpenApiRouter<Admin> {
         .routes(routes!(quarantine::body))
         .routes(routes!(quarantine::release))
         .routes(routes!(quarantine::discard))
+        .routes(routes!(quarantine::release_several))
+        .routes(routes!(quarantine::discard_several))
         .routes(routes!(sinks::list))
         .routes(routes!(sinks::pause))
         .routes(routes!(sinks::resume))
         .routes(routes!(sinks::rate))
+        .routes(routes!(store::stats))
+        .routes(routes!(store::backup))
         .routes(routes!(configuration::show));
-    OpenApiRouter::with_openapi(head()).nest(ROOT, api)
-}
-
-fn head() -> OpenApi {
-    let info = InfoBuilder::new()
-        .title("gatepost")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(
-            "What the command line can do to a running daemon. Refusals are JSON: error, code, message. Unknown parameters \
-             are refused. Bodies and kept headers are shown to operators alone, and each opening is an audit record.",
-        ))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()));
-    let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    OpenApiBuilder::new()
-        .info(info.build())
-        .components(Some(ComponentsBuilder::new().security_scheme("token", token).build()))
-        .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
-        .build()
+    OpenApiRouter::with_openapi(document::head()).nest(ROOT, api)
 }
 
 #[cfg(test)]
@@ -81,7 +72,9 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_it_is_and_what_it_answers() {
-        let document = serde_json::to_value(described().split_for_parts().1).unwrap();
+        let mut document = described().split_for_parts().1;
+        document::add_refusals(&mut document);
+        let document = serde_json::to_value(document).unwrap();
         let paths = document["paths"].as_object().unwrap();
         assert!(paths.len() >= 15, "{:?}", paths.keys());
         for (path, operations) in paths {
@@ -89,6 +82,8 @@ mod tests {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["summary"].as_str().is_some_and(|words| !words.is_empty()), "{method} {path}");
                 assert!(operation["responses"]["200"].is_object(), "{method} {path}");
+                assert!(operation["responses"]["401"].is_object(), "{method} {path}");
+                assert_eq!(operation["responses"]["403"].is_object(), method == "post", "{method} {path}");
             }
         }
     }

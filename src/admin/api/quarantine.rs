@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::events::as_received;
-use super::extract::{Asked, Named, Operator, Problem, cursor, limit, shown, time};
+use super::extract::{Asked, Body, MOST_ROWS, Named, Operator, Problem, cursor, limit, shown, time};
 use crate::admin::answer::Refusal;
 use crate::admin::operate;
 use crate::admin::shapes::{Discarded, Opened, RefusedRequests, RefusedShown, ReleaseShown};
@@ -31,21 +31,70 @@ pub(in crate::admin) struct RefusedAsked {
     /// Received before.
     pub(in crate::admin) until: Option<String>,
     /// `next` of the page before.
+    #[param(pattern = "^-?[0-9]{1,18}_-?[0-9]{1,18}$")]
     pub(in crate::admin) cursor: Option<String>,
     /// At most so many, 1 to 500; 100 where nobody says.
+    #[param(minimum = 1, maximum = 500)]
     pub(in crate::admin) limit: Option<u64>,
+}
+
+/// Which refused requests to remove: ids, or what they have in common.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RefusedChosen {
+    /// As listed; at most 500.
+    #[schema(max_items = 500)]
+    ids: Vec<i64>,
+    /// Without ids: all sent to this source.
+    source: Option<String>,
+    /// All refused for this reason.
+    reason: Option<String>,
+    /// All received at or after: RFC 3339, a date, or how long ago (2h).
+    since: Option<String>,
+    /// All received before.
+    until: Option<String>,
+}
+
+/// Which refused requests to accept.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseAsked {
+    /// As listed; 1 to 500.
+    #[schema(min_items = 1, max_items = 500)]
+    ids: Vec<i64>,
+}
+
+/// What became of several.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Releases {
+    released: Vec<ReleaseShown>,
+}
+
+impl RefusedAsked {
+    /// What they have in common.
+    pub(in crate::admin) fn filter(&self, admin: &Admin) -> Result<QuarantineFilter, Problem> {
+        let now = admin.clock.now();
+        Ok(QuarantineFilter {
+            source: self.source.as_deref().map(Name::from),
+            reason: self.reason.clone(),
+            since: time("since", self.since.as_deref(), now)?,
+            until: time("until", self.until.as_deref(), now)?,
+            limit: None,
+        })
+    }
+
+    /// The same, where it is to say what is removed: never all there are by accident.
+    pub(in crate::admin) fn narrowed(&self, admin: &Admin) -> Result<QuarantineFilter, Problem> {
+        if [&self.source, &self.reason, &self.since, &self.until].iter().all(|criterion| criterion.is_none()) {
+            return Err(Problem::asked("which refused requests? give ids, or a source, a reason or a time"));
+        }
+        self.filter(admin)
+    }
 }
 
 /// The refused requests that are asked for.
 pub(in crate::admin) async fn find(admin: &Admin, asked: &RefusedAsked) -> Result<RefusedRequests, Problem> {
-    let now = admin.clock.now();
-    let filter = QuarantineFilter {
-        source: asked.source.as_deref().map(Name::from),
-        reason: asked.reason.clone(),
-        since: time("since", asked.since.as_deref(), now)?,
-        until: time("until", asked.until.as_deref(), now)?,
-        limit: Some(limit(asked.limit)?),
-    };
+    let filter = QuarantineFilter { limit: Some(limit(asked.limit)?), ..asked.filter(admin)? };
     let page = admin.store.quarantine.page(&filter, cursor(asked.cursor.as_deref())?).await?;
     let brief = |entry: &Quarantined| RefusedShown { headers: Vec::new(), ..RefusedShown::of(entry) };
     Ok(RefusedRequests { refused: page.rows.iter().map(brief).collect(), next: page.next.map(shown) })
@@ -66,7 +115,7 @@ pub(in crate::admin) async fn explained(admin: &Admin, entry: &Quarantined) -> R
 
 /// Refused requests, newest first.
 #[utoipa::path(get, path = "/quarantine", tag = "quarantine", params(RefusedAsked), responses(
-    (status = 200, body = RefusedRequests), (status = 400, body = Refusal)))]
+    (status = 200, body = RefusedRequests)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
     Asked(asked): Asked<RefusedAsked>,
@@ -91,7 +140,7 @@ pub(super) async fn explain(State(admin): State<Admin>, Named(id): Named<i64>) -
 
 /// Its head and body; an audit record says who opened them.
 #[utoipa::path(post, path = "/quarantine/{id}/open", tag = "quarantine", params(("id" = i64, Path)), responses(
-    (status = 200, body = Opened), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+    (status = 200, body = Opened), (status = 404, body = Refusal)))]
 pub(super) async fn open(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -103,8 +152,7 @@ pub(super) async fn open(
 
 /// Its body as received, byte for byte; an audit record says who opened it.
 #[utoipa::path(post, path = "/quarantine/{id}/body", tag = "quarantine", params(("id" = i64, Path)), responses(
-    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Refusal),
-    (status = 404, body = Refusal)))]
+    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Refusal)))]
 pub(super) async fn body(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -115,32 +163,60 @@ pub(super) async fn body(
 
 /// Accepts it as if it had been valid; the event says who released it.
 #[utoipa::path(post, path = "/quarantine/{id}/release", tag = "quarantine", params(("id" = i64, Path)), responses(
-    (status = 200, body = ReleaseShown), (status = 403, body = Refusal), (status = 404, body = Refusal),
-    (status = 409, body = Refusal)))]
+    (status = 200, body = ReleaseShown), (status = 404, body = Refusal), (status = 409, body = Refusal)))]
 pub(super) async fn release(
     State(admin): State<Admin>,
     Operator(caller): Operator,
     Named(id): Named<i64>,
 ) -> Result<Json<ReleaseShown>, Problem> {
-    let released = operate::release(&admin, &caller, id).await?;
-    Ok(Json(ReleaseShown {
-        source: released.source.to_string(),
-        event_id: released.event_id.to_string(),
-        kind: released.kind,
-        duplicate: !released.added,
-        operator: released.operator,
-        note: released.note,
-    }))
+    let released = operate::release(&admin, &caller, vec![id]).await?.pop();
+    let gone = || OperationError::Missing(format!("there is no such refused request as {id} any more"));
+    Ok(Json(ReleaseShown::of(&released.ok_or_else(gone)?)))
+}
+
+/// Accepts several as if they had been valid; none, unless all of them can be.
+#[utoipa::path(post, path = "/quarantine/release", tag = "quarantine", request_body = ReleaseAsked, responses(
+    (status = 200, body = Releases), (status = 404, body = Refusal), (status = 409, body = Refusal)))]
+pub(super) async fn release_several(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Body(asked): Body<ReleaseAsked>,
+) -> Result<Json<Releases>, Problem> {
+    if !(1..=MOST_ROWS).contains(&(asked.ids.len() as u64)) {
+        return Err(Problem::asked(format!("ids: expected 1 to {MOST_ROWS}")));
+    }
+    let released = operate::release(&admin, &caller, asked.ids).await?;
+    Ok(Json(Releases { released: released.iter().map(ReleaseShown::of).collect() }))
 }
 
 /// Removes it for good.
 #[utoipa::path(post, path = "/quarantine/{id}/discard", tag = "quarantine", params(("id" = i64, Path)), responses(
-    (status = 200, body = Discarded), (status = 403, body = Refusal), (status = 404, body = Refusal)))]
+    (status = 200, body = Discarded), (status = 404, body = Refusal)))]
 pub(super) async fn discard(
     State(admin): State<Admin>,
     Operator(caller): Operator,
     Named(id): Named<i64>,
 ) -> Result<Json<Discarded>, Problem> {
     operate::refused_of(&admin, id).await?;
-    Ok(Json(Discarded { discarded: operate::discard_refused(&admin, &caller, id).await? }))
+    Ok(Json(Discarded { discarded: operate::discard_refused(&admin, &caller, vec![id]).await? }))
+}
+
+/// Removes several for good; those that are gone count for nothing.
+#[utoipa::path(post, path = "/quarantine/discard", tag = "quarantine", request_body = RefusedChosen, responses(
+    (status = 200, body = Discarded)))]
+pub(super) async fn discard_several(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Body(RefusedChosen { ids, source, reason, since, until }): Body<RefusedChosen>,
+) -> Result<Json<Discarded>, Problem> {
+    if ids.len() as u64 > MOST_ROWS {
+        return Err(Problem::asked(format!("ids: expected at most {MOST_ROWS}")));
+    }
+    let discarded = if ids.is_empty() {
+        let asked = RefusedAsked { source, reason, since, until, ..RefusedAsked::default() };
+        operate::discard_matching(&admin, &caller, asked.narrowed(&admin)?).await?
+    } else {
+        operate::discard_refused(&admin, &caller, ids).await?
+    };
+    Ok(Json(Discarded { discarded }))
 }

@@ -98,7 +98,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<Sinks>, Prob
 
 /// Delivers nothing there until it is resumed, in every process of this store; what waits is kept.
 #[utoipa::path(post, path = "/sinks/{name}/pause", tag = "deliveries", request_body = Why, params(("name" = String, Path)),
-    responses((status = 200, body = SinkActed), (status = 403, body = Refusal), (status = 409, body = Refusal)))]
+    responses((status = 200, body = SinkActed), (status = 409, body = Refusal)))]
 pub(super) async fn pause(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -112,7 +112,7 @@ pub(super) async fn pause(
 
 /// Delivers there again.
 #[utoipa::path(post, path = "/sinks/{name}/resume", tag = "deliveries", params(("name" = String, Path)),
-    responses((status = 200, body = SinkActed), (status = 403, body = Refusal), (status = 409, body = Refusal)))]
+    responses((status = 200, body = SinkActed), (status = 409, body = Refusal)))]
 pub(super) async fn resume(
     State(admin): State<Admin>,
     Operator(caller): Operator,
@@ -125,7 +125,7 @@ pub(super) async fn resume(
 /// Delivers there at another rate than the configured one, in each process by itself, until that is taken back.
 #[utoipa::path(post, path = "/sinks/{name}/rate", tag = "deliveries", request_body = AtRate,
     params(("name" = String, Path)),
-    responses((status = 200, body = SinkActed), (status = 403, body = Refusal), (status = 409, body = Refusal)))]
+    responses((status = 200, body = SinkActed), (status = 409, body = Refusal)))]
 pub(super) async fn rate(
     State(admin): State<Admin>,
     Operator(caller): Operator,

@@ -1,4 +1,4 @@
-//! Deliveries: what waits and what is dead, by sink and error; replay, discard, pause, resume.
+//! Deliveries: what waits and what is dead, by sink and error; replay, discard, pause, resume, rate.
 
 use std::collections::BTreeMap;
 
@@ -67,6 +67,15 @@ pub(super) struct SinkChosen {
     reason: String,
 }
 
+/// Which sink, and how fast; nothing: as configured.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RateChosen {
+    sink: String,
+    #[serde(default)]
+    rate: String,
+}
+
 /// Which dead letters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +139,8 @@ impl Chosen {
     async fn which(&self, admin: &Admin) -> Result<DeadChoice, Wrong> {
         let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
         let ids: Vec<i64> = self.id.into_iter().collect();
-        Ok(chosen(admin, &ids, some(&self.sink).as_deref(), some(&self.error).as_deref()).await?)
+        let asked = DeadAsked { sink: some(&self.sink), error: some(&self.error), ..DeadAsked::default() };
+        Ok(chosen(admin, &ids, &asked).await?)
     }
 
     /// Where they were chosen.
@@ -176,4 +186,15 @@ pub(super) async fn resume(
 ) -> Result<Response, Wrong> {
     let changed = operate::resume(&admin, &caller, chosen.sink).await?;
     Ok(see(if changed { "/deliveries?done=resumed" } else { "/deliveries?done=none" }))
+}
+
+pub(super) async fn rate(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<RateChosen>,
+) -> Result<Response, Wrong> {
+    let rate = Some(chosen.rate.trim()).filter(|rate| !rate.is_empty()).map(str::to_owned);
+    let done = if rate.is_some() { "rated" } else { "rate-configured" };
+    operate::rate(&admin, &caller, chosen.sink, rate).await?;
+    Ok(see(&format!("/deliveries?done={done}")))
 }

@@ -1,4 +1,4 @@
-//! Events: found, and one with what it holds, its deliveries, replay, erase, curl.
+//! Events: found, and one with what it holds, its deliveries, replay, sending, erase, curl.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::frame::{Frame, Wrong, filled, older, page, see};
+use super::search::{KNOWN, asked, place};
 use super::words::{Moment, event_place};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
-use crate::admin::api::events::{EventsAsked, LOCAL, find, reference};
+use crate::admin::api::events::{EventsAsked, LOCAL, find, reference, resent};
 use crate::admin::operate;
 use crate::admin::shapes::{DeliveryShown, EventShown, Opened, kept};
 use crate::admin::state::Admin;
 
-const KNOWN: [&str; 8] = ["id", "source", "type", "state", "since", "until", "header", "cursor"];
 const ROWS: u64 = 50;
 
 #[derive(Template)]
@@ -29,6 +29,8 @@ struct List {
     rows: Vec<Row>,
     /// The address of the next page.
     next: Option<String>,
+    /// Where to act on all that match, where somebody may.
+    several: Option<String>,
 }
 
 struct Row {
@@ -72,17 +74,7 @@ pub(super) async fn list(
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Result<Response, Wrong> {
     let field = filled(&query, &KNOWN)?;
-    let asked = EventsAsked {
-        id: field("id"),
-        source: field("source"),
-        kind: field("type"),
-        state: field("state"),
-        since: field("since"),
-        until: field("until"),
-        header: field("header"),
-        cursor: field("cursor"),
-        limit: Some(ROWS),
-    };
+    let asked = EventsAsked { limit: Some(ROWS), ..asked(&field) };
     let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
     let next = found.next.map(|cursor| older("/events", &KNOWN, &field, &cursor));
     let row = |event: EventShown| {
@@ -93,6 +85,7 @@ pub(super) async fn list(
         frame: Frame::new("Events", &caller, &query),
         sources: admin.view.load().sources.iter().map(|source| source.name.to_string()).collect(),
         rows: found.events.into_iter().map(row).collect(),
+        several: caller.may_act().then(|| place(&field)).flatten(),
         asked,
         next,
     }))
@@ -177,4 +170,14 @@ pub(super) async fn replay(
     let replayed = operate::replay_events(&admin, &caller, vec![event], sinks).await?;
     let done = if replayed.deliveries == 0 { "none" } else { "replayed" };
     Ok(see(&format!("{}&done={done}", event_place(&chosen.source, &chosen.id))))
+}
+
+pub(super) async fn send(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(chosen): Form<Chosen>,
+) -> Result<Response, Wrong> {
+    let event = reference(&chosen.source, &chosen.id)?;
+    drop(resent(&admin, &caller, event, chosen.url.trim()).await?);
+    Ok(see(&format!("{}&done=sent", event_place(&chosen.source, &chosen.id))))
 }

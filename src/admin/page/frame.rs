@@ -13,7 +13,7 @@ use crate::admin::access::Caller;
 use crate::admin::api::Problem;
 
 /// What was done, as the address of the page says it; nothing else can be put there.
-const DONE: [(&str, &str); 8] = [
+const DONE: [(&str, &str); 11] = [
     ("released", "Released: it is accepted, and delivered like every other event."),
     ("replayed", "Queued again, from the first attempt."),
     ("discarded", "Discarded for good."),
@@ -24,6 +24,9 @@ const DONE: [(&str, &str); 8] = [
     ),
     ("paused", "Paused: nothing is delivered there until it is resumed."),
     ("resumed", "Resumed: what waited is delivered now."),
+    ("rated", "Slowed down: that rate counts from now on, in each process of this store."),
+    ("rate-configured", "The configured rate counts again."),
+    ("sent", "Sent there, and taken."),
     ("none", "Nothing was there to do: it had gone or was done before."),
 ];
 
@@ -56,7 +59,8 @@ impl Frame {
 
     /// Whether this is the page that the navigation calls `name`, or one of its.
     pub(super) fn is(&self, name: &str) -> bool {
-        self.title == name || name.strip_suffix('s').unwrap_or(name) == self.title.split(' ').next().unwrap_or_default()
+        let first = self.title.split(' ').next().unwrap_or_default();
+        [name, name.strip_suffix('s').unwrap_or(name)].contains(&first)
     }
 }
 

@@ -6,8 +6,10 @@ mod configuration;
 mod deliveries;
 mod events;
 mod frame;
+mod matching;
 mod now;
 mod refused;
+mod search;
 mod words;
 
 use axum::Router;
@@ -26,7 +28,12 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/event/replay", post(events::replay))
         .route("/event/curl", post(events::curl))
         .route("/event/erase", post(events::erase))
+        .route("/event/send", post(events::send))
+        .route("/events/matching", get(matching::show))
+        .route("/events/replay", post(matching::replay))
+        .route("/events/erase", post(matching::erase))
         .route("/refused", get(refused::list))
+        .route("/refused/discard", post(refused::discard_matching))
         .route("/refused/{id}", get(refused::show))
         .route("/refused/{id}/open", post(refused::open))
         .route("/refused/{id}/release", post(refused::release))
@@ -36,10 +43,10 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/deliveries/discard", post(deliveries::discard))
         .route("/deliveries/pause", post(deliveries::pause))
         .route("/deliveries/resume", post(deliveries::resume))
+        .route("/deliveries/rate", post(deliveries::rate))
         .route("/configuration", get(configuration::show))
+        .route("/store/backup", post(now::backup))
         .route("/sign-in", get(frame::signed_in).post(sign_in))
         .route("/sign-out", post(sign_out))
-        .route("/assets/style.css", get(assets::style))
-        .route("/assets/live.js", get(assets::script))
-        .route("/assets/icon.svg", get(assets::icon))
+        .merge(assets::routes())
 }

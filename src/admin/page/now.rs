@@ -1,4 +1,4 @@
-//! Now: what is wrong, then what comes in, what goes out and what it stands on.
+//! Now: what is wrong, then what comes in, what goes out and what it stands on; a copy of the store.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::chart::Chart;
 use super::frame::{Frame, Wrong, filled, page};
 use super::words::{Moment, age, span};
 use crate::admin::access::Caller;
+use crate::admin::api::{Operator, store};
 use crate::admin::now::Now;
 use crate::admin::state::Admin;
 
@@ -25,6 +26,8 @@ struct Shown {
     requests: Chart,
     deliveries: Chart,
     certificate: Option<Moment>,
+    /// Whether the store copies itself.
+    copies: bool,
 }
 
 pub(super) async fn show(
@@ -43,6 +46,12 @@ pub(super) async fn show(
         requests: Chart::of_requests(&minutes),
         deliveries: Chart::of_deliveries(&minutes),
         certificate: now.certificate_expires_at.as_ref().map(|at| Moment::of(at, time)),
+        copies: admin.store.maintenance.copies(),
         now,
     }))
+}
+
+/// A copy of the store, as the API sends it.
+pub(super) async fn backup(admin: State<Admin>, operator: Operator) -> Result<Response, Wrong> {
+    Ok(store::backup(admin, operator).await?)
 }

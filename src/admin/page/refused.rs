@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use axum::{Extension, Form};
 
 use super::frame::{Frame, Wrong, filled, older, page, see};
 use super::words::{Moment, event_place};
@@ -16,10 +16,13 @@ use crate::admin::operate;
 use crate::admin::shapes::{Opened, RefusedShown};
 use crate::admin::state::Admin;
 use crate::explain::{Explanation, Release};
+use crate::operations::OperationError;
 use crate::request_outcome::Reason;
 use crate::store::Quarantined;
 
 const KNOWN: [&str; 5] = ["source", "reason", "since", "until", "cursor"];
+/// What says which to discard.
+const CRITERIA: [&str; 4] = ["source", "reason", "since", "until"];
 const ROWS: u64 = 50;
 
 #[derive(Template)]
@@ -31,6 +34,8 @@ struct List {
     reasons: Vec<&'static str>,
     rows: Vec<(RefusedShown, Moment)>,
     next: Option<String>,
+    /// What they have in common, as the search said it.
+    criteria: Vec<(&'static str, String)>,
 }
 
 #[derive(Template)]
@@ -55,14 +60,7 @@ pub(super) async fn list(
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Result<Response, Wrong> {
     let field = filled(&query, &KNOWN)?;
-    let asked = RefusedAsked {
-        source: field("source"),
-        reason: field("reason"),
-        since: field("since"),
-        until: field("until"),
-        cursor: field("cursor"),
-        limit: Some(ROWS),
-    };
+    let asked = RefusedAsked { cursor: field("cursor"), limit: Some(ROWS), ..asked(&field) };
     let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
     let next = found.next.map(|cursor| older("/refused", &KNOWN, &field, &cursor));
     Ok(page(&List {
@@ -77,9 +75,20 @@ pub(super) async fn list(
                 (row, at)
             })
             .collect(),
+        criteria: CRITERIA.into_iter().filter_map(|key| Some((key, field(key)?))).collect(),
         asked,
         next,
     }))
+}
+
+fn asked(field: impl Fn(&str) -> Option<String>) -> RefusedAsked {
+    RefusedAsked {
+        source: field("source"),
+        reason: field("reason"),
+        since: field("since"),
+        until: field("until"),
+        ..RefusedAsked::default()
+    }
 }
 
 pub(super) async fn show(
@@ -114,7 +123,8 @@ pub(super) async fn release(
     Operator(caller): Operator,
     Path(id): Path<i64>,
 ) -> Result<Response, Wrong> {
-    let released = operate::release(&admin, &caller, id).await?;
+    let gone = || OperationError::Missing(format!("there is no such refused request as {id} any more"));
+    let released = operate::release(&admin, &caller, vec![id]).await?.pop().ok_or_else(gone)?;
     let place = event_place(released.source.as_str(), released.event_id.as_str());
     let done = if released.added { "released" } else { "none" };
     Ok(see(&format!("{place}&done={done}")))
@@ -125,6 +135,16 @@ pub(super) async fn discard(
     Operator(caller): Operator,
     Path(id): Path<i64>,
 ) -> Result<Response, Wrong> {
-    let count = operate::discard_refused(&admin, &caller, id).await?;
+    let count = operate::discard_refused(&admin, &caller, vec![id]).await?;
+    Ok(see(if count == 0 { "/refused?done=none" } else { "/refused?done=discarded" }))
+}
+
+pub(super) async fn discard_matching(
+    State(admin): State<Admin>,
+    Operator(caller): Operator,
+    Form(form): Form<BTreeMap<String, String>>,
+) -> Result<Response, Wrong> {
+    let filter = asked(filled(&form, &CRITERIA)?).narrowed(&admin)?;
+    let count = operate::discard_matching(&admin, &caller, filter).await?;
     Ok(see(if count == 0 { "/refused?done=none" } else { "/refused?done=discarded" }))
 }

@@ -14,5 +14,8 @@ mod logs;
 mod metrics;
 mod reload;
 mod reload_tls;
+mod schemathesis;
 mod sessions;
+mod several;
+mod store;
 mod tls;

@@ -158,7 +158,7 @@ fn filters_are_applied_and_words_are_for_people() {
     };
     let line = while_posting(&daemon, either, || tail.line());
     assert!(line.contains("cognigy:sha256:") && line.contains("Z  "), "{line}");
-    for wrong in ["?nonsense=1", "?source"] {
+    for wrong in ["?nonsense=1", "?source=a&source=b"] {
         assert_eq!(daemon.get_with(&format!("/api/v1/tail{wrong}"), &bearer()).status, 400, "{wrong}");
     }
 }

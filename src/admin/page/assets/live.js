@@ -17,9 +17,10 @@
   };
   copies(document);
 
-  const region = document.querySelector('[data-live]');
-  if (!region || !window.EventSource) return;
-  const what = region.dataset.live;
+  // It is another element after each time it was brought up to date.
+  const region = () => document.querySelector('[data-live]');
+  if (!region() || !window.EventSource || !window.htmx) return;
+  const what = region().dataset.live;
   const bar = document.createElement('div');
   bar.className = 'live';
   const said = document.createElement('span');
@@ -29,27 +30,24 @@
   bar.append(said, button);
   document.getElementById('main').prepend(bar);
 
-  let source = null, seen = null, busy = false, paused = false;
+  let source = null, seen = null, asked = null, paused = false;
   const show = () => {
     said.textContent = paused ? 'stands still' : source ? 'live' : 'connecting…';
     button.textContent = paused ? 'Go on' : 'Pause';
   };
   // Nothing is taken from under somebody who marks text or has gone into the table by keyboard.
-  const inUse = () => region.contains(document.activeElement) || !getSelection().isCollapsed;
-  const refresh = async () => {
-    const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, cache: 'no-store' });
-    if (answer.status === 401) { location.reload(); return; }
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    const fresh = page.querySelector('[data-live]');
-    if (fresh && !inUse()) region.replaceChildren(...fresh.childNodes);
-  };
-  const onTick = async (event) => {
+  const inUse = () => region().contains(document.activeElement) || !getSelection().isCollapsed;
+  const onTick = (event) => {
     const now = JSON.parse(event.data)[what];
-    if (now === seen || busy || paused || inUse()) return;
-    busy = true;
-    try { await refresh(); seen = now; } catch { /* the next tick tries again */ } finally { busy = false; }
+    if (now === seen || paused || inUse()) return;
+    asked = now;
+    htmx.trigger(region(), 'tick');
   };
+  document.body.addEventListener('htmx:beforeSwap', (event) => {
+    if (event.detail.xhr.status === 401) location.reload();
+    if (inUse()) event.detail.shouldSwap = false;
+  });
+  document.body.addEventListener('htmx:afterSwap', () => { seen = asked; });
   const open = () => {
     if (source || paused || document.hidden) return;
     source = new EventSource('/api/v1/live');
