@@ -51,15 +51,30 @@ impl Driver {
         Some(started.expect("the driver says its port"))
     }
 
-    async fn open(&self, arguments: &[&str]) -> Browser {
-        let own = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"];
-        let arguments: Vec<&str> = own.iter().chain(arguments).copied().collect();
-        let capabilities = json!({ "goog:chromeOptions": { "args": arguments, "binary": "/usr/bin/chromium" } });
-        let Value::Object(capabilities) = capabilities else { unreachable!() };
+    /// A browser whose `chromeOptions` hold `more` beside what every one has.
+    async fn open(&self, more: Value) -> Browser {
+        let mut arguments =
+            json!(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]);
+        let mut options = more;
+        if let Some(own) = options["args"].as_array().cloned() {
+            arguments.as_array_mut().unwrap().extend(own);
+        }
+        (options["args"], options["binary"]) = (arguments, json!("/usr/bin/chromium"));
+        let Value::Object(capabilities) = json!({ "goog:chromeOptions": options }) else { unreachable!() };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities.into_iter().collect());
         builder.connect(&format!("http://127.0.0.1:{}", self.port)).await.expect("a browser")
     }
+}
+
+/// A telephone with a screen that is so many CSS pixels wide.
+fn phone(width: u32) -> Value {
+    json!({ "mobileEmulation": { "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 2.0, "touch": true } } })
+}
+
+fn desktop(arguments: &[&str]) -> Value {
+    let arguments = [&["--window-size=1280,1100"], arguments].concat();
+    json!({ "args": arguments })
 }
 
 impl Drop for Driver {
@@ -70,20 +85,19 @@ impl Drop for Driver {
 }
 
 /// Waits until the page holds `text`.
-#[track_caller]
-fn shows(browser: &Browser, text: &str) -> impl Future<Output = ()> {
-    let (browser, text) = (browser.clone(), text.to_owned());
-    async move {
-        let begun = Instant::now();
-        loop {
-            let script = "return document.body ? document.body.innerText : ''";
-            let shown = browser.execute(script, vec![]).await.unwrap_or_default();
-            if shown.as_str().is_some_and(|shown| shown.contains(&text)) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{text:?} does not come: {shown}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+async fn shows(browser: &Browser, text: &str) {
+    let begun = Instant::now();
+    loop {
+        let body = browser.find(Locator::Css("body")).await;
+        let shown = match body {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        };
+        if shown.contains(text) {
+            return;
         }
+        assert!(begun.elapsed() < PATIENCE, "{text:?} does not come: {shown}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -142,42 +156,87 @@ fn run<F: Future<Output = ()>>(test: F) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 }
 
+/// From a refusal to its explanation, its release and replay; a sink paused and resumed; an event erased.
+async fn works_through(browser: &Browser, daemon: &Daemon) {
+    send(daemon, &Signer::of("nice").shifted(-4000), 401);
+    click(browser, "nav a[href='/refused']").await;
+    until_there(browser, "a[href='/refused/1']").await;
+    click(browser, "a[href='/refused/1']").await;
+    shows(browser, "the signature holds: the sender made this request").await;
+    click(browser, ".acts details:first-child summary").await;
+    click(browser, "form[action='/refused/1/release'] button").await;
+    shows(browser, "Released: it is accepted").await;
+    click(browser, "form[action='/event/replay'] button").await;
+    shows(browser, "Queued again").await;
+    click(browser, "form[action='/event/open'] button").await;
+    shows(browser, "SHA-256").await;
+    click(browser, "nav a[href='/deliveries']").await;
+    click(browser, "summary[aria-label='Pause orders…']").await;
+    browser.find(Locator::Css("#reason-orders")).await.unwrap().send_keys("night work").await.unwrap();
+    click(browser, "form[action='/deliveries/pause'] button").await;
+    shows(browser, "by admin: night work").await;
+    click(browser, "form[action='/deliveries/resume'] button").await;
+    shows(browser, "Resumed:").await;
+    click(browser, "nav a[href='/events']").await;
+    click(browser, "tbody a").await;
+    click(browser, ".acts summary").await;
+    click(browser, "form[action='/event/erase'] button").await;
+    shows(browser, "nothing is left of what the sender said").await;
+}
+
+/// Loads the page again until it has what `selector` names.
+async fn until_there(browser: &Browser, selector: &str) {
+    let begun = Instant::now();
+    while browser.find(Locator::Css(selector)).await.is_err() {
+        assert!(begun.elapsed() < PATIENCE, "{selector} does not come");
+        browser.refresh().await.unwrap();
+    }
+}
+
 #[test]
-fn an_operator_signs_in_watches_finds_understands_releases_and_replays() {
+fn an_operator_signs_in_watches_finds_understands_releases_pauses_and_erases() {
     let Some(driver) = Driver::start() else { return };
     let upstream = Upstream::start(|_, _| Reply::status(200));
     let daemon = setup(&upstream).start();
     run(async {
-        let browser = driver.open(&["--window-size=1280,900"]).await;
+        let browser = driver.open(desktop(&[])).await;
         sign_in(&browser, &daemon, "/events").await;
         shows(&browser, "No event matches.").await;
         shows(&browser, "live").await;
         // Nobody loads the page again.
         browser.execute("window.stays = true", vec![]).await.unwrap();
-        let id = send(&daemon, &Signer::of("nice"), 200);
-        shows(&browser, &id[..8]).await;
+        for _ in 0..2 {
+            let id = send(&daemon, &Signer::of("nice"), 200);
+            shows(&browser, &id[..8]).await;
+        }
         assert_eq!(browser.execute("return window.stays", vec![]).await.unwrap(), json!(true));
-
-        send(&daemon, &Signer::of("nice").shifted(-4000), 401);
-        click(&browser, "nav a[href='/refused']").await;
-        click(&browser, "a[href='/refused/1']").await;
-        shows(&browser, "the signature holds: the sender made this request").await;
-        assert_accessible(&browser, "a refusal").await;
-        click(&browser, ".acts details:first-child summary").await;
-        click(&browser, "form[action='/refused/1/release'] button").await;
-        shows(&browser, "Released: it is accepted").await;
-        click(&browser, "form[action='/event/replay'] button").await;
-        shows(&browser, "Queued again").await;
-        click(&browser, "form[action='/event/open'] button").await;
-        shows(&browser, "SHA-256").await;
         let errors = browser.execute("return performance.getEntriesByType('resource').map(e => e.name)", vec![]).await;
         let own = format!("http://{}/", daemon.admin);
         assert!(errors.unwrap().as_array().unwrap().iter().all(|name| name.as_str().unwrap().starts_with(&own)));
+        works_through(&browser, &daemon).await;
         browser.close().await.unwrap();
     });
-    crate::support::eventually("both deliveries of the released event, and the other's", || {
-        (upstream.count() == 3).then_some(())
+    crate::support::eventually("both deliveries of the released event, and the others'", || {
+        (upstream.count() == 4).then_some(())
     });
+}
+
+#[test]
+fn an_operator_does_the_same_where_no_script_may_run() {
+    let Some(driver) = Driver::start() else { return };
+    let upstream = Upstream::start(|_, _| Reply::status(200));
+    let daemon = setup(&upstream).start();
+    run(async {
+        let options = json!({ "prefs": { "profile.managed_default_content_settings.javascript": 2 } });
+        let browser = driver.open(options).await;
+        sign_in(&browser, &daemon, "/events").await;
+        shows(&browser, "No event matches.").await;
+        send(&daemon, &Signer::of("nice"), 200);
+        assert!(browser.find(Locator::Css(".live")).await.is_err(), "the script made nothing");
+        works_through(&browser, &daemon).await;
+        browser.close().await.unwrap();
+    });
+    crate::support::eventually("all deliveries", || (upstream.count() == 3).then_some(()));
 }
 
 #[test]
@@ -186,33 +245,38 @@ fn every_page_can_be_read_in_light_dark_and_on_a_phone() {
     let upstream = Upstream::start(|n, _| Reply::status(if n % 3 == 0 { 400 } else { 200 }));
     let daemon = setup(&upstream).start();
     run(async {
+        let mut id = String::new();
         for _ in 0..8 {
-            send(&daemon, &Signer::of("nice"), 200);
+            id = send(&daemon, &Signer::of("nice"), 200);
         }
         for signer in [Signer::of("nice").secret("wrong-secret-0123456789"), Signer::of("nice").shifted(-4000)] {
             send(&daemon, &signer, 401);
         }
-        for (name, arguments) in [
-            ("light", &["--window-size=1280,1100"][..]),
-            ("dark", &["--window-size=1280,1100", "--blink-settings=preferredColorScheme=0"]),
-            ("phone", &["--window-size=390,844"]),
+        for (name, width, options) in [
+            ("light", 1280, desktop(&[])),
+            ("dark", 1280, desktop(&["--blink-settings=preferredColorScheme=0"])),
+            ("phone", 390, phone(390)),
+            ("narrow", 320, phone(320)),
         ] {
-            let browser = driver.open(arguments).await;
+            let browser = driver.open(options).await;
             sign_in(&browser, &daemon, "/").await;
             shows(&browser, "What goes out").await;
             for (page, path) in [
-                ("now", "/"),
-                ("events", "/events"),
-                ("refused", "/refused"),
-                ("refusal", "/refused/1"),
-                ("deliveries", "/deliveries"),
-                ("configuration", "/configuration"),
+                ("now", "/".to_owned()),
+                ("events", "/events".to_owned()),
+                ("event", format!("/event?source=nice&id={id}")),
+                ("matching", "/events/matching?source=nice".to_owned()),
+                ("refused", "/refused?source=nice".to_owned()),
+                ("refusal", "/refused/1".to_owned()),
+                ("deliveries", "/deliveries".to_owned()),
+                ("configuration", "/configuration".to_owned()),
             ] {
                 browser.goto(&format!("http://{}{path}", daemon.admin)).await.unwrap();
                 shows(&browser, "gatepost").await;
                 assert_accessible(&browser, &format!("{page} {name}")).await;
-                let wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
-                assert_eq!(browser.execute(wide, vec![]).await.unwrap(), json!(true), "{page} {name} scrolls sideways");
+                let wide = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
+                let wide = browser.execute(wide, vec![]).await.unwrap();
+                assert_eq!(wide, json!([width, width]), "{page} {name} scrolls sideways, or has another width");
                 screenshot(&browser, &format!("{page}-{name}.png")).await;
             }
             browser.close().await.unwrap();
