@@ -39,6 +39,7 @@ pub mod clock;
 pub mod escape;
 pub mod event;
 pub mod file;
+mod request_id;
 pub mod request_outcome;
 pub mod secret;
 mod shell;

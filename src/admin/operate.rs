@@ -11,10 +11,10 @@ use super::state::Admin;
 use crate::escape::is_hidden;
 use crate::event::Name;
 use crate::operations::{
-    self, DeadChoice, DeadReplayed, Erased, EventsReplayed, OperationError, Operations, Operator, ReleaseOutcome,
-    Resender, Resent, SinkStatus,
+    self, DeadChoice, DeadReplayed, Erased, EventsReplayed, Found, LOOKED_AT, OperationError, Operations, Operator,
+    ReleaseOutcome, Resender, Resent, SinkStatus, Sought,
 };
-use crate::store::{Archived, EventRef, QuarantineFilter, Quarantined, Stats};
+use crate::store::{Archived, Cursor, EventFilter, EventRef, QuarantineFilter, Quarantined, Stats};
 
 /// Sooner than the answer has to be made.
 const RESEND: Duration = Duration::from_secs(8);
@@ -40,6 +40,17 @@ async fn act<T: Send + 'static>(
 pub(super) async fn event_of(admin: &Admin, event: &EventRef) -> Result<Archived, OperationError> {
     let view = admin.view.load_full();
     admin.operations(&view).exact_event(event).await
+}
+
+/// The events that match `filter` and are `sought`, among the next of those that match.
+pub(super) async fn find_events(
+    admin: &Admin,
+    filter: &EventFilter,
+    sought: &Sought,
+    from: Option<Cursor>,
+) -> Result<Found, OperationError> {
+    let view = admin.view.load_full();
+    admin.operations(&view).find_events(filter, sought, from, LOOKED_AT).await
 }
 
 /// The same with its body and headers, which `caller` is shown.

@@ -17,6 +17,16 @@ pub(super) struct Events {
     pub(super) events: Vec<EventShown>,
     /// The cursor of the next page; null after the last.
     pub(super) next: Option<String>,
+    /// How far a search for a request or a field looked; null elsewhere.
+    pub(super) looked: Option<Looked>,
+}
+
+/// How far a search looked that no index helps.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Looked {
+    pub(super) events: u64,
+    /// When the last of them was received; null where there were none.
+    pub(super) back_to: Option<String>,
 }
 
 /// An event without what it holds.

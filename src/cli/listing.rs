@@ -29,6 +29,12 @@ pub(super) async fn print<const N: usize, F: PagedFilter, R: Row<N>>(
     if operations::each(filter, page, |rows| listing.write(&rows)).await? { listing.end() } else { Ok(()) }
 }
 
+/// Lists `rows`, which are all there are.
+pub(super) fn print_all<const N: usize, R: Row<N>>(rows: &[R], json: bool) -> Result<(), Failure> {
+    let mut listing = Listing::new(R::HEADINGS, json);
+    if rows.is_empty() || listing.write(rows)? { listing.end() } else { Ok(()) }
+}
+
 /// A listing being written.
 struct Listing<const N: usize> {
     columns: Columns<N>,

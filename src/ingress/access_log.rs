@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -26,6 +26,7 @@ use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
 use crate::feed::{Feed, FeedEvent};
 use crate::metrics::SourceMetrics;
+use crate::request_id;
 use crate::request_outcome::{Reason, RequestOutcome};
 use crate::server::Unreadable;
 use crate::server::client::{self, BadForwarded, Peer};
@@ -35,6 +36,9 @@ use super::arrival::Arrival;
 use super::log_text::escape_for_log;
 use super::request_end::{Answered, RequestEnd};
 use super::source::Source;
+
+/// What senders may quote when they ask about a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The `gatepost::access` record, in the contract's order.
 #[derive(Serialize)]
@@ -133,7 +137,7 @@ where
             Some(_) if trusted.contains(peer.0.to_canonical()) => Err(BadForwarded),
             _ => client::client_ip(peer, request.headers(), trusted),
         };
-        let arrival = Arrival { request_id: request_id(), client };
+        let arrival = Arrival { request_id: request_id::new(self.layer.recorder.clock.now()), client };
         let asked = unreadable.is_none().then(|| Asked::of(&request));
         let answered = unreadable.is_none_or(Unreadable::is_answered);
         let layer = self.layer.clone();
@@ -141,11 +145,6 @@ where
         request.extensions_mut().insert(arrival);
         Logged { inner: self.inner.call(request), entry }
     }
-}
-
-/// 128 random bits; unique, not secret.
-fn request_id() -> Arc<str> {
-    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)).into()
 }
 
 pin_project! {
@@ -165,8 +164,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(Answered { response, end }) = ready!(this.inner.poll(cx));
+        let Ok(Answered { mut response, end }) = ready!(this.inner.poll(cx));
         this.entry.write(&end, Some(response.status()));
+        // Of hexadecimal digits: it cannot fail.
+        if let Ok(id) = HeaderValue::from_str(&this.entry.arrival.request_id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
         Poll::Ready(Ok(response))
     }
 }

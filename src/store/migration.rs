@@ -26,9 +26,13 @@ pub struct Report {
 /// Copies all of `from` (`sqlite:PATH`, which stays as it is) into `to` (`postgres://…`).
 ///
 /// # Errors
-/// [`StoreError`] where either cannot be opened, or stops half-way: what was copied by then stays, repeat it.
+/// [`StoreError`] where either cannot be opened, where a daemon still runs on `from`, or stops half-way: what was copied by then stays, repeat it.
 pub async fn migrate(from: &Settings, to: &Settings) -> Result<Report, StoreError> {
-    let from = Export::open(&from.url).await?;
+    let (url, from) = (&from.url, Export::open(&from.url).await?);
+    if from.is_probed().await? {
+        let problem = format!("a daemon runs on {url}: stop it first, then copy; nothing was copied");
+        return Err(StoreError::Unsupported(problem));
+    }
     let store = from.identity().await?;
     let mut to = Import::open(&to.url, store).await?;
     let mut report = Report::default();

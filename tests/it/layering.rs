@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 30] = [
+const STRATA: [(&str, u8); 31] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
@@ -15,6 +15,7 @@ const STRATA: [(&str, u8); 30] = [
     ("backoff", 1),
     ("escape", 1),
     ("audit_record", 1),
+    ("request_id", 1),
     ("request_outcome", 1),
     ("shell", 1),
     ("time_arg", 1),

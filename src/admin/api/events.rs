@@ -1,10 +1,10 @@
 //! Accepted events: found, shown, opened, delivered again.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -13,9 +13,10 @@ use super::extract::{Asked, Body, Named, Operator, Problem, cursor, limit, shown
 use crate::admin::access::Caller;
 use crate::admin::answer::Refusal;
 use crate::admin::operate;
-use crate::admin::shapes::{ErasedShown, EventShown, Events, Opened, Queued, kept};
+use crate::admin::shapes::{ErasedShown, EventShown, Events, Looked, Opened, Queued, kept};
 use crate::admin::state::Admin;
 use crate::event::{EventId, KeptHeaders, Name};
+use crate::operations::{BodyField, Sought};
 use crate::settings::grammar;
 use crate::store::{Archived, EventFilter, EventRef, State as DeliveryState};
 
@@ -43,6 +44,11 @@ pub(in crate::admin) struct EventsAsked {
     pub(in crate::admin) until: Option<String>,
     /// Only with this kept header, whole: NAME=VALUE.
     pub(in crate::admin) header: Option<String>,
+    /// Only what this request brought: its `request_id`, as in the access record and in `X-Request-Id` of the answer.
+    pub(in crate::admin) request: Option<String>,
+    /// Only with this value in the JSON body, for operators alone: `/sessionId=abc`. Looks at 10,000 events a call.
+    #[param(pattern = "^/[^=]*=.*$")]
+    pub(in crate::admin) field: Option<String>,
     /// `next` of the page before.
     #[param(pattern = "^-?[0-9]{1,18}_-?[0-9]{1,18}$")]
     pub(in crate::admin) cursor: Option<String>,
@@ -79,14 +85,37 @@ pub(in crate::admin) fn reference(source: &str, id: &str) -> Result<EventRef, Pr
 /// The events that are asked for.
 pub(in crate::admin) async fn find(admin: &Admin, asked: &EventsAsked) -> Result<Events, Problem> {
     let (filter, from) = (filter(admin, asked)?, cursor(asked.cursor.as_deref())?);
+    let sought = sought(asked)?;
     if let Some(id) = asked.id.as_deref() {
+        if !sought.is_nothing() {
+            return Err(Problem::asked("id: it names the event; leave out request and field"));
+        }
         let EventRef { id, .. } = reference("", id)?;
         let found = admin.store.archive.get(&EventRef { source: filter.source.clone(), id }).await?;
         let events = found.iter().filter(|event| matches(event, &filter)).map(EventShown::of).collect();
-        return Ok(Events { events, next: None });
+        return Ok(Events { events, next: None, looked: None });
+    }
+    if !sought.is_nothing() {
+        let found = operate::find_events(admin, &filter, &sought, from).await?;
+        let looked = Looked { events: found.looked_at, back_to: found.back_to.map(|at| at.to_string()) };
+        let events = found.events.iter().map(EventShown::of).collect();
+        return Ok(Events { events, next: found.next.map(shown), looked: Some(looked) });
     }
     let page = admin.store.archive.page(&filter, from).await?;
-    Ok(Events { events: page.rows.iter().map(EventShown::of).collect(), next: page.next.map(shown) })
+    Ok(Events { events: page.rows.iter().map(EventShown::of).collect(), next: page.next.map(shown), looked: None })
+}
+
+fn sought(asked: &EventsAsked) -> Result<Sought, Problem> {
+    let field = asked.field.as_deref().map(BodyField::parse).transpose();
+    let field = field.map_err(|words| Problem::asked(format!("field: {words}")))?;
+    Ok(Sought { request: asked.request.clone(), field })
+}
+
+/// Refuses a search in bodies to whoever may not open them.
+pub(in crate::admin) fn allowed(asked: &EventsAsked, caller: &Caller) -> Result<(), Problem> {
+    let hidden = asked.field.is_some() && !caller.may_act();
+    let words = "field: a search in bodies takes the role \"operator\": yours is \"viewer\"";
+    if hidden { Err(Problem(StatusCode::FORBIDDEN, words.to_owned())) } else { Ok(()) }
 }
 
 fn filter(admin: &Admin, asked: &EventsAsked) -> Result<EventFilter, Problem> {
@@ -128,11 +157,13 @@ fn matches(archived: &Archived, filter: &EventFilter) -> bool {
 
 /// Events, newest first.
 #[utoipa::path(get, path = "/events", tag = "events", params(EventsAsked),
-    responses((status = 200, body = Events)))]
+    responses((status = 200, body = Events), (status = 403, body = Refusal)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
+    Extension(caller): Extension<Caller>,
     Asked(asked): Asked<EventsAsked>,
 ) -> Result<Json<Events>, Problem> {
+    allowed(&asked, &caller)?;
     find(&admin, &asked).await.map(Json)
 }
 

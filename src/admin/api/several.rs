@@ -58,8 +58,8 @@ pub(in crate::admin) struct Meant {
 
 /// The events that `asked` finds, as many as one call acts on; never all there are by accident.
 pub(in crate::admin) async fn matching(admin: &Admin, asked: &EventsAsked) -> Result<Meant, Problem> {
-    let EventsAsked { id, source, kind, state, since, until, header, .. } = asked;
-    if [id, source, kind, state, since, until, header].iter().all(|criterion| criterion.is_none()) {
+    let EventsAsked { id, source, kind, state, since, until, header, request, field, .. } = asked;
+    if [id, source, kind, state, since, until, header, request, field].iter().all(|criterion| criterion.is_none()) {
         let words = "matching: say what they have in common; \"since\": \"1970-01-01\" is all of them";
         return Err(Problem::asked(words));
     }

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::frame::{Frame, Wrong, filled, older, page, see};
 use super::search::{KNOWN, asked, place};
-use super::words::{Moment, event_place};
+use super::words::{Moment, event_place, grouped};
 use crate::admin::access::Caller;
 use crate::admin::api::Operator;
-use crate::admin::api::events::{EventsAsked, LOCAL, find, reference, resent};
+use crate::admin::api::events::{EventsAsked, LOCAL, allowed, find, reference, resent};
 use crate::admin::operate;
 use crate::admin::shapes::{DeliveryShown, EventShown, Opened, kept};
 use crate::admin::state::Admin;
@@ -29,6 +29,8 @@ struct List {
     rows: Vec<Row>,
     /// The address of the next page.
     next: Option<String>,
+    /// How far a search looked that no index helps.
+    looked: Option<(String, Option<Moment>)>,
     /// Where to act on all that match, where somebody may.
     several: Option<String>,
 }
@@ -75,6 +77,7 @@ pub(super) async fn list(
 ) -> Result<Response, Wrong> {
     let field = filled(&query, &KNOWN)?;
     let asked = EventsAsked { limit: Some(ROWS), ..asked(&field) };
+    allowed(&asked, &caller)?;
     let (found, now) = (find(&admin, &asked).await?, admin.clock.now());
     let next = found.next.map(|cursor| older("/events", &KNOWN, &field, &cursor));
     let row = |event: EventShown| {
@@ -84,6 +87,10 @@ pub(super) async fn list(
     Ok(page(&List {
         frame: Frame::new("Events", &caller, &query),
         sources: admin.view.load().sources.iter().map(|source| source.name.to_string()).collect(),
+        looked: found.looked.map(|looked| {
+            let back_to = looked.back_to.map(|at| Moment::of(&at, now));
+            (grouped(f64::from(u32::try_from(looked.events).unwrap_or(u32::MAX))), back_to)
+        }),
         rows: found.events.into_iter().map(row).collect(),
         several: caller.may_act().then(|| place(&field)).flatten(),
         asked,

@@ -16,7 +16,8 @@ use crate::admin::operate;
 use crate::admin::state::Admin;
 
 /// With the sink that a replay goes to.
-const FORM: [&str; 9] = ["id", "source", "type", "state", "since", "until", "header", "cursor", "sink"];
+const FORM: [&str; 11] =
+    ["id", "source", "type", "state", "since", "until", "header", "request", "field", "cursor", "sink"];
 
 #[derive(Template)]
 #[template(path = "matching.html")]

@@ -4,7 +4,8 @@ use super::words::encoded;
 use crate::admin::api::events::EventsAsked;
 
 /// Its fields.
-pub(super) const KNOWN: [&str; 8] = ["id", "source", "type", "state", "since", "until", "header", "cursor"];
+pub(super) const KNOWN: [&str; 10] =
+    ["id", "source", "type", "state", "since", "until", "header", "request", "field", "cursor"];
 
 /// What the fields of a form or an address ask for.
 pub(super) fn asked(field: impl Fn(&str) -> Option<String>) -> EventsAsked {
@@ -16,6 +17,8 @@ pub(super) fn asked(field: impl Fn(&str) -> Option<String>) -> EventsAsked {
         since: field("since"),
         until: field("until"),
         header: field("header"),
+        request: field("request"),
+        field: field("field"),
         cursor: field("cursor"),
         limit: None,
     }

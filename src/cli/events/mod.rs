@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::event::{KeptHeaders, Name};
-use crate::operations::{self, Chosen, MOST_ERASED, Operations, Operator, Resender};
+use crate::operations::{
+    self, BodyField, Chosen, Found, LOOKED_AT, MOST_ERASED, Operations, Operator, Resender, Sought,
+};
 use crate::settings::grammar;
 use crate::store::{EventFilter, State};
 
@@ -21,7 +23,12 @@ use super::{listing, output};
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// List events, newest first
-    List(ListArgs<Which>),
+    List {
+        #[command(flatten)]
+        list: ListArgs<Which>,
+        #[command(flatten)]
+        sought: SoughtArgs,
+    },
     /// Show one event with its deliveries and its body
     Show {
         /// An event id, or source:id
@@ -121,13 +128,51 @@ fn parse_state(text: &str) -> Result<State, String> {
     }
 }
 
+/// What no index knows.
+#[derive(Args, Default, PartialEq, Debug)]
+pub(super) struct SoughtArgs {
+    /// Only what this request brought: its `request_id`, as in the access record and in `X-Request-Id` of the answer
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// Only with this value in the JSON body: /sessionId=abc
+    #[arg(long, value_name = "/POINTER=VALUE", value_parser = BodyField::parse)]
+    field: Option<BodyField>,
+    /// How many events these look at
+    #[arg(long, value_name = "N", default_value_t = LOOKED_AT)]
+    scan: u64,
+}
+
+impl SoughtArgs {
+    fn is_given(&self) -> bool {
+        !self.sought().is_nothing()
+    }
+
+    fn sought(&self) -> Sought {
+        Sought { request: self.request.clone(), field: self.field.clone() }
+    }
+}
+
+/// What a search that did not look at everything says.
+fn tell_how_far(found: &Found) {
+    let Some(back_to) = found.back_to else { return };
+    let looked = found.looked_at;
+    let more = if found.next.is_some() { "; --scan N looks further" } else { ", which are all" };
+    output::tell(&format!("looked at {looked} events, back to {back_to:.0}{more}"));
+}
+
 /// Lists, shows, replays or erases.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let (config, now) = (invocation.load()?, invocation.clock.now());
     with_store(&config, async |store| {
         let operations = invocation.operations(&config, store);
         match command {
-            Command::List(ListArgs { which, limit, json }) => {
+            Command::List { list: ListArgs { which, limit, json }, sought } if sought.is_given() => {
+                let (filter, sought, most) = (which.filter(now, Some(limit)), sought.sought(), sought.scan);
+                let found = operations.find_events(&filter, &sought, None, most).await?;
+                listing::print_all(&found.events, json)?;
+                tell_how_far(&found);
+            }
+            Command::List { list: ListArgs { which, limit, json }, .. } => {
                 let page = async |filter: &_, from| store.archive.page(filter, from).await;
                 listing::print(&which.filter(now, Some(limit)), json, page).await?;
             }

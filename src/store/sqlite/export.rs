@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, Row};
 
@@ -21,6 +22,9 @@ use crate::store::sqlite::{counters, foreign, quarantine, sink_controls};
 use crate::store::stored::state;
 use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, MovedPause, STEP, STEP_BYTES};
 
+/// A daemon writes to its store every two seconds, to know whether it still can.
+const WATCHED: Duration = Duration::from_secs(4);
+
 /// A store being read.
 pub(crate) struct Export(Readers, StoreClock);
 
@@ -37,6 +41,14 @@ impl Export {
     /// Which store this is: a number given when it was made.
     pub(crate) async fn identity(&self) -> Result<i64, StoreError> {
         self.0.read(|conn| counters::get(conn, "store")).await
+    }
+
+    /// Whether a daemon probes it: that is so twice within [`WATCHED`] where one runs on it.
+    pub(crate) async fn is_probed(&self) -> Result<bool, StoreError> {
+        let probes = || self.0.read(|conn| counters::get(conn, "probe"));
+        let before = probes().await?;
+        tokio::time::sleep(WATCHED).await;
+        Ok(probes().await? != before)
     }
 
     /// The next events after `after`, and what to ask with next.

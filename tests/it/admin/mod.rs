@@ -15,6 +15,7 @@ mod metrics;
 mod reload;
 mod reload_tls;
 mod schemathesis;
+mod search;
 mod sessions;
 mod several;
 mod store;

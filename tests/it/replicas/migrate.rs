@@ -35,6 +35,10 @@ fn an_installation_moves_to_postgres_without_losing_ids() {
         }
         let body = format!("{{\"eventId\":\"{}\",\"other\":1}}", requests[0].0);
         assert_eq!(conn.ask(&Signer::of("nice").sign(body)).json()["status"], "quarantined");
+        let early = Setup::new().preset("nice").set("store", "url", &format!("\"{url}\""));
+        let refused = early.run(&["store", "migrate-from", &from]);
+        assert_eq!(refused.status.code(), Some(1), "{}", words(&refused));
+        assert!(words(&refused).contains("a daemon runs on"), "{}", words(&refused));
         daemon.signal(rustix::process::Signal::TERM);
         let mut daemon = daemon;
         assert_eq!(daemon.ended().code(), Some(0));
