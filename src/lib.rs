@@ -29,6 +29,7 @@ pub mod server;
 pub mod feed;
 pub mod lifecycle;
 pub mod metrics;
+pub mod near_misses;
 pub mod telemetry;
 // 2: reads TOML and environment for whoever asks
 pub mod settings;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::event::{Digest, KeptHeaders, Name, header_text};
 use crate::explain::header_lines;
 use crate::ingress::CLIENT_CERTIFICATE;
+use crate::near_misses::NearMiss;
 use crate::operations::{Erased, ReleaseOutcome};
 use crate::store::{Archived, DeadLetter, DeliveryStatus, Erasure, Quarantined, State};
 
@@ -184,6 +185,26 @@ pub(super) struct RefusedShown {
     pub(super) bytes: u64,
 }
 
+/// Some near misses.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NearMissesShown {
+    pub(super) near_misses: Vec<NearMissShown>,
+}
+
+/// Requests to a path that no source takes, and that is close to one that some source takes.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NearMissShown {
+    pub(super) path: String,
+    /// The source that was probably meant.
+    pub(super) source: String,
+    /// Its path.
+    pub(super) expected: String,
+    pub(super) count: u64,
+    /// When the last one came.
+    pub(super) last: String,
+    pub(super) client_ip: Option<String>,
+}
+
 /// What became of a release.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReleaseShown {
@@ -197,6 +218,19 @@ pub(super) struct ReleaseShown {
     pub(super) operator: String,
     /// Why it goes by another id than one might think.
     pub(super) note: Option<String>,
+}
+
+impl NearMissShown {
+    pub(super) fn of(miss: &NearMiss) -> Self {
+        Self {
+            path: miss.path.clone(),
+            source: miss.source.to_string(),
+            expected: miss.expected.clone(),
+            count: miss.count,
+            last: miss.last.to_string(),
+            client_ip: miss.client_ip.map(|ip| ip.to_string()),
+        }
+    }
 }
 
 impl ReleaseShown {

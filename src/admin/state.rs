@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::near_misses::NearMisses;
 use crate::operations::Operations;
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     /// What `/api/v1/tail` tells.
     pub(crate) feed: Feed,
+    /// Requests to paths that are nearly some source's.
+    pub(crate) near_misses: NearMisses,
     /// Of the configuration in use.
     pub(crate) view: Arc<ArcSwap<View>>,
     /// What became of reloads.
@@ -49,6 +52,7 @@ impl Admin {
         store: Store,
         clock: Clock,
         feed: Feed,
+        near_misses: NearMisses,
         view: Arc<ArcSwap<View>>,
         reloads: Arc<Reloads>,
     ) -> Self {
@@ -59,6 +63,7 @@ impl Admin {
             started: clock.now(),
             clock,
             feed,
+            near_misses,
             view,
             reloads,
             sessions: Arc::default(),

@@ -16,6 +16,7 @@ use crate::feed::Feed;
 use crate::ingress::{self, BodyBudget, QuarantineQueue, RequestPermits, Shared, Waiting};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::near_misses::NearMisses;
 use crate::server;
 use crate::settings::ConfigErrors;
 use crate::store::Store;
@@ -150,6 +151,7 @@ fn shared(
         budget: Arc::new(BodyBudget::new(config.live.limits.body_memory_bytes, Arc::clone(metrics))),
         body_timeout: config.live.limits.body_timeout,
         clock,
+        near_misses: NearMisses::default(),
         lifecycle: front.clone(),
     }
 }

@@ -16,6 +16,7 @@ use crate::ingress::{self, Ingress, Recorder, Shared, Source};
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
+use crate::near_misses::NearMisses;
 use crate::server::{AdminTls, Limits, Proxy};
 use crate::telemetry::Telemetry;
 
@@ -90,6 +91,11 @@ impl Live {
     /// What is told to those who follow.
     pub(super) const fn feed(&self) -> &Feed {
         &self.fixed.feed
+    }
+
+    /// Requests to paths that are nearly some source's.
+    pub(super) const fn near_misses(&self) -> &NearMisses {
+        &self.fixed.shared.near_misses
     }
 
     pub(super) const fn clock(&self) -> &Clock {

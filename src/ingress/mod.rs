@@ -54,11 +54,13 @@ use tower_http::validate_request::ValidateRequestHeaderLayer;
 use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{Metrics, NO_SOURCE};
+use crate::near_misses::NearMisses;
 use crate::store::{Inbox, Quarantine};
 
 use self::access_log::AccessLogLayer;
 use self::allow_ip::allow_ip;
 use self::answer_handshake::AnswerHandshakeLayer;
+use self::arrival::Arrival;
 use self::body_limit::BodyLimitLayer;
 use self::client_certificate::client_certificate;
 use self::concurrency_limit::ConcurrencyLimitLayer;
@@ -111,6 +113,8 @@ pub struct Shared {
     pub body_timeout: Duration,
     /// The time.
     pub clock: Clock,
+    /// Told of requests to paths that are nearly some source's.
+    pub near_misses: NearMisses,
     /// For `/healthz`.
     pub lifecycle: Lifecycle,
 }
@@ -127,12 +131,30 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
         .layer(check(readable))
         .layer(ConcurrencyLimitLayer(Arc::clone(&shared.requests)))
         .layer(check(well_formed))
-        .service_fn(|_: Request<Body>| std::future::ready(Err::<Answered, Box<Refused>>(Reject::NotFound.into())));
+        .service_fn(not_found(shared, sources));
     // A path may begin a segment with a colon; only braces mean something here, and configuration refuses those.
     let router = Router::new().without_v07_checks().route("/healthz", healthz).fallback_service(unknown);
     sources
         .iter()
         .fold(router, |router, source| router.route_service(&source.config.path, stack(shared, recorder, source)))
+}
+
+/// 404, and a word to operators where the path is nearly some source's.
+fn not_found(
+    shared: &Shared,
+    sources: &[Arc<Source>],
+) -> impl Fn(Request<Body>) -> std::future::Ready<Result<Answered, Box<Refused>>> + Clone + Send + Sync + 'static {
+    let (near_misses, clock): (_, _) = (shared.near_misses.clone(), shared.clock.clone());
+    let sources: Arc<[Arc<Source>]> = sources.into();
+    move |request| {
+        let known = sources.iter().map(|source| (&source.config.name, source.config.path.as_str()));
+        let client = request.extensions().get::<Arrival>().and_then(|arrival| arrival.client.ok());
+        let close = near_misses.note(request.uri().path(), client, clock.now(), known);
+        if let Some(source) = close.and_then(|at| sources.get(at)) {
+            source.metrics.near_misses.inc();
+        }
+        std::future::ready(Err(Reject::NotFound.into()))
+    }
 }
 
 /// What a request to `source` goes through, outermost first.

@@ -83,6 +83,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
         budget: Arc::new(BodyBudget::new(budget, Arc::clone(&metrics))),
         body_timeout: Duration::from_secs(10),
         clock: clock.clone(),
+        near_misses: crate::near_misses::NearMisses::default(),
         lifecycle: Lifecycle::default(),
     };
     let trusted = Networks::parse(["10.0.0.1"]).unwrap();

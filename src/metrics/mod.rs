@@ -67,6 +67,7 @@ pub struct Metrics {
     requests: Family<SourceOutcome, Counter>,
     refusals: Family<SourceReason, Counter>,
     durations: Family<SourceLabel, Histogram, fn() -> Histogram>,
+    near_misses: Family<SourceLabel, Counter>,
     key_last_used: Family<SourceKey, SecondsGauge>,
     deliveries: Family<SinkOutcome, Counter>,
     delivery_backlog: Family<SinkLabel, Gauge>,
@@ -116,6 +117,7 @@ impl Metrics {
                 "From head received to answer decided",
                 Family::new_with_constructor(seconds as fn() -> Histogram),
             ),
+            near_misses: register(r, "near_misses", "404, to a path close to this source's", Family::default()),
             key_last_used: register(
                 r,
                 "verification_key_last_used_timestamp_seconds",
@@ -195,6 +197,7 @@ impl Metrics {
             refusals: Reason::ALL.into_iter().map(refusal).collect(),
             keys: keys.iter().map(key).collect(),
             duration: self.durations.get_or_create_owned(&SourceLabel { source: name() }),
+            near_misses: self.near_misses.get_or_create_owned(&SourceLabel { source: name() }),
         }
     }
 
@@ -230,6 +233,7 @@ impl Metrics {
             self.refusals.remove(&SourceReason { source: name(), reason: reason.as_str() });
         }
         self.durations.remove(&SourceLabel { source: name() });
+        self.near_misses.remove(&SourceLabel { source: name() });
         for key in keys {
             self.forget_key(source, key);
         }

@@ -20,6 +20,8 @@ pub struct SourceMetrics {
     pub(super) keys: Arc<[SecondsGauge]>,
     /// `gatepost_request_duration_seconds`
     pub duration: Histogram,
+    /// `gatepost_near_misses_total`: requests that no source took, to a path close to this one's.
+    pub near_misses: Counter,
 }
 
 impl SourceMetrics {

@@ -37,7 +37,7 @@ pub(crate) use diagnostics::Diagnostics;
 pub(crate) use inline::inline;
 pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
-pub(crate) use nearest::suggestion;
+pub(crate) use nearest::{nearest, suggestion};
 pub(crate) use record::Example;
 pub(crate) use secret_key::{Located, secret, secrets};
 pub(crate) use secret_source::THE_FILE;

@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 31] = [
+const STRATA: [(&str, u8); 32] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
@@ -24,6 +24,7 @@ const STRATA: [(&str, u8); 31] = [
     ("metrics", 3),
     ("lifecycle", 3),
     ("feed", 3),
+    ("near_misses", 3),
     ("server", 4),
     ("scheme", 5),
     ("store", 5),

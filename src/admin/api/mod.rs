@@ -48,6 +48,7 @@ fn described() -> OpenApiRouter<Admin> {
         .routes(routes!(dead::replay))
         .routes(routes!(dead::discard))
         .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::near_misses))
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::explain))
         .routes(routes!(quarantine::open))

@@ -10,7 +10,9 @@ use super::events::as_received;
 use super::extract::{Asked, Body, MOST_ROWS, Named, Operator, Problem, cursor, limit, shown, time};
 use crate::admin::answer::Refusal;
 use crate::admin::operate;
-use crate::admin::shapes::{Discarded, Opened, RefusedRequests, RefusedShown, ReleaseShown};
+use crate::admin::shapes::{
+    Discarded, NearMissShown, NearMissesShown, Opened, RefusedRequests, RefusedShown, ReleaseShown,
+};
 use crate::admin::state::Admin;
 use crate::event::Name;
 use crate::explain::{self as doctor, Explanation};
@@ -121,6 +123,12 @@ pub(super) async fn list(
     Asked(asked): Asked<RefusedAsked>,
 ) -> Result<Json<RefusedRequests>, Problem> {
     find(&admin, &asked).await.map(Json)
+}
+
+/// Paths that were asked for, that no source takes and that are close to some source's: the newest first, since the start.
+#[utoipa::path(get, path = "/near-misses", tag = "quarantine", responses((status = 200, body = NearMissesShown)))]
+pub(super) async fn near_misses(State(admin): State<Admin>) -> Json<NearMissesShown> {
+    Json(NearMissesShown { near_misses: admin.near_misses.list().iter().map(NearMissShown::of).collect() })
 }
 
 /// One refused request with its head, credentials redacted.

@@ -13,7 +13,7 @@ use crate::admin::access::Caller;
 use crate::admin::api::Operator;
 use crate::admin::api::quarantine::{RefusedAsked, explained, find};
 use crate::admin::operate;
-use crate::admin::shapes::{Opened, RefusedShown};
+use crate::admin::shapes::{NearMissShown, Opened, RefusedShown};
 use crate::admin::state::Admin;
 use crate::explain::{Explanation, Release};
 use crate::operations::OperationError;
@@ -34,6 +34,8 @@ struct List {
     reasons: Vec<&'static str>,
     rows: Vec<(RefusedShown, Moment)>,
     next: Option<String>,
+    /// Paths that are nearly some source's.
+    near_misses: Vec<(NearMissShown, Moment)>,
     /// What they have in common, as the search said it.
     criteria: Vec<(&'static str, String)>,
 }
@@ -74,6 +76,12 @@ pub(super) async fn list(
                 let at = Moment::of(&row.received_at, now);
                 (row, at)
             })
+            .collect(),
+        near_misses: admin
+            .near_misses
+            .list()
+            .iter()
+            .map(|miss| (NearMissShown::of(miss), Moment::of(&miss.last.to_string(), now)))
             .collect(),
         criteria: CRITERIA.into_iter().filter_map(|key| Some((key, field(key)?))).collect(),
         asked,

@@ -5,7 +5,7 @@ use crate::support::{Setup, Signer, event, eventually, nameless, unique};
 
 const SINK: &str = "[[sink]]\nname = \"orders\"\ntype = \"http\"\nurl = \"http://127.0.1:9/\"\n";
 
-const SERIES: [&str; 34] = [
+const SERIES: [&str; 35] = [
     "gatepost_ready",
     "gatepost_requests_total",
     "gatepost_refusals_total",
@@ -17,6 +17,7 @@ const SERIES: [&str; 34] = [
     "gatepost_store_commit_duration_seconds_count",
     "gatepost_store_batch_events_bucket",
     "gatepost_store_batch_events_count",
+    "gatepost_near_misses_total",
     "gatepost_store_bytes",
     "gatepost_store_free_bytes",
     "gatepost_deliveries_total",

@@ -80,3 +80,31 @@ fn a_field_of_the_body_is_looked_for_as_far_as_is_said() {
     let several = page.click(&found, "/events/matching").text();
     assert!(several.contains("Replay these 2"), "{several}");
 }
+
+#[test]
+fn a_path_that_is_nearly_a_sources_is_shown_with_that_and_a_scanners_is_not() {
+    let daemon = guarded(Setup::new().preset("nice").preset("cognigy")).start();
+    let request = Signer::of("nice").sign(body(&unique(), "s"));
+    for path in ["/webhook/nice", "/webhook/nice", "/webhooks/nice/", "/wp-login.php", "/"] {
+        assert_eq!(daemon.send(&request.clone().at(path)).status, 404, "{path}");
+    }
+    let mut client = Client::bearing(&daemon, VIEWER);
+    let told = client.json("/api/v1/near-misses");
+    let of = |at: usize| (told["near_misses"][at]["path"].clone(), told["near_misses"][at]["count"].clone());
+    assert_eq!(
+        (told["near_misses"].as_array().unwrap().len(), of(1)),
+        (2, (json!("/webhook/nice"), json!(2))),
+        "{told}"
+    );
+    assert_eq!(
+        (&told["near_misses"][1]["source"], &told["near_misses"][1]["expected"]),
+        (&json!("nice"), &json!("/webhooks/nice"))
+    );
+    let metrics = client.get("/metrics").text();
+    for series in ["{source=\"nice\"} 3", "{source=\"cognigy\"} 0"] {
+        assert!(metrics.contains(&format!("gatepost_near_misses_total{series}\n")), "{metrics}");
+    }
+    let shown = Client::signed_in(&daemon, VIEWER).get("/refused").text();
+    assert!(shown.contains("/webhook/nice") && shown.contains("Paths that no source takes"), "{shown}");
+    assert!(!shown.contains("wp-login"), "{shown}");
+}
