@@ -1,5 +1,6 @@
 //! The command line, with and without a daemon beside it.
 
+mod backup;
 mod dev;
 mod explain;
 mod listings;
