@@ -3,13 +3,14 @@
 //! Without a follower an event costs one look at a number; with one that is slow, the oldest that it has not taken yet go,
 //! and it is told how many.
 
-use std::sync::Arc;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::clock::Clock;
 use crate::event::Name;
@@ -47,13 +48,37 @@ pub struct FeedEvent {
     pub latency_us: Option<u64>,
 }
 
+/// What is told to every follower.
+#[derive(Debug)]
+pub struct Told {
+    event: FeedEvent,
+    json: OnceLock<String>,
+}
+
+impl Told {
+    /// The event as JSON: made once, however many follow.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        // Of strings and numbers: it cannot fail, and has no line end in it.
+        self.json.get_or_init(|| serde_json::to_string(&self.event).unwrap_or_default())
+    }
+}
+
+impl Deref for Told {
+    type Target = FeedEvent;
+
+    fn deref(&self) -> &FeedEvent {
+        &self.event
+    }
+}
+
 /// Where it is told; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Feed(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    sender: broadcast::Sender<Arc<FeedEvent>>,
+    sender: broadcast::Sender<Arc<Told>>,
     followers: AtomicUsize,
     clock: Clock,
 }
@@ -76,7 +101,7 @@ impl Feed {
         if self.is_followed() {
             let event = FeedEvent { time: self.0.clock.now(), ..event() };
             // The last follower may just have gone.
-            let _ = self.0.sender.send(Arc::new(event));
+            let _ = self.0.sender.send(Arc::new(Told { event, json: OnceLock::new() }));
         }
     }
 
@@ -92,7 +117,7 @@ impl Feed {
 /// One who follows, until dropped.
 #[derive(Debug)]
 pub struct Follower {
-    receiver: broadcast::Receiver<Arc<FeedEvent>>,
+    receiver: broadcast::Receiver<Arc<Told>>,
     feed: Feed,
 }
 
@@ -100,7 +125,7 @@ pub struct Follower {
 #[derive(Clone, Debug)]
 pub enum Followed {
     /// The next event.
-    Event(Arc<FeedEvent>),
+    Event(Arc<Told>),
     /// It was too slow for so many, which are gone.
     Missed(u64),
 }
@@ -113,6 +138,15 @@ impl Follower {
             Err(RecvError::Lagged(missed)) => Followed::Missed(missed),
             // The feed holds the sender, and this the feed.
             Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+
+    /// The next, if there is one already.
+    pub fn at_hand(&mut self) -> Option<Followed> {
+        match self.receiver.try_recv() {
+            Ok(event) => Some(Followed::Event(event)),
+            Err(TryRecvError::Lagged(missed)) => Some(Followed::Missed(missed)),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
         }
     }
 }
@@ -140,6 +174,7 @@ mod tests {
         for follower in [&mut one, &mut two] {
             let Followed::Event(event) = follower.next().await else { panic!("an event") };
             assert_eq!((event.outcome, event.time.as_second()), ("accepted", 7));
+            assert!(event.json().contains("\"accepted\"") && follower.at_hand().is_none());
         }
         drop((one, two));
         feed.publish(|| unreachable!("nobody follows any more"));

@@ -1,8 +1,8 @@
 //! `/api/v1/tail`: what happens, as server-sent events (HTML, section 9.2), for as long as somebody follows.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use utoipa::IntoParams;
 
 use super::answer::Refusal;
@@ -26,8 +26,12 @@ use crate::lifecycle::Lifecycle;
 
 /// After so long without an event a comment says that the connection lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events on their way to one follower; the feed holds the others.
-const ON_THEIR_WAY: usize = 16;
+/// For so long events are gathered: nobody sees the difference, and the feed holds what comes meanwhile.
+const GATHER: Duration = Duration::from_millis(20);
+/// Bytes from which a piece is written without gathering more.
+const PIECE: usize = 256 * 1024;
+/// Pieces on their way to one follower; the feed holds the others.
+const ON_THEIR_WAY: usize = 1;
 
 /// What a follower needs.
 #[derive(Clone)]
@@ -82,28 +86,41 @@ async fn write(mut follower: Follower, filter: Filter, sender: mpsc::Sender<Byte
         if sender.send(next).await.is_err() {
             return;
         }
-        let until = Instant::now() + HEARTBEAT;
-        next = loop {
-            tokio::select! {
-                told = timeout_at(until, follower.next()) => match told {
-                    Ok(Followed::Event(event)) if !filter.passes(&event) => {}
-                    Ok(Followed::Event(event)) => break line(&event),
-                    Ok(Followed::Missed(missed)) => break Bytes::from(format!("event: missed\ndata: {{\"missed\":{missed}}}\n\n")),
-                    Err(_) => break Bytes::from_static(b": alive\n\n"),
-                },
-                () = sender.closed() => return,
-            }
+        next = tokio::select! {
+            piece = piece(&mut follower, &filter) => piece,
+            () = sender.closed() => return,
         };
     }
 }
 
-fn line(event: &Arc<FeedEvent>) -> Bytes {
-    // Of strings and numbers: it cannot fail, and has no line end in it.
-    let json = serde_json::to_string(event).unwrap_or_default();
-    format!("data: {json}\n\n").into()
+/// The next piece of the stream: what there is to tell, gathered for a moment, so that a busy daemon writes and wakes a few
+/// times a second for each follower and not for each event; or a word that the connection lives.
+async fn piece(follower: &mut Follower, filter: &Filter) -> Bytes {
+    let (until, mut piece) = (Instant::now() + HEARTBEAT, String::new());
+    while piece.is_empty() {
+        let Ok(first) = timeout_at(until, follower.next()).await else { return Bytes::from_static(b": alive\n\n") };
+        filter.write(&first, &mut piece);
+    }
+    sleep(GATHER).await;
+    while piece.len() < PIECE
+        && let Some(next) = follower.at_hand()
+    {
+        filter.write(&next, &mut piece);
+    }
+    piece.into()
 }
 
 impl Filter {
+    /// Adds what passes to `piece`.
+    fn write(&self, told: &Followed, piece: &mut String) {
+        // To a text it cannot fail.
+        let _ = match told {
+            Followed::Event(event) if self.passes(event) => write!(piece, "data: {}\n\n", event.json()),
+            Followed::Event(_) => Ok(()),
+            Followed::Missed(missed) => write!(piece, "event: missed\ndata: {{\"missed\":{missed}}}\n\n"),
+        };
+    }
+
     fn passes(&self, event: &FeedEvent) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || found == Some(wanted))
