@@ -9,6 +9,7 @@ mod config;
 mod cpu;
 mod disk;
 mod echo;
+mod followers;
 mod jwt;
 mod load;
 mod numbers;

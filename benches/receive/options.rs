@@ -110,6 +110,8 @@ pub(crate) enum Scenario {
     Start,
     /// Latency below saturation, arrivals independent of answers.
     Rate,
+    /// Cognigy events while nobody follows, 20 follow by `tail`, 20 pages follow, and some of the tails take nothing.
+    Followers,
 }
 
 /// Where a log goes.

@@ -84,7 +84,8 @@ impl Rounds<'_> {
     }
 }
 
-async fn once(
+/// One round of one server.
+pub(crate) async fn once(
     server: &Server,
     pool: &mut Pool,
     requests: Vec<Vec<u8>>,

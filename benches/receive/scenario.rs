@@ -8,7 +8,7 @@ use crate::result::BenchResult;
 use crate::rounds::Rounds;
 use crate::server::Server;
 use crate::setting::Setting;
-use crate::{config, cpu, disk, preload, single};
+use crate::{config, cpu, disk, followers, preload, single};
 
 /// Connections where a scenario has only one number of them.
 const CONNECTIONS: usize = 64;
@@ -84,6 +84,7 @@ async fn measure(scenarios: &[Scenario], setting: &Setting, options: &Options) -
             Scenario::Stale => drop(rounds.run("stale", Kind::Stale, CONNECTIONS).await?),
             Scenario::DeniedIp => drop(rounds.run("denied-ip", Kind::DeniedIp, CONNECTIONS).await?),
             Scenario::Duplicate => drop(rounds.run("duplicate", Kind::Duplicate, CONNECTIONS).await?),
+            Scenario::Followers => followers::run(&mut rounds, CONNECTIONS).await?,
             Scenario::Start | Scenario::Idle => {}
         }
     }

@@ -76,6 +76,11 @@ impl Server {
         Ok(Self { child, drain, database: None, started, admin, target })
     }
 
+    /// Where its admin listener is; A has none.
+    pub(crate) const fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
     /// CPU time of everything that works for this server.
     pub(crate) fn cpu(&self) -> BenchResult<CpuTime> {
         let mut processes = vec![self.child.id()];
