@@ -162,7 +162,7 @@ impl Operations<'_> {
                 Letters::Matching(filter) => match to_sink(filter, sink) {
                     Some(filter) => {
                         let one = DeadLetterFilter { limit: Some(1), ..filter };
-                        !self.store.dead_letters.page(&one, None).await?.rows.is_empty()
+                        !self.store.dead_letters.list(&[], &one, false).await?.is_empty()
                     }
                     None => false,
                 },

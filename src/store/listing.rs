@@ -30,7 +30,8 @@ pub trait PagedFilter: Clone {
 pub struct Page<T> {
     /// The rows, newest first.
     pub rows: Vec<T>,
-    /// Where the next page begins; `None` after the last.
+    /// Where the next page begins; `None` after the last. There may be one after a page that is not full: a search stops
+    /// after so many rows, found or not.
     pub next: Option<Cursor>,
 }
 

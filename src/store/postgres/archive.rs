@@ -13,10 +13,11 @@ use crate::store::error::StoreError;
 use crate::store::listing::{Cursor, Page, PagedFilter};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::erase::erase;
-use crate::store::postgres::rows::{self, limit};
+use crate::store::postgres::rows;
 use crate::store::postgres::schema::GENERATIONS;
+use crate::store::postgres::search::Search;
 use crate::store::postgres::selection::Conditions;
-use crate::store::postgres::session::{Lent, Pool, within};
+use crate::store::postgres::session::{Lent, Pool, Values, within};
 use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
 use crate::store::stored::unsigned;
 
@@ -84,19 +85,23 @@ pub(super) struct PostgresArchive {
 #[async_trait]
 impl Archive for PostgresArchive {
     async fn page(&self, filter: &EventFilter, from: Option<Cursor>) -> Result<Page<Archived>, StoreError> {
-        let wanted = filter.page_rows();
-        let mut conditions = Conditions::events(filter);
-        if let Some(Cursor(seq, _)) = from {
-            conditions.add("e.seq < ?", seq);
-        }
-        let rows = conditions.parameter(limit(Some(wanted)));
-        let sql = format!(
-            "SELECT {EVENT}, NULL::bytea, length(e.body)::bigint, e.seq, e.erased FROM (
-                 SELECT e.gen, e.seq FROM gatepost_events e WHERE {} ORDER BY e.seq DESC LIMIT {rows}
-             ) AS found JOIN gatepost_events e ON e.gen = found.gen AND e.seq = found.seq ORDER BY e.seq DESC",
-            conditions.sql()
-        );
-        Ok(Page::of(within(self.archived(&sql, &conditions)).await?, wanted))
+        let mut search = Search::of(filter, from);
+        let looked_to = search.looked_to();
+        let candidates = search.conditions.count();
+        let sql = search.page(filter);
+        within(async {
+            let found = self.archived(&sql, &search.conditions).await?;
+            let full = found.len() as u64 >= filter.page_rows();
+            let last = found.last().map(|(cursor, _)| *cursor).filter(|_| full);
+            let rows = found.into_iter().map(|(_, archived)| archived).collect();
+            let next = match (last, looked_to) {
+                (None, Some(sql)) if !full => self.place(&sql, &search.conditions.first(candidates)).await?,
+                (last, _) => last,
+            };
+            let cursor = |Place { seq, at }| search.cursor(seq, at);
+            Ok(Page { rows, next: next.map(cursor) })
+        })
+        .await
     }
 
     async fn get(&self, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -104,10 +109,10 @@ impl Archive for PostgresArchive {
             let lent = self.pool.lend().await?;
             let keys = keys(&lent, event).await?;
             lent.done();
-            let mut conditions = Conditions::events(&EventFilter::default());
+            let mut conditions = Conditions::none();
             conditions.add("(e.gen, e.seq) IN (SELECT gen, seq FROM gatepost_ids WHERE key = ANY (?))", keys);
             let sql = format!(
-                "SELECT {EVENT}, e.body, length(e.body)::bigint, e.seq, e.erased FROM gatepost_events e
+                "SELECT {EVENT}, e.body, length(e.body)::bigint, e.seq, e.erased, 0::bigint FROM gatepost_events e
                  WHERE {} ORDER BY e.seq DESC",
                 conditions.sql()
             );
@@ -141,9 +146,16 @@ impl Archive for PostgresArchive {
     }
 }
 
+/// Where an event lies in a listing.
+#[derive(Clone, Copy)]
+struct Place {
+    seq: i64,
+    at: i64,
+}
+
 impl PostgresArchive {
-    /// Events that `sql` selects: [`EVENT`], body, its length, `seq` and what is left of it; each with the cursor that goes on after it.
-    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<(Cursor, Archived)>, StoreError> {
+    /// Events that `sql` selects: [`EVENT`], body, its length, `seq`, what is left of it and `at`; each with its place.
+    async fn archived(&self, sql: &str, conditions: &Conditions) -> Result<Vec<(Place, Archived)>, StoreError> {
         let lent = self.pool.lend().await?;
         let rows = lent.session.client().query(sql, &conditions.values()).await?;
         let seqs = rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 2)?));
@@ -160,9 +172,17 @@ impl PostgresArchive {
                 deliveries,
                 erased: Erasure::from_stored(row.try_get(EVENT_COLUMNS + 3).unwrap_or(Some(""))),
             };
-            found.push((Cursor(seq, 0), archived));
+            found.push((Place { seq, at: row.try_get(EVENT_COLUMNS + 4)? }, archived));
         }
         Ok(found)
+    }
+
+    /// The place of the row that `sql` selects: `seq` and `at`.
+    async fn place(&self, sql: &str, values: Values<'_>) -> Result<Option<Place>, StoreError> {
+        let lent = self.pool.lend().await?;
+        let row = lent.session.client().query_opt(sql, values).await?;
+        lent.done();
+        row.map(|row| Ok(Place { seq: row.try_get(0)?, at: row.try_get(1)? })).transpose()
     }
 
     async fn replay_some(&self, events: &[EventRef], sinks: Option<&[Name]>, gone: &[Name]) -> Result<u64, StoreError> {

@@ -14,10 +14,12 @@ use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, limit};
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::selection::Conditions;
-use crate::store::postgres::session::{Pool, within};
+use crate::store::postgres::session::{Pool, Values, within};
 use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
 use crate::store::stored::{shown, state};
 
+/// Dead letters that one page looks at: those that it does not want are left to the next.
+const LOOKED: i64 = 8192;
 /// Dead letters changed in one transaction.
 const STEP: usize = 500;
 
@@ -95,17 +97,20 @@ pub(super) struct PostgresDeadLetters {
 impl DeadLetters for PostgresDeadLetters {
     async fn page(&self, filter: &DeadLetterFilter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
         let wanted = filter.page_rows();
-        let mut conditions = Conditions::dead_letters(&[], filter);
-        if let Some(Cursor(died, id)) = from {
-            conditions.after("d.due_at", died, "d.id", id);
-        }
-        let rows = self.letters(conditions, Some(wanted), false).await?;
+        let mut letters = Letters::of(&[], filter, from, Some(LOOKED));
+        let candidates = letters.conditions.count();
+        let sql = letters.sql(filter, limit(Some(wanted)), false);
+        let rows = self.select(&sql, &letters.conditions.values()).await?;
         let now = self.wall.now();
-        let letter = |row: &Row| {
-            let letter = dead_letter(row, now)?;
-            Ok((Cursor(row.try_get(EVENT_COLUMNS + 7)?, letter.id.0), letter))
+        let found = rows.iter().map(|row| dead_letter(row, now)).collect::<Result<Vec<_>, StoreError>>()?;
+        let next = if let Some(last) = rows.last().filter(|_| rows.len() as u64 >= wanted) {
+            Some(Cursor(last.try_get(EVENT_COLUMNS + 7)?, last.try_get(EVENT_COLUMNS + 1)?))
+        } else {
+            let last = self.select(&letters.looked_to(), &letters.conditions.first(candidates)).await?;
+            let place = |row: &Row| Ok::<_, StoreError>(Cursor(row.try_get(0)?, row.try_get(1)?));
+            last.first().map(place).transpose()?
         };
-        Ok(Page::of(rows.iter().map(letter).collect::<Result<_, StoreError>>()?, wanted))
+        Ok(Page { rows: found, next })
     }
 
     async fn list(
@@ -114,7 +119,9 @@ impl DeadLetters for PostgresDeadLetters {
         filter: &DeadLetterFilter,
         bodies: bool,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let rows = self.letters(Conditions::dead_letters(ids, filter), filter.limit, bodies).await?;
+        let mut letters = Letters::of(ids, filter, None, None);
+        let sql = letters.sql(filter, limit(filter.limit), bodies);
+        let rows = self.select(&sql, &letters.conditions.values()).await?;
         let now = self.wall.now();
         rows.iter().map(|row| dead_letter(row, now)).collect()
     }
@@ -146,38 +153,11 @@ impl DeadLetters for PostgresDeadLetters {
 }
 
 impl PostgresDeadLetters {
-    async fn letters(
-        &self,
-        mut conditions: Conditions,
-        most: Option<u64>,
-        bodies: bool,
-    ) -> Result<Vec<Row>, StoreError> {
-        let count = conditions.parameter(limit(most));
-        let body = if bodies { "e.body" } else { "NULL::bytea" };
-        let sql = format!(
-            "{}one AS (SELECT 1)
-             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, greatest(d.due_at, 0) - t, d.error, d.state,
-                 d.due_at
-             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
-             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
-            clock!(),
-            conditions.sql()
-        );
-        self.select(&sql, &conditions).await
-    }
-
     async fn matching(&self, ids: &[DeliveryId], filter: &DeadLetterFilter) -> Result<Vec<i64>, StoreError> {
-        let mut conditions = Conditions::dead_letters(ids, filter);
-        let count = conditions.parameter(limit(filter.limit));
-        let sql = format!(
-            "{}one AS (SELECT 1)
-             SELECT d.id
-             FROM gatepost_deliveries d LEFT JOIN gatepost_events e ON e.gen = d.gen AND e.seq = d.seq, clock
-             WHERE {} ORDER BY d.due_at DESC, d.id DESC LIMIT {count}",
-            clock!(),
-            conditions.sql()
-        );
-        self.select(&sql, &conditions).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        let mut letters = Letters::of(ids, filter, None, None);
+        let sql = letters.sql(filter, limit(filter.limit), false);
+        let rows = self.select(&sql, &letters.conditions.values()).await?;
+        rows.iter().map(|row| Ok(row.try_get(EVENT_COLUMNS + 1)?)).collect()
     }
 
     async fn move_some(&self, ids: &[i64], to: &Name) -> Result<u64, StoreError> {
@@ -191,14 +171,92 @@ impl PostgresDeadLetters {
         Ok(moved)
     }
 
-    async fn select(&self, sql: &str, conditions: &Conditions) -> Result<Vec<Row>, StoreError> {
+    async fn select(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
         within(async {
             let lent = self.pool.lend().await?;
-            let rows = lent.session.client().query(sql, &conditions.values()).await?;
+            let rows = lent.session.client().query(sql, values).await?;
             lent.done();
             Ok(rows)
         })
         .await
+    }
+}
+
+/// What is dead, or waits for a sink that is gone, newest first along an index of each; what of it is wanted is seen by its
+/// rows, which the planner is kept from joining (see `search.rs`).
+struct Letters {
+    conditions: Conditions,
+    /// `id` and `due_at`, in order; uses `clock`.
+    candidates: String,
+}
+
+impl Letters {
+    /// Those after `from`, at most so many.
+    fn of(ids: &[DeliveryId], filter: &DeadLetterFilter, from: Option<Cursor>, most: Option<i64>) -> Self {
+        let mut conditions = Conditions::none();
+        let most = conditions.parameter(most);
+        let mut parts = vec!["true".to_owned()];
+        if let Some(sink) = &filter.sink {
+            parts.push(format!("d.sink = {}", conditions.parameter(sink.as_str().to_owned())));
+        }
+        if !ids.is_empty() {
+            let ids = ids.iter().map(|id| id.0).collect::<Vec<i64>>();
+            parts.push(format!("d.id = ANY ({})", conditions.parameter(ids)));
+        }
+        if let Some(Cursor(died, id)) = from {
+            let (died, id) = (conditions.parameter(died), conditions.parameter(id));
+            parts.push(format!("(d.due_at, d.id) < ({died}, {id})"));
+        }
+        let gone = filter.gone.iter().map(|sink| sink.as_str().to_owned()).collect::<Vec<_>>();
+        let (parts, gone) = (parts.join(" AND "), conditions.parameter(gone));
+        let walk = |state: &str| {
+            format!(
+                "SELECT d.id, d.due_at FROM gatepost_deliveries d WHERE {state} AND {parts}
+                 ORDER BY d.due_at DESC, d.id DESC LIMIT {most}"
+            )
+        };
+        // What somebody has claimed is being delivered, by whoever knows the sink.
+        let waiting = sql!(
+            "d.state = {PENDING} AND d.sink = g.sink AND (d.claimed_at IS NULL OR d.due_at <= (SELECT t FROM clock))"
+        );
+        let candidates = format!(
+            "SELECT d.id, d.due_at FROM (
+                 ({}) UNION ALL
+                 (SELECT w.* FROM unnest({gone}::text[]) AS g (sink) CROSS JOIN LATERAL ({}) AS w)
+             ) AS d ORDER BY d.due_at DESC, d.id DESC LIMIT {most}",
+            walk(sql!("d.state = {DEAD}")),
+            walk(waiting)
+        );
+        Self { conditions, candidates }
+    }
+
+    fn sql(&mut self, filter: &DeadLetterFilter, count: Option<i64>, bodies: bool) -> String {
+        self.conditions.of_letter(filter);
+        let count = self.conditions.parameter(count);
+        let body = if bodies { "e.body" } else { "NULL::bytea" };
+        format!(
+            "{}found AS ({})
+             SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, greatest(d.due_at, 0) - t, d.error, d.state, d.due_at
+             FROM found f CROSS JOIN clock
+             CROSS JOIN LATERAL (SELECT * FROM gatepost_deliveries d WHERE d.id = f.id OFFSET 0) AS d
+             LEFT JOIN LATERAL (
+                 SELECT * FROM gatepost_events e WHERE e.gen = d.gen AND e.seq = d.seq OFFSET 0
+             ) AS e ON true
+             WHERE {} ORDER BY f.due_at DESC, f.id DESC LIMIT {count}",
+            clock!(),
+            self.candidates,
+            self.conditions.sql()
+        )
+    }
+
+    /// Where a page that found less than was wanted stopped to look, if it did not look at all.
+    fn looked_to(&self) -> String {
+        format!(
+            "{}found AS ({}) SELECT due_at, id FROM found ORDER BY due_at DESC, id DESC OFFSET {} LIMIT 1",
+            clock!(),
+            self.candidates,
+            LOOKED - 1
+        )
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{EventId, EventKey, Name};
 use crate::store::error::StoreError;
+use crate::store::postgres::indexes;
 use crate::store::postgres::partitions::{self, Discarded};
 use crate::store::postgres::schema::{GENERATIONS, TURNING};
 use crate::store::postgres::session::{Pool, Session, within};
@@ -124,7 +125,10 @@ pub(super) async fn turn(pool: &Pool, retention: i64) -> Result<u64, StoreError>
     let retired = retire(session, retention, until).await;
     within(session.batch("ROLLBACK")).await?;
     let swept = sweep(session, until).await;
+    within(session.batch("ROLLBACK")).await?;
+    let completed = indexes::complete(session).await;
     opened?;
+    completed?;
     let gone = retired? + swept?;
     // The end of the session would do it, but the server may take longer over that than until the next turn.
     within(session.query("SELECT pg_advisory_unlock($1)", &[&TURNING])).await?;

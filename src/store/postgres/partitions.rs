@@ -7,6 +7,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::store::error::StoreError;
+use crate::store::postgres::indexes;
 use crate::store::postgres::session::Session;
 
 /// The tables that are partitioned, in the order in which theirs go: no id is found whose event is not.
@@ -37,20 +38,13 @@ pub(super) async fn prepare(session: &Session, number: i32) -> Result<(), StoreE
             "BEGIN;
              CREATE TABLE {ids}_{number} (LIKE {ids} INCLUDING ALL);
              CREATE TABLE {events}_{number} (LIKE {events} INCLUDING ALL) WITH (toast_tuple_target = 8160);
-             {};
+             {}
              ALTER TABLE {ids} ATTACH PARTITION {ids}_{number} FOR VALUES IN ({number});
              ALTER TABLE {events} ATTACH PARTITION {events}_{number} FOR VALUES IN ({number});
              COMMIT",
-            listed(number)
+            indexes::of_new(&format!("{events}_{number}"))
         ))
         .await
-}
-
-/// The SQL that makes the index of a generation's events by which listings find what they look for, in the order in which
-/// they list and without the bodies. Generations from before it go in their time.
-pub(super) fn listed(number: i32) -> String {
-    let [_, events] = TABLES;
-    format!("CREATE INDEX {events}_{number}_listed ON {events}_{number} (seq) INCLUDE (gen, source, kind, received_at)")
 }
 
 /// Detaches and drops the partitions of generation `number`, as far as that can be done now.

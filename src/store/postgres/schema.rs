@@ -5,7 +5,7 @@
 //! when asked for, so that no two commits wait for one row. Times are microseconds since 1970.
 
 use crate::store::error::StoreError;
-use crate::store::postgres::partitions;
+use crate::store::postgres::indexes;
 use crate::store::postgres::session::Session;
 
 /// The schema this program writes.
@@ -110,7 +110,9 @@ pub(super) async fn migrate(session: &Session) -> Result<(), StoreError> {
     if from == 0 {
         // Generation 0 is never dropped: it takes what outlives its own.
         session.batch(&format!("{}{}", generation(0), generation(1))).await?;
-        session.batch(&partitions::listed(1)).await?;
+        for table in ["gatepost_events_0", "gatepost_events_1"] {
+            session.batch(&indexes::of_new(table)).await?;
+        }
         session.batch("INSERT INTO gatepost_generations VALUES (1, NULL, NULL)").await?;
     }
     if found < VERSION {

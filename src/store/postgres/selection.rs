@@ -6,10 +6,10 @@ use tokio_postgres::types::ToSql;
 use crate::event::{KeptHeaders, Name};
 use crate::store::archive::EventFilter;
 use crate::store::dead_letters::DeadLetterFilter;
-use crate::store::delivery::{DeliveryId, State};
+use crate::store::delivery::State;
 use crate::store::quarantine::QuarantineFilter;
 use crate::store::sql::sql;
-use crate::store::stored::{DEAD, PENDING, micros};
+use crate::store::stored::micros;
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -18,7 +18,8 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    fn none() -> Self {
+    /// None.
+    pub(super) fn none() -> Self {
         Self { parts: vec!["true".into()], values: Vec::new() }
     }
 
@@ -26,12 +27,6 @@ impl Conditions {
     pub(super) fn add(&mut self, part: &str, value: impl ToSql + Sync + Send + 'static) {
         let parameter = self.parameter(value);
         self.parts.push(part.replace('?', &parameter));
-    }
-
-    /// Only rows that come after (`first`, `second`) in an order that goes down by these two columns.
-    pub(super) fn after(&mut self, first_column: &str, first: i64, second_column: &str, second: i64) {
-        let (first, second) = (self.parameter(first), self.parameter(second));
-        self.parts.push(format!("({first_column}, {second_column}) < ({first}, {second})"));
     }
 
     /// Adds `value` and returns the parameter it becomes.
@@ -45,9 +40,19 @@ impl Conditions {
         self.parts.join(" AND ")
     }
 
+    /// How many parameters there are.
+    pub(super) const fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Values of the first `count` parameters.
+    pub(super) fn first(&self, count: usize) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.iter().take(count).map(|value| &**value as &(dyn ToSql + Sync)).collect()
+    }
+
     /// One for each parameter.
     pub(super) fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+        self.first(self.count())
     }
 
     /// Only what was received between the two, the first one included.
@@ -70,55 +75,39 @@ impl Conditions {
         }
     }
 
-    /// `filter` for a listing of events.
-    pub(super) fn events(filter: &EventFilter) -> Self {
-        let mut conditions = Self::none();
-        conditions.of_event(filter.source.as_ref(), filter.kind.as_ref());
-        conditions.received("e.received_at", filter.since, filter.until);
+    /// What `filter` asks of an event `e` itself. The planner is kept from joining what is asked for each row (see `search.rs`).
+    pub(super) fn of_row(&mut self, filter: &EventFilter) {
+        self.of_event(filter.source.as_ref(), filter.kind.as_ref());
+        self.received("e.received_at", filter.since, filter.until);
         if let Some(header) = filter.header.as_ref().and_then(KeptHeaders::stored) {
-            conditions.add("position(? IN e.headers) > 0", header.to_vec());
+            self.add("position(? IN e.headers) > 0", header.to_vec());
         }
+        let exists =
+            |of: &str| format!("EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq AND {of} OFFSET 0)");
         if filter.sink.is_some() || filter.error.is_some() {
-            let mut of = vec!["d.seq = e.seq".to_owned()];
+            let mut of = Vec::new();
             if let Some(sink) = &filter.sink {
-                of.push(format!("d.sink = {}", conditions.parameter(sink.as_str().to_owned())));
+                of.push(format!("d.sink = {}", self.parameter(sink.as_str().to_owned())));
             }
             if let Some(error) = &filter.error {
-                of.push(format!("strpos(d.error, {}) > 0", conditions.parameter(error.clone())));
+                of.push(format!("strpos(d.error, {}) > 0", self.parameter(error.clone())));
             }
-            let of = of.join(" AND ");
-            conditions.parts.push(format!("EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE {of})"));
+            self.parts.push(exists(&of.join(" AND ")));
         }
-        let in_state = |state: i64| format!("(SELECT d.seq FROM gatepost_deliveries d WHERE d.state = {state})");
-        let (pending, dead) = (in_state(PENDING), in_state(DEAD));
         match filter.state {
-            Some(State::Pending) => conditions.parts.push(format!("e.seq IN {pending}")),
-            Some(State::Dead) => conditions.parts.push(format!("e.seq IN {dead} AND e.seq NOT IN {pending}")),
-            Some(State::Delivered) => conditions.parts.push(format!("e.seq NOT IN {dead} AND e.seq NOT IN {pending}")),
-            None => {}
+            Some(State::Dead) => self.parts.push(format!("NOT {}", exists(sql!("d.state = {PENDING}")))),
+            Some(State::Delivered) => self.parts.push(format!("NOT {}", exists(sql!("d.state <> {DELIVERED}")))),
+            Some(State::Pending) | None => {}
         }
-        conditions
     }
 
-    /// `ids` and `filter` for dead letters; the time stands in `clock`.
-    pub(super) fn dead_letters(ids: &[DeliveryId], filter: &DeadLetterFilter) -> Self {
-        let mut conditions = Self::none();
-        conditions.of_event(filter.source.as_ref(), filter.kind.as_ref());
-        conditions.received("e.received_at", filter.since, filter.until);
-        // What somebody has claimed is being delivered, by whoever knows the sink.
-        let gone: Vec<String> = filter.gone.iter().map(|sink| sink.as_str().to_owned()).collect();
-        let free = sql!("d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= t)");
-        conditions.add(&format!("(d.state = {DEAD} OR ({free} AND d.sink = ANY (?)))"), gone);
-        if let Some(sink) = &filter.sink {
-            conditions.add("d.sink = ?", sink.as_str().to_owned());
-        }
+    /// What `filter` asks of a dead letter `d` and its event `e`, beside sink and state.
+    pub(super) fn of_letter(&mut self, filter: &DeadLetterFilter) {
+        self.of_event(filter.source.as_ref(), filter.kind.as_ref());
+        self.received("e.received_at", filter.since, filter.until);
         if let Some(error) = &filter.error {
-            conditions.add("strpos(d.error, ?) > 0", error.clone());
+            self.add("strpos(d.error, ?) > 0", error.clone());
         }
-        if !ids.is_empty() {
-            conditions.add("d.id = ANY (?)", ids.iter().map(|id| id.0).collect::<Vec<i64>>());
-        }
-        conditions
     }
 
     /// `filter` for a listing of the quarantine.

@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row};
 
 use crate::event::{EventKey, Name};
 use crate::store::archive::{Archive, Archived, EventFilter, EventRef};
 use crate::store::delivery::State;
 use crate::store::erasure::{ErasedParts, Erasure};
 use crate::store::error::StoreError;
-use crate::store::listing::{Cursor, Page, PagedFilter};
+use crate::store::listing::{Cursor, Page};
 use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::erase::erase;
 use crate::store::sqlite::ids;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::replay::{discard, requeue};
-use crate::store::sqlite::rows::{self, Names, limit};
+use crate::store::sqlite::rows::{self, Names};
 use crate::store::sqlite::schema::SINKS;
-use crate::store::sqlite::selection;
+use crate::store::sqlite::search;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
 use crate::store::stored::unsigned;
@@ -85,39 +85,23 @@ fn page(
     from: Option<Cursor>,
 ) -> Result<Page<Archived>, StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let wanted = filter.page_rows();
-    let Some(mut conditions) = selection::events(filter, &sources, &sinks) else { return Ok(Page::of(Vec::new(), 0)) };
-    if let Some(Cursor(seq, _)) = from {
-        conditions.add("e.seq < ?", [seq.into()]);
-    }
-    conditions.values.push(limit(Some(wanted)).into());
-    let mut sql = conn.prepare_cached(&listing(filter, &conditions.sql()))?;
-    let mut rows = sql.query(params_from_iter(conditions.values))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let seq = row.get(EVENT_COLUMNS + 1)?;
+    let found = search::find(conn, filter, (&sources, &sinks), from)?;
+    let mut sql =
+        conn.prepare_cached(&format!("SELECT {EVENT}, length(e.body), e.erased FROM events e WHERE seq = ?1"))?;
+    let mut rows = Vec::with_capacity(found.seqs.len());
+    for seq in found.seqs {
+        let mut row = sql.query([seq])?;
+        let Some(row) = row.next()? else { continue };
         let deliveries = rows::deliveries(conn, &sinks, clock, seq)?;
-        let archived = Archived {
+        rows.push(Archived {
             event: sources.shown(row, 0, Vec::new()),
             bytes: unsigned(row.get(EVENT_COLUMNS).unwrap_or(0)),
             state: State::of_event(&deliveries),
             deliveries,
-            erased: erasure(row, EVENT_COLUMNS + 2),
-        };
-        found.push((Cursor(seq, 0), archived));
+            erased: erasure(row, EVENT_COLUMNS + 1),
+        });
     }
-    Ok(Page::of(found, wanted))
-}
-
-/// A page of what matches `conditions`, which `filter` came to. Where columns of the narrow index are looked for, that is
-/// read instead of the rows with their bodies.
-fn listing(filter: &EventFilter, conditions: &str) -> String {
-    let index = if selection::is_narrowed(filter) { "INDEXED BY events_listed" } else { "" };
-    format!(
-        "SELECT {EVENT}, length(e.body), e.seq, e.erased FROM (
-             SELECT e.seq AS found FROM events e {index} WHERE {conditions} ORDER BY e.seq DESC LIMIT ?
-         ) JOIN events e ON e.seq = found ORDER BY e.seq DESC"
-    )
+    Ok(Page { rows, next: found.next })
 }
 
 fn get(conn: &Connection, clock: &StoreClock, event: &EventRef) -> Result<Vec<Archived>, StoreError> {
@@ -195,54 +179,4 @@ fn replay_event(tx: &mut Tx<'_>, event: &EventRef, sinks: Option<&[Name]>, gone:
         }
     }
     Ok(queued)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::sqlite::schema;
-
-    /// How SQLite would look for what matches `filter`.
-    fn plan(filter: &EventFilter) -> String {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn).unwrap();
-        conn.execute_batch("INSERT INTO sources (name) VALUES ('a'); INSERT INTO sinks (name) VALUES ('x')").unwrap();
-        let (sources, sinks) = (Names::sources(&conn).unwrap(), Names::sinks(&conn).unwrap());
-        let mut conditions = selection::events(filter, &sources, &sinks).unwrap();
-        conditions.add("e.seq < ?", [9.into()]);
-        conditions.values.push(500.into());
-        let sql = format!("EXPLAIN QUERY PLAN {}", listing(filter, &conditions.sql()));
-        let mut sql = conn.prepare(&sql).unwrap();
-        let rows = sql.query_map(params_from_iter(conditions.values), |row| row.get::<_, String>(3)).unwrap();
-        rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
-    }
-
-    /// What `docs/operations.md` says: source, type and time are looked for in the narrow index, from the newest on, states
-    /// in the small indices of those. No more than a page is sorted.
-    #[test]
-    fn no_filter_reads_all_bodies() {
-        let all = EventFilter::default;
-        let at = Some(jiff::Timestamp::UNIX_EPOCH);
-        for narrowed in [
-            EventFilter { source: Some("a".into()), ..all() },
-            EventFilter { kind: Some("t".into()), ..all() },
-            EventFilter { since: at, ..all() },
-            EventFilter { until: at, source: Some("a".into()), kind: Some("t".into()), ..all() },
-            EventFilter { kind: Some("t".into()), sink: Some("x".into()), ..all() },
-        ] {
-            let plan = plan(&narrowed);
-            assert!(plan.contains("COVERING INDEX events_listed (seq<?)"), "{narrowed:?}:\n{plan}");
-        }
-        for state in [State::Pending, State::Dead] {
-            let plan = plan(&EventFilter { state: Some(state), ..all() });
-            assert!(plan.contains("USING INTEGER PRIMARY KEY (rowid=?)"), "{state:?}:\n{plan}");
-            assert!(plan.contains("SCAN deliveries USING") && !plan.contains("SCAN events"), "{state:?}:\n{plan}");
-        }
-        for filter in [all(), EventFilter { state: Some(State::Delivered), ..all() }] {
-            let plan = plan(&filter);
-            assert!(plan.contains("(seq<?)") || plan.contains("(rowid<?)"), "{plan}");
-        }
-        let plan = plan(&EventFilter { source: Some("a".into()), state: Some(State::Dead), ..all() });
-        assert!(plan.contains("INDEX events_listed (seq=? AND source=?"), "{plan}");
-    }
 }

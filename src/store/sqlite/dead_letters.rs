@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::event::Name;
@@ -14,13 +15,15 @@ use crate::store::sql::{EVENT, EVENT_COLUMNS};
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::replay::{discard, is_over, move_to, requeue};
-use crate::store::sqlite::rows::{Names, limit};
+use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
-use crate::store::sqlite::selection;
+use crate::store::sqlite::selection::{self, Conditions};
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
 use crate::store::stored::state;
 
+/// Dead letters that one page looks at: those that it does not want are left to the next.
+const LOOKED: i64 = 8192;
 /// Dead letters changed in one transaction, so that a million of them never hold up inserts for long.
 const STEP: usize = 500;
 
@@ -37,10 +40,14 @@ pub(super) struct SqliteDeadLetters {
 #[async_trait]
 impl DeadLetters for SqliteDeadLetters {
     async fn page(&self, filter: &DeadLetterFilter, from: Option<Cursor>) -> Result<Page<DeadLetter>, StoreError> {
-        let (wanted, clock) = (filter.page_rows(), self.clock.clone());
-        let filter = DeadLetterFilter { limit: Some(wanted), ..filter.clone() };
-        let found = self.readers.read(move |conn| select(conn, &clock, &[], (&filter, false), from)).await?;
-        Ok(Page::of(found, wanted))
+        let (wanted, clock, filter) = (filter.page_rows(), self.clock.clone(), filter.clone());
+        self.readers
+            .read(move |conn| {
+                let walk = Walk { ids: &[], filter: &filter, from, most: Some(LOOKED) };
+                let (found, looked_to) = letters(conn, &clock, &walk, Some(wanted), false)?;
+                Ok(Page { rows: found, next: looked_to })
+            })
+            .await
     }
 
     async fn list(
@@ -50,8 +57,12 @@ impl DeadLetters for SqliteDeadLetters {
         bodies: bool,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let (ids, filter, clock) = (numbers(ids), filter.clone(), self.clock.clone());
-        let found = self.readers.read(move |conn| select(conn, &clock, &ids, (&filter, bodies), None)).await?;
-        Ok(found.into_iter().map(|(_, letter)| letter).collect())
+        self.readers
+            .read(move |conn| {
+                let walk = Walk { ids: &ids, filter: &filter, from: None, most: None };
+                Ok(letters(conn, &clock, &walk, filter.limit, bodies)?.0)
+            })
+            .await
     }
 
     async fn replay(
@@ -86,7 +97,13 @@ impl SqliteDeadLetters {
     {
         let (ids, filter) = (numbers(ids), filter.clone());
         let now = self.clock.now();
-        let matching = self.readers.read(move |conn| matching(conn, now, &ids, &filter)).await?;
+        let matching = self
+            .readers
+            .read(move |conn| {
+                let walk = Walk { ids: &ids, filter: &filter, from: None, most: None };
+                matching(conn, now, &walk)
+            })
+            .await?;
         let mut changed = 0;
         for step in matching.chunks(STEP) {
             let (step, change) = (step.to_vec(), change.clone());
@@ -103,60 +120,150 @@ fn numbers(ids: &[DeliveryId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
 }
 
-fn matching(conn: &Connection, now: i64, ids: &[i64], filter: &DeadLetterFilter) -> Result<Vec<i64>, StoreError> {
-    let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let Some(mut conditions) = selection::dead_letters(ids, filter, (&sources, &sinks), now) else {
-        return Ok(Vec::new());
-    };
-    conditions.values.push(limit(filter.limit).into());
-    let sql = format!(
-        "SELECT d.id FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
-         ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
-        conditions.sql()
-    );
-    let mut sql = conn.prepare(&sql)?;
-    let rows = sql.query_map(params_from_iter(conditions.values), |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// Which dead letters to look at, newest first, and how many of them at most.
+struct Walk<'w> {
+    ids: &'w [i64],
+    filter: &'w DeadLetterFilter,
+    from: Option<Cursor>,
+    most: Option<i64>,
 }
 
-/// Dead letters after `from`, newest first, each with the cursor that goes on after it. Also those whose event is damaged
-/// or gone: nobody else would show them.
-fn select(
+impl Walk<'_> {
+    /// Hands where each lies to `take` until that has had enough; gives where it broke off, if it did.
+    fn each(
+        &self,
+        conn: &Connection,
+        now: i64,
+        mut take: impl FnMut(Cursor) -> Result<bool, StoreError>,
+    ) -> Result<Option<Cursor>, StoreError> {
+        let parts = selection::over(self.ids, self.filter, &Names::sinks(conn)?, now);
+        let Some((sql, values)) = self.sql(parts) else { return Ok(None) };
+        let mut sql = conn.prepare_cached(&sql)?;
+        let mut rows = sql.query(params_from_iter(values))?;
+        let mut looked = 0;
+        while let Some(row) = rows.next()? {
+            let at = Cursor(row.get(0).unwrap_or(0), row.get(1)?);
+            looked += 1;
+            if take(at)? || self.most == Some(looked) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The walk along all indexes at once: each gives its rows in order, so that nothing is sorted and nobody reads further
+    /// than is asked.
+    fn sql(&self, parts: Vec<Conditions>) -> Option<(String, Vec<Value>)> {
+        let (mut walks, mut values) = (Vec::new(), Vec::new());
+        for mut part in parts {
+            if let Some(Cursor(died, id)) = self.from {
+                part.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
+            }
+            walks.push(format!("SELECT d.due_at AS at, d.id AS id FROM deliveries d WHERE {}", part.sql()));
+            values.append(&mut part.values);
+        }
+        let sql = format!("{} ORDER BY at DESC, id DESC", walks.join(" UNION ALL "));
+        (!walks.is_empty()).then_some((sql, values))
+    }
+}
+
+fn one(what: &str, conditions: &Conditions) -> String {
+    let conditions = conditions.sql();
+    format!(
+        "SELECT {what} FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {conditions} AND d.id = ?"
+    )
+}
+
+fn matching(conn: &Connection, now: i64, walk: &Walk<'_>) -> Result<Vec<i64>, StoreError> {
+    let Some(conditions) = selection::dead_letters(walk.filter, &Names::sources(conn)?) else { return Ok(Vec::new()) };
+    let mut sql = conn.prepare_cached(&one("1", &conditions))?;
+    let mut found = Vec::new();
+    let full = |found: usize| walk.filter.limit.is_some_and(|most| found as u64 >= most);
+    if full(0) {
+        return Ok(found);
+    }
+    walk.each(conn, now, |Cursor(_, id)| {
+        if sql.exists(params_from_iter(conditions.values.iter().cloned().chain([id.into()])))? {
+            found.push(id);
+        }
+        Ok(full(found.len()))
+    })?;
+    Ok(found)
+}
+
+/// Dead letters of `walk`, `wanted` of them, and where the next page begins. Also those whose event is damaged or gone:
+/// nobody else would show them.
+fn letters(
     conn: &Connection,
     clock: &StoreClock,
-    ids: &[i64],
-    (filter, bodies): (&DeadLetterFilter, bool),
-    from: Option<Cursor>,
-) -> Result<Vec<(Cursor, DeadLetter)>, StoreError> {
+    walk: &Walk<'_>,
+    wanted: Option<u64>,
+    bodies: bool,
+) -> Result<(Vec<DeadLetter>, Option<Cursor>), StoreError> {
     let (sources, sinks) = (Names::sources(conn)?, Names::sinks(conn)?);
-    let known = (&sources, &sinks);
-    let Some(mut conditions) = selection::dead_letters(ids, filter, known, clock.now()) else { return Ok(Vec::new()) };
-    if let Some(Cursor(died, id)) = from {
-        conditions.add("(d.due_at, d.id) < (?, ?)", [died.into(), id.into()]);
-    }
-    conditions.values.push(limit(filter.limit).into());
+    let Some(conditions) = selection::dead_letters(walk.filter, &sources) else { return Ok((Vec::new(), None)) };
     let body = if bodies { "e.body" } else { "x''" };
-    let sql = format!(
-        "SELECT {EVENT}, {body}, d.id, d.sink, d.attempts, d.due_at, d.error, d.state
-         FROM deliveries d LEFT JOIN events e ON e.seq = d.id / {SINKS} WHERE {}
-         ORDER BY d.due_at DESC, d.id DESC LIMIT ?",
-        conditions.sql()
-    );
-    let mut sql = conn.prepare(&sql)?;
-    let mut rows = sql.query(params_from_iter(conditions.values))?;
+    let what = format!("{EVENT}, {body}, d.sink, d.attempts, d.error, d.state");
+    let mut sql = conn.prepare_cached(&one(&what, &conditions))?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (id, died) = (row.get(EVENT_COLUMNS + 1)?, row.get(EVENT_COLUMNS + 4).unwrap_or(0));
-        let letter = DeadLetter {
-            event: sources.shown(row, 0, row.get(EVENT_COLUMNS).unwrap_or_default()),
-            id: DeliveryId(id),
-            state: state(row.get(EVENT_COLUMNS + 6)?),
-            sink: sinks.name(row, EVENT_COLUMNS + 2),
-            attempts: row.get(EVENT_COLUMNS + 3).unwrap_or(0),
-            died_at: clock.shown(died),
-            error: row.get(EVENT_COLUMNS + 5).unwrap_or_default(),
-        };
-        found.push((Cursor(died, id), letter));
+    let full = |found: usize| wanted.is_some_and(|most| found as u64 >= most);
+    if full(0) {
+        return Ok((found, None));
     }
-    Ok(found)
+    let next = walk.each(conn, clock.now(), |Cursor(died, id)| {
+        let mut rows = sql.query(params_from_iter(conditions.values.iter().cloned().chain([id.into()])))?;
+        if let Some(row) = rows.next()? {
+            found.push(DeadLetter {
+                event: sources.shown(row, 0, row.get(EVENT_COLUMNS).unwrap_or_default()),
+                id: DeliveryId(id),
+                state: state(row.get(EVENT_COLUMNS + 4)?),
+                sink: sinks.name(row, EVENT_COLUMNS + 1),
+                attempts: row.get(EVENT_COLUMNS + 2).unwrap_or(0),
+                died_at: clock.shown(died),
+                error: row.get(EVENT_COLUMNS + 3).unwrap_or_default(),
+            });
+        }
+        Ok(full(found.len()))
+    })?;
+    Ok((found, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    /// Dead letters in the order of their deaths, what waits for each sink in that of its due times: merged, not sorted.
+    #[test]
+    fn no_listing_walks_all_deliveries_or_sorts_them() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn).unwrap();
+        conn.execute_batch("INSERT INTO sinks (name) VALUES ('x'), ('y'), ('z')").unwrap();
+        let sinks = Names::sinks(&conn).unwrap();
+        let all = DeadLetterFilter::default;
+        for filter in [
+            all(),
+            DeadLetterFilter { sink: Some("x".into()), ..all() },
+            DeadLetterFilter { gone: vec!["y".into(), "z".into()], ..all() },
+            DeadLetterFilter { gone: vec!["y".into()], sink: Some("y".into()), ..all() },
+            DeadLetterFilter { error: Some("e".into()), ..all() },
+        ] {
+            for from in [None, Some(Cursor(5, 6))] {
+                let walk = Walk { ids: &[], filter: &filter, from, most: None };
+                let (sql, values) = walk.sql(selection::over(&[], &filter, &sinks, 7)).unwrap();
+                let mut sql = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+                let rows = sql.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+                let plan = rows.collect::<Result<Vec<_>, _>>().unwrap();
+                for line in &plan {
+                    let walks = line.contains("INDEX deliveries_dead") || line.contains("INDEX deliveries_due (sink=?");
+                    let merges = line.starts_with("MERGE") || ["LEFT", "RIGHT"].contains(&line.as_str());
+                    assert!(walks || merges, "{filter:?}:\n{plan:#?}");
+                }
+            }
+        }
+        let conditions = selection::dead_letters(&all(), &Names::sources(&conn).unwrap()).unwrap();
+        let mut sql = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", one("e.id", &conditions))).unwrap();
+        let plan: Vec<String> = sql.query_map([1], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(plan.iter().all(|line| line.contains("INTEGER PRIMARY KEY (rowid=?)")), "{plan:#?}");
+    }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use crate::store::error::StoreError;
 use crate::store::maintenance::Maintenance;
 use crate::store::sqlite::backup;
+use crate::store::sqlite::blocks;
 use crate::store::sqlite::clock::{self, StoreClock};
 use crate::store::sqlite::erase;
 use crate::store::sqlite::file::Role;
@@ -51,7 +52,9 @@ impl Maintenance for SqliteMaintenance {
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
-        retention::prune(&self.writer, self.retention).await
+        let gone = retention::prune(&self.writer, self.retention).await?;
+        blocks::keep(&self.writer).await?;
+        Ok(gone)
     }
 
     async fn overwrite(&self) -> Result<bool, StoreError> {

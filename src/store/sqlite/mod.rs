@@ -7,6 +7,7 @@
 mod archive;
 mod audit_queue;
 mod backup;
+mod blocks;
 mod checkpoint;
 mod clock;
 mod counters;
@@ -27,6 +28,7 @@ mod replay;
 mod retention;
 mod rows;
 mod schema;
+mod search;
 mod selection;
 mod sink_controls;
 mod stats;

@@ -10,12 +10,12 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 /// How many sink names one store may ever see.
 pub(super) const SINKS: i64 = 4096;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
@@ -87,6 +87,16 @@ CREATE UNIQUE INDEX pauses_open ON pauses (sink) WHERE ended IS NULL;
 CREATE TABLE rates (sink TEXT PRIMARY KEY, rate TEXT NOT NULL, set_at INTEGER NOT NULL, set_by TEXT NOT NULL);
 ALTER TABLE events ADD COLUMN erased TEXT;
 CREATE INDEX events_listed ON events (seq, source, kind, received_at);
+",
+    // What lies where, see `blocks.rs`, from the oldest event on; and whom dead letters were for beside when they died.
+    "
+CREATE TABLE blocks (
+    block INTEGER NOT NULL, source INTEGER NOT NULL, kind TEXT NOT NULL, first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL, PRIMARY KEY (block, source, kind)
+) WITHOUT ROWID;
+INSERT INTO counters SELECT 'blocks', coalesce(min(seq), 0) / 1024 FROM events;
+DROP INDEX deliveries_dead;
+CREATE INDEX deliveries_dead ON deliveries (due_at, id, sink) WHERE state = 2;
 ",
 ];
 

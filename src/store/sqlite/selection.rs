@@ -11,7 +11,7 @@ use crate::store::quarantine::QuarantineFilter;
 use crate::store::sql::sql;
 use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
-use crate::store::stored::{DEAD, PENDING, micros};
+use crate::store::stored::micros;
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -63,7 +63,12 @@ pub(super) const fn is_narrowed(filter: &EventFilter) -> bool {
     filter.source.is_some() || filter.kind.is_some() || filter.since.is_some() || filter.until.is_some()
 }
 
-/// `filter` for a listing of events; `None` when nothing can match.
+/// Whether each event that `filter` leaves has to be looked at beyond that index.
+pub(super) fn looks_at_rows(filter: &EventFilter) -> bool {
+    filter.header.is_some() || filter.sink.is_some() || filter.error.is_some() || filter.state.is_some()
+}
+
+/// `filter` for a listing of events, but for which deliveries are to be open; `None` when nothing can match.
 pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Option<Conditions> {
     let mut conditions = Conditions::none();
     conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
@@ -76,50 +81,78 @@ pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Op
         Some(sink) => Some(sinks.id(sink)?),
         None => None,
     };
-    let which = of_sink.map_or(all, |sink| format!("d.id = e.seq * {SINKS} + {sink}"));
+    let which = of_sink.map_or_else(|| all.clone(), |sink| format!("d.id = e.seq * {SINKS} + {sink}"));
     if let Some(error) = &filter.error {
         let part = format!("EXISTS (SELECT 1 FROM deliveries d WHERE {which} AND instr(d.error, ?) > 0)");
         conditions.add(part, [error.clone().into()]);
     } else if of_sink.is_some() {
         conditions.add(format!("EXISTS (SELECT 1 FROM deliveries d WHERE {which})"), []);
     }
-    // Led by the small partial indexes: these states are the exception among stored events.
-    let pending = format!("(SELECT id / {SINKS} FROM deliveries WHERE state = {PENDING})");
-    let dead = format!("(SELECT id / {SINKS} FROM deliveries WHERE state = {DEAD})");
+    // Of those that are open a listing starts out from the deliveries themselves.
+    let none = |state: &str| format!("NOT EXISTS (SELECT 1 FROM deliveries d WHERE {all} AND d.state {state})");
     match filter.state {
-        Some(State::Pending) => conditions.add(format!("e.seq IN {pending}"), []),
-        Some(State::Dead) => conditions.add(format!("e.seq IN {dead} AND e.seq NOT IN {pending}"), []),
-        Some(State::Delivered) => conditions.add(format!("e.seq NOT IN {dead} AND e.seq NOT IN {pending}"), []),
-        None => {}
+        Some(State::Dead) => conditions.add(none(sql!("= {PENDING}")), []),
+        Some(State::Delivered) => conditions.add(none(sql!("<> {DELIVERED}")), []),
+        Some(State::Pending) | None => {}
     }
     Some(conditions)
 }
 
-/// `ids` and `filter` for dead letters at store time `now`; `None` when nothing can match.
-pub(super) fn dead_letters(
-    ids: &[i64],
-    filter: &DeadLetterFilter,
-    (sources, sinks): (&Names, &Names),
-    now: i64,
-) -> Option<Conditions> {
+/// What a block must have for `filter` to find something in it; `None` when nothing can match.
+pub(super) fn blocks(filter: &EventFilter, sources: &Names) -> Option<Conditions> {
+    let mut conditions = Conditions::none();
+    if let Some(source) = &filter.source {
+        conditions.add("source = ?", [sources.id(source)?.into()]);
+    }
+    if let Some(kind) = &filter.kind {
+        conditions.add("kind IN (?, '*')", [kind.clone().into()]);
+    }
+    if let Some(since) = filter.since {
+        conditions.add("last_at >= ?", [micros(since).into()]);
+    }
+    if let Some(until) = filter.until {
+        conditions.add("first_at < ?", [micros(until).into()]);
+    }
+    Some(conditions)
+}
+
+/// What `filter` asks of a dead letter and its event beside sink and state; `None` when nothing can match.
+pub(super) fn dead_letters(filter: &DeadLetterFilter, sources: &Names) -> Option<Conditions> {
     let mut conditions = Conditions::none();
     conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
     conditions.received("e.received_at", filter.since, filter.until);
-    // What somebody has claimed is being delivered, by whoever knows the sink.
-    let gone: Vec<String> = filter.gone.iter().filter_map(|sink| sinks.id(sink)).map(|id| id.to_string()).collect();
-    let free = sql!("d.state = {PENDING} AND (d.claimed_at IS NULL OR d.due_at <= ?)");
-    conditions.add(format!("(d.state = {DEAD} OR ({free} AND d.sink IN ({})))", gone.join(",")), [now.into()]);
-    if let Some(sink) = &filter.sink {
-        conditions.add("d.sink = ?", [sinks.id(sink)?.into()]);
-    }
     if let Some(error) = &filter.error {
         conditions.add("instr(d.error, ?) > 0", [error.clone().into()]);
     }
-    if !ids.is_empty() {
-        let list: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        conditions.add(format!("d.id IN ({})", list.join(",")), []);
-    }
     Some(conditions)
+}
+
+/// Deliveries that are dead, or wait for a sink that is gone at store time `now`, of `ids` and to the sink of `filter`: one
+/// set of conditions for each index to walk; none when nothing can match.
+pub(super) fn over(ids: &[i64], filter: &DeadLetterFilter, sinks: &Names, now: i64) -> Vec<Conditions> {
+    let wanted = filter.sink.as_ref().map(|sink| sinks.id(sink));
+    let of_sink = |id: i64| wanted.is_none_or(|wanted| wanted == Some(id));
+    let mut dead = Conditions::none();
+    dead.add(sql!("d.state = {DEAD}"), []);
+    if let Some(Some(sink)) = wanted {
+        dead.add("d.sink = ?", [sink.into()]);
+    }
+    let gone = filter.gone.iter().filter_map(|sink| sinks.id(sink)).filter(|id| of_sink(*id)).map(|sink| {
+        let mut waiting = Conditions::none();
+        // What somebody has claimed is being delivered, by whoever knows the sink.
+        let free = sql!("d.state = {PENDING} AND d.sink = ? AND (d.claimed_at IS NULL OR d.due_at <= ?)");
+        waiting.add(free, [sink.into(), now.into()]);
+        waiting
+    });
+    let all = std::iter::once(dead).filter(|_| wanted != Some(None)).chain(gone);
+    let list: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    all.map(|mut conditions| {
+        if !ids.is_empty() {
+            conditions.add(format!("d.id IN ({})", list.join(",")), []);
+        }
+        conditions
+    })
+    .collect()
 }
 
 /// `filter` for a listing of the quarantine.

@@ -13,6 +13,7 @@ mod maintenance;
 mod pauses;
 mod postgres;
 mod postgres_generations;
+mod postgres_plans;
 pub(crate) mod postgres_server;
 mod replays;
 mod sqlite;

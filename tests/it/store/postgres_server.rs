@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -19,6 +20,8 @@ pub(crate) struct Server {
     dir: TempDir,
     port: u16,
     child: Option<Child>,
+    /// What the running server has logged and nobody has taken yet.
+    log: Option<Receiver<String>>,
 }
 
 impl Server {
@@ -28,11 +31,11 @@ impl Server {
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         copy(&initialised(), &dir.path().join("data"));
         certify(dir.path());
-        let mut server = Self { dir, port: 0, child: None };
+        let mut server = Self { dir, port: 0, child: None, log: None };
         loop {
             server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             match server.launch() {
-                Ok(child) => server.child = Some(child),
+                Ok((child, log)) => (server.child, server.log) = (Some(child), Some(log)),
                 // Somebody else was given the port before the server took it.
                 Err(log) if log.contains("Address already in use") => continue,
                 Err(log) => panic!("postgres ended:\n{log}"),
@@ -43,11 +46,25 @@ impl Server {
 
     /// Starts it again on the same data and port; returns when it takes connections.
     pub(crate) fn resume(&mut self) {
-        self.child = Some(self.launch().unwrap_or_else(|log| panic!("postgres ended:\n{log}")));
+        let (child, log) = self.launch().unwrap_or_else(|log| panic!("postgres ended:\n{log}"));
+        (self.child, self.log) = (Some(child), Some(log));
     }
 
-    /// A server that takes connections, or what it said before it ended.
-    fn launch(&self) -> Result<Child, String> {
+    /// What it logs up to the line that contains `mark`, waiting for that.
+    pub(crate) fn logged_until(&self, mark: &str) -> Vec<String> {
+        let log = self.log.as_ref().unwrap();
+        let mut lines = Vec::new();
+        loop {
+            let line = log.recv().unwrap();
+            if line.contains(mark) {
+                return lines;
+            }
+            lines.push(line);
+        }
+    }
+
+    /// A server that takes connections and what it logs from then on, or what it said before it ended.
+    fn launch(&self) -> Result<(Child, Receiver<String>), String> {
         let mut child = as_somebody("postgres")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "unix_socket_directories="])
             // Processes crash here, not machines: without fsync the tests take seconds instead of a minute.
@@ -72,8 +89,9 @@ impl Server {
             }
         }
         // The pipe is kept empty, or the server would stop at a full one.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(child)
+        let (sender, log) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        Ok((child, log))
     }
 
     /// Kills it with all its connections, as a crash does.

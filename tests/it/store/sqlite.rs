@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use gatepost::event::Event;
 use gatepost::store::{EventFilter, Insertion, Quarantined, StoreError};
 use tempfile::TempDir;
 
@@ -146,6 +147,7 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
              DROP INDEX quarantine_shares; DROP INDEX quarantine_events; ALTER TABLE quarantine DROP COLUMN bytes;
              ALTER TABLE deliveries DROP COLUMN replays; ALTER TABLE deliveries DROP COLUMN duplicate;
              DROP INDEX events_listed; ALTER TABLE events DROP COLUMN erased; DROP TABLE pauses; DROP TABLE rates;
+             DROP TABLE blocks; DELETE FROM counters WHERE name = 'blocks';
              ALTER TABLE events DROP COLUMN headers;
              PRAGMA application_id = 0; PRAGMA user_version = 1;
              INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
@@ -172,8 +174,41 @@ fn a_store_from_before_kept_headers_migrates() {
     run(async {
         let previous =
             "DROP INDEX events_listed; ALTER TABLE events DROP COLUMN headers; ALTER TABLE events DROP COLUMN erased;
-            DROP TABLE pauses; DROP TABLE rates; PRAGMA user_version = 4";
+            DROP TABLE pauses; DROP TABLE rates; DROP TABLE blocks; DELETE FROM counters WHERE name = 'blocks';
+            PRAGMA user_version = 4";
         super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
+    });
+}
+
+/// Before and after what was there is summed up, which retention does beside it.
+#[test]
+fn a_store_from_before_blocks_is_searched_as_any_other() {
+    run(async {
+        let mut s = subject().await;
+        for n in 0..3000 {
+            let kind = if n == 1500 { "rare" } else { "often" };
+            accept(&s.store, Event { kind: kind.into(), ..event("a", &n.to_string(), "body") }, &[]).await;
+        }
+        s.store.maintenance.close().await.unwrap();
+        s.sql(
+            "DROP TABLE blocks; DELETE FROM counters WHERE name = 'blocks'; DROP INDEX deliveries_dead;
+             CREATE INDEX deliveries_dead ON deliveries (due_at) WHERE state = 2; PRAGMA user_version = 6",
+        )
+        .await;
+        s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
+        let find = async |s: &Subject, kind: &str| {
+            let filter = EventFilter { kind: Some(kind.to_owned()), ..EventFilter::default() };
+            s.store.archive.list(&filter).await.unwrap()
+        };
+        for summed in [false, true] {
+            if summed {
+                assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
+            }
+            let rare = find(&s, "rare").await;
+            assert_eq!(rare.iter().map(|found| found.event.id.as_str()).collect::<Vec<_>>(), ["1500"]);
+            assert_eq!(find(&s, "often").await.len(), 2999);
+            assert!(find(&s, "never").await.is_empty());
+        }
     });
 }
 
