@@ -126,7 +126,7 @@ impl Maker {
             request_id: format!("fill-{n}"),
             client_ip: None,
             traceparent: None,
-            headers: if n % 10 == 0 { kept.into_iter().collect() } else { KeptHeaders::default() },
+            headers: if n.is_multiple_of(10) { kept.into_iter().collect() } else { KeptHeaders::default() },
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::store::postgres::selection::Conditions;
 use crate::store::sql::{EVENT, sql};
 
 /// Rows that one page looks at where not each is wanted.
-const LOOKED: i64 = 8192;
+const LOOKED: i64 = 4096;
 
 /// A page of a listing.
 pub(super) struct Search {

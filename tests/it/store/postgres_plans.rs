@@ -71,7 +71,8 @@ async fn plans(server: &Server, url: &str, mark: &str) -> Vec<String> {
         if line.contains("plan:") {
             plans.extend(plan.replace(String::new()));
         } else if let (true, Some(plan)) = (line.starts_with('\t'), &mut plan) {
-            *plan += &format!("{line}\n");
+            *plan += &line;
+            plan.push('\n');
         } else {
             plans.extend(plan.take());
         }

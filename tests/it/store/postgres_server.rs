@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -14,6 +14,9 @@ use tokio_postgres::NoTls;
 
 const MISSING: &str = "PostgreSQL is not installed: these tests need initdb and postgres, from the Debian package \
                        postgresql-15 (or newer), on PATH or under /usr/lib/postgresql";
+
+/// Lines of its log that are kept for whoever asks; what comes beyond is dropped.
+const LINES: usize = 1 << 16;
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -89,8 +92,8 @@ impl Server {
             }
         }
         // The pipe is kept empty, or the server would stop at a full one.
-        let (sender, log) = channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let (sender, log) = sync_channel(LINES);
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.try_send(line))));
         Ok((child, log))
     }
 
