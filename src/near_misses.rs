@@ -52,7 +52,7 @@ impl NearMisses {
         path: &str,
         client_ip: Option<IpAddr>,
         now: Timestamp,
-        sources: impl Iterator<Item = (&'a Name, &'a str)> + Clone,
+        sources: &(impl Iterator<Item = (&'a Name, &'a str)> + Clone),
     ) -> Option<usize> {
         if path.len() > LONGEST || !self.may_compare(now) {
             return None;
@@ -123,17 +123,17 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_so_is_looking() {
         let (misses, source) = (NearMisses::default(), Name::from("nice"));
-        let sources = || [(&source, "/webhooks/nice")].into_iter();
+        let sources = [(&source, "/webhooks/nice")].into_iter();
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         for n in 0..100 {
-            assert_eq!(misses.note(&format!("/{n}/webhooks/nice"), None, at(n), sources()), Some(0));
+            assert_eq!(misses.note(&format!("/{n}/webhooks/nice"), None, at(n), &sources), Some(0));
         }
         let kept = misses.list();
         assert_eq!((kept.len(), kept[0].path.as_str()), (KEPT, "/99/webhooks/nice"));
-        assert_eq!(misses.note("/99/webhooks/nice", None, at(200), sources()), Some(0));
+        assert_eq!(misses.note("/99/webhooks/nice", None, at(200), &sources), Some(0));
         assert_eq!((misses.list()[0].count, misses.list()[0].last), (2, at(200)));
-        let noted = (0..100).filter(|_| misses.note("/x/webhooks/nice", None, at(300), sources()).is_some()).count();
+        let noted = (0..100).filter(|_| misses.note("/x/webhooks/nice", None, at(300), &sources).is_some()).count();
         assert_eq!(noted, COMPARED as usize);
-        assert_eq!(misses.note(&format!("/{}/webhooks/nice", "x".repeat(200)), None, at(400), sources()), None);
+        assert_eq!(misses.note(&format!("/{}/webhooks/nice", "x".repeat(200)), None, at(400), &sources), None);
     }
 }

@@ -14,7 +14,7 @@ use crate::store::{Archived, DeadLetter, DeliveryStatus, Erasure, Quarantined, S
 
 /// Some events, newest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Events {
+pub(super) struct EventsFound {
     pub(super) events: Vec<EventShown>,
     /// The cursor of the next page; null after the last.
     pub(super) next: Option<String>,

@@ -52,7 +52,6 @@ impl Admin {
         store: Store,
         clock: Clock,
         feed: Feed,
-        near_misses: NearMisses,
         view: Arc<ArcSwap<View>>,
         reloads: Arc<Reloads>,
     ) -> Self {
@@ -63,7 +62,7 @@ impl Admin {
             started: clock.now(),
             clock,
             feed,
-            near_misses,
+            near_misses: NearMisses::default(),
             view,
             reloads,
             sessions: Arc::default(),
@@ -71,6 +70,11 @@ impl Admin {
             history: Arc::default(),
             ticker: Arc::default(),
         }
+    }
+
+    /// The same, which shows what is in `near_misses`.
+    pub(crate) fn showing(self, near_misses: NearMisses) -> Self {
+        Self { near_misses, ..self }
     }
 
     /// What operators do, by the configuration of `view`.

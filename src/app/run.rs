@@ -120,8 +120,8 @@ impl Daemon {
         let (lifecycle, metrics) = (front.clone(), Arc::clone(&self.metrics));
         let (view, reloads) = (Arc::clone(&live.admin), Arc::clone(&live.reloads));
         let (store, clock, feed) = (self.store.clone(), live.clock().clone(), live.feed().clone());
-        let near_misses = live.near_misses().clone();
-        let admin = Admin::new(lifecycle, metrics, store, clock, feed, near_misses, view, reloads);
+        let admin = Admin::new(lifecycle, metrics, store, clock, feed, view, reloads);
+        let admin = admin.showing(live.near_misses().clone());
         let tls = Arc::clone(&live.admin_tls);
         self.probes.spawn(admin::serve(pending.admin.socket, admin, tls, self.probes.clone()));
     }

@@ -149,7 +149,7 @@ fn not_found(
     move |request| {
         let known = sources.iter().map(|source| (&source.config.name, source.config.path.as_str()));
         let client = request.extensions().get::<Arrival>().and_then(|arrival| arrival.client.ok());
-        let close = near_misses.note(request.uri().path(), client, clock.now(), known);
+        let close = near_misses.note(request.uri().path(), client, clock.now(), &known);
         if let Some(source) = close.and_then(|at| sources.get(at)) {
             source.metrics.near_misses.inc();
         }

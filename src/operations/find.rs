@@ -65,7 +65,9 @@ impl BodyField {
         let body: Option<Value> = serde_json::from_slice(body).ok();
         body.as_ref().and_then(|body| body.pointer(&self.pointer)).is_some_and(|found| match found {
             Value::String(text) => *text == self.value,
-            Value::Null | Value::Bool(_) | Value::Number(_) => found.to_string() == self.value,
+            Value::Bool(truth) => self.value == if *truth { "true" } else { "false" },
+            Value::Number(number) => self.value == number.to_string(),
+            Value::Null => self.value == "null",
             Value::Array(_) | Value::Object(_) => false,
         })
     }
@@ -116,7 +118,8 @@ impl Operations<'_> {
     ) -> Result<Found, OperationError> {
         let wanted = filter.limit.unwrap_or(u64::MAX);
         let (mut found, mut from) = (Found::default(), from);
-        loop {
+        // A page that looks for what few have may come with few rows: the pages are counted, too.
+        for _ in 0..most.div_ceil(STEP) {
             let step = EventFilter { limit: Some(STEP.min(most - found.looked_at)), ..filter.clone() };
             let page = self.store.archive.page(&step, from).await?;
             found.looked_at += page.rows.len() as u64;
@@ -129,9 +132,10 @@ impl Operations<'_> {
             found.next = page.next;
             from = page.next;
             if from.is_none() || found.looked_at >= most || found.events.len() as u64 >= wanted {
-                return Ok(found);
+                break;
             }
         }
+        Ok(found)
     }
 
     async fn is_sought(&self, row: &Archived, sought: &Sought) -> Result<bool, OperationError> {

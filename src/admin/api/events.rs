@@ -13,7 +13,7 @@ use super::extract::{Asked, Body, Named, Operator, Problem, cursor, limit, shown
 use crate::admin::access::Caller;
 use crate::admin::answer::Refusal;
 use crate::admin::operate;
-use crate::admin::shapes::{ErasedShown, EventShown, Events, Looked, Opened, Queued, kept};
+use crate::admin::shapes::{ErasedShown, EventShown, EventsFound, Looked, Opened, Queued, kept};
 use crate::admin::state::Admin;
 use crate::event::{EventId, KeptHeaders, Name};
 use crate::operations::{BodyField, Sought};
@@ -83,7 +83,7 @@ pub(in crate::admin) fn reference(source: &str, id: &str) -> Result<EventRef, Pr
 }
 
 /// The events that are asked for.
-pub(in crate::admin) async fn find(admin: &Admin, asked: &EventsAsked) -> Result<Events, Problem> {
+pub(in crate::admin) async fn find(admin: &Admin, asked: &EventsAsked) -> Result<EventsFound, Problem> {
     let (filter, from) = (filter(admin, asked)?, cursor(asked.cursor.as_deref())?);
     let sought = sought(asked)?;
     if let Some(id) = asked.id.as_deref() {
@@ -93,16 +93,16 @@ pub(in crate::admin) async fn find(admin: &Admin, asked: &EventsAsked) -> Result
         let EventRef { id, .. } = reference("", id)?;
         let found = admin.store.archive.get(&EventRef { source: filter.source.clone(), id }).await?;
         let events = found.iter().filter(|event| matches(event, &filter)).map(EventShown::of).collect();
-        return Ok(Events { events, next: None, looked: None });
+        return Ok(EventsFound { events, next: None, looked: None });
     }
     if !sought.is_nothing() {
         let found = operate::find_events(admin, &filter, &sought, from).await?;
         let looked = Looked { events: found.looked_at, back_to: found.back_to.map(|at| at.to_string()) };
         let events = found.events.iter().map(EventShown::of).collect();
-        return Ok(Events { events, next: found.next.map(shown), looked: Some(looked) });
+        return Ok(EventsFound { events, next: found.next.map(shown), looked: Some(looked) });
     }
     let page = admin.store.archive.page(&filter, from).await?;
-    Ok(Events { events: page.rows.iter().map(EventShown::of).collect(), next: page.next.map(shown), looked: None })
+    Ok(EventsFound { events: page.rows.iter().map(EventShown::of).collect(), next: page.next.map(shown), looked: None })
 }
 
 fn sought(asked: &EventsAsked) -> Result<Sought, Problem> {
@@ -157,12 +157,12 @@ fn matches(archived: &Archived, filter: &EventFilter) -> bool {
 
 /// Events, newest first.
 #[utoipa::path(get, path = "/events", tag = "events", params(EventsAsked),
-    responses((status = 200, body = Events), (status = 403, body = Refusal)))]
+    responses((status = 200, body = EventsFound), (status = 403, body = Refusal)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
     Extension(caller): Extension<Caller>,
     Asked(asked): Asked<EventsAsked>,
-) -> Result<Json<Events>, Problem> {
+) -> Result<Json<EventsFound>, Problem> {
     allowed(&asked, &caller)?;
     find(&admin, &asked).await.map(Json)
 }

@@ -84,7 +84,7 @@ mod tests {
                 assert!(operation["summary"].as_str().is_some_and(|words| !words.is_empty()), "{method} {path}");
                 assert!(operation["responses"]["200"].is_object(), "{method} {path}");
                 assert!(operation["responses"]["401"].is_object(), "{method} {path}");
-                assert_eq!(operation["responses"]["403"].is_object(), method == "post", "{method} {path}");
+                assert!(operation["responses"]["403"].is_object() || method == "get", "{method} {path}");
             }
         }
     }

@@ -47,7 +47,7 @@ pub(super) async fn show(
 ) -> Result<Response, Wrong> {
     let field = filled(&query, &KNOWN)?;
     let meant = matching(&admin, &asked(&field)).await?;
-    Ok(page(&Matching::of(&admin, &caller, &field, meant, field("cursor"))))
+    Ok(page(&Matching::of(&admin, &caller, &field, &meant, field("cursor"))))
 }
 
 pub(super) async fn replay(
@@ -85,7 +85,7 @@ impl Matching {
         admin: &Admin,
         caller: &Caller,
         field: impl Fn(&str) -> Option<String>,
-        meant: Meant,
+        meant: &Meant,
         cursor: Option<String>,
     ) -> Self {
         Self {
@@ -115,6 +115,6 @@ impl Matching {
             }
             None => Meant { events: Vec::new(), next: None },
         };
-        Ok(Self::of(admin, caller, field, rest, next))
+        Ok(Self::of(admin, caller, field, &rest, next))
     }
 }

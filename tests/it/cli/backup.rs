@@ -40,7 +40,9 @@ fn a_copy_made_beside_load_knows_what_was_acknowledged_before_and_runs_in_its_pl
         let at_end = count();
         eventually("load goes on", || (count() >= at_end + 10).then_some(()));
         stopped.store(true, Ordering::SeqCst);
-        loads.into_iter().for_each(|load| load.join().unwrap());
+        for load in loads {
+            load.join().unwrap();
+        }
         before
     });
     daemon.signal(Signal::TERM);
