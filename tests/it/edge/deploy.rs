@@ -171,6 +171,22 @@ fn compose_gives_variables_that_make_a_configuration() {
 }
 
 #[test]
+fn one_compiler_builds_everywhere() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let channel = setting(&read("rust-toolchain.toml"), "channel = ").trim_matches('"').to_owned();
+    assert_eq!(setting(&read("Dockerfile"), "ARG BUILD_IMAGE="), format!("rust:{channel}-bookworm"));
+    assert_eq!(setting(&read(".github/workflows/ci.yaml"), "container: "), format!("rust:{channel}-bookworm"));
+}
+
+#[test]
+fn the_image_sets_nothing_that_would_win_over_a_file() {
+    let dockerfile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile")).unwrap();
+    let set: Vec<&str> =
+        dockerfile.lines().filter(|line| line.trim_start_matches("ENV ").contains("GATEPOST_")).collect();
+    assert_eq!(set.iter().filter(|line| !line.starts_with('#') && !line.starts_with("ARG ")).count(), 0, "{set:?}");
+}
+
+#[test]
 fn systemd_accepts_the_unit() {
     let unit = shipped("gatepost.service");
     assert_drains_within(&kubernetes_config(), seconds(setting(&unit, "TimeoutStopSec=")));
