@@ -159,10 +159,13 @@ fn compose_gives_variables_that_make_a_configuration() {
     let dir = tempfile::tempdir().unwrap();
     furnish(dir.path());
     let compose = documents("compose.yaml").remove(0);
-    let service = &compose["services"]["gatepost"];
+    let service = &compose["services"]["gatepost-1"];
+    assert_eq!(*service, compose["services"]["gatepost-2"]);
     let variables = service["environment"].as_object().unwrap();
-    let vars: BTreeMap<String, String> =
+    let mut vars: BTreeMap<String, String> =
         variables.iter().map(|(name, value)| (name.clone(), moved(value.as_str().unwrap(), dir.path()))).collect();
+    let asked = vars.insert("GATEPOST_ALLOWED_IPS".into(), "203.0.113.7".into()).unwrap();
+    assert!(asked.starts_with("${GATEPOST_ALLOWED_IPS:?"), "there is no answer to who may send but the site's own");
     let config = load(None, &vars).unwrap_or_else(|faults| panic!("{faults}"));
     assert_drains_within(&config, seconds(service["stop_grace_period"].as_str().unwrap()));
     assert!(config.boot.listener.proxy_protocol, "haproxy.cfg sends PROXY headers");

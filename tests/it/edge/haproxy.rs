@@ -37,10 +37,12 @@ fn fitted(shipped: &str, bind: SocketAddr, servers: &[SocketAddr], dir: &Path) -
     let text = swapped(&text, "inter 1s", "inter 3s fastinter 200ms downinter 200ms");
     let text = swapped(&text, "timeout connect 5s", "timeout connect 20s\n    timeout check 20s");
     let text = swapped(&text, "resolvers system init-addr last,libc,none", "");
-    let line = text.lines().find(|line| line.contains("server gatepost gatepost:8443")).expect("a server line");
-    let each = |(i, at): (usize, &SocketAddr)| line.replace("gatepost gatepost:8443", &format!("g{i} {at}"));
-    let lines: Vec<String> = servers.iter().enumerate().map(each).collect();
-    text.replace(line, &lines.join("\n"))
+    // What stands after the name and the address is the same for each of them.
+    let server = |line: &&str| line.trim_start().starts_with("server ");
+    let options = text.lines().find(server).and_then(|line| line.trim_start().splitn(4, ' ').nth(3)).expect("a server");
+    let lines = servers.iter().enumerate().map(|(i, at)| format!("    server g{i} {at} {options}"));
+    let rest = text.lines().filter(|line| !server(line)).map(str::to_owned);
+    rest.chain(lines).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 impl Proxy {

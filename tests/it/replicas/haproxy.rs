@@ -53,8 +53,11 @@ fn configuration(address: SocketAddr, ca: &Path, daemons: &[Daemon]) -> String {
     let shipped = include_str!("../../../deploy/haproxy.cfg");
     let mut text = String::new();
     for line in shipped.lines() {
-        if line.trim_start().starts_with("server gatepost ") {
-            let rest = line.split("gatepost:8443").nth(1).expect("the server line");
+        if line.trim_start().starts_with("server gatepost-2 ") {
+            continue;
+        }
+        if line.trim_start().starts_with("server gatepost-1 ") {
+            let rest = line.split("gatepost-1:8443").nth(1).expect("the server line");
             for (n, daemon) in daemons.iter().enumerate() {
                 let _ = writeln!(text, "    server gatepost{n} {}{rest}", daemon.webhook);
             }
