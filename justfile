@@ -29,6 +29,6 @@ bench *OPTIONS:
     cargo bench --bench receive -- {{ OPTIONS }}
     cargo bench --bench deliver -- {{ OPTIONS }}
 
-# The slower build that is faster to run, as it goes into the image.
-dist:
-    cargo build --release --locked
+# Debian package, tarball, bill of materials and checksums, in target/dist; options after `--`.
+dist *OPTIONS:
+    .ci/dist {{ OPTIONS }}

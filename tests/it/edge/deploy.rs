@@ -9,6 +9,7 @@ use std::time::Duration;
 use gatepost::config::{Config, load};
 use serde_json::Value;
 
+use super::fronts::swapped;
 use crate::support::certs::Ca;
 
 /// After the drain: what is left to close the store and write the last lines.
@@ -199,7 +200,8 @@ fn systemd_accepts_the_unit() {
     }
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("gatepost.service");
-    fs::write(&file, unit.replace("/usr/local/bin/gatepost", env!("CARGO_BIN_EXE_gatepost"))).unwrap();
+    fs::write(&file, swapped(&unit, "ExecStart=gatepost ", concat!("ExecStart=", env!("CARGO_BIN_EXE_gatepost"), " ")))
+        .unwrap();
     let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&file).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     // Units of the machine itself may be at fault too; only what is said of ours counts.

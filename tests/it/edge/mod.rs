@@ -9,6 +9,7 @@ mod heads;
 mod kubernetes;
 mod memory;
 mod nginx;
+mod packages;
 mod prometheus;
 mod promql;
 mod rolling;
