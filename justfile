@@ -32,3 +32,7 @@ bench *OPTIONS:
 # Debian package, tarball, bill of materials and checksums, in target/dist; options after `--`.
 dist *OPTIONS:
     .ci/dist {{ OPTIONS }}
+
+# Builds the shipped Dockerfile and tests it and deploy/compose.yaml in this machine's Docker engine.
+container:
+    .ci/container

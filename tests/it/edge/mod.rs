@@ -1,5 +1,6 @@
 //! What stands at the edge: the shipped deployments, the real HAProxy and nginx, what watches, and peers that attack.
 
+mod container;
 mod deploy;
 mod files;
 mod fronts;

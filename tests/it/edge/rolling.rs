@@ -10,21 +10,22 @@ use rustix::process::Signal;
 
 use super::fronts::{FRIEND, Front, behind, connect_from};
 use crate::support::certs::Ca;
-use crate::support::{Daemon, Signer, accepted, event, eventually, unique};
+use crate::support::{Daemon, Request, Signer, accepted, event, eventually, unique};
 
 /// Between two requests of one client under steady load.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Clients that send one signed event after the other until told to stop, and never twice: half of them on kept-alive
 /// connections, which they leave when told so, half on a new connection each time.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     clients: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(proxy: &impl Front) -> Self {
+    /// Sends what `request` makes through `proxy`.
+    pub(super) fn start(proxy: &impl Front, request: fn() -> Request) -> Self {
         let (stop, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let client = |keeps: bool| {
             let (stop, sent, to, ca) = (Arc::clone(&stop), Arc::clone(&sent), proxy.address(), Arc::clone(proxy.ca()));
@@ -32,7 +33,7 @@ impl Load {
                 let mut kept = None;
                 while !stop.load(Ordering::Relaxed) {
                     let mut conn = kept.take().unwrap_or_else(|| connect_from(FRIEND, to, &ca).expect("a connection"));
-                    let answer = conn.ask(&Signer::of("nice").sign(event(&unique())));
+                    let answer = conn.ask(&request());
                     assert_eq!(accepted(&answer)["duplicate"], false);
                     sent.fetch_add(1, Ordering::Relaxed);
                     if keeps && answer.header("connection") != Some("close") {
@@ -48,7 +49,7 @@ impl Load {
 
     /// Waits until `more` further requests were answered.
     #[track_caller]
-    fn goes_on(&self, more: u64) {
+    pub(super) fn goes_on(&self, more: u64) {
         let before = self.sent.load(Ordering::Relaxed);
         eventually("requests are answered", || {
             assert!(!self.clients.iter().any(JoinHandle::is_finished), "a client met a fault");
@@ -57,7 +58,7 @@ impl Load {
     }
 
     /// Ends it; panics where a client met anything but 200.
-    fn end(mut self) -> u64 {
+    pub(super) fn end(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients.drain(..) {
             client.join().expect("every request is answered with 200");
@@ -90,7 +91,7 @@ pub(super) fn rolling_restart<F: Front>(proxy_protocol: &str, start: impl FnOnce
     });
     let servers = [pair[0].1.webhook, pair[1].1.webhook];
     let proxy = start(&servers, &ca);
-    let load = Load::start(&proxy);
+    let load = Load::start(&proxy, || Signer::of("nice").sign(event(&unique())));
     load.goes_on(50);
     let (mut stored, mut running) = (0, Vec::new());
     for (setup, mut daemon) in pair {
