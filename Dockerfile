@@ -5,7 +5,7 @@
 # docs/install.md says more. Written for the classic builder as well as for BuildKit; what is built on is all there is: no
 # package is installed on the way.
 
-# Of the version that rust-toolchain.toml names. A digest pins it to the byte:
+# The version that the tests ran with. A digest pins it to the byte:
 #   --build-arg BUILD_IMAGE=rust:1.95.0-bookworm@sha256:…
 ARG BUILD_IMAGE=rust:1.95.0-bookworm
 FROM ${BUILD_IMAGE} AS build

@@ -16,6 +16,7 @@ pub(super) fn id(event: &Event) -> String {
 ///
 /// An id that ends like that itself gets `#0` at first, so that no event is taken for the replay of another.
 #[must_use]
+#[cfg(any(feature = "nats", feature = "sqs", test))]
 pub(super) fn dedupe_id(event: &Event, replay: u32) -> String {
     let id = id(event);
     let looks_replayed =
