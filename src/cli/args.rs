@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::sink;
 
-use super::{completions, config, dead, events, explain, man, quarantine, send, sinks, store, tail};
+use super::{check, completions, config, dead, events, explain, man, quarantine, send, sinks, store, tail};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -49,7 +49,7 @@ pub(super) enum Command {
     /// config/dev.toml (or --config), serves on loopback only, and prints a `gatepost send` line for every source.
     Dev,
     /// Load configuration, secrets, certificates and store; print the effective configuration, or every error at once
-    Check,
+    Check(check::Args),
     /// What can be configured: schema, reference, example
     #[command(subcommand)]
     Config(config::Command),
@@ -96,7 +96,7 @@ mod tests {
         for line in [["gatepost", "--config", "a.toml", "check"], ["gatepost", "check", "--config", "a.toml"]] {
             let cli = Cli::try_parse_from(line).unwrap();
             assert_eq!(cli.config.as_deref(), Some(std::path::Path::new("a.toml")));
-            assert!(matches!(cli.command, Some(Command::Check)));
+            assert!(matches!(cli.command, Some(Command::Check(_))));
         }
     }
 

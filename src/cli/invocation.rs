@@ -17,6 +17,10 @@ use crate::store::{self, Store};
 
 use super::failure::Failure;
 
+/// What to say where nothing is configured.
+const UNCONFIGURED: &str = "there is no configuration: name a file with --config FILE or GATEPOST_CONFIG, or set variables \
+                            (docs/configuration.md); `gatepost init` writes a file, `gatepost dev` runs without one";
+
 /// Arguments and surroundings that every command shares.
 #[derive(Clone)]
 pub(super) struct Invocation {
@@ -38,7 +42,21 @@ impl Invocation {
 
     /// Loads the configuration. Certificates are only named, so that whoever does not serve needs none.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        Ok(config::load(self.file.as_deref(), &self.vars)?)
+        config::load(self.file.as_deref(), &self.vars).map_err(|errors| self.misconfigured(errors))
+    }
+
+    /// The failure that `errors` are; where nobody configured anything, that alone is what is wrong.
+    pub(super) fn misconfigured(&self, errors: ConfigErrors) -> Failure {
+        if self.is_configured() { errors.into() } else { Failure::Usage(UNCONFIGURED.to_owned()) }
+    }
+
+    /// Whether there is a file, or a variable that configures something.
+    fn is_configured(&self) -> bool {
+        if self.file.is_some() || self.vars.keys().any(|name| name.starts_with(OURS)) {
+            return true;
+        }
+        let ours = config::document().variables();
+        self.vars.keys().any(|name| ours.contains(name))
     }
 
     /// What operators do to `store`, by `config`.

@@ -63,7 +63,7 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
     match command.unwrap_or(Command::Serve) {
         Command::Serve => on_all_cores(serve::run(invocation)),
         Command::Dev => on_all_cores(dev::run(invocation)),
-        Command::Check => on_one_core(check::run(invocation)),
+        Command::Check(args) => on_one_core(check::run(args, invocation)),
         Command::Config(command) => config::run(&command),
         Command::Send(args) => on_one_core(send::run(args, invocation)),
         Command::Events(command) => on_one_core(events::run(command, invocation)),

@@ -21,7 +21,7 @@ pub(super) async fn start(invocation: &Invocation, hangup: OnHangup) -> Result<(
     // Before all else: a SIGTERM during a long start must drain, not kill.
     let signals = Signals::of_process(hangup).map_err(|error| Failure::runtime("cannot listen for signals", &error))?;
     let app = App::start(invocation.loader(), invocation.clock.clone()).await.map_err(|error| match error {
-        AppError::ConfigErrors(errors) => Failure::Configuration(errors),
+        AppError::ConfigErrors(errors) => invocation.misconfigured(errors),
         other @ AppError::Runtime(_) => Failure::Runtime(other.to_string()),
     })?;
     Ok((app, signals))

@@ -1,8 +1,11 @@
 //! The effective configuration for whoever shows it: each key with its value and who said so, never a secret.
 
+use serde::Serialize;
+
 use super::record::{Entry, Origin, Section};
 
 /// A section as it may be shown.
+#[derive(Serialize)]
 pub(crate) struct ShownSection {
     /// As it stands in the file: `[limits]`, `[[source]]`.
     pub(crate) title: String,
@@ -12,6 +15,7 @@ pub(crate) struct ShownSection {
 }
 
 /// A key as it may be shown.
+#[derive(Serialize)]
 pub(crate) struct ShownKey {
     pub(crate) key: &'static str,
     /// As it stands in the file, secrets by their origin alone.

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::explain::{self, Shown, Specimen, Unreadable};
+use crate::explain::{self, Explanation, Shown, Specimen, Unreadable};
 use crate::ingress::SourceSettings as Source;
 
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation, with_store};
 use super::{output, table};
+use crate::time_arg::{self, TimeArg};
 
 /// What to explain.
 #[derive(clap::Args, Debug)]
@@ -26,19 +27,25 @@ pub(super) struct Args {
     /// A raw HTTP/1.1 request instead: request line, headers, an empty line, the body byte for byte
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
+    /// When it arrived: a time (2026-05-01T12:00:00Z), a date, or how long ago (2h); default: now
+    #[arg(long, value_name = "WHEN", requires = "request", conflicts_with = "id", value_parser = time_arg::parse)]
+    at: Option<TimeArg>,
     /// The source it was meant for; default: the one it was kept for, or whose path it names
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// The sender's client certificate (PEM) in place of the one it showed
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
-/// Explains one request.
+/// Explains one request; 1 where it would be refused.
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
-    let config = invocation.load()?;
+    let (config, now) = (invocation.load()?, invocation.clock.now());
     let (mut specimen, kept_for) = match (&args.request, &args.id) {
-        (Some(file), _) => (from_file(file, invocation.clock.now())?, None),
+        (Some(file), _) => (from_file(file, args.at.map_or(now, |at| at.resolve(now)))?, None),
         (None, id) => from_quarantine(&invocation, &config, id.as_deref().unwrap_or_default()).await?,
     };
     if let Some(file) = &args.cert {
@@ -49,8 +56,10 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
         Some(name) => invocation::source(&config, name)?,
         None => by_path(&config, &specimen)?,
     };
-    output::print(&explained(&config.live.sources, source, specimen)?)?;
-    Ok(Status::Done)
+    let told = explain::explain(&config.live.sources, source, specimen)?;
+    let value = || serde_json::to_value(&told).unwrap_or_default();
+    output::print_either(args.json, value, || words(&told))?;
+    Ok(if told.refused.is_none() { Status::Done } else { Status::Failed })
 }
 
 async fn from_quarantine(
@@ -92,10 +101,9 @@ fn certificate(file: &Path) -> Result<Shown, Failure> {
     Shown::of_pem(&pem).ok_or_else(|| wrong("holds no certificate that can be read"))
 }
 
-/// All that there is to say about `specimen` at `source`, one of `sources`, safe for a terminal.
-fn explained(sources: &[Source], source: &Source, specimen: Specimen) -> Result<String, Failure> {
-    let lines = print::lines(&explain::explain(sources, source, specimen)?);
-    Ok(lines.iter().map(|line| table::visible(line, true)).collect::<Vec<_>>().join("\n"))
+/// All that there is to say, safe for a terminal.
+fn words(told: &Explanation) -> String {
+    print::lines(told).iter().map(|line| table::visible(line, true)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn configuration() -> &'static str {
 fn told(name: &str, specimen: &Specimen) -> String {
     let sources = sources();
     let source = sources.iter().find(|source| source.name.as_str() == name).unwrap();
-    let told = explained(sources, source, specimen.clone()).unwrap();
+    let told = words(&explain::explain(sources, source, specimen.clone()).unwrap());
     for secret in ["development-only", OTHER_AWS_SECRET, SECOND_AWS_SECRET, TOKEN, hmac::HEX_SECRET, hmac::ENDED_SECRET]
     {
         assert!(!told.contains(secret), "a secret is told: {told}");

@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// Print the equivalent curl command instead of sending
     #[arg(long)]
     dry_run: bool,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "dry_run")]
+    json: bool,
     /// Send one wrong on purpose, and succeed when it is answered as it should be
     #[arg(long, value_name = "KIND")]
     fault: Option<Kind>,
@@ -95,7 +98,7 @@ pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Fa
     }
     let client = Client::new(&target)?;
     let report = send_all(composer, client, args.count, args.concurrency).await?;
-    report.print()?;
+    report.print(args.json)?;
     Ok(if report.all_as_expected() { Status::Done } else { Status::Failed })
 }
 

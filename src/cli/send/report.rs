@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::failure::Failure;
 use super::super::{output, table};
@@ -37,6 +37,19 @@ impl Sent {
         }
     }
 
+    /// The answer, or why there is none.
+    fn value(&self) -> Value {
+        let expected = self.expected.words();
+        match &self.answer {
+            Ok(answer) => {
+                let text = String::from_utf8_lossy(&answer.body);
+                let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| text.as_ref().into());
+                json!({ "status": answer.status, "body": body, "expected": expected, "as_expected": self.as_expected() })
+            }
+            Err(problem) => json!({ "error": problem, "expected": expected, "as_expected": false }),
+        }
+    }
+
     /// What it is counted under.
     fn class(&self) -> String {
         let Ok(answer) = &self.answer else { return self.line() };
@@ -66,7 +79,10 @@ impl Report {
     }
 
     /// Answers or summary to stdout, what was unexpected to stderr.
-    pub(super) fn print(&self) -> Result<(), Failure> {
+    pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return output::print_json(&self.value());
+        }
         if self.many {
             output::print(&self.summary())?;
         } else {
@@ -89,23 +105,55 @@ impl Report {
     }
 
     fn summary(&self) -> String {
+        let seconds = self.took.as_secs_f64();
+        let mut lines = vec![format!("{} sent in {seconds:.2} s, {:.0}/s", self.sent.len(), self.rate())];
+        lines.extend(self.classes().iter().map(|(class, count)| format!("{count:>8}  {class}")));
+        if let [Some(p50), Some(p99), Some(max)] = self.millis() {
+            lines.push(format!("p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms"));
+        }
+        lines.join("\n")
+    }
+
+    /// The summary; with every answer where there are few.
+    fn value(&self) -> Value {
+        let classes = self.classes();
+        let outcomes: Vec<Value> =
+            classes.iter().map(|(outcome, count)| json!({ "outcome": outcome, "count": count })).collect();
+        let [p50, p99, max] = self.millis();
+        let mut value = json!({
+            "sent": self.sent.len(),
+            "as_expected": self.all_as_expected(),
+            "seconds": self.took.as_secs_f64(),
+            "outcomes": outcomes,
+            "latency_ms": { "p50": p50, "p99": p99, "max": max },
+        });
+        if !self.many {
+            table::put(&mut value, "answers", self.sent.iter().map(Sent::value).collect::<Vec<_>>());
+        }
+        value
+    }
+
+    fn classes(&self) -> BTreeMap<String, usize> {
         let mut classes: BTreeMap<String, usize> = BTreeMap::new();
         for sent in &self.sent {
             *classes.entry(sent.class()).or_default() += 1;
         }
-        let mut took: Vec<Duration> =
-            self.sent.iter().filter(|sent| sent.answer.is_ok()).map(|sent| sent.took).collect();
-        took.sort_unstable();
+        classes
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people, and counts far below 2^52")]
+    fn rate(&self) -> f64 {
         let seconds = self.took.as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people, and counts far below 2^52")]
-        let rate = if seconds > 0.0 { self.sent.len() as f64 / seconds } else { 0.0 };
-        let mut lines = vec![format!("{} sent in {seconds:.2} s, {rate:.0}/s", self.sent.len())];
-        lines.extend(classes.iter().map(|(class, count)| format!("{count:>8}  {class}")));
-        if let (Some(p50), Some(p99), Some(max)) = (percentile(&took, 50), percentile(&took, 99), took.last()) {
-            let millis = |took: &Duration| took.as_secs_f64() * 1000.0;
-            lines.push(format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", millis(p50), millis(p99), millis(max)));
-        }
-        lines.join("\n")
+        if seconds > 0.0 { self.sent.len() as f64 / seconds } else { 0.0 }
+    }
+
+    /// What half, 99 in a hundred and all of the answers took at most, in milliseconds; none where none came.
+    fn millis(&self) -> [Option<f64>; 3] {
+        let answered = self.sent.iter().filter(|sent| sent.answer.is_ok());
+        let mut took: Vec<Duration> = answered.map(|sent| sent.took).collect();
+        took.sort_unstable();
+        let of = [percentile(&took, 50), percentile(&took, 99), took.last()];
+        of.map(|took| took.map(|took| took.as_secs_f64() * 1000.0))
     }
 }
 

@@ -15,8 +15,9 @@ fn listed(setup: &Setup) -> Vec<Value> {
 #[track_caller]
 fn explained(setup: &Setup, arguments: &[&str]) -> String {
     let output = setup.run(&[&["explain"], arguments].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let told = String::from_utf8(output.stdout).unwrap();
+    let expected = i32::from(!told.starts_with("ok "));
+    assert_eq!(output.status.code(), Some(expected), "{told}{}", String::from_utf8_lossy(&output.stderr));
     for secret in setup.secrets() {
         assert!(!told.contains(&secret), "a secret is told: {told}");
     }
@@ -292,4 +293,22 @@ fn a_raw_request_is_explained_with_its_repeated_headers() {
     let stage = cxone.at("/prod/webhooks/cxone");
     let stage = explained(&setup, &["--source", "cxone", "--request", &file(&stage)]);
     assert_eq!(causes(&stage), ["path-prefix-added"], "{stage}");
+}
+
+#[test]
+fn a_raw_request_is_judged_by_the_time_that_is_said_and_told_as_json() {
+    let setup = Setup::new().preset("nice");
+    let request = Signer::of("nice").shifted(-86_400).sign(event(&unique()));
+    std::fs::write(setup.path("request"), request.bytes()).unwrap();
+    let file = setup.path("request").display().to_string();
+    let told = |more: &[&str]| {
+        let output = setup.run(&[&["explain", "--request", &file, "--json"], more].concat());
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (code, late) = told(&[]);
+    assert_eq!((code, &late["refused"]["reason"]), (Some(1), &"timestamp_expired".into()), "{late}");
+    let (code, then) = told(&["--at", "1d"]);
+    assert_eq!((code, &then["refused"], &then["source"]), (Some(0), &Value::Null, &"nice".into()), "{then}");
+    let kept = setup.run(&["explain", "1", "--at", "1d"]);
+    assert_eq!(kept.status.code(), Some(64), "a kept request has a time of its own");
 }

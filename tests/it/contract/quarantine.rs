@@ -101,7 +101,7 @@ fn what_is_refused_for_its_time_signature_or_json_is_kept_whole() {
         assert_eq!(entry["client_ip"], "127.0.0.1");
         let record = daemon.access_where("of the kept one", |record| record["request_id"] == entry["request_id"]);
         assert_eq!(record["reason"], *reason);
-        let words = String::from_utf8(output(&setup, &["explain", &id])).unwrap();
+        let words = String::from_utf8(setup.run(&["explain", &id]).stdout).unwrap();
         assert!(words.contains(reason), "{words}");
     }
     assert!(events(&setup).is_empty());
