@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::sink;
 
-use super::{check, completions, config, dead, events, explain, man, quarantine, send, sinks, store, tail};
+use super::{check, completions, config, dead, events, explain, init, man, quarantine, send, sinks, store, tail};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -48,6 +48,11 @@ pub(super) enum Command {
     /// Makes a certificate authority and a server certificate under certs-dev/ when they are missing or expired, loads
     /// config/dev.toml (or --config), serves on loopback only, and prints a `gatepost send` line for every source.
     Dev,
+    /// Write a commented configuration with its secrets, and say what to paste at each vendor
+    ///
+    /// Asks at a terminal for what no flag says: which senders, from where, which sink, what stands in front. Secrets are
+    /// files that only their owner may read. What was written is checked.
+    Init(Box<init::Args>),
     /// Load configuration, secrets, certificates and store; print the effective configuration, or every error at once
     Check(check::Args),
     /// What can be configured: schema, reference, example

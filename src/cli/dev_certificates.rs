@@ -29,8 +29,10 @@ use super::failure::Failure;
 pub(super) const DIRECTORY: &str = "certs-dev";
 /// The file that clients trust.
 pub(super) const CA_FILE: &str = "ca.pem";
-const CERT_FILE: &str = "server.pem";
-const KEY_FILE: &str = "server.key";
+/// The server's certificate.
+pub(super) const CERT_FILE: &str = "server.pem";
+/// Its key.
+pub(super) const KEY_FILE: &str = "server.key";
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);

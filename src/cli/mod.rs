@@ -14,6 +14,7 @@ mod events;
 mod explain;
 mod failure;
 mod healthcheck;
+mod init;
 mod invocation;
 mod listing;
 mod man;
@@ -63,6 +64,7 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
     match command.unwrap_or(Command::Serve) {
         Command::Serve => on_all_cores(serve::run(invocation)),
         Command::Dev => on_all_cores(dev::run(invocation)),
+        Command::Init(args) => on_one_core(init::run(*args, invocation)),
         Command::Check(args) => on_one_core(check::run(args, invocation)),
         Command::Config(command) => config::run(&command),
         Command::Send(args) => on_one_core(send::run(args, invocation)),

@@ -1,7 +1,7 @@
 //! Where words go: data to stdout, everything meant for people to stderr. The only place of the command line that
 //! writes to either.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
 
@@ -60,6 +60,27 @@ pub(super) fn stdout_was_closed() -> bool {
     let (Ok(found), Ok(null)) = (rustix::fs::fstat(&stdout), rustix::fs::stat("/dev/null")) else { return false };
     let reads_too = rustix::fs::fcntl_getfl(&stdout).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::RDWR));
     reads_too && found.st_rdev == null.st_rdev
+}
+
+/// How many columns the terminal has that stdout is; `None` where it is none.
+pub(super) fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Whether stderr is a terminal, so that somebody may look at it.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Writes `question` to stderr, for an answer to be typed behind it.
+pub(super) fn prompt(question: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// Writes `words` and a line end to stderr; a closed stderr is nobody's loss.

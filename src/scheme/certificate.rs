@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::diagnose::{Case, Diagnosis};
 use super::settings::{self, Identity, Row};
+use super::starter::{Random, Starter};
 use super::{Claims, KeyIndex, Refusal, Scheme};
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
@@ -39,6 +40,10 @@ impl Row for Vendor {
 
     fn how_to_enable(&self) -> Option<String> {
         None
+    }
+
+    fn starter(&self, _: &str, _: Random<'_>) -> Starter {
+        Starter::default()
     }
 }
 

@@ -15,12 +15,15 @@ mod registry;
 mod secret_encoding;
 mod settings;
 mod sigv4;
+mod starter;
 mod token;
 mod token_place;
 
 pub use diagnose::{Case, Cause, Diagnosis, Finding, REDACTED, diagnose};
+pub(crate) use preset::SecretOrigin;
 pub use preset::{Answer, BodyFormat, Preset, preset, presets};
 pub use preset::{Asked, Echo, Handshake, Place, Proof, handshake, handshakes};
 pub use proof::{Admission, Challenge, Claims, KeyIndex, Moment, Refusal, Scheme};
 pub(crate) use registry::read;
 pub use settings::{ClaimValue, Remembered, Settings, TokenForm};
+pub(crate) use starter::whsec;

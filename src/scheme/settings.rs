@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::diagnose::Cause;
 use super::proof::{Challenge, Moment, Scheme};
+use super::starter::{Random, Starter};
 use crate::clock::UnixSeconds;
 use crate::event::Payload;
 use crate::secret::{Secret, WeakSecret};
@@ -268,6 +269,9 @@ pub(crate) trait Row: Any + Sync {
     fn takes_tokens_beside(&self) -> bool {
         true
     }
+
+    /// What a new source of it begins with, whose secret is to stand in `file` (a path as TOML).
+    fn starter(&self, file: &str, random: Random<'_>) -> Starter;
 
     /// The variable that says more about such a source and makes none.
     fn companion(&self) -> Option<&'static str> {

@@ -33,6 +33,7 @@ mod rewrite_errors;
 mod service;
 pub(crate) mod settings;
 mod socket;
+pub(crate) mod starter;
 pub mod tls;
 
 pub use accept::Server;

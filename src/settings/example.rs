@@ -78,7 +78,7 @@ fn write_chapter(chapter: &Chapter, text: &mut String) {
 }
 
 /// A list of tables in one line, each of their keys explained above it.
-fn write_in_line(key: &str, value: &str, section: &Section, text: &mut String) {
+pub(super) fn write_in_line(key: &str, value: &str, section: &Section, text: &mut String) {
     for (name, entry) in section.entries.iter().filter_map(|entry| entry.key.map(|name| (name, entry))) {
         explain(&format!("{name}: "), entry, text);
     }
@@ -108,7 +108,7 @@ fn write_key(key: &str, entry: &Entry, new: bool, text: &mut String) {
 }
 
 /// What it does; then what it may hold, what holds without it, and who else may say it.
-fn explain(before: &str, entry: &Entry, text: &mut String) {
+pub(super) fn explain(before: &str, entry: &Entry, text: &mut String) {
     comment(&format!("{before}{}", entry.doc), text);
     let mut expects = entry.expects.clone();
     if let Some(first) = expects.get_mut(..1) {
@@ -130,7 +130,7 @@ fn explain(before: &str, entry: &Entry, text: &mut String) {
 }
 
 /// Wraps `words` into comment lines.
-fn comment(words: &str, text: &mut String) {
+pub(super) fn comment(words: &str, text: &mut String) {
     let mut line = "#".to_owned();
     for word in words.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {

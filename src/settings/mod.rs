@@ -25,6 +25,7 @@ mod secret_key;
 mod secret_ref;
 mod secret_source;
 mod secret_variables;
+pub(crate) mod starter;
 mod table;
 #[cfg(test)]
 mod tests;

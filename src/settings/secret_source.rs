@@ -142,7 +142,12 @@ impl Diagnostics<'_> {
                 Some(secret)
             }
             Err(weak) => {
-                self.error(at, format!("{weak}{origin}"));
+                let put = if matches!(weak, WeakSecret::Empty | WeakSecret::Blank) && origin.contains("(file ") {
+                    ": put it there"
+                } else {
+                    ""
+                };
+                self.error(at, format!("{weak}{origin}{put}"));
                 None
             }
         }

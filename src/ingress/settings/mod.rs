@@ -10,6 +10,7 @@ mod read;
 mod rules;
 mod source;
 mod source_settings;
+pub(crate) mod starter;
 
 pub use self::certificate_pin::{CertificatePin, Identity};
 pub(crate) use self::defaults::Surroundings;

@@ -21,7 +21,10 @@ use crate::settings::{Diagnostics, Example, Found, Table, grammar, key};
 /// Bodies: at least one byte, at most 1 GiB.
 const BODY_BYTES: RangeInclusive<u64> = 1..=1 << 30;
 /// The key that pins stand in.
-const CLIENT_CERTIFICATES: &str = "client_certificates";
+/// From where its events come.
+pub(super) const ALLOWED_IPS_KEY: &str = "allowed_ips";
+/// Whose certificates it takes.
+pub(super) const CLIENT_CERTIFICATES: &str = "client_certificates";
 /// What stands over a source in the file.
 pub(super) const TITLE: &str = "[[source]]";
 
@@ -53,7 +56,7 @@ pub(super) fn read(
 ) -> Option<Read> {
     if made.is_some() {
         // What a source lacks that variables make is said by another one.
-        table.comes_from("allowed_ips", ALLOWED_IPS);
+        table.comes_from(ALLOWED_IPS_KEY, ALLOWED_IPS);
         table.comes_from("max_drift", MAX_DRIFT);
     }
     let Some(who) = Who::read(made, &mut table, diagnostics) else {
@@ -224,7 +227,7 @@ fn sinks(defaults: &Defaults<'_>, table: &mut Table, diagnostics: &mut Diagnosti
 
 fn allowed_ips(defaults: &Defaults<'_>, table: &mut Table, diagnostics: &mut Diagnostics) -> Networks {
     let key = key(
-        "allowed_ips",
+        ALLOWED_IPS_KEY,
         "Addresses and CIDRs that may send, or the single word \"any\" (which warns). Variable GATEPOST_ALLOWED_IPS \
          says it for every source that does not.",
         AllowedIps,

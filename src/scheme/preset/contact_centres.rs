@@ -1,12 +1,19 @@
 //! What other contact centres sign, as each documents it.
 
-use super::row::{BLANK, Preset, SAMPLE, Sample};
+use super::row::SecretOrigin::{Ours, Vendors};
+use super::row::{BLANK, Preset, SAMPLE, SETUP, Sample, Setup};
 use crate::scheme::hmac;
 
 /// Every one.
 pub(super) static ROWS: [Preset; 5] = [
     Preset {
         name: "chatwoot",
+        setup: Setup {
+            product: "Chatwoot",
+            place: "Settings, Integrations, Webhooks, Add new webhook",
+            secret: Vendors("shown by the webhook once it is made"),
+            ..SETUP
+        },
         path: Some("/webhooks/chatwoot"),
         // https://www.chatwoot.com/hc/user-guide/articles/1677693021-how-to-use-webhooks
         scheme: &hmac::Vendor {
@@ -31,6 +38,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "genesys-messaging",
+        setup: Setup {
+            product: "Genesys Cloud Open Messaging",
+            place: "Admin, Message, Platforms, Open Messaging: Outbound Notification Webhook URL and Signature Secret Token",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/genesys-messaging"),
         // https://developer.genesys.cloud/commdigital/digital/openmessaging/validate: base64, where others of that header's name write hex.
         // A receipt repeats the id of its message, so that no field names the event.
@@ -53,6 +66,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "zendesk",
+        setup: Setup {
+            product: "Zendesk webhooks",
+            place: "Admin Center, Apps and integrations, Webhooks, Create webhook",
+            secret: Vendors("revealed on the webhook's page once it is made"),
+            ..SETUP
+        },
         path: Some("/webhooks/zendesk"),
         // https://developer.zendesk.com/documentation/webhooks/verifying/: nothing parts time and body, but the time ends in Z.
         // Triggers send what an administrator writes: a field called id there is a ticket's, not an event's.
@@ -77,6 +96,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "zoom",
+        setup: Setup {
+            product: "Zoom, Zoom Contact Center",
+            place: "App Marketplace, your app, Features, Access, Event Subscriptions",
+            secret: Vendors("the Secret Token there, before you press Validate"),
+            ..SETUP
+        },
         path: Some("/webhooks/zoom"),
         // https://developers.zoom.us/docs/api/webhooks/#verify-webhook-events
         scheme: &hmac::Vendor {
@@ -101,6 +126,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "dixa",
+        setup: Setup {
+            product: "Dixa",
+            place: "Settings, Integrations, Webhooks, Add webhook",
+            secret: Vendors("the secret key that the webhook shows once it is saved"),
+            ..SETUP
+        },
         path: Some("/webhooks/dixa"),
         // https://docs.dixa.io/docs/webhooks/webhooks-security: the secret is shown in hex.
         scheme: &hmac::Vendor {

@@ -10,6 +10,7 @@ mod signed;
 mod unsigned;
 
 pub use self::handshakes::{Asked, Echo, Handshake, Place, Proof};
+pub(crate) use self::row::SecretOrigin;
 pub use self::row::{Answer, BodyFormat, Preset};
 
 /// Every preset.

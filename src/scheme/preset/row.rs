@@ -31,10 +31,34 @@ pub struct Preset {
     pub answer: Answer,
     /// Name of the handshake by which the vendor asks whether its events are wanted.
     pub handshake: Option<&'static str>,
+    /// What connecting the vendor takes.
+    pub(crate) setup: Setup,
     /// What an event of the vendor looks like.
     pub(crate) sample: Sample,
     /// What the commented example of the configuration says of such a source, each key as TOML; most are not in it.
     pub(crate) example: &'static [(&'static str, &'static str)],
+}
+
+/// What somebody has to know who connects a vendor.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    /// What sends, as its users call it.
+    pub(crate) product: &'static str,
+    /// Where at the vendor the address is entered.
+    pub(crate) place: &'static str,
+    /// Who makes the secret.
+    pub(crate) secret: SecretOrigin,
+    /// Keys without which there is no such source, each as TOML: what a new one begins with.
+    pub(crate) keys: &'static [(&'static str, &'static str)],
+}
+
+/// Who makes the secret of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SecretOrigin {
+    /// Whoever connects the vendor.
+    Ours,
+    /// The vendor, who shows it there.
+    Vendors(&'static str),
 }
 
 /// What an event looks like. `{id}` and `{at}` stand for its id and its time.
@@ -88,9 +112,14 @@ pub(super) const BLANK: Preset = Preset {
     stale_status: 401,
     answer: Answer::Accepted,
     handshake: None,
+    setup: SETUP,
     sample: SAMPLE,
     example: &[],
 };
+
+/// A sender that nobody's documentation speaks of.
+pub(super) const SETUP: Setup =
+    Setup { product: "A sender of your own", place: "the sender's settings", secret: SecretOrigin::Ours, keys: &[] };
 
 /// A token alone, wherever it stands.
 pub(super) const TOKEN: Preset = Preset {

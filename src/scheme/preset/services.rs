@@ -1,12 +1,19 @@
 //! What the services around a contact centre sign, as each documents it.
 
-use super::row::{BLANK, Preset, SAMPLE, Sample};
+use super::row::SecretOrigin::{Ours, Vendors};
+use super::row::{BLANK, Preset, SAMPLE, SETUP, Sample, Setup};
 use crate::scheme::hmac;
 
 /// Every one.
 pub(super) static ROWS: [Preset; 6] = [
     Preset {
         name: "slack",
+        setup: Setup {
+            product: "Slack Events API",
+            place: "your app, Event Subscriptions, Request URL",
+            secret: Vendors("the Signing Secret in Basic Information, App Credentials"),
+            ..SETUP
+        },
         path: Some("/webhooks/slack"),
         // https://docs.slack.dev/authentication/verifying-requests-from-slack: the Events API, which sends JSON.
         scheme: &hmac::Vendor {
@@ -31,6 +38,12 @@ pub(super) static ROWS: [Preset; 6] = [
     },
     Preset {
         name: "stripe",
+        setup: Setup {
+            product: "Stripe",
+            place: "Workbench, Webhooks, add an endpoint",
+            secret: Vendors("the signing secret of the endpoint, all of whsec_…"),
+            ..SETUP
+        },
         path: Some("/webhooks/stripe"),
         // https://docs.stripe.com/webhooks#verify-manually: the secret is all of whsec_… as text.
         scheme: &hmac::Vendor {
@@ -53,6 +66,12 @@ pub(super) static ROWS: [Preset; 6] = [
     },
     Preset {
         name: "github",
+        setup: Setup {
+            product: "GitHub",
+            place: "Settings, Webhooks, Add webhook; content type application/json",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/github"),
         // https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
         scheme: &hmac::Vendor {
@@ -75,6 +94,12 @@ pub(super) static ROWS: [Preset; 6] = [
     },
     Preset {
         name: "shopify",
+        setup: Setup {
+            product: "Shopify",
+            place: "shopify.app.toml, or Settings, Notifications, Webhooks of a shop",
+            secret: Vendors("the app's client secret, or the key that the shop's page shows"),
+            ..SETUP
+        },
         path: Some("/webhooks/shopify"),
         // https://shopify.dev/docs/apps/build/webhooks/verify-deliveries
         scheme: &hmac::Vendor {
@@ -94,6 +119,12 @@ pub(super) static ROWS: [Preset; 6] = [
     },
     Preset {
         name: "pagerduty",
+        setup: Setup {
+            product: "PagerDuty V3 webhooks",
+            place: "Integrations, Generic Webhooks (v3), New Webhook",
+            secret: Vendors("shown once, when the webhook is made"),
+            ..SETUP
+        },
         path: Some("/webhooks/pagerduty"),
         // https://docs.pagerduty.com/developer/verifying-webhook-signatures: a signature for each secret, parted by commas.
         scheme: &hmac::Vendor {
@@ -117,6 +148,12 @@ pub(super) static ROWS: [Preset; 6] = [
     },
     Preset {
         name: "paystack",
+        setup: Setup {
+            product: "Paystack",
+            place: "Settings, API Keys & Webhooks",
+            secret: Vendors("the secret key of the mode, sk_live_… or sk_test_…"),
+            ..SETUP
+        },
         path: Some("/webhooks/paystack"),
         // https://paystack.com/docs/payments/webhooks: SHA-512. One payment has several events, so that its id names none.
         scheme: &hmac::Vendor {

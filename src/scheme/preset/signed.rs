@@ -1,6 +1,7 @@
 //! What NICE and Cognigy sign, and the specification that others sign by.
 
-use super::row::{Answer, BLANK, BodyFormat, Preset, SAMPLE, Sample};
+use super::row::SecretOrigin::{Ours, Vendors};
+use super::row::{Answer, BLANK, BodyFormat, Preset, SAMPLE, SETUP, Sample, Setup};
 use crate::scheme::{hmac, sigv4};
 use crate::settings::SecretVariables;
 
@@ -10,6 +11,12 @@ const COGNIGY: SecretVariables = SecretVariables { list: "COGNIGY_WEBHOOK_SECRET
 pub(super) static ROWS: [Preset; 7] = [
     Preset {
         name: "cxone",
+        setup: Setup {
+            product: "NICE CXone webhooks with AWS keys",
+            place: "the webhook's settings",
+            secret: Ours,
+            keys: &[("region", r#""eu-west-1""#)],
+        },
         path: Some("/webhooks/cxone"),
         scheme: &sigv4::Vendor {
             service: "execute-api",
@@ -50,6 +57,12 @@ pub(super) static ROWS: [Preset; 7] = [
     },
     Preset {
         name: "cognigy",
+        setup: Setup {
+            product: "Cognigy flows that sign",
+            place: "the Extension or HTTP Request node of the flow",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhook/cognigy"),
         scheme: &hmac::Vendor {
             signature_header: Some("X-Cognigy-Signature"),
@@ -90,6 +103,12 @@ pub(super) static ROWS: [Preset; 7] = [
     },
     Preset {
         name: "cognigy-callback",
+        setup: Setup {
+            product: "Cognigy flows that sign, at the end of a session",
+            place: "the Extension or HTTP Request node of the flow",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhook/cognigy/callback"),
         scheme: &hmac::Vendor {
             signature_header: Some("X-Cognigy-Signature"),
@@ -115,6 +134,12 @@ pub(super) static ROWS: [Preset; 7] = [
     },
     Preset {
         name: "nice",
+        setup: Setup {
+            product: "NICE webhooks with X-NICE-Signature",
+            place: "the webhook's settings",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/nice"),
         scheme: &hmac::Vendor {
             signature_header: Some("X-NICE-Signature"),
@@ -139,6 +164,7 @@ pub(super) static ROWS: [Preset; 7] = [
     },
     Preset {
         name: "cxone-expert",
+        setup: Setup { product: "CXone Expert", place: "the webhook's settings", secret: Ours, ..SETUP },
         path: Some("/webhooks/cxone-expert"),
         scheme: &hmac::Vendor {
             signature_header: Some("X-Nexus-Signature-256"),
@@ -174,6 +200,12 @@ pub(super) static ROWS: [Preset; 7] = [
     },
     Preset {
         name: "cognigy-voice",
+        setup: Setup {
+            product: "Cognigy Voice Gateway",
+            place: "Applications, your application, call status webhook",
+            secret: Vendors("the account's webhook secret in the self-service portal"),
+            ..SETUP
+        },
         path: Some("/webhooks/cognigy-voice"),
         // The Voice Gateway is jambonz: https://docs.jambonz.org/webhooks/overview. Two presses of one button are two
         // equal bodies, told apart by the time that is signed.
@@ -197,6 +229,12 @@ pub(super) static ROWS: [Preset; 7] = [
     },
     Preset {
         name: "standard-webhooks",
+        setup: Setup {
+            product: "A sender that follows Standard Webhooks",
+            place: "the sender's webhook settings",
+            secret: Vendors("beside the URL there: all of whsec_…"),
+            ..SETUP
+        },
         path: Some("/webhooks/standard"),
         scheme: &hmac::Vendor::STANDARD_WEBHOOKS,
         event_id: Some("header:webhook-id"),

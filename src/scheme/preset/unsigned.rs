@@ -1,6 +1,7 @@
 //! What NICE, Cognigy and Amazon send unsigned: with a token in a header.
 
-use super::row::{Preset, SAMPLE, Sample, TOKEN};
+use super::row::SecretOrigin::Ours;
+use super::row::{Preset, SAMPLE, SETUP, Sample, Setup, TOKEN};
 use crate::scheme::token;
 use crate::settings::Variables;
 
@@ -16,6 +17,12 @@ const fn list(name: &'static str) -> Variables {
 pub(super) static ROWS: [Preset; 5] = [
     Preset {
         name: "cxone-studio",
+        setup: Setup {
+            product: "CXone Studio scripts",
+            place: "the REST API action of the script",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/cxone-studio"),
         scheme: &token::Vendor { variables: Some(list("CXONE_STUDIO_TOKENS")), ..token::Vendor::BEARER },
         event_type: Some("cxone-studio"),
@@ -28,6 +35,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "cxone-integration-hub",
+        setup: Setup {
+            product: "CXone Integration Hub",
+            place: "a request of a connection, method REST, verb POST",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/cxone-integration-hub"),
         event_type: Some("cxone-integration-hub"),
         content_types: FORM_OR_JSON,
@@ -39,6 +52,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "cognigy-webhook",
+        setup: Setup {
+            product: "Cognigy Webhook endpoint",
+            place: "Deploy, Endpoints, your endpoint, Basic Auth Credentials",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/cognigy-webhook"),
         scheme: &token::Vendor {
             format: "Basic {basic}",
@@ -57,6 +76,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "cognigy-logs",
+        setup: Setup {
+            product: "Logs of Cognigy AI Agents",
+            place: "the settings of the AI Agent or LLM prompt node, logging to a webhook",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/cognigy-logs"),
         event_type: Some("cognigy-logs"),
         sample: Sample {
@@ -67,6 +92,12 @@ pub(super) static ROWS: [Preset; 5] = [
     },
     Preset {
         name: "eventbridge",
+        setup: Setup {
+            product: "Amazon EventBridge",
+            place: "EventBridge, API destinations: a connection of the type API key, and a destination",
+            secret: Ours,
+            ..SETUP
+        },
         path: Some("/webhooks/eventbridge"),
         scheme: &token::Vendor {
             header: "x-api-key",

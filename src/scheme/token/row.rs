@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use http::request::Parts;
+use zeroize::Zeroizing;
 
 use super::alone::Alone;
 use super::settings::{Settings, TOKENS};
@@ -13,8 +14,12 @@ use super::{diagnose, redact};
 use crate::scheme::Scheme;
 use crate::scheme::diagnose::{Case, Diagnosis};
 use crate::scheme::settings::{self, Identity, Row, TokenForm};
+use crate::scheme::starter::{Random, Starter, hex_secret};
 use crate::secret::{Secret, WeakSecret};
 use crate::settings::{ConfigError, Diagnostics, Table, secrets};
+
+/// Who a new sender is that sends user and password.
+const USER: &str = "gatepost";
 
 impl settings::Settings for Settings {
     fn build(&self) -> Result<Arc<dyn Scheme>, Vec<ConfigError>> {
@@ -108,6 +113,17 @@ impl Row for Vendor {
 
     fn how_to_enable(&self) -> Option<String> {
         self.variables.and_then(|variables| variables.list.or(variables.single)).map(str::to_owned)
+    }
+
+    fn starter(&self, file: &str, random: Random<'_>) -> Starter {
+        let token = hex_secret(random);
+        if self.format.contains("{basic}") {
+            let secret = Zeroizing::new(format!("{USER}:{}", token.as_str()));
+            let starter = Starter::of_list(TOKENS, file, secret).telling("user", USER);
+            return starter.telling("password", format!("what stands behind {USER}: in the file of the secret"));
+        }
+        let header = format!("{}: {}", self.header, self.format.replace("{token}", "and the secret"));
+        Starter::of_list(TOKENS, file, token).telling("header", header)
     }
 
     fn takes_tokens_beside(&self) -> bool {

@@ -3,6 +3,7 @@
 mod backup;
 mod dev;
 mod explain;
+mod init;
 mod listings;
 mod offline;
 mod operations;

@@ -12,6 +12,7 @@ pub(crate) mod scrape;
 pub(crate) mod setup;
 pub(crate) mod sign;
 pub(crate) mod sink_upstream;
+pub(crate) mod terminal;
 pub(crate) mod wire;
 
 pub(crate) use daemon::{Daemon, eventually};

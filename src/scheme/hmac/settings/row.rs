@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{Settings, Vendor};
+use super::{SECRETS, Settings, Vendor};
 use crate::scheme::settings::{self, Identity, Row};
+use crate::scheme::starter::{Random, Starter, hex_secret, whsec};
 use crate::settings::{Diagnostics, Table};
 
 impl Row for Vendor {
@@ -32,5 +33,19 @@ impl Row for Vendor {
 
     fn how_to_enable(&self) -> Option<String> {
         self.variables.map(|variables| variables.list.to_owned())
+    }
+
+    fn starter(&self, file: &str, random: Random<'_>) -> Starter {
+        let secret = if self.wants_whsec() { whsec(random) } else { hex_secret(random) };
+        let signature = [self.signature_header, self.signature_format].map(Option::unwrap_or_default);
+        let told = [
+            ("signature", signature.join(": ")),
+            ("timestamp", self.timestamp_header.unwrap_or_default().to_owned()),
+            ("signed", self.signed_content.map_or_else(String::new, |content| format!("{content}, by HMAC"))),
+        ];
+        let starter = Starter::of_list(SECRETS, file, secret);
+        // What the row does not know stands among the keys that the source begins with.
+        let known = told.into_iter().filter(|(_, text)| !text.trim_matches([':', ' ']).is_empty());
+        known.fold(starter, |starter, (name, text)| starter.telling(name, text))
     }
 }

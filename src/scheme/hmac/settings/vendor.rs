@@ -58,6 +58,13 @@ impl Vendor {
         ..Self::BLANK
     };
 
+    /// Whether its secrets must have the form of Standard Webhooks.
+    pub(super) fn wants_whsec(&self) -> bool {
+        let row = &Self::STANDARD_WEBHOOKS;
+        (self.signature_header, self.signature_format, self.signed_content)
+            == (row.signature_header, row.signature_format, row.signed_content)
+    }
+
     // What a row spells is well spelled: a test reads every row.
     pub(super) fn header(name: Option<&str>) -> Option<Spelled<HeaderName>> {
         name.and_then(|name| header(name).ok())

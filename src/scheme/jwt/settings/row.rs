@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Settings;
+use super::{SECRETS, Settings};
 use crate::scheme::secret_encoding::SECRET_ENCODING;
 use crate::scheme::settings::{self, Identity, Row};
+use crate::scheme::starter::{Random, Starter, hex_secret};
 use crate::settings::{Diagnostics, Table};
 
 /// A sender of JSON Web Tokens.
@@ -31,6 +32,10 @@ impl Row for Vendor {
 
     fn how_to_enable(&self) -> Option<String> {
         None
+    }
+
+    fn starter(&self, file: &str, random: Random<'_>) -> Starter {
+        Starter::of_list(SECRETS, file, hex_secret(random)).telling("header", "Authorization: Bearer, and the token")
     }
 
     /// One header, one token.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::text::access_key_id;
 use super::vendor::Variables;
+use crate::scheme::starter::Random;
 use crate::secret::Secret;
 use crate::settings::kind::text;
 use crate::settings::{Diagnostics, Found, Table, key, secret};
@@ -96,6 +97,12 @@ impl AccessKey {
         }
         Some(Self { access_key_id: id?, secret: secret_key.value()?, session_token: session_token.value() })
     }
+}
+
+/// An id of our own making, as long as AWS's and not to be taken for one of theirs.
+pub(super) fn made_up(random: Random<'_>) -> String {
+    let digits = hex::encode_upper(random());
+    format!("GATEPOST{}", digits.get(..12).unwrap_or_default())
 }
 
 /// What a key holds is known also where there is none.

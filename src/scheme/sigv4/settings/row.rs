@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::access_key::{self, KEYS};
 use super::{Settings, Vendor};
 use crate::scheme::settings::{self, Identity, Row};
+use crate::scheme::starter::{Random, Starter, hex_secret};
 use crate::settings::{Diagnostics, Table};
 
 impl Row for Vendor {
@@ -34,6 +36,13 @@ impl Row for Vendor {
 
     fn how_to_enable(&self) -> Option<String> {
         self.variables.map(|variables| format!("{} with its companions", variables.access_key))
+    }
+
+    fn starter(&self, file: &str, random: Random<'_>) -> Starter {
+        let id = access_key::made_up(random);
+        let entry = format!("[{{ access_key_id = \"{id}\", secret = {{ file = {file} }} }}]");
+        let starter = Starter { keys: vec![(KEYS, entry)], secret: Some(hex_secret(random)), told: Vec::new() };
+        starter.telling("access key", id).telling("service", self.service)
     }
 
     fn companion(&self) -> Option<&'static str> {
