@@ -26,6 +26,8 @@ pub(super) async fn run(mut invocation: Invocation) -> Result<Status, Failure> {
         None => development_file()?,
     };
     invocation.file = Some(file.clone());
+    // Whoever presses Ctrl-C waits for the prompt.
+    invocation.without_drain = true;
     let certificates = Path::new(dev_certificates::DIRECTORY);
     if dev_certificates::ensure(certificates, invocation.clock.now())? == dev_certificates::Ensured::Made {
         output::tell(&format!("made a throw-away CA and server certificate under {}/", certificates.display()));

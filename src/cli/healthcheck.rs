@@ -116,7 +116,7 @@ mod tests {
 
     fn invocation(file: Option<PathBuf>, listen: Option<&str>) -> Invocation {
         let vars: BTreeMap<_, _> = listen.map(|at| (LISTEN.to_owned(), at.to_owned())).into_iter().collect();
-        Invocation { file, vars, clock: Clock::system() }
+        Invocation { file, vars, clock: Clock::system(), without_drain: false }
     }
 
     /// A server that answers one connection with `answer`.

@@ -30,6 +30,8 @@ pub(super) struct Invocation {
     pub(super) vars: BTreeMap<String, String>,
     /// What time it is.
     pub(super) clock: Clock,
+    /// Whether a daemon stops at once, whatever the configuration says.
+    pub(super) without_drain: bool,
 }
 
 impl Invocation {
@@ -37,7 +39,7 @@ impl Invocation {
     pub(super) fn of_process(file: Option<PathBuf>) -> Result<Self, Failure> {
         let vars = text_variables(std::env::vars_os())?;
         let file = file.or_else(|| vars.get(config::FILE).filter(|path| !path.is_empty()).map(PathBuf::from));
-        Ok(Self { file, vars, clock: Clock::system() })
+        Ok(Self { file, vars, clock: Clock::system(), without_drain: false })
     }
 
     /// Loads the configuration. Certificates are only named, so that whoever does not serve needs none.
@@ -73,7 +75,10 @@ impl Invocation {
     /// Loads the configuration whenever asked.
     pub(super) fn loader(&self) -> Loader {
         let again = self.clone();
-        Arc::new(move || config::draft(again.file.as_deref(), &again.vars))
+        Arc::new(move || {
+            let draft = config::draft(again.file.as_deref(), &again.vars);
+            if again.without_drain { draft.without_drain() } else { draft }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::declared::{self, document};
 use super::{Boot, Config, Live};
@@ -43,6 +44,13 @@ impl Draft {
     #[must_use]
     pub const fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// The same, which lets go of everything at once when it is to stop: nobody stands in front who had to notice first.
+    #[must_use]
+    pub fn without_drain(mut self) -> Self {
+        self.config.live.shutdown = Shutdown { drain_delay: Duration::ZERO, drain_timeout: Duration::from_secs(1) };
+        self
     }
 
     /// Records what somebody else found wrong.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::document;
 
 /// Keys that are also words of another vocabulary: fields of records and listings, reasons, names of metrics.
-const SHARED_WORDS: [&str; 3] = ["event_id", "body_timeout", "body_memory_bytes"];
+const SHARED_WORDS: [&str; 4] = ["event_id", "event_type", "body_timeout", "body_memory_bytes"];
 /// The curl command of `send` says where the one secret came from that it does not show, for which it asks by key.
 const ASKED_BY_KEY: (&str, &str) = ("session_token", "config/describe.rs");
 

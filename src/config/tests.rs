@@ -141,7 +141,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(file.live.tls.certificates[0].cert_file.to_str(), Some("/run/tls/tls.crt"));
     assert_eq!((file.live.limits.body_bytes, file.live.sources[0].body_bytes), (1, 1));
     assert_eq!((file.boot.store_url.as_str(), file.boot.retention.as_secs()), ("sqlite:f", 25 * 3600));
-    assert!(file.boot.log_format == Format::Pretty && file.live.log_filter == "warn");
+    assert!(file.boot.log_format == Format::Pretty { colour: true } && file.live.log_filter == "warn");
     let both = good(
         text,
         &[

@@ -89,7 +89,7 @@ mod tests {
     fn another_filter_holds_from_the_next_event_on_and_spans_count() {
         let (filter, lines) = (SharedFilter::new(EnvFilter::new("warn")), Lines::default());
         let writer = lines.clone();
-        let subscriber = super::super::subscriber(true, filter.clone(), move || writer.clone());
+        let subscriber = super::super::subscriber(super::super::Format::Json, filter.clone(), move || writer.clone());
         let log = |text: &str| tracing::info!("{text}");
         tracing::subscriber::with_default(subscriber, || {
             log("first");

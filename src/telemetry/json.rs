@@ -124,7 +124,8 @@ mod tests {
     fn logged(log: impl FnOnce()) -> Value {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = super::super::subscriber(true, EnvFilter::new("info"), move || writer.clone());
+        let subscriber =
+            super::super::subscriber(super::super::Format::Json, EnvFilter::new("info"), move || writer.clone());
         tracing::subscriber::with_default(subscriber, log);
         let bytes = lines.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();

@@ -4,11 +4,12 @@
 
 mod filter;
 mod json;
+mod pretty;
 mod queue;
 pub(crate) mod settings;
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 
 use tracing::Subscriber;
@@ -74,7 +75,7 @@ pub(crate) fn start(format: Format, filter: &str) -> Result<Telemetry, Telemetry
     let filter = SharedFilter::new(EnvFilter::builder().parse(filter)?);
     let queue = Queue::default();
     let writer = WriterThread::start(&queue, stdout()?, report_loss)?;
-    tracing::subscriber::set_global_default(subscriber(format == Format::Json, filter.clone(), queue.clone()))?;
+    tracing::subscriber::set_global_default(subscriber(for_stdout(format), filter.clone(), queue.clone()))?;
     log_panics();
     Ok(Telemetry { queue, filter, _writer: writer })
 }
@@ -93,15 +94,26 @@ fn report_loss(error: &io::Error) {
     let _ = writeln!(io::stderr().lock(), "{words}");
 }
 
+/// `format` without colours, where stdout is no terminal.
+fn for_stdout(format: Format) -> Format {
+    match format {
+        Format::Json => Format::Json,
+        Format::Pretty { colour } => Format::Pretty { colour: colour && io::stdout().is_terminal() },
+    }
+}
+
 /// What turns events into lines on `writer`.
-fn subscriber<F, W>(json: bool, filter: F, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<F, W>(format: Format, filter: F, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     F: Layer<Registry> + Send + Sync + 'static,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
-    if json { Box::new(registry.with(layer.event_format(json::JsonLine))) } else { Box::new(registry.with(layer)) }
+    match format {
+        Format::Json => Box::new(registry.with(layer.event_format(json::JsonLine))),
+        Format::Pretty { colour } => Box::new(registry.with(layer.event_format(pretty::PrettyLine { colour }))),
+    }
 }
 
 /// Logs a panic as a record instead of text on stderr. The task it happened in ends; the daemon goes on.
