@@ -246,14 +246,6 @@ impl ReleaseShown {
     }
 }
 
-const fn state_word(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Delivered => "delivered",
-        State::Dead => "dead",
-    }
-}
-
 impl Queued {
     pub(super) fn of(deliveries: u64, left: &[Name]) -> Self {
         Self { deliveries, left: left.iter().map(ToString::to_string).collect(), warnings: Vec::new(), next: None }
@@ -267,7 +259,7 @@ impl EventShown {
             id: event.id.to_string(),
             source: event.source.to_string(),
             kind: event.kind.clone(),
-            state: state_word(archived.state),
+            state: archived.state.word(),
             received_at: event.received_at.to_string(),
             content_type: event.content_type.clone(),
             bytes: archived.bytes,
@@ -299,7 +291,7 @@ impl DeliveryShown {
     fn of(delivery: &DeliveryStatus) -> Self {
         Self {
             sink: delivery.sink.to_string(),
-            state: state_word(delivery.state),
+            state: delivery.state.word(),
             attempts: delivery.attempts,
             replays: delivery.replays,
             duplicate: delivery.duplicate,
@@ -337,7 +329,7 @@ impl DeadShown {
             source: letter.event.source.to_string(),
             event_id: letter.event.id.to_string(),
             kind: letter.event.kind.clone(),
-            state: state_word(letter.state),
+            state: letter.state.word(),
             attempts: letter.attempts,
             received_at: letter.event.received_at.to_string(),
             died_at: (letter.state == State::Dead).then(|| letter.died_at.to_string()),

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingress::SourceSettings;
 use crate::metrics::Metrics;
-use crate::operations::Operations;
+use crate::operations::{self, Operations};
 use crate::settings::{ConfigError, ConfigErrors, OURS};
 use crate::store::{self, Store};
 
@@ -95,13 +95,8 @@ pub(super) async fn with_store<T>(
 
 /// The source called `name`.
 pub(super) fn source<'a>(config: &'a Config, name: &str) -> Result<&'a SourceSettings, Failure> {
-    config.live.sources.iter().find(|source| source.name.as_str() == name).ok_or_else(|| {
-        let known = config.live.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
-        Failure::Usage(match known.as_slice() {
-            [] => format!("no source is called {name:?}: the configuration has none (is --config missing?)"),
-            known => format!("no source is called {name:?}; there are: {}", known.join(", ")),
-        })
-    })
+    let found = config.live.sources.iter().find(|source| source.name.as_str() == name);
+    found.ok_or_else(|| Failure::Usage(operations::no_source(name, &config.live.sources)))
 }
 
 fn text_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, Failure> {

@@ -1,5 +1,7 @@
 //! Listings on stdout, written page by page as the store gives them: a table, or one JSON array. Holds one page.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use crate::operations;
@@ -7,31 +9,105 @@ use crate::store::{Cursor, Page, PagedFilter, StoreError};
 
 use super::failure::Failure;
 use super::output;
-use super::table::Columns;
+use super::table::{Columns, Fit};
 
 /// What stands in a listing, in `N` columns.
 pub(super) trait Row<const N: usize> {
     /// What stands above the columns.
     const HEADINGS: [&'static str; N];
+    /// Which columns hold ids.
+    const IDS: &'static [usize];
     /// It in a table.
     fn cells(&self) -> [String; N];
     /// It as JSON.
     fn summary(&self) -> Value;
 }
 
-/// Lists what matches `filter` as the store gives it.
+/// How a listing looks.
+#[derive(clap::Args, Debug)]
+pub(super) struct Form {
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    table: TableArgs,
+}
+
+/// What is shown of a table at a terminal; elsewhere all of it is.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct TableArgs {
+    /// Let lines be longer than the terminal is wide, and show ids whole
+    #[arg(long)]
+    wide: bool,
+    /// Show ids whole
+    #[arg(long)]
+    full_id: bool,
+}
+
+impl TableArgs {
+    /// What is left out.
+    pub(super) fn fit(self) -> Fit {
+        let width = output::terminal_width().filter(|_| !self.wide);
+        Fit { width, short_ids: width.is_some() && !self.full_id }
+    }
+}
+
+/// Rows that are counted behind those that are listed, at most.
+const COUNTED: u64 = 10_000;
+
+/// Lists what matches `filter` as the store gives it, and says how much of it that was.
 pub(super) async fn print<const N: usize, F: PagedFilter, R: Row<N>>(
     filter: &F,
-    json: bool,
+    form: &Form,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
 ) -> Result<(), Failure> {
-    let mut listing = Listing::new(R::HEADINGS, json);
-    if operations::each(filter, page, |rows| listing.write(&rows)).await? { listing.end() } else { Ok(()) }
+    let mut listing = Listing::new(R::HEADINGS, R::IDS, form);
+    let mut listed = 0;
+    let behind = Cell::new(None);
+    let remembered = async |filter: &F, from| {
+        let found = page(filter, from).await?;
+        behind.set(found.next);
+        Ok(found)
+    };
+    let write = |rows: Vec<R>| {
+        listed += rows.len() as u64;
+        listing.write(&rows)
+    };
+    if !operations::each(filter, remembered, write).await? {
+        return Ok(());
+    }
+    listing.end()?;
+    // Whoever reads JSON reads no words, unless somebody looks on.
+    if form.json && !output::is_watched() {
+        return Ok(());
+    }
+    let more = count(filter, behind.get(), page).await?;
+    if more > 0 {
+        let at_least = if more >= COUNTED { "more than " } else { "" };
+        output::tell(&format!("{listed} of {at_least}{}: --limit shows more", listed + more));
+    }
+    Ok(())
+}
+
+/// How many rows match `filter` from `from` on: all, or [`COUNTED`] where there are more.
+async fn count<F: PagedFilter, R>(
+    filter: &F,
+    mut from: Option<Cursor>,
+    page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
+) -> Result<u64, Failure> {
+    let (mut filter, mut count) = (filter.clone(), 0);
+    filter.set_limit(Some(COUNTED));
+    while let Some(cursor) = from.filter(|_| count < COUNTED) {
+        let found = page(&filter, Some(cursor)).await?;
+        count += found.rows.len() as u64;
+        from = found.next;
+    }
+    Ok(count.min(COUNTED))
 }
 
 /// Lists `rows`, which are all there are.
-pub(super) fn print_all<const N: usize, R: Row<N>>(rows: &[R], json: bool) -> Result<(), Failure> {
-    let mut listing = Listing::new(R::HEADINGS, json);
+pub(super) fn print_all<const N: usize, R: Row<N>>(rows: &[R], form: &Form) -> Result<(), Failure> {
+    let mut listing = Listing::new(R::HEADINGS, R::IDS, form);
     if rows.is_empty() || listing.write(rows)? { listing.end() } else { Ok(()) }
 }
 
@@ -45,8 +121,8 @@ struct Listing<const N: usize> {
 
 impl<const N: usize> Listing<N> {
     /// A table under `headings`, or an array where `json`.
-    fn new(headings: [&'static str; N], json: bool) -> Self {
-        Self { columns: Columns::under(headings), json, rows: 0, begun: false }
+    fn new(headings: [&'static str; N], ids: &'static [usize], form: &Form) -> Self {
+        Self { columns: Columns::under(headings, ids, form.table.fit()), json: form.json, rows: 0, begun: false }
     }
 
     /// Writes `rows`; whether anybody still reads.
@@ -98,7 +174,8 @@ mod tests {
     fn an_array_in_pieces_is_the_array_in_one() {
         for count in [0, 1, 2, 5] {
             let values: Vec<Value> = (0..count).map(|n| json!({ "n": n, "text": "a\nb", "list": [1, {}] })).collect();
-            let mut listing = Listing::new(["N"], true);
+            let table = TableArgs { wide: false, full_id: false };
+            let mut listing = Listing::new(["N"], &[], &Form { json: true, table });
             let mut text = String::new();
             for value in &values {
                 text.push_str(&listing.array([value.clone()].into_iter()).unwrap());

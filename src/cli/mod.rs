@@ -24,6 +24,7 @@ mod quarantine;
 mod selection;
 mod send;
 mod serve;
+mod short_ids;
 mod sinks;
 mod store;
 mod table;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::operations::Chosen;
 
 use super::failure::Failure;
+use super::listing::Form;
 use super::output;
 use crate::time_arg::{self, TimeArg};
 
@@ -47,9 +48,8 @@ pub(super) struct ListArgs<W: Args> {
     /// How many rows at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(super) limit: u64,
-    /// Print one JSON array
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
 }
 
 /// In what form to show.

@@ -8,6 +8,7 @@ use crate::operations::SinkStatus;
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
+use super::listing::TableArgs;
 use super::operator::OperatorArg;
 use super::{output, table};
 
@@ -21,6 +22,8 @@ pub(super) enum Command {
         /// Print one JSON array
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        table: TableArgs,
     },
     /// Deliver nothing to a sink until it is resumed, in every process of this store and across restarts
     ///
@@ -59,10 +62,10 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     with_store(&config, async |store| {
         let operations = invocation.operations(&config, store);
         match command {
-            Command::List { json } => {
+            Command::List { json, table } => {
                 let sinks = operations.list_sinks().await?;
                 let value = || Value::Array(sinks.iter().map(summary).collect());
-                output::print_either(json, value, || listed(&sinks, now))
+                output::print_either(json, value, || listed(&sinks, now, table))
             }
             Command::Pause { name, reason, operator } => {
                 let operator = operator.required(&invocation.vars)?;
@@ -109,9 +112,9 @@ fn summary(sink: &SinkStatus) -> Value {
     })
 }
 
-fn listed(sinks: &[SinkStatus], now: Timestamp) -> String {
+fn listed(sinks: &[SinkStatus], now: Timestamp, table: TableArgs) -> String {
     let rows: Vec<[String; 6]> = sinks.iter().map(|sink| cells(sink, now)).collect();
-    table::table(["SINK", "STATE", "PENDING", "DEAD", "OLDEST", "RATE"], &rows)
+    table::fitted(["SINK", "STATE", "PENDING", "DEAD", "OLDEST", "RATE"], &rows, table.fit())
 }
 
 fn cells(sink: &SinkStatus, now: Timestamp) -> [String; 6] {

@@ -8,23 +8,42 @@ use serde_json::Value;
 
 pub(super) use crate::escape::visible;
 
-/// Columns under their headings, aligned, two blanks apart. Every cell is made visible with [`visible`].
+use super::short_ids;
+
+/// Columns under their headings, aligned, two blanks apart, whole. Every cell is made visible with [`visible`].
 pub(super) fn table<const N: usize>(headings: [&'static str; N], rows: &[[String; N]]) -> String {
-    let mut columns = Columns::under(headings);
+    fitted(headings, rows, Fit::default())
+}
+
+/// The same, as `fit` says.
+pub(super) fn fitted<const N: usize>(headings: [&'static str; N], rows: &[[String; N]], fit: Fit) -> String {
+    let mut columns = Columns::under(headings, &[], fit);
     let body = columns.lines(rows);
     format!("{}{body}", columns.heading()).trim_end_matches('\n').to_owned()
+}
+
+/// What is left out of a table so that it can be looked at; by default nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Fit {
+    /// The columns of the terminal.
+    pub(super) width: Option<usize>,
+    /// Whether of a long id only the beginning is shown.
+    pub(super) short_ids: bool,
 }
 
 /// Columns whose rows come little by little: as wide as the rows so far ask for.
 pub(super) struct Columns<const N: usize> {
     headings: [&'static str; N],
     widths: [usize; N],
+    /// Which of them hold ids: they are never cut where nobody could tell what was.
+    ids: &'static [usize],
+    fit: Fit,
 }
 
 impl<const N: usize> Columns<N> {
     /// As wide as their headings.
-    pub(super) fn under(headings: [&'static str; N]) -> Self {
-        Self { widths: headings.map(|heading| heading.chars().count()), headings }
+    pub(super) fn under(headings: [&'static str; N], ids: &'static [usize], fit: Fit) -> Self {
+        Self { widths: headings.map(|heading| heading.chars().count()), headings, ids, fit }
     }
 
     /// The headings, with a line end.
@@ -34,15 +53,48 @@ impl<const N: usize> Columns<N> {
 
     /// `rows`, each with a line end. Every cell is made visible with [`visible`].
     pub(super) fn lines(&mut self, rows: &[[String; N]]) -> String {
-        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
+        let mut rows: Vec<[String; N]> =
+            rows.iter().map(|row| row.each_ref().map(|cell| visible(cell, false))).collect();
+        if self.fit.short_ids {
+            self.ids.iter().for_each(|column| short_ids::shorten(&mut rows, *column));
+        }
         for row in &rows {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        rows.iter().map(|row| line(row, &self.widths)).collect()
+        if let Some(most) = self.fit.width {
+            self.narrow(most);
+        }
+        rows.iter().map(|row| line(&self.cut(row), &self.widths)).collect()
+    }
+
+    /// Takes from the widest columns, but ids, what makes a line longer than `most`.
+    fn narrow(&mut self, most: usize) {
+        let gaps = 2 * N.saturating_sub(1);
+        while self.widths.iter().sum::<usize>() + gaps > most {
+            let columns = self.widths.iter_mut().enumerate().filter(|(column, _)| !self.ids.contains(column));
+            let Some((_, width)) = columns.max_by_key(|(_, width)| **width) else { return };
+            if *width <= NARROWEST {
+                return;
+            }
+            *width -= 1;
+        }
+    }
+
+    fn cut(&self, row: &[String; N]) -> [String; N] {
+        let mut cells = row.clone();
+        for (cell, &width) in cells.iter_mut().zip(&self.widths) {
+            if cell.chars().count() > width {
+                *cell = cell.chars().take(width.saturating_sub(1)).chain(['…']).collect();
+            }
+        }
+        cells
     }
 }
+
+/// A column with less than that says nothing.
+const NARROWEST: usize = 6;
 
 fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     let mut text = String::new();
@@ -94,6 +146,17 @@ mod tests {
         let rows = [["a".to_owned(), "long one".to_owned()], ["ümlaut".to_owned(), String::new()]];
         assert_eq!(table(["ID", "WHAT"], &rows), "ID      WHAT\na       long one\nümlaut");
         assert_eq!(table(["ID", "WHAT"], &[]), "ID  WHAT");
+    }
+
+    #[test]
+    fn a_table_fits_and_ids_stay_whole_enough() {
+        let id = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let rows = [[id.clone(), "x".repeat(60), "3".to_owned()]];
+        let fit = Fit { width: Some(40), short_ids: true };
+        let mut columns = Columns::under(["ID", "WHAT", "N"], &[0], fit);
+        assert_eq!(columns.lines(&rows), format!("sha256:0123456789ab  {}…  3\n", "x".repeat(15)));
+        let mut whole = Columns::under(["ID", "WHAT", "N"], &[0], Fit::default());
+        assert!(whole.lines(&rows).starts_with(&format!("{id}  {}  3", "x".repeat(60))));
     }
 
     #[test]

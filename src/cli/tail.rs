@@ -25,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::failure::{Failure, Status};
 use super::healthcheck::reachable;
-use super::invocation::Invocation;
+use super::invocation::{Invocation, source};
 use super::{any_certificate, output, table};
 
 /// Time to connect and be answered.
@@ -65,6 +65,9 @@ enum End {
 /// Follows until Ctrl-C or a closed pipe.
 pub(super) async fn run(args: Args, invocation: Invocation) -> Result<Status, Failure> {
     let config = invocation.load()?;
+    if let Some(name) = &args.source {
+        source(&config, name)?;
+    }
     let token = config.live.admin_access.bearer().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
     let certificate = config.live.admin_certificate.as_ref().map(|files| files.cert_file.clone());
     let address = reachable(config.boot.admin_address);

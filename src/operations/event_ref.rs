@@ -2,7 +2,7 @@
 //! themselves.
 
 use crate::event::{EventId, Name};
-use crate::store::{Archive, Archived, Cursor, EventRef, Page, PagedFilter, StoreError};
+use crate::store::{Archive, Archived, Cursor, EventFilter, EventRef, Page, PagedFilter, StoreError};
 
 use super::error::OperationError;
 use super::pages;
@@ -28,6 +28,9 @@ pub(super) async fn find(archive: &dyn Archive, text: &str, source: Option<&Name
         meaning.source = meaning.source.or_else(|| source.cloned());
         found.extend(archive.get(&meaning).await?);
     }
+    if found.is_empty() {
+        found = begun(archive, text, source).await?;
+    }
     match found.len() {
         0 => Err(missing("event", text, "events list")),
         1 => Ok(found.remove(0)),
@@ -37,6 +40,32 @@ pub(super) async fn find(archive: &dyn Archive, text: &str, source: Option<&Name
         }
     }
 }
+
+/// The events, with bodies, of which `text` is the beginning of the id, or of `source:id`: two, where there are several.
+async fn begun(archive: &dyn Archive, text: &str, source: Option<&Name>) -> Result<Vec<Archived>, OperationError> {
+    let mut found: Vec<Archived> = Vec::new();
+    for meaning in meanings(text).into_iter().filter(|meaning| is_beginning(meaning.id.as_str())) {
+        if source.is_some() && meaning.source.is_some() && meaning.source.as_ref() != source {
+            continue;
+        }
+        let source = meaning.source.or_else(|| source.cloned());
+        let filter =
+            EventFilter { source, id_prefix: Some(meaning.id.to_string()), limit: Some(2), ..EventFilter::default() };
+        for begun in archive.page(&filter, None).await?.rows {
+            let Archived { event, .. } = begun;
+            found.extend(archive.get(&EventRef { source: Some(event.source), id: event.id }).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether somebody may mean an id that begins so: no shorter text is guessed at.
+fn is_beginning(text: &str) -> bool {
+    text.len() >= SHORTEST
+}
+
+/// The shortest beginning of an id that is taken for it, in bytes.
+const SHORTEST: usize = 6;
 
 /// A row that has a number of its own, and an event that others may be of too.
 pub trait Numbered: Clone {
@@ -52,6 +81,10 @@ pub trait Numbered: Clone {
     fn is_called(&self, text: &str) -> bool {
         text.parse() == Ok(self.number())
     }
+    /// Whether `text` is the beginning of what it is called, apart from its number and its event.
+    fn begins_with(&self, _text: &str) -> bool {
+        false
+    }
 }
 
 /// For each of `texts` the rows that it names among those that match `filter`: one, or all of one event. A text that
@@ -63,7 +96,8 @@ pub(crate) async fn rows<F: PagedFilter, R: Numbered>(
 ) -> Result<Vec<Vec<R>>, OperationError> {
     let mut found = Vec::new();
     pages::each(filter, page, |rows| {
-        let named = |row: &R| texts.iter().any(|text| row.is_called(text) || is_of_event(text, row));
+        let named =
+            |row: &R| texts.iter().any(|text| row.is_called(text) || is_of_event(text, row) || begins(text, row));
         found.extend(rows.into_iter().filter(named));
         Ok::<_, StoreError>(true)
     })
@@ -84,8 +118,43 @@ pub(crate) fn named<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, Opera
             let event = other.event().map(|(source, id)| format!("{source}:{id}")).unwrap_or_default();
             Err(OperationError::Refused(format!("{text} is a {} and the id of another event: say {event}", R::NOUN)))
         }
-        (None, []) => Err(missing_row::<R>(text)),
+        (None, []) => named_by_beginning(text, rows),
     }
+}
+
+/// The row, or all of the event, of which `text` is the beginning of the name.
+fn named_by_beginning<R: Numbered>(text: &str, rows: &[R]) -> Result<Vec<R>, OperationError> {
+    let found: Vec<R> = rows.iter().filter(|row| begins(text, *row)).cloned().collect();
+    let mut names: Vec<String> = found.iter().map(name).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [] => Err(missing_row::<R>(text)),
+        [_] => Ok(found),
+        [first, second, ..] => {
+            let problem = format!("{text:?} is the beginning of more than one: say {first} or {second}");
+            Err(OperationError::Refused(problem))
+        }
+    }
+}
+
+/// What tells a row from others, for whoever has to say more of it.
+fn name<R: Numbered>(row: &R) -> String {
+    row.event().map_or_else(|| row.number().to_string(), |(source, id)| format!("{source}:{id}"))
+}
+
+/// Whether `text` is the beginning of what `row` is called, or of its event's name.
+fn begins<R: Numbered>(text: &str, row: &R) -> bool {
+    let of_event = |(source, id): (&Name, &EventId)| {
+        meanings(text).iter().any(|meaning| {
+            is_beginning(meaning.id.as_str())
+                && id.as_str().starts_with(meaning.id.as_str())
+                && meaning.source.as_ref().is_none_or(|wanted| wanted == source)
+        })
+    };
+    // A number that no row has is a slip, and no beginning of something else.
+    let number = text.parse::<i64>().is_ok();
+    !number && is_beginning(text) && (row.begins_with(text) || row.event().is_some_and(of_event))
 }
 
 /// All rows of the one event that `text` names.

@@ -18,6 +18,7 @@ mod quarantine;
 mod release;
 mod resend;
 mod sinks;
+mod sources;
 mod store;
 
 use crate::clock::Clock;
@@ -37,6 +38,7 @@ pub use pages::each;
 pub use release::ReleaseOutcome;
 pub use resend::{Resender, Resent};
 pub use sinks::SinkStatus;
+pub use sources::no_source;
 
 #[cfg(test)]
 pub(crate) use event_ref::named;

@@ -126,4 +126,8 @@ impl Numbered for Quarantined {
     fn is_called(&self, text: &str) -> bool {
         text.parse() == Ok(self.id) || self.request_id == text
     }
+
+    fn begins_with(&self, text: &str) -> bool {
+        self.request_id.starts_with(text)
+    }
 }

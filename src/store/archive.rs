@@ -12,6 +12,9 @@ use crate::store::listing::{Cursor, Page, PagedFilter, Pager};
 /// Rows of a page where each one has to look at all pending or dead deliveries first.
 const ROWS_BY_STATE: u64 = 5_000;
 
+/// How many events are looked through for the beginning of an id, which no index knows.
+pub(super) const RECENT: i64 = 100_000;
+
 /// Which events a listing is about; empty means all.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
@@ -19,6 +22,8 @@ pub struct EventFilter {
     pub source: Option<Name>,
     /// Only of this event type.
     pub kind: Option<String>,
+    /// Only those whose id begins so, among the newest hundred thousand.
+    pub id_prefix: Option<String>,
     /// Only with this kept header.
     pub header: Option<KeptHeaders>,
     /// Received at or after.

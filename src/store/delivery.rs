@@ -20,13 +20,38 @@ pub struct DeliveryId(pub i64);
 pub enum State {
     /// Some delivery is still to be made.
     Pending,
-    /// All deliveries are made, or there are none.
+    /// All deliveries are made.
     Delivered,
     /// Some delivery ran out of attempts and none is pending.
     Dead,
+    /// Of an event: there are none to make.
+    Stored,
 }
 
 impl State {
+    /// Every state of an event.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Dead, Self::Stored];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Stored => "stored",
+        }
+    }
+
+    /// The one that is called `word`.
+    ///
+    /// # Errors
+    /// What would have been one.
+    pub fn parse(word: &str) -> Result<Self, &'static str> {
+        let known = Self::ALL.into_iter().find(|state| state.word() == word);
+        known.ok_or("expected pending, delivered, dead or stored")
+    }
+
     /// The state of an event with these deliveries.
     pub(super) fn of_event(deliveries: &[DeliveryStatus]) -> Self {
         let any = |state| deliveries.iter().any(|delivery| delivery.state == state);
@@ -34,6 +59,8 @@ impl State {
             Self::Pending
         } else if any(Self::Dead) {
             Self::Dead
+        } else if deliveries.is_empty() {
+            Self::Stored
         } else {
             Self::Delivered
         }

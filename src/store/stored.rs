@@ -28,7 +28,8 @@ pub(super) const fn state(stored: i64) -> State {
 pub(super) const fn state_number(state: State) -> i64 {
     match state {
         State::Pending => PENDING,
-        State::Delivered => DELIVERED,
+        // No delivery is in that state: it is what an event is in that has none.
+        State::Delivered | State::Stored => DELIVERED,
         State::Dead => DEAD,
     }
 }

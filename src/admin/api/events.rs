@@ -36,7 +36,7 @@ pub(in crate::admin) struct EventsAsked {
     #[serde(rename = "type")]
     #[param(rename = "type")]
     pub(in crate::admin) kind: Option<String>,
-    /// Only in this state: pending, delivered or dead.
+    /// Only in this state: pending, delivered, dead, or stored where it has no sink.
     pub(in crate::admin) state: Option<String>,
     /// Received at or after: RFC 3339, a date, or how long ago (2h).
     pub(in crate::admin) since: Option<String>,
@@ -120,12 +120,10 @@ pub(in crate::admin) fn allowed(asked: &EventsAsked, caller: &Caller) -> Result<
 
 fn filter(admin: &Admin, asked: &EventsAsked) -> Result<EventFilter, Problem> {
     let now = admin.clock.now();
-    let state = asked.state.as_deref().map(|state| match state {
-        "pending" => Ok(DeliveryState::Pending),
-        "delivered" => Ok(DeliveryState::Delivered),
-        "dead" => Ok(DeliveryState::Dead),
-        _ => Err(Problem::asked("state: expected pending, delivered or dead")),
-    });
+    let state = asked
+        .state
+        .as_deref()
+        .map(|word| DeliveryState::parse(word).map_err(|expected| Problem::asked(format!("state: {expected}"))));
     Ok(EventFilter {
         source: asked.source.as_deref().map(Name::from),
         kind: asked.kind.clone(),

@@ -7,6 +7,7 @@ mod which;
 
 use clap::Subcommand;
 
+use crate::event::Name;
 use crate::operations::DeadReplayed;
 
 use super::failure::{Failure, Status};
@@ -39,21 +40,34 @@ pub(super) enum Command {
     Discard(Selection<Which>),
 }
 
+impl Command {
+    /// The source that it is narrowed down to.
+    fn source(&self) -> Option<Name> {
+        let which = match self {
+            Self::List(list) => &list.which,
+            Self::Replay { selection, .. } | Self::Discard(selection) => &selection.which,
+            Self::Show { .. } => return None,
+        };
+        which.source.as_ref().map(Name::from)
+    }
+}
+
 /// Lists, shows, replays or discards.
 pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Status, Failure> {
     let (config, now) = (invocation.load()?, invocation.clock.now());
     with_store(&config, async |store| {
         let operations = invocation.operations(&config, store);
+        operations.known_source(command.source().as_ref()).await?;
         let gone = operations.gone_sinks().await?;
         match command {
-            Command::List(ListArgs { which, limit, json }) => {
+            Command::List(ListArgs { which, limit, form }) => {
                 for sink in gone.iter().filter(|_| which.sink.is_none()) {
                     output::tell(&format!(
                         "{sink} is not in the configuration: --sink {sink} also lists what waits for it"
                     ));
                 }
                 let page = async |filter: &_, from| store.dead_letters.page(filter, from).await;
-                listing::print(&which.filter(now, &gone, Some(limit)), json, page).await?;
+                listing::print(&which.filter(now, &gone, Some(limit)), &form, page).await?;
             }
             Command::Show { id, form } => {
                 let letters = operations.dead_letters(&id).await?;
@@ -66,6 +80,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
                 let chosen = selection.chosen(selection.which.filter(now, &gone, None));
                 let user = operator::user(&invocation.vars)?;
                 let replayed = operations.replay_dead(&chosen, to_sink.as_deref(), &user).await?;
+                drop(bar);
                 return tell_replayed(&replayed, selection.json);
             }
             Command::Discard(selection) => {

@@ -13,6 +13,7 @@ pub(super) const GONE: &str = "waits: the sink is not in the configuration";
 
 impl Row<7> for DeadLetter {
     const HEADINGS: [&'static str; 7] = ["ID", "SINK", "EVENT", "TYPE", "ATTEMPTS", "DIED", "ERROR"];
+    const IDS: &'static [usize] = &[2];
 
     fn cells(&self) -> [String; 7] {
         [
@@ -51,7 +52,7 @@ pub(super) fn error(letter: &DeadLetter) -> String {
     match (letter.state, letter.error.as_str()) {
         (State::Pending, "") => GONE.to_owned(),
         (State::Pending, error) => format!("{GONE}; before: {error}"),
-        (State::Dead | State::Delivered, error) => error.to_owned(),
+        (State::Dead | State::Delivered | State::Stored, error) => error.to_owned(),
     }
 }
 

@@ -20,7 +20,7 @@ pub(in crate::cli) struct Which {
     error: Option<String>,
     /// Only events of this source
     #[arg(long, value_name = "NAME")]
-    source: Option<String>,
+    pub(super) source: Option<String>,
     /// Only events of this type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,

@@ -86,9 +86,21 @@ pub(super) struct Which {
     header: Option<KeptHeaders>,
     #[command(flatten)]
     received: Received,
-    /// Only in this state: pending, delivered or dead
-    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    /// Only in this state: pending, delivered, dead, or stored where it has no sink
+    #[arg(long, value_name = "STATE", value_parser = State::parse)]
     state: Option<State>,
+}
+
+impl Command {
+    /// The source that it is narrowed down to.
+    fn source(&self) -> Option<Name> {
+        let name = match self {
+            Self::List { list, .. } => &list.which.source,
+            Self::Show { source, .. } => source,
+            Self::Replay { selection, .. } | Self::Erase { selection, .. } => &selection.which.source,
+        };
+        name.as_ref().map(Name::from)
+    }
 }
 
 impl Criteria for Which {
@@ -117,15 +129,6 @@ fn parse_header(text: &str) -> Result<KeptHeaders, String> {
     }
     let name = grammar::header_name(name)?;
     Ok([(name.as_str(), value.as_bytes())].into_iter().collect())
-}
-
-fn parse_state(text: &str) -> Result<State, String> {
-    match text {
-        "pending" => Ok(State::Pending),
-        "delivered" => Ok(State::Delivered),
-        "dead" => Ok(State::Dead),
-        _ => Err("expected pending, delivered or dead".to_owned()),
-    }
 }
 
 /// What no index knows.
@@ -165,16 +168,17 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     let (config, now) = (invocation.load()?, invocation.clock.now());
     with_store(&config, async |store| {
         let operations = invocation.operations(&config, store);
+        operations.known_source(command.source().as_ref()).await?;
         match command {
-            Command::List { list: ListArgs { which, limit, json }, sought } if sought.is_given() => {
+            Command::List { list: ListArgs { which, limit, form }, sought } if sought.is_given() => {
                 let (filter, sought, most) = (which.filter(now, Some(limit)), sought.sought(), sought.scan);
                 let found = operations.find_events(&filter, &sought, None, most).await?;
-                listing::print_all(&found.events, json)?;
+                listing::print_all(&found.events, &form)?;
                 tell_how_far(&found);
             }
-            Command::List { list: ListArgs { which, limit, json }, .. } => {
+            Command::List { list: ListArgs { which, limit, form }, .. } => {
                 let page = async |filter: &_, from| store.archive.page(filter, from).await;
-                listing::print(&which.filter(now, Some(limit)), json, page).await?;
+                listing::print(&which.filter(now, Some(limit)), &form, page).await?;
             }
             Command::Show { id, source, curl, url, form } => {
                 let found = operations.event(&id, source.map(Name::from).as_ref()).await?;

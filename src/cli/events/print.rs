@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::event::header_text;
 use crate::operations::{Erased, Resent};
-use crate::store::{Archived, Erasure, EventRef, State};
+use crate::store::{Archived, Erasure, EventRef};
 
 use super::super::listing::Row;
 use super::super::table;
 
 impl Row<6> for Archived {
     const HEADINGS: [&'static str; 6] = ["ID", "SOURCE", "TYPE", "STATE", "RECEIVED", "BYTES"];
+    const IDS: &'static [usize] = &[0];
 
     fn cells(&self) -> [String; 6] {
         let event = &self.event;
@@ -46,15 +47,7 @@ impl Row<6> for Archived {
 
 /// The state, or that nothing is left.
 const fn state_of(archived: &Archived) -> &'static str {
-    if archived.erased.is_some() { "erased" } else { state_word(archived.state) }
-}
-
-const fn state_word(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Delivered => "delivered",
-        State::Dead => "dead",
-    }
+    if archived.erased.is_some() { "erased" } else { archived.state.word() }
 }
 
 /// An event with all there is, as JSON; a body that is not text in base64.
@@ -87,7 +80,7 @@ pub(super) fn shown(archived: &Archived) -> String {
         ("id", event.id.to_string()),
         ("source", event.source.to_string()),
         ("type", event.kind.clone()),
-        ("state", state_word(archived.state).to_owned()),
+        ("state", archived.state.word().to_owned()),
         ("received at", event.received_at.to_string()),
         ("content type", event.content_type.clone()),
         ("bytes", archived.bytes.to_string()),
@@ -104,7 +97,7 @@ pub(super) fn shown(archived: &Archived) -> String {
         let rows = archived.deliveries.iter().map(|delivery| {
             [
                 delivery.sink.to_string(),
-                format!("{}{}", state_word(delivery.state), if delivery.duplicate { " (duplicate)" } else { "" }),
+                format!("{}{}", delivery.state.word(), if delivery.duplicate { " (duplicate)" } else { "" }),
                 delivery.attempts.to_string(),
                 delivery.replays.to_string(),
                 delivery.next_attempt_at.map_or_else(String::new, |at| format!("{at:.0}")),

@@ -56,6 +56,18 @@ pub(super) struct Which {
     received: Received,
 }
 
+impl Command {
+    /// The source that it is narrowed down to.
+    fn source(&self) -> Option<Name> {
+        let which = match self {
+            Self::List(list) => &list.which,
+            Self::Discard(selection) => &selection.which,
+            Self::Show { .. } | Self::Release { .. } => return None,
+        };
+        which.source.as_ref().map(Name::from)
+    }
+}
+
 impl Criteria for Which {
     const IDS: &'static str = "As listed, request ids, event ids, or source:id";
 }
@@ -77,10 +89,11 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
     let (config, now) = (invocation.load()?, invocation.clock.now());
     with_store(&config, async |store| {
         let operations = invocation.operations(&config, store);
+        operations.known_source(command.source().as_ref()).await?;
         match command {
-            Command::List(ListArgs { which, limit, json }) => {
+            Command::List(ListArgs { which, limit, form }) => {
                 let page = async |filter: &_, from| store.quarantine.page(filter, from).await;
-                listing::print(&which.filter(now, Some(limit)), json, page).await
+                listing::print(&which.filter(now, Some(limit)), &form, page).await
             }
             Command::Show { id, form } => {
                 let entry = operations.refused(&id).await?;

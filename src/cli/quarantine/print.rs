@@ -10,6 +10,7 @@ use super::super::table;
 
 impl Row<7> for Quarantined {
     const HEADINGS: [&'static str; 7] = ["ID", "SOURCE", "REASON", "RECEIVED", "CLIENT", "REQUEST", "EVENT"];
+    const IDS: &'static [usize] = &[5, 6];
 
     fn cells(&self) -> [String; 7] {
         [

@@ -4,12 +4,15 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use crate::event::{KeptHeaders, Name};
-use crate::store::archive::EventFilter;
+use crate::store::archive::{EventFilter, RECENT};
 use crate::store::dead_letters::DeadLetterFilter;
 use crate::store::delivery::State;
 use crate::store::quarantine::QuarantineFilter;
 use crate::store::sql::sql;
 use crate::store::stored::micros;
+
+/// Whether an event has somewhere to go.
+const ANY_DELIVERY: &str = "EXISTS (SELECT 1 FROM gatepost_deliveries d WHERE d.seq = e.seq OFFSET 0)";
 
 /// Conditions joined by AND, and the values of their parameters in order.
 pub(super) struct Conditions {
@@ -79,6 +82,10 @@ impl Conditions {
     pub(super) fn of_row(&mut self, filter: &EventFilter) {
         self.of_event(filter.source.as_ref(), filter.kind.as_ref());
         self.received("e.received_at", filter.since, filter.until);
+        if let Some(prefix) = &filter.id_prefix {
+            self.parts.push(format!("e.seq > (SELECT max(seq) FROM gatepost_events) - {RECENT}"));
+            self.add("starts_with(e.id, ?)", prefix.clone());
+        }
         if let Some(header) = filter.header.as_ref().and_then(KeptHeaders::stored) {
             self.add("position(? IN e.headers) > 0", header.to_vec());
         }
@@ -96,7 +103,10 @@ impl Conditions {
         }
         match filter.state {
             Some(State::Dead) => self.parts.push(format!("NOT {}", exists(sql!("d.state = {PENDING}")))),
-            Some(State::Delivered) => self.parts.push(format!("NOT {}", exists(sql!("d.state <> {DELIVERED}")))),
+            Some(State::Delivered) => {
+                self.parts.push(format!("NOT {} AND {ANY_DELIVERY}", exists(sql!("d.state <> {DELIVERED}"))));
+            }
+            Some(State::Stored) => self.parts.push(format!("NOT {ANY_DELIVERY}")),
             Some(State::Pending) | None => {}
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 
 use crate::event::{KeptHeaders, Name};
-use crate::store::archive::EventFilter;
+use crate::store::archive::{EventFilter, RECENT};
 use crate::store::dead_letters::DeadLetterFilter;
 use crate::store::delivery::State;
 use crate::store::quarantine::QuarantineFilter;
@@ -73,6 +73,13 @@ pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Op
     let mut conditions = Conditions::none();
     conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
     conditions.received("e.received_at", filter.since, filter.until);
+    if let Some(prefix) = &filter.id_prefix {
+        let recent = format!("e.seq > (SELECT max(seq) FROM events) - {RECENT}");
+        conditions.add(
+            format!("{recent} AND substr(e.id, 1, length(?)) = ?"),
+            [prefix.clone().into(), prefix.clone().into()],
+        );
+    }
     if let Some(header) = filter.header.as_ref().and_then(KeptHeaders::stored) {
         conditions.add("instr(e.headers, ?) > 0", [header.to_vec().into()]);
     }
@@ -81,6 +88,7 @@ pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Op
         Some(sink) => Some(sinks.id(sink)?),
         None => None,
     };
+    let any = format!("EXISTS (SELECT 1 FROM deliveries d WHERE {all})");
     let which = of_sink.map_or_else(|| all.clone(), |sink| format!("d.id = e.seq * {SINKS} + {sink}"));
     if let Some(error) = &filter.error {
         let part = format!("EXISTS (SELECT 1 FROM deliveries d WHERE {which} AND instr(d.error, ?) > 0)");
@@ -92,7 +100,8 @@ pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Op
     let none = |state: &str| format!("NOT EXISTS (SELECT 1 FROM deliveries d WHERE {all} AND d.state {state})");
     match filter.state {
         Some(State::Dead) => conditions.add(none(sql!("= {PENDING}")), []),
-        Some(State::Delivered) => conditions.add(none(sql!("<> {DELIVERED}")), []),
+        Some(State::Delivered) => conditions.add(format!("{} AND {any}", none(sql!("<> {DELIVERED}"))), []),
+        Some(State::Stored) => conditions.add(format!("NOT {any}"), []),
         Some(State::Pending) | None => {}
     }
     Some(conditions)

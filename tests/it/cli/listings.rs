@@ -100,14 +100,73 @@ fn limits_and_tables_go_over_pages_too() {
     assert_eq!(table.lines().count(), 1235);
     assert!(table.starts_with("ID ") && table.lines().last().unwrap().starts_with("e467 "), "{table}");
     assert_eq!(lines(&["events", "list"]).lines().count(), 101, "the default");
-    let none = lines(&["events", "list", "--source", "nobody"]);
+    let none = lines(&["events", "list", "--type", "nothing"]);
     assert_eq!(none, "ID  SOURCE  TYPE  STATE  RECEIVED  BYTES\n");
-    assert_eq!(lines(&["events", "list", "--source", "nobody", "--json"]), "[]\n");
+    assert_eq!(lines(&["events", "list", "--type", "nothing", "--json"]), "[]\n");
     assert_eq!(lines(&["dead", "list", "--json"]), "[]\n");
     assert_eq!(lines(&["quarantine", "list", "--json"]), "[]\n");
-    let delivered: Vec<Value> =
-        serde_json::from_str(&lines(&["events", "list", "--json", "--limit", "9999", "--state", "delivered"])).unwrap();
-    assert_eq!(delivered.len(), 1699);
+    let of = |state: &str| {
+        let listed = lines(&["events", "list", "--json", "--limit", "9999", "--state", state]);
+        serde_json::from_str::<Vec<Value>>(&listed).unwrap()
+    };
+    // Only the first was for a sink.
+    assert_eq!(["stored", "pending", "delivered", "dead"].map(|state| of(state).len()), [1699, 1, 0, 0]);
+    assert_eq!(of("stored")[0]["state"], "stored");
+}
+
+#[test]
+fn a_cut_list_says_how_much_of_it_there_is() {
+    let setup = many(12_000);
+    let told = |arguments: &[&str]| {
+        let output = setup.run(&[&["events", "list"], arguments].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(told(&[]), (Some(0), "100 of more than 10100: --limit shows more\n".to_owned()));
+    assert_eq!(told(&["--limit", "7000"]), (Some(0), "7000 of 12000: --limit shows more\n".to_owned()));
+    for whole in [&["--limit", "12000"][..], &["--state", "pending"], &["--type", "nothing"], &["--json"]] {
+        assert_eq!(told(whole), (Some(0), String::new()), "{whole:?}");
+    }
+}
+
+#[test]
+fn a_source_that_nobody_knows_is_refused_and_one_that_is_gone_is_not() {
+    let setup = filled(async |store| accept(store, "gone", "1").await);
+    for command in ["events list", "dead list", "quarantine list", "events replay", "dead discard", "tail"] {
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        arguments.extend(["--source", "nic"]);
+        let output = setup.run(&arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{command}: {told}");
+        assert!(
+            told.contains("no source is called \"nic\" (did you mean nice?); there are: nice"),
+            "{command}: {told}"
+        );
+    }
+    let output = setup.run(&["events", "list", "--source", "gone", "--json"]);
+    let listed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed.len(), 1, "the store has something of it");
+}
+
+#[test]
+fn the_beginning_of_an_id_is_enough_where_it_is_of_one_event() {
+    let setup = filled(async |store| {
+        accept(store, "nice", "msg-0001-a").await;
+        accept(store, "nice", "msg-0001-b").await;
+        accept(store, "m", "msg-0002-a").await;
+        accept(store, "m", "msg-00").await;
+    });
+    let show = |name: &str| {
+        let output = setup.run(&["events", "show", name, "--body"]);
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(show("msg-0002").1, r#"{"of":"m","id":"msg-0002-a"}"#);
+    assert_eq!(show("m:msg-0002").1, r#"{"of":"m","id":"msg-0002-a"}"#);
+    assert_eq!(show("msg-00").1, r#"{"of":"m","id":"msg-00"}"#, "what is whole counts first");
+    assert_eq!(show("msg-0001"), (64, String::new()), "two begin so");
+    assert_eq!(show("msg-0"), (1, String::new()), "too short to guess at");
+    assert_eq!(show("nice:msg-0002"), (1, String::new()));
+    let replay = setup.run(&["events", "replay", "msg-0001-b", "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&replay.stdout).unwrap()[0]["events"], 1);
 }
 
 #[test]
@@ -161,9 +220,10 @@ fn an_event_is_never_taken_for_anothers() {
     assert_eq!(body(&["--source", "n", "m:x"]), r#"{"of":"n","id":"m:x"}"#);
     assert_eq!(body(&["--source", "m", "m:x"]), r#"{"of":"m","id":"x"}"#);
     // Nobody's.
-    for arguments in [&["o:x"][..], &["n:x"], &["--source", "o", "x"], &["--source", "n", "m:z"]] {
+    for arguments in [&["o:x"][..], &["n:x"], &["--source", "n", "m:z"]] {
         assert_eq!(show(arguments).0, 1, "{arguments:?}");
     }
+    assert_eq!(show(&["--source", "o", "x"]).0, 64, "there is no such source");
     let replay = setup.run(&["events", "replay", "m:x"]);
     assert_eq!(replay.status.code(), Some(64), "nothing is delivered by guess");
     let replay = setup.run(&["events", "replay", "--source", "m", "x", "--json"]);

@@ -153,7 +153,11 @@ pub(super) async fn listings_filter_and_go_newest_first(s: Subject) {
     assert_eq!(list(EventFilter { sink: Some("y".into()), ..none() }).await, "3");
     assert_eq!(list(EventFilter { sink: Some("unknown".into()), ..none() }).await, "");
     assert_eq!(list(EventFilter { state: Some(State::Pending), ..none() }).await, "3 1");
-    assert_eq!(list(EventFilter { state: Some(State::Delivered), ..none() }).await, "2");
+    assert_eq!(list(EventFilter { state: Some(State::Stored), ..none() }).await, "2");
+    assert_eq!(list(EventFilter { state: Some(State::Delivered), ..none() }).await, "");
+    assert_eq!(list(EventFilter { id_prefix: Some("3".into()), ..none() }).await, "3");
+    assert_eq!(list(EventFilter { id_prefix: Some("33".into()), ..none() }).await, "");
+    assert_eq!(list(EventFilter { id_prefix: Some("%".into()), ..none() }).await, "");
     assert_eq!(list(EventFilter { state: Some(State::Dead), ..none() }).await, "");
     assert_eq!(list(EventFilter { state: Some(State::Pending), source: Some("b".into()), ..none() }).await, "");
 }
