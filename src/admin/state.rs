@@ -15,7 +15,7 @@ use crate::feed::Feed;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::near_misses::NearMisses;
-use crate::operations::Operations;
+use crate::operations::{Operations, UNSEEN};
 use crate::store::Store;
 
 /// What the admin listener shows and does; cheap to clone.
@@ -80,6 +80,6 @@ impl Admin {
     /// What operators do, by the configuration of `view`.
     pub(super) fn operations<'a>(&'a self, view: &'a View) -> Operations<'a> {
         let (sources, sinks) = (&view.sources, &view.sinks);
-        Operations { store: &self.store, sources, sinks, siem: view.siem, clock: &self.clock }
+        Operations { store: &self.store, sources, sinks, siem: view.siem, clock: &self.clock, progress: UNSEEN }
     }
 }

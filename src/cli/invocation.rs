@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::ingress::SourceSettings;
 use crate::metrics::Metrics;
-use crate::operations::{self, Operations};
+use crate::operations::{self, Operations, UNSEEN};
 use crate::settings::{ConfigError, ConfigErrors, OURS};
 use crate::store::{self, Store};
 
@@ -69,6 +69,7 @@ impl Invocation {
             sinks: &config.live.sinks,
             siem: config.live.siem.is_some(),
             clock: &self.clock,
+            progress: UNSEEN,
         }
     }
 

@@ -20,6 +20,7 @@ mod listing;
 mod man;
 mod operator;
 mod output;
+mod progress;
 mod quarantine;
 mod selection;
 mod send;

@@ -10,6 +10,7 @@ use crate::store::{self, Report, Settings, Stats};
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
+use super::progress::Progress;
 use super::{operator, output, table};
 
 /// What to do with the store as a whole.
@@ -63,8 +64,14 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
         Command::Backup { to } => {
             let config = invocation.load()?;
             let user = operator::user(&invocation.vars)?;
-            with_store(&config, async |store| Ok(invocation.operations(&config, store).back_up(&to, &user).await?))
-                .await?;
+            let bar = Progress::new("bytes copied");
+            with_store(&config, async |store| {
+                let all = if output::is_watched() { store.maintenance.stats().await?.bytes } else { 0 };
+                let operations = invocation.operations(&config, store);
+                Ok(bar.watch_file(&to, all, operations.back_up(&to, &user)).await?)
+            })
+            .await?;
+            drop(bar);
             output::print(&format!("the store is copied to {}", to.display()))?;
         }
         Command::MigrateFrom { from, json } => migrate(&from, json, &invocation).await?,
@@ -77,7 +84,10 @@ async fn migrate(from: &str, json: bool, invocation: &Invocation) -> Result<(), 
     check_source(from)?;
     let to = invocation.load()?.store();
     check_target(&to.url)?;
-    let report = store::migrate(&Settings { url: from.to_owned(), ..to.clone() }, &to).await?;
+    let bar = Progress::new("events copied");
+    let told = |done, all| bar.tell(done, all);
+    let report = store::migrate(&Settings { url: from.to_owned(), ..to.clone() }, &to, &told).await?;
+    drop(bar);
     if json {
         output::print_json(&summary(report))?;
     } else {

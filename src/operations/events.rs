@@ -6,6 +6,9 @@ use super::{Chosen, Operations, Operator, event_ref, pages};
 use crate::event::Name;
 use crate::store::{Archived, EventFilter, EventRef, StoreError};
 
+/// Events queued again between two words about how far that is.
+const PART: usize = 1000;
+
 /// What a replay came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EventsReplayed {
@@ -66,7 +69,13 @@ impl Operations<'_> {
     ) -> Result<EventsReplayed, OperationError> {
         let to = self.configured_sinks(to)?;
         let gone = self.gone_sinks().await?;
-        let deliveries = self.store.archive.replay(events, (!to.is_empty()).then_some(&to), &gone).await?;
+        let to_sinks = (!to.is_empty()).then_some(to.as_slice());
+        let (mut deliveries, mut done, all) = (0, 0, events.len() as u64);
+        for part in events.chunks(PART) {
+            deliveries += self.store.archive.replay(part, to_sinks, &gone).await?;
+            done += part.len() as u64;
+            (self.progress)(done, all);
+        }
         let deed = match events {
             [event @ EventRef { source: Some(_), .. }] => Deed::to_event("event_replay", event),
             events => {

@@ -43,6 +43,9 @@ pub use sources::no_source;
 #[cfg(test)]
 pub(crate) use event_ref::named;
 
+/// For whoever need not know how far something is.
+pub const UNSEEN: &(dyn Fn(u64, u64) + Sync) = &|_, _| {};
+
 /// What operations need: the store, what is configured, the time. Made anew for each, from the configuration that counts.
 #[derive(Clone, Copy)]
 pub struct Operations<'a> {
@@ -56,6 +59,8 @@ pub struct Operations<'a> {
     pub siem: bool,
     /// What records are dated by.
     pub clock: &'a Clock,
+    /// Is told how much of something long is done, of how much.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 /// What an operation is about: the rows that `names` name, each of which must exist, as far as they match `filter`; without

@@ -23,11 +23,17 @@ pub struct Report {
     pub audit: u64,
 }
 
-/// Copies all of `from` (`sqlite:PATH`, which stays as it is) into `to` (`postgres://…`).
+/// Copies all of `from` (`sqlite:PATH`, which stays as it is) into `to` (`postgres://…`). `progress` is told how many events
+/// have been seen to, of how many.
 ///
 /// # Errors
-/// [`StoreError`] where either cannot be opened, where a daemon still runs on `from`, or stops half-way: what was copied by then stays, repeat it.
-pub async fn migrate(from: &Settings, to: &Settings) -> Result<Report, StoreError> {
+/// [`StoreError`] where either cannot be opened, where a daemon still runs on `from`, or stops half-way: what was copied by
+/// then stays, repeat it.
+pub async fn migrate(
+    from: &Settings,
+    to: &Settings,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, StoreError> {
     let (url, from) = (&from.url, Export::open(&from.url).await?);
     if from.is_probed().await? {
         let problem = format!("a daemon runs on {url}: stop it first, then copy; nothing was copied");
@@ -45,7 +51,7 @@ pub async fn migrate(from: &Settings, to: &Settings) -> Result<Report, StoreErro
         }
         to.pauses(&pauses).await?;
     }
-    let mut after = 0;
+    let (mut after, all) = (0, from.count().await?);
     loop {
         let (last, events) = from.events(after).await?;
         if events.is_empty() {
@@ -55,6 +61,7 @@ pub async fn migrate(from: &Settings, to: &Settings) -> Result<Report, StoreErro
         report.events += copied;
         report.known += events.len() as u64 - copied;
         after = last;
+        progress(report.events + report.known, all);
     }
     loop {
         let entries: Vec<Quarantined> = from.quarantine(to.last("quarantine").await?).await?;

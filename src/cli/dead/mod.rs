@@ -12,6 +12,7 @@ use crate::operations::DeadReplayed;
 
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
+use super::progress::Progress;
 use super::selection::{ListArgs, Selection, ShowArgs};
 use super::{listing, operator, output};
 use which::Which;
@@ -79,6 +80,7 @@ pub(super) async fn run(command: Command, invocation: Invocation) -> Result<Stat
                 selection.require(WHICH)?;
                 let chosen = selection.chosen(selection.which.filter(now, &gone, None));
                 let user = operator::user(&invocation.vars)?;
+                let bar = Progress::of_unknown("queueing dead letters again");
                 let replayed = operations.replay_dead(&chosen, to_sink.as_deref(), &user).await?;
                 drop(bar);
                 return tell_replayed(&replayed, selection.json);

@@ -16,6 +16,7 @@ use crate::store::{EventFilter, State};
 use super::failure::{Failure, Status};
 use super::invocation::{Invocation, with_store};
 use super::operator::{self, OperatorArg};
+use super::progress::Progress;
 use super::selection::{Criteria, ListArgs, Received, Selection, ShowArgs};
 use super::{listing, output};
 
@@ -218,7 +219,10 @@ async fn replay(
     user: &Operator,
     json: bool,
 ) -> Result<(), Failure> {
-    let replayed = operations.replay_events(chosen, to, user).await?;
+    let bar = Progress::new("events queued again");
+    let told = |done, all| bar.tell(done, all);
+    let replayed = Operations { progress: &told, ..*operations }.replay_events(chosen, to, user).await?;
+    drop(bar);
     for sink in &replayed.left {
         output::tell(&format!("{sink} is not in the configuration: nothing was queued for it; --sink NAME moves it"));
     }

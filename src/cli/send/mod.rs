@@ -29,6 +29,7 @@ use target::{Identity, Target};
 use super::failure::{Failure, Status};
 use super::invocation::{self, Invocation};
 use super::output;
+use super::progress::Progress;
 
 /// What to send, where to, how often.
 #[derive(clap::Args, Debug)]
@@ -120,9 +121,11 @@ async fn send_all(composer: Composer, client: Client, count: u64, concurrency: u
     let (composer, client) = (Arc::new(composer), Arc::new(client));
     let started = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
+    let bar = Arc::new(Progress::new("events sent"));
     let mut workers = JoinSet::new();
     for _ in 0..concurrency.min(count) {
         let (composer, client, started) = (Arc::clone(&composer), Arc::clone(&client), Arc::clone(&started));
+        let bar = Arc::clone(&bar);
         workers.spawn(async move {
             let mut sent = Vec::new();
             let mut connection = client.connect().await?;
@@ -134,6 +137,9 @@ async fn send_all(composer: Composer, client: Client, count: u64, concurrency: u
                     let at = Instant::now();
                     let answer = connection.post(&message).await;
                     sent.push(Sent::new(message.expected, answer, at.elapsed()));
+                }
+                if count > 1 {
+                    bar.add(count);
                 }
             }
             Ok::<_, Failure>(sent)

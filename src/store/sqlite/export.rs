@@ -19,7 +19,7 @@ use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::{counters, foreign, quarantine, sink_controls};
-use crate::store::stored::state;
+use crate::store::stored::{state, unsigned};
 use crate::store::transfer::{MovedAudit, MovedDelivery, MovedEvent, MovedPause, STEP, STEP_BYTES};
 
 /// A daemon writes to its store every two seconds, to know whether it still can.
@@ -49,6 +49,13 @@ impl Export {
         let before = probes().await?;
         tokio::time::sleep(WATCHED).await;
         Ok(probes().await? != before)
+    }
+
+    /// How many events there are.
+    pub(crate) async fn count(&self) -> Result<u64, StoreError> {
+        let count =
+            self.0.read(|conn| Ok(conn.query_row("SELECT count(*) FROM events", [], |row| row.get(0))?)).await?;
+        Ok(unsigned(count))
     }
 
     /// The next events after `after`, and what to ask with next.

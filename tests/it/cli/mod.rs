@@ -8,3 +8,4 @@ mod listings;
 mod offline;
 mod operations;
 mod tail;
+mod terminal;

@@ -270,9 +270,9 @@ fn a_sqlite_store_moves_in_and_may_do_so_again() {
 
         let settings = settings(server.database("moved").await);
         let expected = Report { events: 600, known: 0, quarantined: 1, audit: 3 };
-        assert_eq!(migrate(&from.settings, &settings).await.unwrap(), expected);
+        assert_eq!(migrate(&from.settings, &settings, &|_, _| {}).await.unwrap(), expected);
         let again = Report { events: 0, known: 600, quarantined: 0, audit: 0 };
-        assert_eq!(migrate(&from.settings, &settings).await.unwrap(), again);
+        assert_eq!(migrate(&from.settings, &settings, &|_, _| {}).await.unwrap(), again);
 
         let to = Subject::new(settings.clone(), ()).await.store;
         assert!(!insist(&to, "599".into()).await, "its id came along");
