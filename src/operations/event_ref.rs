@@ -51,7 +51,7 @@ async fn begun(archive: &dyn Archive, text: &str, source: Option<&Name>) -> Resu
         let source = meaning.source.or_else(|| source.cloned());
         let filter =
             EventFilter { source, id_prefix: Some(meaning.id.to_string()), limit: Some(2), ..EventFilter::default() };
-        for begun in archive.page(&filter, None).await?.rows {
+        for begun in archive.list(&filter).await? {
             let Archived { event, .. } = begun;
             found.extend(archive.get(&EventRef { source: Some(event.source), id: event.id }).await?);
         }

@@ -30,8 +30,8 @@ impl Operations<'_> {
         let of_it = Some(name.clone());
         let events = EventFilter { source: of_it.clone(), limit: Some(1), ..EventFilter::default() };
         let refused = QuarantineFilter { source: of_it, limit: Some(1), ..QuarantineFilter::default() };
-        let none = self.store.archive.page(&events, None).await?.rows.is_empty()
-            && self.store.quarantine.page(&refused, None).await?.rows.is_empty();
+        let none = self.store.archive.list(&events).await?.is_empty()
+            && self.store.quarantine.list(&refused).await?.is_empty();
         if none { Err(OperationError::Refused(no_source(name.as_str(), self.sources))) } else { Ok(()) }
     }
 }
