@@ -87,7 +87,11 @@ const fn is_narrowed(filter: &EventFilter) -> bool {
 
 /// Whether each event that it leaves has to be looked at beyond that.
 const fn looks_at_rows(filter: &EventFilter) -> bool {
-    filter.header.is_some() || filter.sink.is_some() || filter.error.is_some() || filter.state.is_some()
+    filter.header.is_some()
+        || filter.sink.is_some()
+        || filter.error.is_some()
+        || filter.state.is_some()
+        || filter.id_prefix.is_some()
 }
 
 fn after(from: Option<Cursor>, part: &str, conditions: &mut Conditions) -> String {

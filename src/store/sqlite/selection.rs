@@ -65,7 +65,11 @@ pub(super) const fn is_narrowed(filter: &EventFilter) -> bool {
 
 /// Whether each event that `filter` leaves has to be looked at beyond that index.
 pub(super) fn looks_at_rows(filter: &EventFilter) -> bool {
-    filter.header.is_some() || filter.sink.is_some() || filter.error.is_some() || filter.state.is_some()
+    filter.header.is_some()
+        || filter.sink.is_some()
+        || filter.error.is_some()
+        || filter.state.is_some()
+        || filter.id_prefix.is_some()
 }
 
 /// `filter` for a listing of events, but for which deliveries are to be open; `None` when nothing can match.
