@@ -19,6 +19,7 @@ pub mod explain;
 pub mod audit;
 pub mod dispatch;
 pub mod ingress;
+pub mod otlp;
 // 5: families, a trait and a registry each
 pub mod scheme;
 pub mod sink;
@@ -31,6 +32,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod near_misses;
 pub mod telemetry;
+pub mod trace;
 // 2: reads TOML and environment for whoever asks
 pub mod settings;
 // 1: vocabulary

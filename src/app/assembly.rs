@@ -8,6 +8,7 @@ use crate::audit::Target;
 use crate::config::{Config, Draft};
 use crate::ingress::Source;
 use crate::metrics::Metrics;
+use crate::otlp;
 use crate::server::tls::{self, CertificatePaths, LoadedTls, Place, TlsFault};
 use crate::server::{CertificateFiles, Tls};
 use crate::settings::{ConfigError, ConfigErrors};
@@ -35,6 +36,8 @@ pub(super) struct Parts {
     pub sinks: Vec<BuiltSink>,
     /// The SIEM, not yet connected.
     pub target: Option<Arc<Target>>,
+    /// Where spans go, not yet connected.
+    pub traces: Option<Arc<otlp::Target>>,
 }
 
 /// Builds what `draft` describes. `unfit` says what is wrong with certificates that could be read. Blocking: reads
@@ -73,10 +76,15 @@ pub(super) fn parts(mut draft: Draft, unfit: impl FnOnce(&LoadedTls) -> Vec<TlsF
     let mut errors = Vec::new();
     let sinks = sinks(&config).map_err(|found| errors.extend(found)).unwrap_or_default();
     let target = target(&config).map_err(|found| errors.extend(found)).unwrap_or_default();
+    let traces = traces(&config).map_err(|error| errors.push(error)).unwrap_or_default();
     if let Err(error) = telemetry::check_filter(&config.live.log_filter) {
         errors.push(ConfigError::new("log", error.to_string()));
     }
-    if errors.is_empty() { Ok(Parts { config, tls, admin_tls, sinks, target }) } else { Err(ConfigErrors(errors)) }
+    if errors.is_empty() {
+        Ok(Parts { config, tls, admin_tls, sinks, target, traces })
+    } else {
+        Err(ConfigErrors(errors))
+    }
 }
 
 /// The sources, each with its scheme. Makes their series.
@@ -112,6 +120,11 @@ fn target(config: &Config) -> Result<Option<Arc<Target>>, Vec<ConfigError>> {
     let target = config.live.siem.as_ref().map(Target::new).transpose();
     let under = |errors: Vec<ConfigError>| errors.into_iter().map(|error| error.under("siem")).collect::<Vec<_>>();
     Ok(target.map_err(under)?.map(Arc::new))
+}
+
+fn traces(config: &Config) -> Result<Option<Arc<otlp::Target>>, ConfigError> {
+    let target = config.live.telemetry.as_ref().map(otlp::Target::new).transpose();
+    Ok(target.map_err(|error| error.under("telemetry"))?.map(Arc::new))
 }
 
 fn load_tls(settings: &Tls) -> Result<LoadedTls, Vec<TlsFault>> {

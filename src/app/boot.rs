@@ -21,6 +21,7 @@ use crate::server;
 use crate::settings::ConfigErrors;
 use crate::store::Store;
 use crate::telemetry;
+use crate::trace::LiveTracer;
 
 use super::assembly::{self, Loader};
 use super::dispatchers::Dispatchers;
@@ -79,13 +80,16 @@ impl App {
         let (quarantine_queue, quarantine_writer) =
             ingress::quarantine_queue(Arc::clone(&store.quarantine), clock.clone());
         let feed = Feed::new(clock.clone());
+        let (tracer, export) = (LiveTracer::default(), Lifecycle::default());
         let (outbox, series) = (Arc::clone(&store.outbox), Arc::clone(&metrics));
         let fixed = Fixed {
             shared: shared(&config, &store, quarantine_queue, clock.clone(), &metrics, &front),
             audit_records,
             siem,
-            dispatchers: Dispatchers::new(outbox, series, feed.clone(), background.clone()),
+            dispatchers: Dispatchers::new(outbox, series, feed.clone(), tracer.clone(), background.clone()),
             feed,
+            tracer,
+            export: export.clone(),
             telemetry: Arc::clone(&telemetry),
             metrics: Arc::clone(&metrics),
             background: background.clone(),
@@ -110,7 +114,8 @@ impl App {
             webhook,
             admin,
         };
-        let daemon = Daemon { telemetry, metrics, store, live, front, background, probes: Lifecycle::default() };
+        let probes = Lifecycle::default();
+        let daemon = Daemon { telemetry, metrics, store, live, front, background, export, probes };
         Ok(Self { daemon, pending })
     }
 

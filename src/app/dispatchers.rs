@@ -16,6 +16,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::sink::Fingerprint;
 use crate::store::Outbox;
+use crate::trace::LiveTracer;
 
 use super::assembly::BuiltSink;
 
@@ -31,6 +32,7 @@ struct Inner {
     outbox: Arc<dyn Outbox>,
     metrics: Arc<Metrics>,
     feed: Feed,
+    tracer: LiveTracer,
     /// What they stop with; owns their tasks.
     background: Lifecycle,
     running: Mutex<BTreeMap<Name, Running>>,
@@ -47,8 +49,14 @@ struct Running {
 }
 
 impl Dispatchers {
-    pub(super) fn new(outbox: Arc<dyn Outbox>, metrics: Arc<Metrics>, feed: Feed, background: Lifecycle) -> Self {
-        Self(Arc::new(Inner { outbox, metrics, feed, background, running: Mutex::default() }))
+    pub(super) fn new(
+        outbox: Arc<dyn Outbox>,
+        metrics: Arc<Metrics>,
+        feed: Feed,
+        tracer: LiveTracer,
+        background: Lifecycle,
+    ) -> Self {
+        Self(Arc::new(Inner { outbox, metrics, feed, tracer, background, running: Mutex::default() }))
     }
 
     /// Makes `sinks` the ones that are delivered to; returns the names of those that are new or changed. Waits for
@@ -79,7 +87,7 @@ impl Dispatchers {
             let inner = &self.0;
             let series = inner.metrics.sink(&name);
             let dispatcher = Dispatcher::new(settings, sink, Arc::clone(&inner.outbox), series);
-            let dispatcher = dispatcher.telling(inner.feed.clone());
+            let dispatcher = dispatcher.telling(inner.feed.clone()).tracing(inner.tracer.clone());
             let part = inner.background.child();
             let (all, stopped) = (self.clone(), part.clone());
             let of = name.clone();

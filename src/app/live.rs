@@ -17,8 +17,10 @@ use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
 use crate::near_misses::NearMisses;
+use crate::otlp;
 use crate::server::{AdminTls, Limits, Proxy};
 use crate::telemetry::Telemetry;
+use crate::trace::LiveTracer;
 
 use super::assembly::{BuiltSink, Parts};
 use super::certificates;
@@ -46,6 +48,9 @@ pub(super) struct Fixed {
     pub siem: watch::Sender<Option<Arc<Target>>>,
     pub dispatchers: Dispatchers,
     pub feed: Feed,
+    pub tracer: LiveTracer,
+    /// Owns what sends spans; stops after all that makes them.
+    pub export: Lifecycle,
     pub telemetry: Arc<Telemetry>,
     pub metrics: Arc<Metrics>,
     /// Owns what takes longer than the exchange.
@@ -56,6 +61,7 @@ impl Live {
     /// The first set of handles. Nothing is delivered before [`Live::dispatch_to`].
     pub(super) fn new(parts: &Parts, sources: &[Arc<Source>], fixed: Fixed) -> Self {
         let Parts { config, tls, admin_tls, .. } = parts;
+        fixed.trace_to(parts.traces.clone());
         Self {
             ingress: Ingress::new(ingress::router(&fixed.shared, &recorder(config, &fixed), sources)),
             tls: Arc::new(ArcSwap::new(Arc::clone(&tls.config))),
@@ -72,12 +78,13 @@ impl Live {
     /// Limits, sources, certificates, SIEM and sinks of `parts` take the place of those before. Waits for nothing. Returns
     /// the sinks that are new or changed.
     pub(super) fn exchange(&self, before: &Config, parts: Parts, sources: &[Arc<Source>]) -> Vec<Name> {
-        let Parts { config, tls, admin_tls, sinks, target } = parts;
+        let Parts { config, tls, admin_tls, sinks, target, traces } = parts;
         self.apply_limits(before, &config);
         self.apply_log_filter(before, &config);
         let shared = Shared { body_timeout: config.live.limits.body_timeout, ..self.fixed.shared.clone() };
-        // The SIEM before the sources: their audit records are sent to the right one.
+        // The SIEM and the collector before the sources: their records are sent to the right one.
         self.fixed.siem.send_replace(target);
+        self.fixed.trace_to(traces);
         self.ingress.replace(ingress::router(&shared, &recorder(&config, &self.fixed), sources));
         certificates::report(&tls, &config.live.tls, &shared.clock, &self.fixed.metrics);
         self.tls.store(tls.config);
@@ -140,6 +147,18 @@ impl Live {
     }
 }
 
+impl Fixed {
+    /// Spans go to `target` from now on. Those that were for another still get there, without anybody waiting for that.
+    fn trace_to(&self, target: Option<Arc<otlp::Target>>) {
+        let tracer = target.map(|target| {
+            let (tracer, exporter) = otlp::begin(target, &self.metrics, self.shared.clock.clone());
+            self.export.spawn(exporter.run(self.export.clone()));
+            tracer
+        });
+        self.tracer.replace(tracer);
+    }
+}
+
 fn view(config: &Config) -> admin::View {
     admin::View {
         address: config.boot.admin_address,
@@ -176,5 +195,6 @@ fn recorder(config: &Config, fixed: &Fixed) -> Arc<Recorder> {
         feed: fixed.feed.clone(),
         unrouted: ingress::unrouted(&fixed.metrics),
         audit: config.live.siem.is_some().then(|| fixed.audit_records.clone()),
+        tracer: fixed.tracer.load(),
     })
 }

@@ -38,7 +38,7 @@ pub enum Exit {
     CutOff,
 }
 
-/// What lives to the end, in the three sides that stop one after the other.
+/// What lives to the end, in the sides that stop one after the other.
 pub(super) struct Daemon {
     pub telemetry: Arc<Telemetry>,
     pub metrics: Arc<Metrics>,
@@ -48,6 +48,8 @@ pub(super) struct Daemon {
     pub front: Lifecycle,
     /// What stands behind the store; stops after the front.
     pub background: Lifecycle,
+    /// What sends the spans of both; stops after them.
+    pub export: Lifecycle,
     /// The admin listener; stops last.
     pub probes: Lifecycle,
 }
@@ -139,6 +141,8 @@ impl Daemon {
             self.front.tasks_done().await;
             self.background.stop_accepting().cancel();
             self.background.tasks_done().await;
+            self.export.stop_accepting().cancel();
+            self.export.tasks_done().await;
             self.probes.stop_accepting().cancel();
             self.probes.tasks_done().await;
         };
@@ -147,7 +151,7 @@ impl Daemon {
 
     /// Cuts off what is left, closes the store, writes the last lines.
     async fn end(self, exit: Exit) -> Exit {
-        let sides = [&self.front, &self.background, &self.probes];
+        let sides = [&self.front, &self.background, &self.export, &self.probes];
         for side in sides {
             side.enter(Phase::Draining);
             side.stop_accepting().cancel();

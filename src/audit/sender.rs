@@ -142,7 +142,7 @@ impl Sender {
                 self.remove(&ids(&batch)).await;
                 Pause::None
             }
-            Err(SinkError { message, retry: Retry::Never }) => self.refused(&batch, &message).await?,
+            Err(SinkError { message, retry: Retry::Never, .. }) => self.refused(&batch, &message).await?,
             Err(error) => self.failed(&batch, &error).await?,
         };
         self.refresh_backlog().await?;
@@ -156,9 +156,11 @@ impl Sender {
         if let Some(authorization) = &target.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request
-            .body(Full::from(format::body(target.format, batch)))
-            .map_err(|error| SinkError { message: error.to_string(), retry: Retry::Never })?;
+        let request = request.body(Full::from(format::body(target.format, batch))).map_err(|error| SinkError {
+            message: error.to_string(),
+            status: None,
+            retry: Retry::Never,
+        })?;
         let answer = target.client.send(request).await?;
         answer::accepted(answer.status, &answer.headers, self.clock.now())
     }

@@ -10,6 +10,7 @@ use crate::admin::settings::Access;
 use crate::audit::Siem;
 use crate::ingress::{Limits, SourceSettings};
 use crate::lifecycle::Shutdown;
+use crate::otlp;
 use crate::server::{CertificateFiles, Connections, Deadlines, Listener, Tls};
 use crate::settings::record::Section;
 use crate::sink;
@@ -71,6 +72,8 @@ pub struct Live {
     pub sources: Vec<SourceSettings>,
     /// `[[sink]]` and what the environment adds.
     pub sinks: Vec<sink::Settings>,
+    /// `[telemetry]`
+    pub telemetry: Option<otlp::Settings>,
     /// `[siem]`
     pub siem: Option<Siem>,
     /// The variables that name proxies, for addresses that operators give; may hold passwords.

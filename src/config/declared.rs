@@ -13,7 +13,7 @@ use crate::settings::kind::path;
 use crate::settings::record::Section;
 use crate::settings::{Diagnostics, Table, variable};
 use crate::store::{self, QuarantineBounds};
-use crate::{admin, sink, telemetry};
+use crate::{admin, otlp, sink, telemetry};
 
 /// Which file is read, where the command line does not say.
 pub(crate) const FILE: &str = "GATEPOST_CONFIG";
@@ -56,6 +56,7 @@ pub(crate) fn document() -> Document {
     };
     drop(sources::read(&mut root, &among, &mut diagnostics));
     sink::declare(&mut diagnostics);
+    otlp::Settings::declare(&mut diagnostics);
     Siem::declare(&mut diagnostics);
     alone(&mut root, &mut diagnostics);
     diagnostics.sections.push(root.into_section());

@@ -15,7 +15,7 @@ use crate::lifecycle::Shutdown;
 use crate::server::{self, CertificateFiles, Connections, Deadlines, Listener, Tls};
 use crate::settings::{ConfigError, ConfigErrors, Diagnostics, Table, Watched, report_unknown};
 use crate::store::{self, QuarantineBounds};
-use crate::{admin, sink, telemetry};
+use crate::{admin, otlp, sink, telemetry};
 
 /// The largest configuration that is taken.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -114,6 +114,7 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
     let admin_address = admin.address;
     let (log_format, log_filter) = section(&mut root, "log", diagnostics, telemetry::settings::read);
     let sinks = sink::read(&mut root, diagnostics);
+    let telemetry = otlp::Settings::read(&mut root, diagnostics);
     let siem = Siem::read(&mut root, diagnostics);
     let names: Vec<Name> = sinks.iter().map(|sink| sink.name.clone()).collect();
     let always = sinks.iter().find(|sink| sink.everywhere).map(|sink| &sink.name);
@@ -143,6 +144,7 @@ fn assemble(values: toml::Table, vars: &BTreeMap<String, String>, diagnostics: &
             log_filter,
             sources,
             sinks,
+            telemetry,
             siem,
             proxy_variables: sink::proxy_variables(vars),
         },

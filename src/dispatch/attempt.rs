@@ -10,6 +10,7 @@ use super::context::Context;
 use super::decision::{RetryLimits, decide};
 use super::in_flight::{Finished, Subject};
 use super::lease::DeliveryLease;
+use super::span::AttemptSpan;
 use crate::event::Event;
 use crate::feed::FeedEvent;
 use crate::sink::{Attempt, Delivered, Retry, SinkError, within};
@@ -22,14 +23,18 @@ const SINK_GRACE: Duration = Duration::from_secs(2);
 /// Delivers `event` once, under a deadline.
 pub(super) fn deliver(
     context: &Context,
-    event: Event,
+    mut event: Event,
     attempt: Attempt,
 ) -> impl Future<Output = Result<Delivered, SinkError>> + Send + 'static + use<> {
     let (sink, limit) = (Arc::clone(&context.sink), context.settings.timeout + SINK_GRACE);
+    let span = AttemptSpan::begin(context, &mut event, attempt);
     async move {
-        within(limit, sink.deliver(&event, attempt))
-            .await
-            .unwrap_or_else(|_| Err(SinkError { message: format!("not done within {limit:?}"), retry: Retry::Backoff }))
+        let late = || SinkError { message: format!("not done within {limit:?}"), status: None, retry: Retry::Backoff };
+        let result = within(limit, sink.deliver(&event, attempt)).await.unwrap_or_else(|_| Err(late()));
+        if let Some(span) = span {
+            span.end(&result);
+        }
+        result
     }
 }
 

@@ -9,6 +9,7 @@ use crate::feed::Feed;
 use crate::metrics::SinkMetrics;
 use crate::sink::{Rate, Settings, Sink};
 use crate::store::{Outbox, SinkControl};
+use crate::trace::LiveTracer;
 
 /// A lease lasts this much longer than the sink's timeout; a dead process's leases pass on when it ends.
 /// Long enough for an attempt that begins late and a settlement that takes all the time a store may take.
@@ -22,6 +23,8 @@ pub(super) struct Context {
     pub metrics: SinkMetrics,
     /// Told of each attempt, where somebody may follow.
     pub feed: Option<Feed>,
+    /// Takes the span of each attempt, while there is one.
+    pub tracer: LiveTracer,
     /// Whether deliveries have outlived `max_age` behind the open circuit.
     pub expired: AtomicBool,
     /// Whether operators have paused the sink, as far as this process knows: the store lets nothing be claimed from then
@@ -44,7 +47,18 @@ impl Context {
         metrics.paused.set(0);
         let (expired, paused) = (AtomicBool::new(false), AtomicBool::new(false));
         let rate = Mutex::new(settings.rate);
-        Self { settings, sink, outbox, metrics, feed: None, expired, paused, rate, circuit: Mutex::default() }
+        Self {
+            settings,
+            sink,
+            outbox,
+            metrics,
+            feed: None,
+            tracer: LiveTracer::default(),
+            expired,
+            paused,
+            rate,
+            circuit: Mutex::default(),
+        }
     }
 
     /// How long a lease lasts.

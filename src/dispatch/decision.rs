@@ -31,7 +31,7 @@ pub(super) fn decide(
     limits: RetryLimits,
     unit: f64,
 ) -> Settled {
-    let SinkError { message, retry } = match result {
+    let SinkError { message, retry, .. } = match result {
         Ok(delivered) => return Settled::Done { duplicate: delivered == Delivered::Duplicate },
         Err(error) => error,
     };
@@ -59,6 +59,8 @@ pub(super) fn truncate(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::super::testing::lease;
     use super::*;
 
@@ -66,7 +68,7 @@ mod tests {
 
     fn after(failed_before: u32, age: u64, retry: Retry) -> Settled {
         let age = Duration::from_secs(age);
-        let error = SinkError { message: "no".into(), retry };
+        let error = SinkError { message: "no".into(), status: None, retry };
         decide(Err(error), &lease(1, failed_before, age), age, LIMITS, 0.5)
     }
 
@@ -97,7 +99,9 @@ mod tests {
     #[test]
     fn what_the_sink_had_already_is_done_and_told_so() {
         let lease = lease(1, 0, Duration::ZERO);
-        for (delivered, duplicate) in [(Delivered::New, false), (Delivered::Duplicate, true)] {
+        for (delivered, duplicate) in
+            [(Delivered::New, false), (Delivered::Answered(StatusCode::OK), false), (Delivered::Duplicate, true)]
+        {
             let done = decide(Ok(delivered), &lease, Duration::ZERO, LIMITS, 0.5);
             assert_eq!(done, Settled::Done { duplicate });
         }

@@ -82,7 +82,7 @@ impl InFlight {
     fn finish(&mut self, joined: Result<(Id, Result<Delivered, SinkError>), JoinError>) -> Option<Finished> {
         let (id, result) = joined.unwrap_or_else(|error| {
             let message = "the sink panicked".to_owned();
-            (error.id(), Err(SinkError { message, retry: Retry::Backoff }))
+            (error.id(), Err(SinkError { message, status: None, retry: Retry::Backoff }))
         });
         let (lease, pass, subject) = self.leases.remove(&id)?;
         self.probes -= usize::from(pass == Pass::Probe);

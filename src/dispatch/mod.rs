@@ -16,6 +16,7 @@ mod poll;
 mod prefetch;
 mod rate;
 mod settling;
+mod span;
 mod store_health;
 #[cfg(test)]
 mod testing;
@@ -27,6 +28,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::SinkMetrics;
 use crate::sink::{Settings, Sink};
 use crate::store::Outbox;
+use crate::trace::LiveTracer;
 use context::Context;
 
 /// Delivers everything the store holds for one sink.
@@ -43,6 +45,13 @@ impl Dispatcher {
     #[must_use]
     pub fn telling(mut self, feed: Feed) -> Self {
         self.0.feed = Some(feed);
+        self
+    }
+
+    /// Has `tracer` take the span of each attempt.
+    #[must_use]
+    pub fn tracing(mut self, tracer: LiveTracer) -> Self {
+        self.0.tracer = tracer;
         self
     }
 

@@ -31,11 +31,13 @@ use crate::request_outcome::{Reason, RequestOutcome};
 use crate::server::Unreadable;
 use crate::server::client::{self, BadForwarded, Peer};
 use crate::server::networks::Networks;
+use crate::trace::Tracer;
 
 use super::arrival::Arrival;
 use super::log_text::escape_for_log;
 use super::request_end::{Answered, RequestEnd};
 use super::source::Source;
+use super::span::{Seen, Traced};
 
 /// What senders may quote when they ask about a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -84,6 +86,8 @@ pub struct Recorder {
     pub unrouted: SourceMetrics,
     /// Audit records towards the SIEM; full means dropped there, never blocked here.
     pub audit: Option<mpsc::Sender<AuditRecord>>,
+    /// Where requests are traced.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// Makes [`AccessLog`]; `source` is `None` on the stack of unknown paths.
@@ -137,7 +141,8 @@ where
             Some(_) if trusted.contains(peer.0.to_canonical()) => Err(BadForwarded),
             _ => client::client_ip(peer, request.headers(), trusted),
         };
-        let arrival = Arrival { request_id: request_id::new(self.layer.recorder.clock.now()), client };
+        let traced = self.layer.recorder.tracer.as_ref().map(|tracer| Traced::begin(tracer, &request));
+        let arrival = Arrival { request_id: request_id::new(self.layer.recorder.clock.now()), client, traced };
         let asked = unreadable.is_none().then(|| Asked::of(&request));
         let answered = unreadable.is_none_or(Unreadable::is_answered);
         let layer = self.layer.clone();
@@ -231,6 +236,7 @@ impl Entry {
         self.log(now, end, status, latency_us);
         self.layer.recorder.feed.publish(|| self.told(end, status, latency_us));
         self.audit(now, end, latency_us);
+        self.trace(end, status);
     }
 
     fn series(&self) -> &SourceMetrics {
@@ -270,6 +276,26 @@ impl Entry {
             key: known.map(|known| known.key.as_str()),
         };
         tracing::info!(target: "gatepost::access", record = %AsJson(&record));
+    }
+
+    fn trace(&self, end: &RequestEnd, status: Option<StatusCode>) {
+        let Some((tracer, span)) = self.layer.recorder.tracer.as_ref().zip(self.arrival.traced.as_ref()) else {
+            return;
+        };
+        let asked = self.asked.as_ref();
+        span.end(
+            tracer,
+            &Seen {
+                source: self.layer.source.as_ref().map(|source| &source.config),
+                request_id: &self.arrival.request_id,
+                method: asked.map(|asked| &asked.method),
+                path: asked.and_then(Asked::path),
+                status: status.filter(|_| self.answered),
+                client: self.arrival.client.ok(),
+                peer: self.peer.0,
+                end,
+            },
+        );
     }
 
     /// What those who follow are told of it.

@@ -27,8 +27,8 @@ pub(super) fn allow_ip(source: Arc<Source>) -> impl Step<Request<Capped>, Allowe
         let (mut head, body) = request.into_parts();
         // No arrival, or an address that cannot be told: refused, whatever the list says.
         match head.extensions.remove::<Arrival>() {
-            Some(Arrival { request_id, client: Ok(client) }) if source.config.allowed_ips.contains(client) => {
-                Ok(Allowed { origin: Origin { request_id, client, certificate: None }, head, body })
+            Some(Arrival { request_id, client: Ok(client), traced }) if source.config.allowed_ips.contains(client) => {
+                Ok(Allowed { origin: Origin { request_id, client, certificate: None, traced }, head, body })
             }
             Some(_) | None => Err(Reject::IpNotWhitelisted.into()),
         }

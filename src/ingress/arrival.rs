@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::span::Traced;
 use crate::server::client::BadForwarded;
 
 /// Known of every request; in its extensions until the allowlist has looked at it.
@@ -12,6 +13,8 @@ pub(super) struct Arrival {
     pub request_id: Arc<str>,
     /// Where it came from, as far as that can be told.
     pub client: Result<IpAddr, BadForwarded>,
+    /// Its span, where requests are traced.
+    pub traced: Option<Arc<Traced>>,
 }
 
 /// The position of the pin that a request's client certificate fits.
@@ -27,4 +30,6 @@ pub(super) struct Origin {
     pub client: IpAddr,
     /// The pin that its client certificate fits; `None` where its source asks for none.
     pub certificate: Option<PinIndex>,
+    /// As in [`Arrival`].
+    pub traced: Option<Arc<Traced>>,
 }

@@ -29,6 +29,7 @@ mod rescue;
 mod sampler;
 pub(crate) mod settings;
 mod source;
+mod span;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn origin() -> Origin {
-        Origin { request_id: "r".into(), client: [192, 0, 2, 1].into(), certificate: None }
+        Origin { request_id: "r".into(), client: [192, 0, 2, 1].into(), certificate: None, traced: None }
     }
 
     #[test]

@@ -134,6 +134,7 @@ impl Receive {
     fn event(&self, request: &Verified, fields: &Fields, key: &str) -> Event {
         let head = request.head();
         let origin = request.origin();
+        let sent = || text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value));
         let (headers, left_out) = keep(&self.source.config.keep_headers, &head.headers);
         if !left_out.is_empty() {
             let (source, request_id) = (&self.source.config.name, &origin.request_id);
@@ -150,7 +151,7 @@ impl Receive {
             key: key.to_owned(),
             request_id: origin.request_id.to_string(),
             client_ip: Some(origin.client),
-            traceparent: text_of(&head.headers, "traceparent").filter(|value| is_traceparent(value)),
+            traceparent: origin.traced.as_ref().map(|traced| traced.traceparent()).or_else(sent),
             headers,
         }
     }

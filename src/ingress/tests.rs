@@ -13,6 +13,7 @@ use crate::event::{Event, EventKey, Name};
 use crate::server::client::{ConnectionId, Peer};
 use crate::server::networks::Networks;
 use crate::store::{Cursor, Insertion, Page, QuarantineFilter as Filter, Quarantined, StoreError};
+use crate::trace::Tracer;
 
 const SECRET: &str = "a-secret-of-the-tests";
 const KIB: usize = 1024;
@@ -63,6 +64,10 @@ struct Rig {
 }
 
 fn rig(permits: usize, budget: usize) -> Rig {
+    rig_traced(permits, budget, None)
+}
+
+fn rig_traced(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>) -> Rig {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("gatepost.toml");
     let toml = format!(
@@ -93,6 +98,7 @@ fn rig(permits: usize, budget: usize) -> Rig {
         trusted,
         unrouted: unrouted(&metrics),
         audit: None,
+        tracer,
     });
     let scheme = config.live.sources[0].scheme.build().unwrap();
     let source = Arc::new(Source::new(config.live.sources[0].clone(), scheme, &[], &metrics));
@@ -176,6 +182,22 @@ fn unavailable() -> (u16, String) {
 
 fn overloaded() -> (u16, String) {
     (503, "overloaded".into())
+}
+
+#[tokio::test]
+async fn what_is_our_fault_is_an_error_of_its_span_and_what_is_kept_of_it_names_that() {
+    let (queue, mut spans) = mpsc::channel(1);
+    let (sampler, clock) = (crate::trace::Sampler::default(), Clock::system());
+    let tracer = Tracer::new(sampler, queue, prometheus_client::metrics::counter::Counter::default(), clock);
+    let rig = rig_traced(4096, 1024 * KIB, Some(Arc::new(tracer)));
+    assert_eq!(told(&rig, HERE, 10).await, unavailable());
+    let span = spans.try_recv().unwrap();
+    assert_eq!(span.failed.as_deref(), Some(""));
+    let says = |name: &str| span.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+    assert_eq!(says("error.type"), Some("503".to_owned().into()));
+    assert_eq!(says("gatepost.reason"), Some("store_unavailable".into()));
+    assert_eq!(says("server.address"), Some("a".to_owned().into()));
+    assert_eq!(rig.store.0.lock().unwrap()[0].traceparent, Some(span.context.header()));
 }
 
 #[tokio::test]

@@ -100,6 +100,8 @@ pub struct Metrics {
     pub(crate) clock_skew: SecondsGauge,
     /// `gatepost_log_lines_dropped_total`: lines that were dropped because the log could not be written fast enough
     pub(crate) log_lines_dropped: Counter,
+    /// `gatepost_otlp_spans_dropped_total`: spans that the collector did not take, or not fast enough
+    pub(crate) spans_dropped: Counter,
 }
 
 impl Metrics {
@@ -160,6 +162,7 @@ impl Metrics {
                 "Log lines dropped, not blocked on",
                 Counter::default(),
             ),
+            spans_dropped: register(r, "otlp_spans_dropped", "Spans dropped, not waited for", Counter::default()),
             registry,
         };
         metrics.seed()

@@ -40,7 +40,7 @@ pub(crate) use key::{Found, key, variable};
 pub(crate) use kind::Kind;
 pub(crate) use nearest::{nearest, suggestion};
 pub(crate) use record::Example;
-pub(crate) use secret_key::{Located, secret, secrets};
+pub(crate) use secret_key::{Located, secret, secret_variable, secrets};
 pub(crate) use secret_source::THE_FILE;
 pub(crate) use secret_variables::{SecretVariables, Variables};
 pub(crate) use table::Table;

@@ -30,6 +30,11 @@ pub(crate) const fn secret(name: &'static str, doc: &'static str) -> SecretKey {
     SecretKey { name, doc, variable: None, example: None, restart: false, required: false }
 }
 
+/// A secret that the environment alone says, in variable `name` or in the file that the name with `_FILE` appended names.
+pub(crate) const fn secret_variable(name: &'static str, doc: &'static str) -> SecretKey {
+    SecretKey { name: "", doc, variable: Some(name), example: None, restart: false, required: false }
+}
+
 /// Text that was found, and the place to name when it turns out to be wrong.
 pub(crate) struct Located {
     /// The text; it may hold a password.
@@ -212,7 +217,7 @@ impl SecretKey {
 
     fn entry(&self, default: Default, expects: String, schema: Json, value: Option<Shown>, origin: Origin) -> Entry {
         Entry {
-            key: Some(self.name),
+            key: (!self.name.is_empty()).then_some(self.name),
             variables: self.variable.into_iter().collect(),
             doc: self.doc,
             expects,

@@ -6,6 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::diagnostics::Diagnostics;
+use super::environment::says_something;
 use super::secret_ref::SecretRef;
 use crate::file::read_regular;
 use crate::secret::{MIN_BYTES, Secret, WeakSecret};
@@ -43,7 +44,8 @@ impl Diagnostics<'_> {
     /// The value of variable `name`, or of the file that `name` with `_FILE` appended names.
     pub(crate) fn secret_variable(&mut self, name: &str) -> Lookup {
         let file_name = format!("{name}_FILE");
-        match (self.vars.get(name), self.vars.get(&file_name)) {
+        let set = |name: &str| self.vars.get(name).filter(|value| says_something(name, value));
+        match (set(name), set(&file_name)) {
             (None, None) => Lookup::Unset,
             (Some(_), Some(_)) => {
                 self.error(name, format!("{name} and {file_name} are both set: unset one"));

@@ -23,7 +23,7 @@ pub fn accepted(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Resu
         _ => Retry::Never,
     };
     let hint = if status.is_redirection() { ": redirects are not followed, set `url` to where it points" } else { "" };
-    Err(SinkError { message: format!("answered {status}{hint}"), retry })
+    Err(SinkError { message: format!("answered {status}{hint}"), status: Some(status), retry })
 }
 
 /// `Retry-After` (RFC 9110 10.2.3) as a wait, in seconds or as a date. `None` where it is absent, is neither, or is out

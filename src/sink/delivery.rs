@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::StatusCode;
 
 use crate::event::Event;
 
@@ -27,8 +28,21 @@ pub struct Attempt {
 pub enum Delivered {
     /// It is there, as far as the other side tells.
     New,
+    /// The same, of an HTTP server that answered with this status.
+    Answered(StatusCode),
     /// The other side had it already and dropped this one.
     Duplicate,
+}
+
+impl Delivered {
+    /// The status of the answer, where that was HTTP.
+    #[must_use]
+    pub const fn status(self) -> Option<StatusCode> {
+        match self {
+            Self::Answered(status) => Some(status),
+            Self::New | Self::Duplicate => None,
+        }
+    }
 }
 
 /// Why a delivery failed and whether another attempt makes sense.
@@ -37,6 +51,8 @@ pub enum Delivered {
 pub struct SinkError {
     /// What happened, in words, without credentials.
     pub message: String,
+    /// The status of the answer, where there was one and it was HTTP.
+    pub status: Option<StatusCode>,
     /// Whether and when to try again.
     pub retry: Retry,
 }

@@ -193,11 +193,12 @@ impl Sink for Http {
     async fn deliver(&self, event: &Event, _: Attempt) -> Result<Delivered, SinkError> {
         let request = self.request(event).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
+            status: None,
             retry: Retry::Never,
         })?;
         let answer = self.send(request).await?;
         answer::accepted(answer.status, &answer.headers, self.clock.now())?;
-        Ok(Delivered::New)
+        Ok(Delivered::Answered(answer.status))
     }
 }
 

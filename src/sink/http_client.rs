@@ -90,7 +90,7 @@ impl HttpClient {
     /// [`SinkError`] with [`Retry::Backoff`] when no head came (network, TLS, a proxy, or out of time), or one that a
     /// proxy wrote about itself.
     pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {
-        let failed = |message| SinkError { message, retry: Retry::Backoff };
+        let failed = |message| SinkError { message, status: None, retry: Retry::Backoff };
         let forwarder = self.forwarder(request.uri());
         if let Some(authorization) = forwarder.as_ref().and_then(|proxy| proxy.authorization.clone()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);

@@ -173,7 +173,7 @@ impl Sink for Nats {
 }
 
 fn failed(message: String, retry: Retry) -> SinkError {
-    SinkError { message, retry }
+    SinkError { message, status: None, retry }
 }
 
 /// `Nats-Msg-Id` is the id in header form: the server trims blanks, and two ids must never become one.

@@ -191,12 +191,13 @@ impl Sink for Sqs {
         let identity = self.signer.identity().await?;
         let request = self.request(event, attempt.replay, &identity).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
+            status: None,
             retry: Retry::Never,
         })?;
         let answer = self.client.send(request).await?;
         refusal::accepted(&answer, &self.clock)?;
         // What a FIFO queue drops is answered like what it takes.
-        Ok(Delivered::New)
+        Ok(Delivered::Answered(answer.status))
     }
 }
 

@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 32] = [
+const STRATA: [(&str, u8); 34] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
@@ -25,6 +25,7 @@ const STRATA: [(&str, u8); 32] = [
     ("lifecycle", 3),
     ("feed", 3),
     ("near_misses", 3),
+    ("trace", 3),
     ("server", 4),
     ("scheme", 5),
     ("store", 5),
@@ -32,6 +33,7 @@ const STRATA: [(&str, u8); 32] = [
     ("ingress", 6),
     ("dispatch", 6),
     ("audit", 6),
+    ("otlp", 6),
     ("operations", 7),
     ("explain", 7),
     ("admin", 8),
@@ -231,6 +233,8 @@ fn this_test_would_catch_a_bad_edge() {
         ("audit", "admin"),
         ("operations", "admin"),
         ("dispatch", "operations"),
+        ("ingress", "otlp"),
+        ("trace", "sink"),
     ] {
         assert!(fault(from, to).is_some(), "{from} → {to} must be caught");
     }

@@ -150,5 +150,9 @@ impl State {
 }
 
 fn broken_off(problem: &str) -> SinkError {
-    SinkError { message: format!("asking for an access token broke off: {problem}"), retry: Retry::Backoff }
+    SinkError {
+        message: format!("asking for an access token broke off: {problem}"),
+        status: None,
+        retry: Retry::Backoff,
+    }
 }

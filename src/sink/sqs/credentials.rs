@@ -64,7 +64,9 @@ impl Signer {
     pub(super) async fn identity(&self) -> Result<Identity, SinkError> {
         match self {
             Self::Fixed(identity) => Ok(identity.clone()),
-            Self::Role(role) => role.identity().await.map_err(|message| SinkError { message, retry: Retry::Backoff }),
+            Self::Role(role) => {
+                role.identity().await.map_err(|message| SinkError { message, status: None, retry: Retry::Backoff })
+            }
         }
     }
 }

@@ -73,7 +73,7 @@ impl Scripted {
 }
 
 pub(super) fn fails(retry: Retry) -> Result<(), SinkError> {
-    Err(SinkError { message: "no".into(), retry })
+    Err(SinkError { message: "no".into(), status: None, retry })
 }
 
 /// A store with `count` events queued.

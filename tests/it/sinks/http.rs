@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatepost::sink::{Delivered, Retry, Settings, SinkError, build};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::StatusCode;
 
 use crate::support::dispatch_memory::event;
 use crate::support::sink_upstream::{Reply, Upstream, attempt, nowhere, settings, settings_with};
@@ -56,14 +57,14 @@ async fn an_event_arrives_byte_for_byte_with_its_attributes_and_a_signature() {
 
 #[tokio::test]
 async fn any_2xx_is_delivered_whatever_its_body() {
-    assert_eq!(answered(Reply::status(200)).await, Ok(Delivered::New));
-    assert_eq!(answered(Reply::status(204)).await, Ok(Delivered::New));
-    assert_eq!(answered(Reply::Status(200, "", vec![b'x'; 10 << 20])).await, Ok(Delivered::New));
+    assert_eq!(answered(Reply::status(200)).await, Ok(Delivered::Answered(StatusCode::OK)));
+    assert_eq!(answered(Reply::status(204)).await, Ok(Delivered::Answered(StatusCode::NO_CONTENT)));
+    assert_eq!(answered(Reply::Status(200, "", vec![b'x'; 10 << 20])).await, Ok(Delivered::Answered(StatusCode::OK)));
     assert_eq!(
         answered(Reply::Status(202, "Content-Type: text/plain\r\n", b"\xff\xfe error".to_vec())).await,
-        Ok(Delivered::New)
+        Ok(Delivered::Answered(StatusCode::ACCEPTED))
     );
-    assert_eq!(answered(Reply::Unfinished).await, Ok(Delivered::New));
+    assert_eq!(answered(Reply::Unfinished).await, Ok(Delivered::Answered(StatusCode::OK)));
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn tls_trusts_the_named_authorities_and_nobody_else() {
         let url = format!("https://{host}:{}/", upstream.address.port());
         settings_with("http", &url, &format!("ca_file = {:?}", ca.display().to_string()))
     };
-    assert_eq!(deliver(&trusting("localhost", &ca)).await, Ok(Delivered::New));
+    assert_eq!(deliver(&trusting("localhost", &ca)).await, Ok(Delivered::Answered(StatusCode::OK)));
     let error = deliver(&trusting("localhost", &other)).await.unwrap_err();
     assert_eq!(error.retry, Retry::Backoff);
     assert!(error.message.contains("certificate"), "{error}");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use gatepost::sink::{Delivered, Retry, Settings, SinkError, build};
+use http::StatusCode;
 use serde_json::Value;
 
 use crate::support::certs::{Ca, Leaf};
@@ -93,7 +94,7 @@ async fn a_client_certificate_is_presented_and_nothing_is_taken_without() {
     let url = format!("https://localhost:{}/", upstream.address.port());
     let trusting = format!("ca_file = {:?}\n", ca.display().to_string());
     let with = |leaf: &Leaf| settings_with("http", &url, &format!("{trusting}{}", client_files(folder.path(), leaf)));
-    assert_eq!(deliver(&with(&clients.leaf(1))).await, Ok(Delivered::New));
+    assert_eq!(deliver(&with(&clients.leaf(1))).await, Ok(Delivered::Answered(StatusCode::OK)));
     for wrong in [with(&Ca::new().leaf(1)), settings_with("http", &url, &trusting)] {
         let error = deliver(&wrong).await.unwrap_err();
         assert_eq!(error.retry, Retry::Backoff, "{error}");

@@ -1,4 +1,4 @@
-//! What each sink and the SIEM send, through which proxies, and what they make of the answers.
+//! What each sink, the SIEM and the collector are sent, through which proxies, and what they make of the answers.
 
 mod address;
 mod http;
@@ -12,3 +12,4 @@ mod registry;
 mod reload_outlets;
 mod siem;
 mod sqs;
+mod traces;

@@ -2,6 +2,7 @@
 //! tests of sinks and dispatch stand on, a scripted upstream and a store in memory.
 
 pub(crate) mod certs;
+pub(crate) mod collector;
 pub(crate) mod crowd;
 pub(crate) mod daemon;
 pub(crate) mod dispatch_memory;

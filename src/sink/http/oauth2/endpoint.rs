@@ -81,7 +81,7 @@ impl TokenEndpoint {
         let failed = |problem: &str, retry: Retry| {
             let host = self.url.authority().map_or("", |authority| authority.as_str());
             let retry = if retry == Retry::Never { Retry::Backoff } else { retry };
-            SinkError { message: format!("no access token from {host}: {problem}"), retry }
+            SinkError { message: format!("no access token from {host}: {problem}"), status: None, retry }
         };
         let request = Request::post(self.url.clone())
             .header(USER_AGENT, http_client::USER_AGENT)
