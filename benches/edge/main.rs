@@ -15,7 +15,7 @@ mod attack;
 mod options;
 mod report;
 mod rounds;
-#[expect(dead_code, unused_imports, reason = "shared with the tests, which need more of it")]
+#[expect(dead_code, reason = "shared with the tests, which need more of it")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
