@@ -12,18 +12,6 @@ pub(super) fn id(event: &Event) -> String {
     format!("{}:{}", event.source, event.id)
 }
 
-/// What a sink that removes duplicates tells deliveries apart by: the id, and with replay `n` of it `<id>#<n>`.
-///
-/// An id that ends like that itself gets `#0` at first, so that no event is taken for the replay of another.
-#[must_use]
-#[cfg(any(feature = "nats", feature = "sqs", test))]
-pub(super) fn dedupe_id(event: &Event, replay: u32) -> String {
-    let id = id(event);
-    let looks_replayed =
-        id.rsplit_once('#').is_some_and(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
-    if replay > 0 || looks_replayed { format!("{id}#{replay}") } else { id }
-}
-
 /// The extension attribute that names the key by which the event was verified: its label, fingerprint or access key id.
 /// Letters and digits alone, as attribute names are (core 3.1).
 pub(super) const KEY: &str = "gatepostkey";
@@ -91,6 +79,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::event::{EventId, KeptHeaders, Payload};
+    use crate::sink::Attempt;
 
     pub(in crate::sink) fn event(id: &str, body: &'static [u8]) -> Event {
         Event {
@@ -110,7 +99,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_replay_is_told_from_the_event_and_from_every_other_event() {
-        let dedupe_id = |id, replay| dedupe_id(&event(id, b""), replay);
+        let dedupe_id = |id, replay| Attempt { number: 1, replay }.dedupe_id(&event(id, b""));
         assert_eq!(dedupe_id("e", 0), "bot-a:e");
         assert_eq!(dedupe_id("e", 1), "bot-a:e#1");
         assert_eq!(dedupe_id("e", 12), "bot-a:e#12");

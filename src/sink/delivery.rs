@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::StatusCode;
 
+use super::cloudevent;
 use crate::event::Event;
 
 /// Somewhere that events are delivered to.
@@ -21,6 +22,19 @@ pub struct Attempt {
     pub number: u32,
     /// How often an operator had it delivered again. A sink that removes duplicates must not remove that.
     pub replay: u32,
+}
+
+impl Attempt {
+    /// What a sink that removes duplicates tells deliveries of `event` apart by: the id, and with replay `n` of it `<id>#<n>`.
+    ///
+    /// An id that ends like that itself gets `#0` at first, so that no event is taken for the replay of another.
+    #[must_use]
+    pub fn dedupe_id(self, event: &Event) -> String {
+        let (id, replay) = (cloudevent::id(event), self.replay);
+        let looks_replayed =
+            id.rsplit_once('#').is_some_and(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+        if replay > 0 || looks_replayed { format!("{id}#{replay}") } else { id }
+    }
 }
 
 /// What became of an event that was taken.

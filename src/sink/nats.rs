@@ -156,7 +156,7 @@ impl Sink for Nats {
             return Err(failed("not connected".into(), Retry::Backoff));
         }
         let subject = self.subject.clone().unwrap_or_else(|| format!("gatepost.{}", event.source));
-        let headers = headers(event, attempt.replay);
+        let headers = headers(event, attempt);
         let acknowledged = match context.publish_with_headers(subject, headers, event.payload.bytes().clone()).await {
             Ok(acknowledged) => acknowledged.await,
             Err(error) => Err(error),
@@ -177,12 +177,12 @@ fn failed(message: String, retry: Retry) -> SinkError {
 }
 
 /// `Nats-Msg-Id` is the id in header form: the server trims blanks, and two ids must never become one.
-fn headers(event: &Event, replay: u32) -> HeaderMap {
+fn headers(event: &Event, attempt: Attempt) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloudevent::attributes(event) {
         headers.insert(format!("ce-{name}"), value);
     }
-    headers.insert("Nats-Msg-Id", cloudevent::header_value(&cloudevent::dedupe_id(event, replay)));
+    headers.insert("Nats-Msg-Id", cloudevent::header_value(&attempt.dedupe_id(event)));
     if !event.content_type.is_empty() {
         headers.insert("content-type", event.content_type.as_str());
     }

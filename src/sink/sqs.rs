@@ -32,7 +32,7 @@ use super::delivery::{Attempt, Delivered, Retry, Sink, SinkError};
 use super::fingerprint::Parts;
 use super::http_client::{self, HttpClient};
 use super::settings::{self as sink, SinkType};
-use super::{cloudevent, structured};
+use super::structured;
 use crate::clock::Clock;
 use crate::event::{Event, Name};
 use crate::secret::Secret;
@@ -143,26 +143,24 @@ impl Sqs {
         })
     }
 
-    fn message(&self, event: &Event, replay: u32) -> Result<Vec<u8>, serde_json::Error> {
+    fn message(&self, event: &Event, attempt: Attempt) -> Result<Vec<u8>, serde_json::Error> {
         let body = structured::structured(event)?;
         serde_json::to_vec(&SendMessage {
             queue_url: &self.queue_url,
             message_body: &body,
             message_group_id: self.fifo.then(|| self.group.as_deref().unwrap_or(event.source.as_str())),
             // Ids are longer and freer than what SQS takes here, so it gets their digest.
-            message_deduplication_id: self
-                .fifo
-                .then(|| hex::encode(Sha256::digest(cloudevent::dedupe_id(event, replay)))),
+            message_deduplication_id: self.fifo.then(|| hex::encode(Sha256::digest(attempt.dedupe_id(event)))),
         })
     }
 
     fn request(
         &self,
         event: &Event,
-        replay: u32,
+        attempt: Attempt,
         identity: &Identity,
     ) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-        let message = self.message(event, replay)?;
+        let message = self.message(event, attempt)?;
         let params = v4::SigningParams::builder()
             .identity(identity)
             .region(&self.region)
@@ -189,7 +187,7 @@ impl Sqs {
 impl Sink for Sqs {
     async fn deliver(&self, event: &Event, attempt: Attempt) -> Result<Delivered, SinkError> {
         let identity = self.signer.identity().await?;
-        let request = self.request(event, attempt.replay, &identity).map_err(|error| SinkError {
+        let request = self.request(event, attempt, &identity).map_err(|error| SinkError {
             message: format!("the event does not fit into a request: {error}"),
             status: None,
             retry: Retry::Never,
@@ -263,6 +261,11 @@ mod tests {
         Sqs::new(&settings, &sink, Clock::manual("2026-01-02T03:05:00Z".parse().unwrap())).ok().unwrap()
     }
 
+    /// An attempt at the replay of that number.
+    const fn nth(replay: u32) -> Attempt {
+        Attempt { number: 1, replay }
+    }
+
     #[test]
     fn the_region_is_read_from_the_host_or_asked_for() {
         let none = Variables::of(&[]);
@@ -317,16 +320,19 @@ mod tests {
     #[test]
     fn fifo_queues_get_a_group_and_a_deduplication_id() {
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders.fifo");
-        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
+        let message: serde_json::Value =
+            serde_json::from_slice(&sink.message(&event("e", b"{}"), nth(0)).unwrap()).unwrap();
         assert_eq!(message["MessageGroupId"], "bot-a");
         assert_eq!(message["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e")));
-        let again: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 2).unwrap()).unwrap();
+        let again: serde_json::Value =
+            serde_json::from_slice(&sink.message(&event("e", b"{}"), nth(2)).unwrap()).unwrap();
         assert_eq!(again["MessageDeduplicationId"], hex::encode(Sha256::digest("bot-a:e#2")));
         let sink = sqs("https://sqs.eu-west-1.amazonaws.com/1/orders");
-        let message: serde_json::Value = serde_json::from_slice(&sink.message(&event("e", b"{}"), 0).unwrap()).unwrap();
+        let message: serde_json::Value =
+            serde_json::from_slice(&sink.message(&event("e", b"{}"), nth(0)).unwrap()).unwrap();
         assert!(message.get("MessageGroupId").is_none());
         let Signer::Fixed(identity) = &sink.signer else { panic!("a token is fixed") };
-        let request = sink.request(&event("e", b"{}"), 0, identity).unwrap();
+        let request = sink.request(&event("e", b"{}"), nth(0), identity).unwrap();
         assert_eq!(request.uri(), "https://sqs.eu-west-1.amazonaws.com/");
         assert!(request.headers()["authorization"].to_str().unwrap().contains("/20260102/eu-west-1/sqs/aws4_request"));
     }
