@@ -2,7 +2,7 @@
 //!
 //! A store is filled with events that have a delivery waiting, the real program is started on it, and the sink counts
 //! what arrives. It measures, and fails where an event did not arrive exactly once; it does not judge the figures (see
-//! `docs/delivery.md`).
+//! `docs/measurements/delivering.md`).
 #![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
 
 mod arrivals;

@@ -1,7 +1,7 @@
 //! `cargo bench --bench edge -- [options]`: what a good sender notices of an attack, in latency with and without each.
 //!
 //! The attacker runs on the same machine and takes its share of the processors, so what is seen is an upper bound. It
-//! measures, and fails where a good request is not answered with 200; it does not judge the figures (`docs/edge.md`).
+//! measures, and fails where a good request is not answered with 200; it does not judge the figures (`docs/measurements/edge.md`).
 #![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Numbers to words: a table as it stands in `docs/edge.md`.
+//! Numbers to words: a table as it stands in `docs/measurements/edge.md`.
 
 use hdrhistogram::Histogram;
 

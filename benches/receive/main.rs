@@ -1,7 +1,7 @@
 //! `cargo bench --bench receive -- [options]`: what receiving costs, side by side with a bare echo in the same run.
 //!
 //! Machines are noisy, so only ratios within one run count: rounds of A (the echo) and B (the real program) alternate,
-//! and medians are reported. It measures; it does not judge (the targets are in `docs/performance.md`).
+//! and medians are reported. It measures; it does not judge (the targets are in `docs/measurements/performance.md`).
 #![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
 
 mod client;

@@ -20,7 +20,7 @@ const DONE: [(&str, &str); 11] = [
     ("erased", "Erased: nothing is left of what the sender said."),
     (
         "erased-but",
-        "Erased. Something may stay in the database's files until it cleans up, and stays in copies: see docs/operations.md.",
+        "Erased. Something may stay in the database's files until it cleans up, and stays in copies: see docs/how-to/erase.md.",
     ),
     ("paused", "Paused: nothing is delivered there until it is resumed."),
     ("resumed", "Resumed: what waited is delivered now."),

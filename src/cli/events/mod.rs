@@ -279,7 +279,7 @@ async fn erase(
     output::print_either(json, || print::erased_value(&erased), || print::erased(&erased))?;
     if !erased.overwritten {
         output::tell(
-            "what was erased may stay in the database's files until it cleans up, and stays in copies: see docs/operations.md",
+            "what was erased may stay in the database's files until it cleans up, and stays in copies: see docs/how-to/erase.md",
         );
     }
     Ok(Status::Done)
