@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::sink;
 
-use super::{check, completions, config, dead, events, explain, init, man, quarantine, send, sinks, store, tail};
+use super::{check, completions, config, dead, events, explain, init, man, quarantine, reference, send, sinks, store, tail};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///
@@ -83,6 +83,8 @@ pub(super) enum Command {
     Completions(completions::Args),
     /// The manual pages, as roff
     Man(man::Args),
+    /// Pages of the reference, as this program knows them, in Markdown
+    Reference(reference::Args),
     /// Exit 0 when the running daemon is ready, 1 when it is not (for containers without a shell)
     Healthcheck,
 }

@@ -10,6 +10,8 @@ mod config;
 mod dead;
 mod dev;
 mod dev_certificates;
+#[cfg(test)]
+mod documented;
 mod events;
 mod explain;
 mod failure;
@@ -22,6 +24,7 @@ mod operator;
 mod output;
 mod progress;
 mod quarantine;
+mod reference;
 mod selection;
 mod send;
 mod serve;
@@ -79,6 +82,7 @@ fn run(command: Option<Command>, invocation: Invocation) -> Result<Status, Failu
         Command::Explain(args) => on_one_core(explain::run(args, invocation)),
         Command::Completions(args) => completions::run(&args, Cli::definition()),
         Command::Man(args) => man::run(&args, Cli::definition()),
+        Command::Reference(args) => reference::run(&args, Cli::definition()),
         Command::Healthcheck => on_one_core(healthcheck::run(invocation)),
     }
 }

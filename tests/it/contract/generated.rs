@@ -1,4 +1,5 @@
-//! What is written from the declarations of the configuration's keys is what stands in the repository, and it is true.
+//! What is written from what the program declares (keys, commands, answers, metrics, paths) is what stands in the
+//! repository, and it is true.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,11 @@ fn repository(path: &str) -> PathBuf {
 }
 
 fn written(what: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_gatepost")).args(["config", what]).env_clear().output().unwrap();
+    written_by(&["config", what])
+}
+
+fn written_by(command: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_gatepost")).args(command).env_clear().output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -18,11 +23,20 @@ fn written(what: &str) -> String {
 fn what_stands_in_the_repository_is_what_the_program_writes() {
     for (what, file) in [
         ("schema", "config/gatepost.schema.json"),
-        ("reference", "docs/configuration.md"),
+        ("reference", "docs/reference/configuration.md"),
         ("example", "config/gatepost.toml"),
     ] {
         let stands = std::fs::read_to_string(repository(file)).unwrap();
         assert!(written(what) == stands, "write it again: gatepost config {what} > {file}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_reference_is_what_the_program_writes() {
+    for page in ["commands", "answers", "metrics", "api"] {
+        let file = format!("docs/reference/{page}.md");
+        let stands = std::fs::read_to_string(repository(&file)).unwrap();
+        assert!(written_by(&["reference", page]) == stands, "write it again: gatepost reference {page} > {file}");
     }
 }
 

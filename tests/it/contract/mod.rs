@@ -29,7 +29,6 @@ mod keep_headers;
 mod limits;
 mod order;
 mod quarantine;
-mod reasons;
 mod reject;
 mod reject_sigv4;
 mod schemes_hmac;
