@@ -34,6 +34,24 @@ const ACCESS: [&str; 18] = [
 const AUDIT: [&str; 9] =
     ["event", "timestamp", "source", "bot_id", "intent", "validated", "reason", "latency_us", "rejections"];
 
+#[test]
+fn the_reference_has_a_row_for_every_field() {
+    let page = include_str!("../../../docs/reference/logs.md");
+    let rows = |heading: &str| -> Vec<String> {
+        let section = page.split(&format!("## `{heading}`")).nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+    };
+    let sorted = |fields: &[&str]| {
+        let mut fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+        fields.sort();
+        fields
+    };
+    let told = |heading: &str| sorted(&rows(heading).iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(told("gatepost::access"), sorted(&[&ACCESS[..], &["target"]].concat()));
+    assert_eq!(told("gatepost::audit"), sorted(&[&AUDIT[..], &["level", "target"]].concat()));
+}
+
 fn daemon() -> Daemon {
     Setup::every_preset()
         .preset_at("elsewhere", "cognigy", "/webhook/elsewhere", "allowed_ips = [\"192.0.2.0/24\"]")

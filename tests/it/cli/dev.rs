@@ -14,16 +14,18 @@ use crate::cli::offline::{gatepost, run, stderr, stdout};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `gatepost dev` in a directory of its own, stopped when dropped.
-struct Dev {
+pub(super) struct Dev {
     child: Child,
     directory: tempfile::TempDir,
     lines: Receiver<String>,
+    /// What it has printed.
+    told: Vec<String>,
     /// The lines that dev printed for sending, without the program.
     sends: Vec<Vec<String>>,
 }
 
 impl Dev {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self::start_with(Stdio::null())
     }
 
@@ -41,9 +43,10 @@ impl Dev {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::sync_channel(1024);
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut dev = Self { child, directory, lines, sends: Vec::new() };
+        let mut dev = Self { child, directory, lines, told: Vec::new(), sends: Vec::new() };
         loop {
             let line = dev.lines.recv_timeout(PATIENCE).expect("dev says how to look at events");
+            dev.told.push(line.clone());
             if line.contains(" events list") {
                 return dev;
             }
@@ -53,8 +56,28 @@ impl Dev {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// What it printed until it was ready.
+    pub(super) fn told(&self) -> String {
+        self.told.join("\n")
+    }
+
+    /// Where it takes webhooks: ADDRESS:PORT.
+    pub(super) fn webhooks(&self) -> String {
+        self.after("gatepost takes webhooks on https://")
+    }
+
+    /// Where its admin listener is.
+    pub(super) fn admin(&self) -> String {
+        self.after("metrics are on http://")
+    }
+
+    fn after(&self, words: &str) -> String {
+        let rest = self.told.iter().find_map(|line| line.split_once(words)).expect("dev says where it listens").1;
+        rest.split(',').next().unwrap().trim().to_owned()
     }
 
     /// `gatepost send` as dev printed it, with more arguments.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod dev;
+mod docs;
 mod explain;
 mod init;
 mod listings;

@@ -6,6 +6,7 @@ pub(crate) mod collector;
 pub(crate) mod crowd;
 pub(crate) mod daemon;
 pub(crate) mod dispatch_memory;
+pub(crate) mod docs;
 pub(crate) mod http2;
 pub(crate) mod jwt;
 pub(crate) mod proxy;
