@@ -1,7 +1,7 @@
 //! `cargo bench --bench pages -- [options]`: how long the admin listener takes for each page and listing of a full store.
 //!
 //! A store is filled with events, deliveries in every state and a full quarantine, the real program is started on it, and each
-//! address is asked for many times over loopback. It measures and marks; it does not judge (see `docs/performance.md`).
+//! address is asked for many times over loopback. It measures and marks; it does not judge (see `docs/measurements/performance.md`).
 #![expect(clippy::print_stdout, reason = "a report on stdout is what it is for")]
 
 mod ask;
