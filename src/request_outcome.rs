@@ -1,13 +1,11 @@
 //! How a request ended, and why.
 
-mod reference;
+pub(crate) mod reference;
 
 use std::fmt;
 
 use http::StatusCode;
 use serde::Serialize;
-
-pub(crate) use self::reference::reference;
 
 /// How a request ended, as the access record and `gatepost_requests_total` say it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]

@@ -34,7 +34,7 @@ use tokio::net::TcpListener;
 use crate::lifecycle::Lifecycle;
 use crate::server::{AdminTls, Limits, PlainServer};
 
-pub(crate) use api::reference as api_reference;
+pub(crate) use api::reference::page as api_reference;
 pub(crate) use reloads::{Reload, Reloads};
 pub(crate) use state::Admin;
 pub(crate) use view::View;

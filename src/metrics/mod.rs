@@ -3,7 +3,7 @@
 mod labels;
 mod process;
 mod reading;
-mod reference;
+pub(crate) mod reference;
 mod series;
 
 use std::sync::atomic::AtomicI64;
@@ -20,7 +20,6 @@ use self::labels::{
     OutcomeLabel, SinkLabel, SinkOutcome, SinkState, SourceKey, SourceLabel, SourceOutcome, SourceReason,
 };
 pub(crate) use self::reading::Reading;
-pub(crate) use self::reference::reference;
 pub(crate) use self::series::SecondsGauge;
 pub use self::series::{SinkMetrics, SourceMetrics};
 use crate::event::Name;

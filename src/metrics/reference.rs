@@ -28,7 +28,7 @@ is the source of requests that no path matched), reasons as in [answers](answers
 const OPEN: [&str; 5] = ["source", "sink", "key", "reason", "version"];
 
 /// The page, as Markdown.
-pub(crate) fn reference() -> String {
+pub(crate) fn page() -> String {
     let metrics = Metrics::new();
     drop(metrics.source("a", &["k".to_owned()]));
     drop(metrics.sink(&"b".into()));

@@ -38,11 +38,15 @@ They stand in the access record.
 ";
 
 /// The page, as Markdown.
-pub(crate) fn reference() -> String {
+pub(crate) fn page() -> String {
     let mut text = HEAD.to_owned();
-    Reason::ALL.into_iter().filter(|reason| reason.is_refusal()).for_each(|reason| row(reason, &mut text));
+    for reason in Reason::ALL.into_iter().filter(|reason| reason.is_refusal()) {
+        row(reason, &mut text);
+    }
     text.push_str(OTHERS);
-    Reason::ALL.into_iter().filter(|reason| !reason.is_refusal()).for_each(|reason| row(reason, &mut text));
+    for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_refusal()) {
+        row(reason, &mut text);
+    }
     text
 }
 

@@ -7,7 +7,7 @@ pub(super) mod events;
 mod extract;
 pub(super) mod now;
 pub(super) mod quarantine;
-mod reference;
+pub(super) mod reference;
 pub(super) mod several;
 pub(super) mod sinks;
 pub(super) mod store;
@@ -21,7 +21,6 @@ use super::state::Admin;
 use super::{live, tail};
 
 pub(super) use extract::{Asked, Operator, Problem};
-pub(crate) use reference::reference;
 
 const ROOT: &str = "/api/v1";
 

@@ -17,12 +17,14 @@ Written by `gatepost reference api` from the OpenAPI document, which the handler
 ";
 
 /// The page, as Markdown.
-pub(crate) fn reference() -> String {
+pub(crate) fn page() -> String {
     let document = super::described().split_for_parts().1;
     let mut text = HEAD.to_owned();
     for (path, item) in &document.paths.paths {
         for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
-            operation.iter().for_each(|operation| row(method, path, operation, &mut text));
+            if let Some(operation) = operation {
+                row(method, path, operation, &mut text);
+            }
         }
     }
     text

@@ -16,7 +16,7 @@ drained late.
 ";
 
 /// The page, as Markdown.
-pub(super) fn reference(mut program: Command) -> String {
+pub(super) fn page(mut program: Command) -> String {
     program.build();
     let mut text = HEAD.to_owned();
     for command in shown(&program) {
@@ -32,7 +32,9 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 /// A command that is a group of others stands for itself only by these.
 fn write_command(command: &Command, text: &mut String) {
     if shown(command).next().is_some() {
-        shown(command).for_each(|inner| write_command(inner, text));
+        for inner in shown(command) {
+            write_command(inner, text);
+        }
         return;
     }
     let name = command.get_bin_name().unwrap_or(command.get_name());
@@ -44,7 +46,9 @@ fn write_command(command: &Command, text: &mut String) {
     let arguments: Vec<&Arg> = command.get_arguments().filter(|argument| is_its_own(argument)).collect();
     if !arguments.is_empty() {
         text.push_str("\n| argument | what it does | default |\n|---|---|---|\n");
-        arguments.into_iter().for_each(|argument| write_argument(argument, text));
+        for argument in arguments {
+            write_argument(argument, text);
+        }
     }
 }
 

@@ -28,9 +28,9 @@ enum Page {
 /// Prints it, that of the commands as `definition` has them. Reads no configuration.
 pub(super) fn run(args: &Args, definition: clap::Command) -> Result<Status, Failure> {
     let text = match args.page {
-        Page::Commands => commands::reference(definition),
-        Page::Answers => request_outcome::reference(),
-        Page::Metrics => metrics::reference(),
+        Page::Commands => commands::page(definition),
+        Page::Answers => request_outcome::reference::page(),
+        Page::Metrics => metrics::reference::page(),
         Page::Api => admin::api_reference(),
     };
     output::print(text.trim_end())?;
