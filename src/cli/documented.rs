@@ -63,8 +63,8 @@ fn words(line: &str) -> Vec<String> {
 
 fn problem(line: &str) -> Option<String> {
     let tried = Cli::definition().try_get_matches_from(words(line));
-    let error = tried.err().filter(|error| error.use_stderr());
-    error.map(|error| error.to_string())
+    let error = tried.err().filter(clap::Error::use_stderr);
+    error.as_ref().map(ToString::to_string)
 }
 
 #[test]
