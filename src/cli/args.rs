@@ -6,7 +6,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::sink;
 
-use super::{check, completions, config, dead, events, explain, init, man, quarantine, reference, send, sinks, store, tail};
+use super::{
+    check, completions, config, dead, events, explain, init, man, quarantine, reference, send, sinks, store, tail,
+};
 
 /// A webhook receiver: each webhook verified, stored once, acknowledged, then delivered onward.
 ///

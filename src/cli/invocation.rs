@@ -19,7 +19,7 @@ use super::failure::Failure;
 
 /// What to say where nothing is configured.
 const UNCONFIGURED: &str = "there is no configuration: name a file with --config FILE or GATEPOST_CONFIG, or set variables \
-                            (docs/configuration.md); `gatepost init` writes a file, `gatepost dev` runs without one";
+                            (docs/reference/configuration.md); `gatepost init` writes a file, `gatepost dev` runs without one";
 
 /// Arguments and surroundings that every command shares.
 #[derive(Clone)]

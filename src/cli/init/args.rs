@@ -67,9 +67,9 @@ pub(in crate::cli) enum Proxy {
     Haproxy,
     /// nginx that ends TLS and sets X-Forwarded-For, as deploy/nginx.conf
     Nginx,
-    /// An AWS application load balancer, as deploy/aws.md
+    /// An AWS application load balancer, as docs/tutorials/aws.md
     Alb,
-    /// An AWS network load balancer with PROXY protocol v2, as deploy/aws.md
+    /// An AWS network load balancer with PROXY protocol v2, as docs/tutorials/aws.md
     Nlb,
 }
 
@@ -85,7 +85,7 @@ impl Proxy {
             Self::None => None,
             Self::Haproxy => Some("deploy/haproxy.cfg"),
             Self::Nginx => Some("deploy/nginx.conf"),
-            Self::Alb | Self::Nlb => Some("deploy/aws.md"),
+            Self::Alb | Self::Nlb => Some("docs/tutorials/aws.md"),
         }
     }
 }

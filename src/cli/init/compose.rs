@@ -152,7 +152,7 @@ impl Plan {
             let told = vec![
                 ("secret", format!("what stands in {}", file.display())),
                 ("signed", "as Standard Webhooks says, which whoever takes the events can verify".to_owned()),
-                ("more", "docs/delivery.md".to_owned()),
+                ("more", "docs/explanation/delivery.md".to_owned()),
             ];
             composed.senders.push(Sender { name: format!("sink {SINK}"), product: "What gatepost sends", told });
             composed.secrets.push(NewSecret { file, value: Some(whsec(random)) });
