@@ -35,7 +35,7 @@ fn no_other_file_names_a_vendor_or_its_variables() {
     let names = presets().map(|row| row.name).chain(handshakes().map(|row| row.name));
     let names = names.map(|name| format!("{name:?}"));
     let names: Vec<String> = names.filter(|name| !shared.contains(&name.as_str())).collect();
-    let own = |name: &String| !["GATEPOST_", "TLS_", "WEBHOOK_"].iter().any(|prefix| name.starts_with(prefix));
+    let own = |name: &String| !["GATEPOST_", "TLS_", "WEBHOOK_", "OTEL_"].iter().any(|prefix| name.starts_with(prefix));
     let variables: Vec<String> = crate::config::document().variables().into_iter().filter(own).collect();
     assert!(names.len() >= 6 && variables.iter().any(|name| name == "CXONE_AWS_REGION"), "{variables:?}");
     for file in files(&root) {
