@@ -39,6 +39,8 @@ fn answers_from(folder: &Path) {
     };
     let mut dev = command(&["dev"]);
     dev.env("GATEPOST_LISTEN", "127.0.0.1:0").env("GATEPOST_ADMIN_LISTEN", "127.0.0.1:0");
+    // Without it the log is for people.
+    dev.env("GATEPOST_LOG_FORMAT", "json");
     let dev = dev.stdin(Stdio::null()).stdout(File::create(&log).unwrap()).stderr(Stdio::null()).spawn();
     let _dev = Dev(dev.unwrap());
     let url = format!("https://localhost:{}/webhook/cognigy", port(&log));
