@@ -13,6 +13,9 @@ use crate::admin::shapes::{ErasedShown, Queued};
 use crate::admin::state::Admin;
 use crate::store::EventRef;
 
+/// Steps that a search which found nothing goes on by itself.
+const FURTHER: usize = 10;
+
 /// Which events to deliver again, and to which sinks.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +66,16 @@ pub(in crate::admin) async fn matching(admin: &Admin, asked: &EventsAsked) -> Re
         let words = "matching: say what they have in common; \"since\": \"1970-01-01\" is all of them";
         return Err(Problem::asked(words));
     }
-    let found = find(admin, &EventsAsked { limit: asked.limit.or(Some(MOST_ROWS)), ..asked.clone() }).await?;
+    let mut asked = EventsAsked { limit: asked.limit.or(Some(MOST_ROWS)), ..asked.clone() };
+    let mut found = find(admin, &asked).await?;
+    // A search may come with nothing and not be over.
+    for _ in 0..FURTHER {
+        if !found.events.is_empty() || found.next.is_none() {
+            break;
+        }
+        asked.cursor = found.next;
+        found = find(admin, &asked).await?;
+    }
     let events = found.events.iter().map(|event| reference(&event.source, &event.id)).collect::<Result<_, _>>()?;
     Ok(Meant { events, next: found.next })
 }

@@ -15,10 +15,6 @@ use crate::admin::api::several::{Meant, matching};
 use crate::admin::operate;
 use crate::admin::state::Admin;
 
-/// With the sink that a replay goes to.
-const FORM: [&str; 11] =
-    ["id", "source", "type", "state", "since", "until", "header", "request", "field", "cursor", "sink"];
-
 #[derive(Template)]
 #[template(path = "matching.html")]
 struct Matching {
@@ -32,8 +28,8 @@ struct Matching {
     count: usize,
     /// Where it begins.
     cursor: Option<String>,
-    /// Whether there are still more.
-    more: bool,
+    /// Where more are looked for.
+    further: Option<String>,
     /// What the step before did.
     outcome: Option<String>,
     /// Of that, what can only be said in a warning.
@@ -55,7 +51,8 @@ pub(super) async fn replay(
     Operator(caller): Operator,
     Form(form): Form<BTreeMap<String, String>>,
 ) -> Result<Response, Wrong> {
-    let field = filled(&form, &FORM)?;
+    let known = [&KNOWN[..], &["sink"]].concat();
+    let field = filled(&form, &known)?;
     let Meant { events, next } = matching(&admin, &asked(&field)).await?;
     let count = events.len();
     let replayed = operate::replay_events(&admin, &caller, events, field("sink").into_iter().collect()).await?;
@@ -94,7 +91,7 @@ impl Matching {
             search: format!("/events?{}", query(&field)),
             sinks: admin.view.load().sinks.iter().map(|sink| sink.name.to_string()).collect(),
             count: meant.events.len(),
-            more: meant.next.is_some(),
+            further: meant.next.as_ref().map(|next| format!("/events/matching?{}&cursor={next}", query(&field))),
             cursor,
             outcome: None,
             remains: false,
@@ -116,5 +113,40 @@ impl Matching {
             None => Meant { events: Vec::new(), next: None },
         };
         Ok(Self::of(admin, caller, field, &rest, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(count: usize, further: Option<&str>, outcome: Option<&str>) -> String {
+        let frame = Frame {
+            title: "Events that match",
+            who: "ann".into(),
+            role: "operator",
+            may_act: true,
+            signed_in: true,
+            done: None,
+        };
+        let (further, outcome) = (further.map(str::to_owned), outcome.map(str::to_owned));
+        let (criteria, search, sinks) = (vec![("header", "a=b".to_owned())], "/events?header=a%3Db".into(), Vec::new());
+        let matching =
+            Matching { frame, criteria, search, sinks, count, cursor: None, further, outcome, remains: false };
+        matching.render().unwrap()
+    }
+
+    #[test]
+    fn a_search_that_found_nothing_yet_is_not_over() {
+        let over = shown(0, None, Some("2 events erased."));
+        assert!(over.contains("2 events erased. That was all.") && !over.contains("further back"), "{over}");
+        let not_over = shown(0, Some("/events/matching?cursor=9_0"), Some("2 events erased."));
+        assert!(
+            !not_over.contains("That was all") && not_over.contains("href=\"/events/matching?cursor=9_0\""),
+            "{not_over}"
+        );
+        assert!(shown(0, None, None).contains("No event matches."));
+        let some = shown(3, Some("/events/matching?cursor=9_0"), None);
+        assert!(some.contains("<strong>3 of those that match</strong>: the newest first"), "{some}");
     }
 }
