@@ -14,6 +14,8 @@ use super::skew::Skew;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How often old ids and events are removed.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
+/// How often the store's size is taken: a server looks at all its tables for it.
+const MEASURE_EVERY: Duration = Duration::from_mins(1);
 /// How long a probe may take before the store counts as stalled.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -65,12 +67,18 @@ pub(super) async fn gauges(store: Store, telemetry: Arc<Telemetry>, metrics: Arc
         if let Ok(entries) = store.quarantine.count().await {
             metrics.quarantine_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
         }
-        measure(&store, &metrics).await;
         let dropped = telemetry.dropped_lines();
         metrics.log_lines_dropped.inc_by(dropped.saturating_sub(metrics.log_lines_dropped.get()));
         if rest(PROBE_EVERY, &lifecycle).await.is_break() {
             return;
         }
+    }
+}
+
+/// Says now and then how large the store is.
+pub(super) async fn sizes(store: Store, metrics: Arc<Metrics>, lifecycle: Lifecycle) {
+    while rest(MEASURE_EVERY, &lifecycle).await.is_continue() {
+        measure(&store, &metrics).await;
     }
 }
 

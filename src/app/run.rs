@@ -115,6 +115,7 @@ impl Daemon {
         let (telemetry, metrics) = (Arc::clone(&self.telemetry), Arc::clone(&self.metrics));
         background.spawn(maintenance::probe(self.store.clone(), front.clone(), background.clone()));
         background.spawn(maintenance::prune(self.store.clone(), background.clone()));
+        background.spawn(maintenance::sizes(self.store.clone(), Arc::clone(&self.metrics), background.clone()));
         background.spawn(maintenance::gauges(self.store.clone(), telemetry, metrics, background.clone()));
         let (outbox, dispatchers) = (Arc::clone(&self.store.outbox), live.dispatchers().clone());
         background.spawn(orphans::watch(outbox, dispatchers, background.clone()));
