@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::event::Name;
 
@@ -15,7 +16,7 @@ pub struct StoreSize {
 }
 
 /// What a store holds. Counts are exact and read what they count: all but the sizes take longer the more there is.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
 pub struct Stats {
     /// Bytes on the disk: the database and its log, or all tables with their indices.
     pub bytes: u64,
@@ -30,8 +31,10 @@ pub struct Stats {
     /// Ids, each of which counts once.
     pub ids: u64,
     /// When the oldest event was received.
+    #[schema(value_type = Option<String>)]
     pub oldest: Option<Timestamp>,
     /// When the newest event was received.
+    #[schema(value_type = Option<String>)]
     pub newest: Option<Timestamp>,
     /// Events of each source.
     pub sources: Vec<SourceStats>,
@@ -46,18 +49,20 @@ pub struct Stats {
 }
 
 /// Events of one source.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct SourceStats {
     /// Its name.
+    #[schema(value_type = String)]
     pub source: Name,
     /// How many.
     pub events: u64,
 }
 
 /// Deliveries to one sink.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct SinkStats {
     /// Its name.
+    #[schema(value_type = String)]
     pub sink: Name,
     /// Waiting or under way.
     pub pending: u64,

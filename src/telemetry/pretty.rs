@@ -168,22 +168,6 @@ impl Fields {
 }
 
 impl Visit for Fields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
-    }
-
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" { value.clone_into(&mut self.message) } else { self.put(field, value) }
     }

@@ -6,13 +6,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt as _, TryStreamExt as _, future, stream};
-use serde::Serialize;
 use tokio_util::io::ReaderStream;
-use utoipa::ToSchema;
 
 use super::extract::{Operator, Problem};
 use crate::admin::answer::Refusal;
@@ -26,78 +23,10 @@ const EARLY: Duration = Duration::from_secs(5);
 /// Bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// What the store holds.
-#[derive(Serialize, ToSchema)]
-pub(super) struct StoreShown {
-    /// On the disk: the database and its log, or all tables with their indices.
-    bytes: u64,
-    /// Those that hold nothing any more and are used again; null where the server knows.
-    reusable_bytes: Option<u64>,
-    /// Free where the database lies; null where the server knows.
-    free_bytes: Option<u64>,
-    /// How long ids are remembered.
-    retention_seconds: u64,
-    events: u64,
-    /// Each of which counts once.
-    ids: u64,
-    /// When the oldest event was received.
-    oldest: Option<String>,
-    newest: Option<String>,
-    sources: Vec<SourceCount>,
-    sinks: Vec<SinkCount>,
-    quarantine_entries: u64,
-    quarantine_bytes: u64,
-    /// Audit records that wait for the SIEM.
-    audit_records: u64,
-}
-
-/// Events of a source.
-#[derive(Serialize, ToSchema)]
-struct SourceCount {
-    source: String,
-    events: u64,
-}
-
-/// Deliveries to a sink.
-#[derive(Serialize, ToSchema)]
-struct SinkCount {
-    sink: String,
-    pending: u64,
-    delivered: u64,
-    dead: u64,
-}
-
-impl StoreShown {
-    fn of(stats: &Stats) -> Self {
-        let sources = stats.sources.iter().map(|of| SourceCount { source: of.source.to_string(), events: of.events });
-        let sinks = stats.sinks.iter().map(|of| SinkCount {
-            sink: of.sink.to_string(),
-            pending: of.pending,
-            delivered: of.delivered,
-            dead: of.dead,
-        });
-        Self {
-            bytes: stats.bytes,
-            reusable_bytes: stats.reusable_bytes,
-            free_bytes: stats.free_bytes,
-            retention_seconds: stats.retention_seconds,
-            events: stats.events,
-            ids: stats.ids,
-            oldest: stats.oldest.map(|at| at.to_string()),
-            newest: stats.newest.map(|at| at.to_string()),
-            sources: sources.collect(),
-            sinks: sinks.collect(),
-            quarantine_entries: stats.quarantine_entries,
-            quarantine_bytes: stats.quarantine_bytes,
-            audit_records: stats.audit_records,
-        }
-    }
-}
-
 /// Sizes, counts, oldest and newest; it reads what it counts, about a second for a million events.
-#[utoipa::path(get, path = "/store", tag = "store", responses((status = 200, body = StoreShown)))]
-pub(super) async fn stats(State(admin): State<Admin>) -> Result<Json<StoreShown>, Problem> {
-    Ok(Json(StoreShown::of(&operate::store_stats(&admin).await?)))
+#[utoipa::path(get, path = "/store", tag = "store", responses((status = 200, body = Stats)))]
+pub(super) async fn stats(State(admin): State<Admin>) -> Result<Json<Stats>, Problem> {
+    Ok(Json(operate::store_stats(&admin).await?))
 }
 
 /// A copy of an SQLite store, whole and of one moment, beside whatever the daemon does; an audit record says who was sent
@@ -122,8 +51,7 @@ pub(in crate::admin) async fn backup(
         Err(_) => copying,
     };
     let content = stream::once(copy.map(content)).try_flatten();
-    let name = HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"));
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/vnd.sqlite3")), (CONTENT_DISPOSITION, name)];
+    let headers = [(CONTENT_TYPE, "application/vnd.sqlite3".to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, Body::from_stream(content)).into_response())
 }
 
