@@ -81,28 +81,30 @@ pub(super) async fn print<const N: usize, F: PagedFilter, R: Row<N>>(
     if form.json && !output::is_watched() {
         return Ok(());
     }
-    let more = count(filter, behind.get(), page).await?;
-    if more > 0 {
-        let at_least = if more >= COUNTED { "more than " } else { "" };
+    let (more, whole) = count(filter, behind.get(), page).await?;
+    if more > 0 || !whole {
+        let at_least = if whole { "" } else { "more than " };
         output::tell(&format!("{listed} of {at_least}{}: --limit shows more", listed + more));
     }
     Ok(())
 }
 
-/// How many rows match `filter` from `from` on: all, or [`COUNTED`] where there are more.
+/// How many rows match `filter` from `from` on, and whether that is all of them: a search that finds little among many is
+/// not walked to its end for a number.
 async fn count<F: PagedFilter, R>(
     filter: &F,
     mut from: Option<Cursor>,
     page: impl AsyncFn(&F, Option<Cursor>) -> Result<Page<R>, StoreError>,
-) -> Result<u64, Failure> {
+) -> Result<(u64, bool), Failure> {
     let (mut filter, mut count) = (filter.clone(), 0);
     filter.set_limit(Some(COUNTED));
-    while let Some(cursor) = from.filter(|_| count < COUNTED) {
+    for _ in 0..COUNTED.div_ceil(F::ROWS) {
+        let Some(cursor) = from else { break };
         let found = page(&filter, Some(cursor)).await?;
         count += found.rows.len() as u64;
         from = found.next;
     }
-    Ok(count.min(COUNTED))
+    Ok((count, from.is_none()))
 }
 
 /// Lists `rows`, which are all there are.
