@@ -313,16 +313,18 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// Skips eight bytes at a time while none of them is a quote, a backslash or a control character.
+    /// Skips to the next quote, backslash or control character, eight bytes at a time; stops before the last seven.
     fn plain(&mut self) {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const HIGH: u64 = 0x8080_8080_8080_8080;
         // The high bit of each byte below `bound`, which is at most 0x80; bytes from 0x80 up never show.
         let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
         while let Some(chunk) = self.rest().first_chunk::<8>() {
-            let word = u64::from_ne_bytes(*chunk);
+            // The first byte is the lowest, so that what `below` carries from one that is found shows only behind it.
+            let word = u64::from_le_bytes(*chunk);
             let stops = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
             if stops != 0 {
+                self.at += stops.trailing_zeros() as usize / 8;
                 return;
             }
             self.at += 8;

@@ -173,9 +173,9 @@ impl Counted {
             return;
         }
         self.begins_head = new.starts_with(b"HEAD ");
-        self.since_line = match new.rsplit(|byte| *byte == b'\n').next() {
-            Some(rest) if rest.len() < new.len() => rest.len(),
-            _ => self.since_line.saturating_add(new.len()),
+        self.since_line = match memchr::memrchr(b'\n', new) {
+            Some(at) => new.len() - at - 1,
+            None => self.since_line.saturating_add(new.len()),
         };
     }
 }
