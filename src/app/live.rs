@@ -63,7 +63,7 @@ impl Live {
         let Parts { config, tls, admin_tls, .. } = parts;
         fixed.trace_to(parts.traces.clone());
         Self {
-            ingress: Ingress::new(ingress::router(&fixed.shared, &recorder(config, &fixed), sources)),
+            ingress: Ingress::new(ingress::routes(&fixed.shared, &recorder(config, &fixed), sources)),
             tls: Arc::new(ArcSwap::new(Arc::clone(&tls.config))),
             proxy: Arc::new(ArcSwap::from_pointee(proxy(config))),
             limits: Arc::new(ArcSwap::from_pointee(limits(config))),
@@ -85,7 +85,7 @@ impl Live {
         // The SIEM and the collector before the sources: their records are sent to the right one.
         self.fixed.siem.send_replace(target);
         self.fixed.trace_to(traces);
-        self.ingress.replace(ingress::router(&shared, &recorder(&config, &self.fixed), sources));
+        self.ingress.replace(ingress::routes(&shared, &recorder(&config, &self.fixed), sources));
         certificates::report(&tls, &config.live.tls, &shared.clock, &self.fixed.metrics);
         self.tls.store(tls.config);
         self.proxy.store(Arc::new(proxy(&config)));

@@ -26,6 +26,7 @@ mod reject;
 mod release;
 mod request_end;
 mod rescue;
+mod routes;
 mod sampler;
 pub(crate) mod settings;
 mod source;
@@ -73,6 +74,7 @@ use self::refused::Refused;
 use self::reject::Reject;
 use self::request_end::Answered;
 use self::rescue::RescueLayer;
+use self::routes::RouteFuture;
 use self::token::token;
 use self::try_map_request::{check, try_map};
 use self::verify::{Verifier, VerifyLayer};
@@ -90,6 +92,7 @@ pub use self::quarantine::{QuarantineQueue, QuarantineWriter, quarantine_queue};
 pub(crate) use self::redaction::CLIENT_CERTIFICATE;
 pub use self::redaction::names_credential;
 pub use self::release::{Released, release};
+pub use self::routes::Routes;
 pub use self::settings::{CertificatePin, HandshakeSettings, IdRule, Identity, SourceSettings, TypeRule};
 pub use self::source::Source;
 pub use self::waiting::Waiting;
@@ -121,7 +124,7 @@ pub struct Shared {
 }
 
 /// The webhook listener's routes: one stack per source, `/healthz`, and 404 for the rest.
-pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Router {
+pub fn routes(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]) -> Routes {
     let lifecycle = shared.lifecycle.clone();
     let healthz = get(move || std::future::ready(health(lifecycle.is_ready())))
         .layer(ValidateRequestHeaderLayer::custom(well_formed_or_answered));
@@ -133,11 +136,10 @@ pub fn router(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
         .layer(ConcurrencyLimitLayer(Arc::clone(&shared.requests)))
         .layer(check(well_formed))
         .service_fn(not_found(shared, sources));
-    // A path may begin a segment with a colon; only braces mean something here, and configuration refuses those.
-    let router = Router::new().without_v07_checks().route("/healthz", healthz).fallback_service(unknown);
-    sources
-        .iter()
-        .fold(router, |router, source| router.route_service(&source.config.path, stack(shared, recorder, source)))
+    let others = Router::new().route("/healthz", healthz).fallback_service(unknown);
+    let add =
+        |routes: Routes, source: &Arc<Source>| routes.source(&source.config.path, stack(shared, recorder, source));
+    sources.iter().fold(Routes::new(others), add)
 }
 
 /// 404, and a word to operators where the path is nearly some source's.
@@ -230,33 +232,33 @@ pub fn unrouted(metrics: &Metrics) -> crate::metrics::SourceMetrics {
     metrics.source(NO_SOURCE, &[])
 }
 
-/// The service behind every connection: the router of the moment, exchanged on reload.
+/// The service behind every connection: the routes of the moment, exchanged on reload.
 #[derive(Clone)]
-pub struct Ingress(Arc<ArcSwap<Router>>);
+pub struct Ingress(Arc<ArcSwap<Routes>>);
 
 impl Ingress {
-    /// Serves `router` until it is replaced.
+    /// Serves `routes` until they are replaced.
     #[must_use]
-    pub fn new(router: Router) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(router)))
+    pub fn new(routes: Routes) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(routes)))
     }
 
-    /// Serves `router` from the next request on; requests under way finish in the stack they began in.
-    pub fn replace(&self, router: Router) {
-        self.0.store(Arc::new(router));
+    /// Serves `routes` from the next request on; requests under way finish in the stack they began in.
+    pub fn replace(&self, routes: Routes) {
+        self.0.store(Arc::new(routes));
     }
 }
 
 impl Service<Request<Body>> for Ingress {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = axum::routing::future::RouteFuture<Infallible>;
+    type Future = RouteFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Router::clone(&self.0.load()).call(request)
+        self.0.load().call(request)
     }
 }

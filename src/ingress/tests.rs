@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::mpsc;
-use tower::ServiceExt;
 
 use super::*;
 use crate::event::{Event, EventKey, Name};
@@ -55,9 +54,9 @@ impl Quarantine for Stalled {
     }
 }
 
-/// A router with the source `cognigy-callback`, and what is behind it.
+/// Routes with the source `cognigy-callback`, and what is behind it.
 struct Rig {
-    router: Router,
+    routes: Routes,
     store: Arc<Stalled>,
     metrics: Arc<Metrics>,
     _writer: QuarantineWriter,
@@ -102,7 +101,7 @@ fn rig_traced(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>) -> Rig
     });
     let scheme = config.live.sources[0].scheme.build().unwrap();
     let source = Arc::new(Source::new(config.live.sources[0].clone(), scheme, &[], &metrics));
-    Rig { router: router(&shared, &recorder, &[source]), store, metrics, _writer: writer }
+    Rig { routes: routes(&shared, &recorder, &[source]), store, metrics, _writer: writer }
 }
 
 /// From where a request comes: socket address, connection, what a proxy says.
@@ -131,7 +130,7 @@ fn event(size: usize) -> Vec<u8> {
 /// Status and reason of the answer to a whole request.
 async fn told(rig: &Rig, from: From, size: usize) -> (u16, String) {
     let body = event(size);
-    let answer = rig.router.clone().oneshot(request(from, &body, Body::from(body.clone()))).await.unwrap();
+    let answer = rig.routes.call(request(from, &body, Body::from(body.clone()))).await.unwrap();
     read(answer).await
 }
 
@@ -156,7 +155,7 @@ impl Held {
         let (body, frames) = mpsc::channel(4);
         let frames = futures_util::stream::unfold(frames, |mut frames| async { Some((frames.recv().await?, frames)) });
         let request = request(from, &event(10), Body::from_stream(frames));
-        let answer = tokio::spawn(rig.router.clone().oneshot(request));
+        let answer = tokio::spawn(rig.routes.call(request));
         // One thread: whatever it can do without its body, it has done then.
         for _ in 0..10 {
             tokio::task::yield_now().await;
