@@ -32,6 +32,7 @@ mod search;
 mod selection;
 mod sink_controls;
 mod stats;
+mod tasks;
 mod transaction;
 mod writer;
 

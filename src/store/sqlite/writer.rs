@@ -5,12 +5,12 @@
 //! so that only that one fails; when the disk or the lock fails, all of the batch are told so and the connection is
 //! opened afresh for the next.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
 use crate::store::error::StoreError;
@@ -18,115 +18,11 @@ use crate::store::sqlite::checkpoint::Checkpointer;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::open_files::OpenFiles;
+use crate::store::sqlite::tasks::{Answers, Call, Outcomes, Queue, Serving, Task};
 use crate::store::sqlite::transaction::{Remembered, Tx};
 
-/// Tasks that may wait; beyond it callers are told at once.
-const QUEUE: usize = 8192;
-/// Tasks in one transaction: bounds its length and thereby the wait of those behind it.
-const BATCH: usize = 512;
 /// How long a caller waits for its commit. What was not begun by then is dropped; what was may still be committed.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// Something to be done in a write transaction.
-trait Task: Send {
-    /// Nobody waits for it any more.
-    fn abandoned(&self) -> bool;
-    /// Does it; may be called again after a rollback.
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError>;
-    /// Tells whoever waits.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-struct Call<T, F> {
-    run: F,
-    value: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send> Task for Call<T, F> {
-    fn abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        self.value = Some((self.run)(tx)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { value, reply, .. } = *self;
-        let outcome = committed.and_then(|()| value.ok_or_else(|| StoreError::Unavailable("not run".into())));
-        // Whoever asked may have gone away; the commit stands.
-        let _ = reply.send(outcome);
-    }
-}
-
-#[derive(Default)]
-struct Waiting {
-    tasks: Vec<Box<dyn Task>>,
-    closed: bool,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    filled: Condvar,
-}
-
-impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        // A task that panicked leaves the list itself whole.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, task: Box<dyn Task>) -> Result<(), StoreError> {
-        let mut waiting = self.lock();
-        if waiting.closed {
-            return Err(StoreError::Unavailable("the store is closed".into()));
-        }
-        if waiting.tasks.len() >= QUEUE {
-            return Err(StoreError::Unavailable("too many writes wait for the disk".into()));
-        }
-        waiting.tasks.push(task);
-        let first = waiting.tasks.len() == 1;
-        drop(waiting);
-        if first {
-            self.filled.notify_one();
-        }
-        Ok(())
-    }
-
-    /// All that wait, at most [`BATCH`]; `None` once closed and empty.
-    fn take(&self) -> Option<Vec<Box<dyn Task>>> {
-        let mut waiting = self.lock();
-        while waiting.tasks.is_empty() {
-            if waiting.closed {
-                return None;
-            }
-            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
-        if waiting.tasks.len() <= BATCH {
-            return Some(std::mem::take(&mut waiting.tasks));
-        }
-        Some(waiting.tasks.drain(..BATCH).collect())
-    }
-
-    fn close(&self) {
-        self.lock().closed = true;
-        self.filled.notify_one();
-    }
-}
-
-/// Held by the thread: however it ends, nobody waits for it in vain.
-struct Serving(Arc<Queue>);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.close();
-        let unanswered = std::mem::take(&mut self.0.lock().tasks);
-        drop(unanswered);
-    }
-}
 
 /// The way to the writing thread; when it is dropped the thread finishes what waits and ends.
 pub(super) struct Writer {
@@ -146,7 +42,9 @@ impl Writer {
         let queue = Arc::new(Queue::default());
         let checkpointer = Checkpointer::start(Arc::clone(&files))?;
         let remembered = Remembered::default();
-        let mut thread = Thread { files, conn: None, remembered, metrics, queued, checkpointer, clock, lost: false };
+        let answers = Answers::start();
+        let mut thread =
+            Thread { files, conn: None, remembered, metrics, queued, checkpointer, clock, answers, lost: false };
         thread.adopt(conn);
         let tasks = Serving(Arc::clone(&queue));
         let work = move || {
@@ -166,8 +64,12 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.queue.push(Box::new(Call { run, value: None, reply }))?;
+        let (task, answer) = Call::new(run);
+        if let Some(bell) = self.queue.push(Box::new(task))? {
+            // Those who are ready by now come first: what they bring shares the commit.
+            tokio::task::yield_now().await;
+            drop(bell);
+        }
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(StoreError::Unavailable("the writing thread ended".into())),
@@ -196,6 +98,7 @@ struct Thread {
     queued: Arc<Notify>,
     checkpointer: Checkpointer,
     clock: StoreClock,
+    answers: Answers,
     /// The files are not where they belong; nothing is written until they are again.
     lost: bool,
 }
@@ -219,10 +122,11 @@ impl Thread {
             Err(_) if self.conn.is_some() && !self.lost => self.attempt(&mut batch, true),
             first => first,
         };
-        match outcomes {
-            Ok(outcomes) => batch.into_iter().zip(outcomes).for_each(|(task, outcome)| task.answer(outcome)),
-            Err(error) => batch.into_iter().for_each(|task| task.answer(Err(error.clone()))),
-        }
+        let outcomes: Outcomes = match outcomes {
+            Ok(outcomes) => batch.into_iter().zip(outcomes).collect(),
+            Err(error) => batch.into_iter().map(|task| (task, Err(error.clone()))).collect(),
+        };
+        self.answers.tell(outcomes);
         if let Some(conn) = self.conn.as_ref().filter(|_| !self.lost) {
             self.checkpointer.relieve(conn);
         }
