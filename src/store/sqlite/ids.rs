@@ -4,7 +4,8 @@
 //! in the order of events, and moves to the index `ids` later, many at a time and sorted, so that they share pages
 //! (measured: half the work per event at a million ids). A key is in at least one of the two in every commit. The
 //! copy of `recent` is checked against the table in each transaction, by SQLite's own mark of what other connections
-//! committed: the tables stay the judge.
+//! committed: the tables stay the judge. Nor is the index read for a key that it certainly does not hold
+//! (`key_filter.rs`).
 
 use std::collections::HashMap;
 
@@ -13,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::event::EventKey;
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
+use crate::store::sqlite::key_filter::{Connect, KeyFilter};
 
 /// Keys in `recent` from which they move.
 const ENOUGH: usize = 65_536;
@@ -24,9 +26,15 @@ const DELETED_AT_ONCE: i64 = 4_096;
 /// Changes when rows went from `recent`, so that copies elsewhere are made afresh.
 const EPOCH: &str = "recent_epoch";
 
-/// The copy of `recent`, and a move under way. Dropped whenever a transaction is rolled back.
+/// The copy of `recent`, and a move under way; forgotten whenever a transaction is rolled back. The filter of the index
+/// is not: it only knows of keys too many then.
 pub(super) struct Recent {
     enough: usize,
+    index: KeyFilter,
+    /// Our mark as the filter knows it; `None` where it is to be made afresh.
+    filtered: Option<i64>,
+    /// The mark was moved on by this transaction.
+    turned: bool,
     keys: HashMap<EventKey, i64>,
     /// The last row copied.
     last: i64,
@@ -44,21 +52,45 @@ struct Move {
     upto: i64,
 }
 
-impl Default for Recent {
-    fn default() -> Self {
-        Self::moving_at(ENOUGH)
-    }
-}
-
 impl Recent {
-    fn moving_at(enough: usize) -> Self {
-        Self { enough, keys: HashMap::new(), last: 0, copied: None, moving: None, added: 0 }
+    /// Nothing copied yet; `connect` opens connections to read the index by.
+    pub(super) fn new(connect: Connect) -> Self {
+        Self::moving_at(ENOUGH, connect)
+    }
+
+    fn moving_at(enough: usize, connect: Connect) -> Self {
+        let index = KeyFilter::new(connect);
+        Self {
+            enough,
+            index,
+            filtered: None,
+            turned: false,
+            keys: HashMap::new(),
+            last: 0,
+            copied: None,
+            moving: None,
+            added: 0,
+        }
+    }
+
+    /// Forgets what it copied, after a rollback.
+    pub(super) fn forget_copy(&mut self) {
+        // Others may take the mark that was taken back.
+        self.filtered = self.filtered.filter(|_| !self.turned);
+        (self.keys, self.last, self.copied, self.moving, self.added) = (HashMap::new(), 0, None, None, 0);
+    }
+
+    /// Forgets everything: what it knows was checked against marks of another connection.
+    pub(super) fn forget_all(&mut self) {
+        self.forget_copy();
+        self.filtered = None;
     }
 
     /// Makes the copy equal to the table; first thing in a transaction that asks for keys.
     pub(super) fn refresh(&mut self, conn: &Connection) -> Result<(), StoreError> {
         let mark: i64 = conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        if self.copied.is_some_and(|(copied, _)| copied == mark) {
+        self.turned = false;
+        if self.filtered.is_some() && self.copied.is_some_and(|(copied, _)| copied == mark) {
             return Ok(());
         }
         let epoch = counters::get(conn, EPOCH)?;
@@ -72,13 +104,19 @@ impl Recent {
             self.keys.insert(EventKey(row.get(1)?), self.last);
         }
         self.copied = Some((mark, epoch));
+        // Keys went from here by others, and so may be in the index without the filter knowing.
+        if self.filtered != Some(epoch) {
+            self.filtered = Some(epoch);
+            self.index.renew(expected(conn)?);
+        }
         Ok(())
     }
 
     /// The event that `key` belongs to. After [`Recent::refresh`].
-    pub(super) fn find(&self, conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
+    pub(super) fn find(&mut self, conn: &Connection, key: &EventKey) -> Result<Option<i64>, StoreError> {
         match self.keys.get(key) {
             Some(seq) => Ok(Some(*seq)),
+            None if self.index.excludes(key) => Ok(None),
             None => in_index(conn, key),
         }
     }
@@ -122,6 +160,10 @@ impl Recent {
             // Not what retention has forgotten meanwhile.
             if self.keys.get(&key) == Some(&seq) {
                 sql.execute(params![key.0, seq])?;
+                if !self.index.add(key) {
+                    // By the next transaction, to which all that this one adds is there to be read.
+                    self.filtered = None;
+                }
             }
         }
         Ok(())
@@ -148,8 +190,20 @@ impl Recent {
         if let Some((_, epoch)) = &mut self.copied {
             *epoch += 1;
         }
+        if let Some(epoch) = &mut self.filtered {
+            *epoch += 1;
+        }
+        self.turned = true;
         Ok(())
     }
+}
+
+/// How many keys the index may hold, without counting them: there were never more events.
+fn expected(conn: &Connection) -> Result<usize, StoreError> {
+    // Each of its own: together they would walk through the table.
+    let sql = "SELECT (SELECT max(seq) FROM events) - (SELECT min(seq) FROM events)";
+    let between: Option<i64> = conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(between.and_then(|many| usize::try_from(many).ok()).unwrap_or(0))
 }
 
 /// The event that `key` belongs to, for those who have no copy of `recent`: some milliseconds.

@@ -8,14 +8,34 @@ use crate::event::{EventKey, Name};
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
 use crate::store::sqlite::ids::Recent;
+use crate::store::sqlite::key_filter::Connect;
 use crate::store::sqlite::schema::SINKS;
 
 /// What the writer remembers between transactions; forgotten whenever one is rolled back.
-#[derive(Default)]
 pub(super) struct Remembered {
     sources: HashMap<Name, i64>,
     sinks: HashMap<Name, i64>,
     recent: Recent,
+}
+
+impl Remembered {
+    /// Nothing yet; `connect` opens connections to read the index of ids by.
+    pub(super) fn new(connect: Connect) -> Self {
+        Self { sources: HashMap::new(), sinks: HashMap::new(), recent: Recent::new(connect) }
+    }
+
+    /// A transaction was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.sources.clear();
+        self.sinks.clear();
+        self.recent.forget_copy();
+    }
+
+    /// Another connection writes from now on.
+    pub(super) fn forget_all(&mut self) {
+        self.forget();
+        self.recent.forget_all();
+    }
 }
 
 /// What one transaction has done so far.
@@ -180,7 +200,12 @@ impl<'c> Tx<'c> {
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
     pub(super) fn undo(&mut self, before: Done) {
         self.done = Done { fresh: false, ..before };
-        *self.remembered = Remembered::default();
+        self.remembered.forget();
+    }
+
+    /// What it has done, for whoever commits it or rolls it back.
+    pub(super) fn end(self) -> Done {
+        self.done
     }
 
     /// Writes what was counted; the last thing before the commit.

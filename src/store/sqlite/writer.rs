@@ -41,7 +41,8 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let checkpointer = Checkpointer::start(Arc::clone(&files))?;
-        let remembered = Remembered::default();
+        let readers = Arc::clone(&files);
+        let remembered = Remembered::new(Arc::new(move || readers.connect(Role::Reader)));
         let answers = Answers::start();
         let mut thread =
             Thread { files, conn: None, remembered, metrics, queued, checkpointer, clock, answers, lost: false };
@@ -107,7 +108,7 @@ impl Thread {
     fn adopt(&mut self, mut conn: Connection) {
         self.checkpointer.watch(&mut conn);
         // What is remembered was checked against marks of the connection before.
-        self.remembered = Remembered::default();
+        self.remembered.forget_all();
         self.conn = Some(conn);
     }
 
@@ -166,23 +167,26 @@ impl Thread {
             return Err(self.blame(&conn, error.into()));
         }
         let mut tx = Tx::new(&conn, &mut self.remembered, self.clock.now());
-        match run(&mut tx, batch, guarded) {
+        let ran = run(&mut tx, batch, guarded);
+        let done = tx.end();
+        match ran {
             Ok(outcomes) => {
                 let started = Instant::now();
                 if let Err(error) = conn.prepare_cached("COMMIT").and_then(|mut sql| sql.execute([])) {
-                    self.remembered = Remembered::default();
+                    self.remembered.forget();
                     return Err(self.blame(&conn, error.into()));
                 }
                 self.metrics.store_commit.observe(started.elapsed().as_secs_f64());
                 // Measured on a busy machine: 8 µs a batch. When the file comes back, the commit has happened after all.
                 if let Err(error) = self.files.check_commit(&conn) {
-                    (self.lost, self.conn, self.remembered) = (true, Some(conn), Remembered::default());
+                    (self.lost, self.conn) = (true, Some(conn));
+                    self.remembered.forget();
                     return Err(error);
                 }
-                if tx.done.events > 0 {
-                    self.metrics.store_batch.observe(f64::from(tx.done.events));
+                if done.events > 0 {
+                    self.metrics.store_batch.observe(f64::from(done.events));
                 }
-                if tx.done.queued {
+                if done.queued {
                     // All of them: each sink's dispatcher waits, armed before it last looked.
                     self.queued.notify_waiters();
                 }
@@ -190,7 +194,7 @@ impl Thread {
                 Ok(outcomes)
             }
             Err(error) => {
-                self.remembered = Remembered::default();
+                self.remembered.forget();
                 let error = self.blame(&conn, error);
                 if conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok() {
                     self.conn = Some(conn);

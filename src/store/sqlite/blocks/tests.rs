@@ -28,7 +28,7 @@ fn insert(conn: &Connection, seqs: impl Iterator<Item = i64>, kind: impl Fn(i64)
 }
 
 fn sum_up_all(conn: &Connection) -> usize {
-    let mut remembered = transaction::Remembered::default();
+    let mut remembered = transaction::Remembered::new(Arc::new(|| Err(StoreError::Unavailable("not read".into()))));
     let mut steps = 0;
     while sum_up(&mut Tx::new(conn, &mut remembered, 0)).unwrap() {
         steps += 1;

@@ -1,4 +1,5 @@
-//! Keys against a plain map, with two connections, moves, retention and rollbacks in a random order.
+//! Keys against a plain map, with two connections, moves, retention and rollbacks in a random order, the filter of the
+//! index made or in the making.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,12 @@ struct Side {
 }
 
 fn side(path: &std::path::Path) -> Side {
-    Side { conn: file::connect(path, Role::Writer).unwrap(), recent: Recent::moving_at(50) }
+    Side { conn: file::connect(path, Role::Writer).unwrap(), recent: recent(path) }
+}
+
+fn recent(path: &std::path::Path) -> Recent {
+    let path = path.to_owned();
+    Recent::moving_at(50, std::sync::Arc::new(move || file::connect(&path, Role::Reader)))
 }
 
 fn key(number: u64) -> EventKey {
@@ -27,12 +33,15 @@ fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() 
     schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
     let mut sides = [side(&path), side(&path)];
     let mut model: BTreeMap<u64, i64> = BTreeMap::new();
-    let mut random = fastrand::Rng::with_seed(7);
+    let (mut random, mut waits) = (fastrand::Rng::with_seed(7), fastrand::Rng::with_seed(8));
     let mut next = 1;
     for _ in 0..2_000 {
         let Side { conn, recent } = &mut sides[usize::from(random.u8(..10) == 0)];
         conn.execute_batch("BEGIN IMMEDIATE").unwrap();
         recent.refresh(conn).unwrap();
+        if waits.u8(..4) == 0 {
+            recent.index.wait();
+        }
         let mut after = model.clone();
         for _ in 0..random.usize(..8) {
             let number = random.u64(..4_000);
@@ -50,7 +59,7 @@ fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() 
         recent.move_on(conn).unwrap();
         if random.u8(..20) == 0 {
             conn.execute_batch("ROLLBACK").unwrap();
-            *recent = Recent::moving_at(50);
+            recent.forget_copy();
         } else {
             conn.execute_batch("COMMIT").unwrap();
             model = after;
