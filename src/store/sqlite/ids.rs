@@ -15,6 +15,7 @@ use crate::event::EventKey;
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
 use crate::store::sqlite::key_filter::{Connect, KeyFilter};
+use crate::store::sqlite::transaction::Kept;
 
 /// Keys in `recent` from which they move.
 const ENOUGH: usize = 65_536;
@@ -122,8 +123,14 @@ impl Recent {
     }
 
     /// Gives `key`, which [`Recent::find`] did not find, to the new event `seq`.
-    pub(super) fn add(&mut self, conn: &Connection, key: EventKey, seq: i64) -> Result<(), StoreError> {
-        conn.prepare_cached("INSERT INTO recent VALUES (?1, ?2)")?.execute(params![seq, key.0])?;
+    pub(super) fn add<'c>(
+        &mut self,
+        insert: &mut Kept<'c>,
+        conn: &'c Connection,
+        key: EventKey,
+        seq: i64,
+    ) -> Result<(), StoreError> {
+        insert.get(conn, "INSERT INTO recent VALUES (?1, ?2)")?.execute(params![seq, key.0])?;
         self.keys.insert(key, seq);
         self.last = seq;
         self.added += 1;

@@ -58,7 +58,7 @@ fn insert(
     let seq = tx.next_seq()?;
     tx.add_key(*key, seq)?;
     let source = tx.source(&event.source)?;
-    tx.conn.prepare_cached(INSERT)?.execute(params![
+    tx.insert_event.get(tx.conn, INSERT)?.execute(params![
         seq,
         source,
         event.id.as_str(),
@@ -97,7 +97,7 @@ fn queue(tx: &mut Tx<'_>, seq: i64, sink: &Name) -> Result<(), StoreError> {
              VALUES (?1, ?2, {PENDING}, 0, ?3, ?3, 0)
          ON CONFLICT DO NOTHING"
     );
-    let added = tx.conn.prepare_cached(sql)?.execute([seq * SINKS + sink, sink, tx.now])?;
+    let added = tx.insert_delivery.get(tx.conn, sql)?.execute([seq * SINKS + sink, sink, tx.now])?;
     if added > 0 {
         tx.count(sink, 1, 0);
     }

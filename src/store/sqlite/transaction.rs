@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 use crate::event::{EventKey, Name};
 use crate::store::error::StoreError;
@@ -59,6 +59,21 @@ struct Marks {
     pruned_to: i64,
 }
 
+/// A statement that a transaction runs for each of its events: looking it up every time takes as long as a row.
+#[derive(Default)]
+pub(super) struct Kept<'c>(Option<CachedStatement<'c>>);
+
+impl<'c> Kept<'c> {
+    /// The statement `sql`, always the same one.
+    pub(super) fn get(&mut self, conn: &'c Connection, sql: &str) -> Result<&mut CachedStatement<'c>, StoreError> {
+        let statement = match self.0.take() {
+            Some(statement) => statement,
+            None => conn.prepare_cached(sql)?,
+        };
+        Ok(self.0.insert(statement))
+    }
+}
+
 /// A write transaction under way.
 pub(super) struct Tx<'c> {
     /// The connection, inside `BEGIN IMMEDIATE`.
@@ -67,13 +82,20 @@ pub(super) struct Tx<'c> {
     pub now: i64,
     /// What it has done so far.
     pub done: Done,
+    /// Puts an event's row.
+    pub insert_event: Kept<'c>,
+    /// Puts a delivery's.
+    pub insert_delivery: Kept<'c>,
+    insert_key: Kept<'c>,
     remembered: &'c mut Remembered,
 }
 
 impl<'c> Tx<'c> {
     /// A transaction just begun on `conn`, at store time `now`.
     pub(super) fn new(conn: &'c Connection, remembered: &'c mut Remembered, now: i64) -> Self {
-        Self { conn, now, done: Done::default(), remembered }
+        let done = Done::default();
+        let (insert_event, insert_delivery, insert_key) = (Kept::default(), Kept::default(), Kept::default());
+        Self { conn, now, done, insert_event, insert_delivery, insert_key, remembered }
     }
 
     /// The number the next accepted event gets: above all that ever were, so that none is used twice.
@@ -103,8 +125,8 @@ impl<'c> Tx<'c> {
 
     /// Gives `key`, which [`Tx::find`] did not find, to the new event `seq`.
     pub(super) fn add_key(&mut self, key: EventKey, seq: i64) -> Result<(), StoreError> {
-        let conn = self.conn;
-        self.recent()?.add(conn, key, seq)
+        self.make_fresh()?;
+        self.remembered.recent.add(&mut self.insert_key, self.conn, key, seq)
     }
 
     /// Forgets `key` of the event `seq`.
@@ -122,11 +144,16 @@ impl<'c> Tx<'c> {
     }
 
     fn recent(&mut self) -> Result<&mut Recent, StoreError> {
+        self.make_fresh()?;
+        Ok(&mut self.remembered.recent)
+    }
+
+    fn make_fresh(&mut self) -> Result<(), StoreError> {
         if !self.done.fresh {
             self.remembered.recent.refresh(self.conn)?;
             self.done.fresh = true;
         }
-        Ok(&mut self.remembered.recent)
+        Ok(())
     }
 
     /// Moves the mark of retention on.

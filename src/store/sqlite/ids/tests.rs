@@ -51,7 +51,7 @@ fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() 
                 recent.forget(conn, &key(number), seq).unwrap();
                 after.remove(&number);
             } else if found.is_none() {
-                recent.add(conn, key(number), next).unwrap();
+                recent.add(&mut Kept::default(), conn, key(number), next).unwrap();
                 after.insert(number, next);
                 next += 1;
             }
