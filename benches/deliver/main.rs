@@ -19,6 +19,8 @@ mod drain;
 #[path = "../receive/jwt.rs"]
 mod jwt;
 mod latency;
+#[path = "../receive/message.rs"]
+mod message;
 mod nats;
 #[path = "../receive/numbers.rs"]
 mod numbers;

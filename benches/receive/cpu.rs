@@ -44,12 +44,13 @@ impl CpuTime {
     }
 }
 
-/// User and system time of a process, in ticks: fields 14 and 15, counted behind the name, which may hold anything.
+/// User and system time of a process and of the children it has waited for, in ticks: fields 14 to 17, counted behind
+/// the name, which may hold anything.
 fn ticks(process: u32) -> BenchResult<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let (Some(user), Some(system)) = (fields.get(11), fields.get(12)) else { return Err("short stat".into()) };
-    Ok(user.parse::<u64>()? + system.parse::<u64>()?)
+    let times = fields.get(11..15).ok_or("short stat")?;
+    times.iter().try_fold(0, |sum, time| Ok(sum + time.parse::<u64>()?))
 }
 
 /// A process and its children.

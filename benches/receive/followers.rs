@@ -6,8 +6,9 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::figures::Figures;
 use crate::load::Pool;
-use crate::report::{self, Figures};
+use crate::report;
 use crate::request::Kind;
 use crate::result::BenchResult;
 use crate::rounds::{ECHOED, Rounds, once};

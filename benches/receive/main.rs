@@ -9,9 +9,12 @@ mod config;
 mod cpu;
 mod disk;
 mod echo;
+mod figures;
 mod followers;
 mod jwt;
+mod listen;
 mod load;
+mod message;
 mod numbers;
 mod options;
 mod preload;
@@ -29,10 +32,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::options::Options;
+use crate::result::BenchResult;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = if options.serve_echo { echo::serve(&options) } else { scenario::run(&options) };
+    let outcome = if options.serve_echo { serve_echo(&options) } else { scenario::run(&options) };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -40,4 +44,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve_echo(options: &Options) -> BenchResult<()> {
+    let (Some(cert), Some(key)) = (&options.cert, &options.key) else { return Err("no certificate".into()) };
+    listen::serve(0, cert, key, &echo::app())
 }

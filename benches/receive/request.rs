@@ -7,10 +7,10 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use gatepost::clock::Clock;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 
 use crate::jwt::{self, Algorithm};
+pub(crate) use crate::message::Expected;
+use crate::message::{Bodies, HOST, hmac_hex, post};
 use crate::result::BenchResult;
 
 /// Secret of the HMAC sources.
@@ -23,7 +23,6 @@ pub(crate) const ACCESS_KEY: &str = "AKIABENCHBENCHBENCH1";
 pub(crate) const SECRET_KEY: &str = "bench/secret/key/of/forty/characters+++++";
 /// Its region.
 pub(crate) const REGION: &str = "eu-west-1";
-const HOST: &str = "localhost";
 /// Further in the past than any window.
 const STALE_SECONDS: i64 = 3600;
 
@@ -52,15 +51,6 @@ pub(crate) enum Kind {
     Duplicate,
 }
 
-/// What an answer must hold.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
-    /// The status code.
-    pub status: u16,
-    /// Text that the body contains.
-    pub contains: &'static str,
-}
-
 impl Kind {
     /// What the program must answer.
     pub(crate) const fn expected(self) -> Expected {
@@ -78,10 +68,7 @@ impl Kind {
 
 /// Makes requests, no two alike as long as the process lives.
 pub(crate) struct Maker {
-    next: u64,
-    run: u64,
-    filler: String,
-    bytes: usize,
+    bodies: Bodies,
     /// Made once: making one costs more than anything that is measured.
     jwts: Vec<(Algorithm, String)>,
 }
@@ -89,8 +76,7 @@ pub(crate) struct Maker {
 impl Maker {
     /// For bodies of `bytes` bytes (a little more where the fixed part alone is longer).
     pub(crate) fn new(bytes: usize) -> Self {
-        let word = |_| format!("w{:06x} ", fastrand::u32(..0x0100_0000));
-        Self { next: 0, run: fastrand::u64(..), filler: (0..=bytes / 8).map(word).collect(), bytes, jwts: Vec::new() }
+        Self { bodies: Bodies::new(bytes), jwts: Vec::new() }
     }
 
     /// `count` new requests of one kind.
@@ -99,7 +85,7 @@ impl Maker {
     }
 
     fn one(&mut self, kind: Kind) -> BenchResult<Vec<u8>> {
-        let body = self.body();
+        let body = self.bodies.make();
         let now = Clock::system().now().as_second();
         Ok(match kind {
             Kind::Cognigy | Kind::Duplicate => cognigy("/webhook/cognigy", SECRET, now, &body)?,
@@ -128,19 +114,6 @@ impl Maker {
         self.jwts.push((algorithm, token.clone()));
         Ok(token)
     }
-
-    /// What a chat platform sends: a few fields that are read, and much data that is not.
-    fn body(&mut self) -> Vec<u8> {
-        let (run, n) = (self.run, self.next);
-        self.next += 1;
-        let mut body = format!(
-            r#"{{"eventId":"{run:016x}-{n}","eventType":"conversation.updated","intent":"order_status","sessionId":"s-{n}","userId":"u-{n}","data":{{"text":""#
-        );
-        let rest = self.bytes.saturating_sub(body.len() + 3).min(self.filler.len());
-        body.push_str(&self.filler[..rest]);
-        body.push_str("\"}}");
-        body.into_bytes()
-    }
 }
 
 fn cognigy(path: &str, secret: &str, at: i64, body: &[u8]) -> BenchResult<Vec<u8>> {
@@ -150,11 +123,6 @@ fn cognigy(path: &str, secret: &str, at: i64, body: &[u8]) -> BenchResult<Vec<u8
 
 fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
-}
-
-fn hmac_hex(secret: &str, body: &[u8]) -> BenchResult<String> {
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?.chain_update(body);
-    Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
 fn sigv4_headers(body: &[u8]) -> BenchResult<String> {
@@ -176,14 +144,4 @@ fn sigv4_headers(body: &[u8]) -> BenchResult<String> {
         write!(lines, "{name}: {value}\r\n")?;
     }
     Ok(lines)
-}
-
-fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let length = body.len();
-    let mut request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n"
-    )
-    .into_bytes();
-    request.extend_from_slice(body);
-    request
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::figures::Figures;
 use crate::load::{Pace, Pool, Seen};
 use crate::options::Options;
-use crate::report::{self, Figures};
+use crate::report;
 use crate::request::{Expected, Kind, Maker};
 use crate::result::BenchResult;
 use crate::server::Server;

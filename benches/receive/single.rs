@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::figures::Figures;
 use crate::load::{self, Pool};
 use crate::numbers::{float, median, millis};
 use crate::options::Options;
-use crate::report::{self, Figures};
+use crate::report;
 use crate::request::{Expected, Kind, Maker};
 use crate::result::BenchResult;
 use crate::rounds::ECHOED;
