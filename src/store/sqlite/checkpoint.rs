@@ -16,8 +16,8 @@ use crate::store::sqlite::file::Role;
 use crate::store::sqlite::open_files::OpenFiles;
 
 /// Pages in the log (of 8 KiB) from which it is copied. Copied little by little it does not hold up the commits beside
-/// it (measured: p99 at 30 % load), and a log that is short is soon written over instead of growing.
-const START: u32 = 1_000;
+/// it (measured: p99 at saturation and at 30 % of it), and a log that is short is soon written over instead of growing.
+const START: u32 = 256;
 /// How few pages may be left for the writer: a moment's work.
 const REST: i64 = 64;
 /// How often the thread tries to get down to [`REST`].
