@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::event::EventKey;
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
+use crate::store::sqlite::kept_statement::Kept;
 use crate::store::sqlite::key_filter::{Connect, KeyFilter};
-use crate::store::sqlite::transaction::Kept;
 
 /// Keys in `recent` from which they move.
 const ENOUGH: usize = 65_536;

@@ -19,6 +19,7 @@ mod file;
 mod foreign;
 mod ids;
 mod inbox;
+mod kept_statement;
 mod key_filter;
 mod maintenance;
 mod open_files;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::event::{EventKey, Name};
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
 use crate::store::sqlite::ids::Recent;
+use crate::store::sqlite::kept_statement::Kept;
 use crate::store::sqlite::key_filter::Connect;
 use crate::store::sqlite::schema::SINKS;
 
@@ -57,21 +58,6 @@ pub(super) struct Done {
 struct Marks {
     next_seq: i64,
     pruned_to: i64,
-}
-
-/// A statement that a transaction runs for each of its events: looking it up every time takes as long as a row.
-#[derive(Default)]
-pub(super) struct Kept<'c>(Option<CachedStatement<'c>>);
-
-impl<'c> Kept<'c> {
-    /// The statement `sql`, always the same one.
-    pub(super) fn get(&mut self, conn: &'c Connection, sql: &str) -> Result<&mut CachedStatement<'c>, StoreError> {
-        let statement = match self.0.take() {
-            Some(statement) => statement,
-            None => conn.prepare_cached(sql)?,
-        };
-        Ok(self.0.insert(statement))
-    }
 }
 
 /// A write transaction under way.
