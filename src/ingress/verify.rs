@@ -133,8 +133,8 @@ impl Verifier {
         let Unverified { origin, head, token, claims, body } = request;
         let declared = declared_length(&head.headers);
         let mut charge = Arc::clone(&self.budget).open(declared);
-        let whole = arrival(&origin, &head, &self.waiting, buffer(body, declared, &mut charge));
-        let body = tokio::time::timeout(self.timeout, whole).await.unwrap_or(Err(Reject::BodyTimeout))?;
+        let reading = buffer(body, declared, &mut charge);
+        let body = arrival(&origin, &head, (&self.waiting, self.timeout), reading).await?;
         let payload = Payload::from(charge.hold(body));
         let inline = payload.bytes().len() <= INLINE_BYTES;
         let prove = move || match self.source.scheme.verify(&head, &claims, &payload) {
@@ -154,9 +154,14 @@ impl Verifier {
     }
 }
 
-/// Waits for the body that `reading` reads, as long as its client may wait with that many requests. A body that came
-/// along with its head takes no lock.
-async fn arrival<F>(origin: &Origin, head: &Parts, waiting: &Arc<Waiting>, reading: F) -> Result<Bytes, Reject>
+/// Waits for the body that `reading` reads, up to a timeout and as long as its client may wait with that many requests. A
+/// body that came along with its head takes no lock and no timer.
+async fn arrival<F>(
+    origin: &Origin,
+    head: &Parts,
+    (waiting, timeout): (&Arc<Waiting>, Duration),
+    reading: F,
+) -> Result<Bytes, Reject>
 where
     F: Future<Output = Result<Bytes, Reject>>,
 {
@@ -173,7 +178,7 @@ where
     let mut place = waiting.wait(origin.client, connection, coming)?;
     tokio::select! {
         biased;
-        read = reading => read,
+        read = tokio::time::timeout(timeout, reading) => read.unwrap_or(Err(Reject::BodyTimeout)),
         () = place.shed() => Err(Reject::Overloaded),
     }
 }
