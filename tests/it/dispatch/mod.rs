@@ -3,6 +3,7 @@
 mod crash;
 mod in_memory;
 mod liveness;
+mod one_core;
 mod orphans;
 mod sqlite;
 mod stopped;

@@ -24,7 +24,8 @@ pub(crate) struct Setup {
     blocks: Vec<String>,
     env: BTreeMap<String, String>,
     file: bool,
-    ulimit: Option<String>,
+    /// What a shell does to itself before it becomes the program.
+    before: Option<String>,
 }
 
 impl Setup {
@@ -41,7 +42,7 @@ impl Setup {
             blocks: Vec::new(),
             env: BTreeMap::new(),
             file: true,
-            ulimit: None,
+            before: None,
         };
         setup
             .set("listener", "address", "\"127.0.0.1:0\"")
@@ -152,12 +153,20 @@ impl Setup {
 
     /// Lets the program have at most `most` descriptors.
     pub(crate) fn open_files(self, most: u32) -> Self {
-        Self { ulimit: Some(format!("-n {most}")), ..self }
+        Self { before: Some(format!("ulimit -n {most}")), ..self }
     }
 
     /// Lets the program begin with at most `most` descriptors, and ask for more.
     pub(crate) fn open_files_at_first(self, most: u32) -> Self {
-        Self { ulimit: Some(format!("-S -n {most}")), ..self }
+        Self { before: Some(format!("ulimit -S -n {most}")), ..self }
+    }
+
+    /// Lets the program run on one core, as a container with a share of one does.
+    pub(crate) fn one_core(self) -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        let first = allowed.trim().split(['-', ',']).next().unwrap();
+        Self { before: Some(format!("taskset -cp {first} $$ >/dev/null")), ..self }
     }
 
     /// A path in the directory of this setup.
@@ -193,8 +202,8 @@ impl Setup {
     pub(crate) fn command(&self) -> Command {
         let program = std::env::var_os(OTHER_BUILD).unwrap_or_else(|| env!("CARGO_BIN_EXE_gatepost").into());
         let mut command = Command::new("/bin/sh");
-        if let Some(limit) = &self.ulimit {
-            command.arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\"")).arg(program);
+        if let Some(before) = &self.before {
+            command.arg("-c").arg(format!("{before} && exec \"$0\" \"$@\"")).arg(program);
         } else {
             command = Command::new(program);
         }
