@@ -1,9 +1,9 @@
 //! The one thread that writes: whatever waits shares one transaction and one fsync (group commit).
 //!
-//! It never lingers to fill a batch: while one commit is under way the next batch gathers by itself. Nobody is
-//! answered before the commit has returned. When a task fails, the batch is done again with a savepoint around each,
-//! so that only that one fails; when the disk or the lock fails, all of the batch are told so and the connection is
-//! opened afresh for the next.
+//! It waits for nobody to fill a batch: while one commit is under way the next batch gathers by itself, and whoever wakes
+//! it lets those come first who are ready (`tasks.rs`). Nobody is answered before the commit has returned. When a task
+//! fails, the batch is done again with a savepoint around each, so that only that one fails; when the disk or the lock
+//! fails, all of the batch are told so and the connection is opened afresh for the next.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
