@@ -19,7 +19,11 @@ use crate::result::BenchResult;
 /// Serves `app` on `port` (0: any) until killed; tells its address as the program does.
 pub(crate) fn serve(port: u16, cert: &Path, key: &Path, app: &Router) -> BenchResult<()> {
     let acceptor = TlsAcceptor::from(Arc::new(tls(cert, key)?));
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    // As the program does: one thread where there is one core.
+    let one = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder =
+        if one { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    builder.enable_all().build()?.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         println!(r#"{{"message":"listening","webhook":"{}","admin":""}}"#, listener.local_addr()?);
         let mut connections = JoinSet::new();
