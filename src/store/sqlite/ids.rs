@@ -81,9 +81,8 @@ impl Recent {
         (self.keys, self.last, self.copied, self.moving, self.added) = (HashMap::new(), 0, None, None, 0);
     }
 
-    /// Forgets everything: what it knows was checked against marks of another connection.
-    pub(super) fn forget_all(&mut self) {
-        self.forget_copy();
+    /// Has the filter made afresh.
+    pub(super) const fn forget_filter(&mut self) {
         self.filtered = None;
     }
 

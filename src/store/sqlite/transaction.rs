@@ -32,10 +32,10 @@ impl Remembered {
         self.recent.forget_copy();
     }
 
-    /// Another connection writes from now on.
+    /// Another connection writes from now on, against whose marks nothing was checked.
     pub(super) fn forget_all(&mut self) {
         self.forget();
-        self.recent.forget_all();
+        self.recent.forget_filter();
     }
 }
 
