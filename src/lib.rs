@@ -42,6 +42,7 @@ pub mod clock;
 pub mod escape;
 pub mod event;
 pub mod file;
+mod json_text;
 mod request_id;
 pub mod request_outcome;
 pub mod secret;

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::json_text::plain_bytes;
+
 /// Objects and arrays within each other, the outermost counted.
 pub(super) const MAX_DEPTH: usize = 128;
 /// How many pointers one pass can follow: they travel as bits of a word.
@@ -40,6 +42,8 @@ impl Value<'_> {
     #[must_use]
     pub(super) fn text(&self) -> Option<String> {
         match self {
+            // Most strings have no escapes.
+            Self::String(raw) if !raw.contains('\\') => raw.get(1..raw.len() - 1).map(str::to_owned),
             Self::String(raw) => serde_json::from_str(raw).ok(),
             Self::Number(_) | Self::Other | Self::Null => None,
         }
@@ -177,11 +181,15 @@ impl<'a> Scanner<'a, '_> {
         let mut seen = 0;
         loop {
             self.blanks();
-            let name = self.string()?;
+            let start = self.at;
+            self.string()?;
+            let mut onward = 0;
+            if followed != 0 {
+                onward = self.named(self.since(start), depth, followed);
+                self.twice(seen & onward);
+                seen |= onward;
+            }
             self.expect(b':', "expected a colon")?;
-            let onward = if followed == 0 { 0 } else { self.named(name, depth, followed) };
-            self.twice(seen & onward);
-            seen |= onward;
             self.value(depth + 1, onward)?;
             if !self.more(b'}')? {
                 return Ok(());
@@ -224,6 +232,9 @@ impl<'a> Scanner<'a, '_> {
     }
 
     fn twice(&mut self, pointers: Followed) {
+        if pointers == 0 {
+            return;
+        }
         for (index, found) in self.found.iter_mut().enumerate() {
             found.twice |= pointers & (1 << index) != 0;
         }
@@ -233,21 +244,28 @@ impl<'a> Scanner<'a, '_> {
     fn value(&mut self, depth: usize, followed: Followed) -> Result<(), NotJson> {
         self.blanks();
         let start = self.at;
-        let kind: fn(&'a str) -> Value<'a> = match self.peek() {
-            Some(b'{') => self.object(depth, followed).map(|()| other as _)?,
-            Some(b'[') => self.array(depth, followed).map(|()| other as _)?,
-            Some(b'"') => self.string().map(|_| Value::String as _)?,
-            Some(b't') => self.word("true").map(|()| other as _)?,
-            Some(b'f') => self.word("false").map(|()| other as _)?,
-            Some(b'n') => self.word("null").map(|()| null as _)?,
-            _ => self.number().map(|()| Value::Number as _)?,
+        let first = self.peek();
+        match first {
+            Some(b'"') => self.string()?,
+            Some(b'{') => self.object(depth, followed)?,
+            Some(b'[') => self.array(depth, followed)?,
+            Some(b't') => self.word("true")?,
+            Some(b'f') => self.word("false")?,
+            Some(b'n') => self.word("null")?,
+            _ => self.number()?,
+        }
+        if followed == 0 {
+            return Ok(());
+        }
+        let value = match first {
+            Some(b'"') => Value::String(self.since(start)),
+            Some(b'{' | b'[' | b't' | b'f') => Value::Other,
+            Some(b'n') => Value::Null,
+            _ => Value::Number(self.since(start)),
         };
-        if followed != 0 {
-            let value = kind(self.since(start));
-            for (index, (found, pointer)) in self.found.iter_mut().zip(self.pointers).enumerate() {
-                if followed & (1 << index) != 0 && pointer.0.len() == depth {
-                    found.value.get_or_insert(value);
-                }
+        for (index, (found, pointer)) in self.found.iter_mut().zip(self.pointers).enumerate() {
+            if followed & (1 << index) != 0 && pointer.0.len() == depth {
+                found.value.get_or_insert(value);
             }
         }
         Ok(())
@@ -291,43 +309,23 @@ impl<'a> Scanner<'a, '_> {
         Ok(())
     }
 
-    /// A string; returns it with its quotes.
-    fn string(&mut self) -> Result<&'a str, NotJson> {
-        let start = self.at;
+    /// A string with its quotes.
+    fn string(&mut self) -> Result<(), NotJson> {
         if self.peek() != Some(b'"') {
             return Err(self.fault("expected a string"));
         }
         self.at += 1;
         loop {
-            self.plain();
+            self.at += plain_bytes(self.rest());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(self.since(start));
+                    return Ok(());
                 }
                 Some(b'\\') => self.escape()?,
-                Some(0..0x20) => return Err(self.fault("control character in a string")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.fault("control character in a string")),
                 None => return Err(self.fault("unfinished string")),
             }
-        }
-    }
-
-    /// Skips to the next quote, backslash or control character, eight bytes at a time; stops before the last seven.
-    fn plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        // The high bit of each byte below `bound`, which is at most 0x80; bytes from 0x80 up never show.
-        let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
-        while let Some(chunk) = self.rest().first_chunk::<8>() {
-            // The first byte is the lowest, so that what `below` carries from one that is found shows only behind it.
-            let word = u64::from_le_bytes(*chunk);
-            let stops = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
-            if stops != 0 {
-                self.at += stops.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
         }
     }
 
@@ -366,14 +364,6 @@ impl<'a> Scanner<'a, '_> {
         self.at += 5;
         Ok(unit)
     }
-}
-
-const fn other(_: &str) -> Value<'_> {
-    Value::Other
-}
-
-const fn null(_: &str) -> Value<'_> {
-    Value::Null
 }
 
 #[cfg(test)]
