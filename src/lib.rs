@@ -42,6 +42,7 @@ pub mod clock;
 pub mod escape;
 pub mod event;
 pub mod file;
+pub(crate) mod flat_json;
 mod json_text;
 mod request_id;
 pub mod request_outcome;

@@ -38,7 +38,7 @@ impl Operations<'_> {
             record.client_ip = operator.client_ip();
             // Of strings, numbers and nulls: it cannot fail.
             let Ok(json) = serde_json::to_string(&record) else { continue };
-            tracing::info!(target: "gatepost::audit", record = %json);
+            tracing::info!(target: "gatepost::audit", record = json.as_str());
             records.push(json);
         }
         if self.siem && !records.is_empty() {

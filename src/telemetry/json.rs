@@ -1,9 +1,9 @@
 //! The line format: `timestamp`, `level` and `target`, then the event's fields, all at the top level.
 //!
-//! An event with a field called `record` brings a whole JSON object of its own, timestamp included (the access and
+//! An event with a text field called `record` brings a whole JSON object of its own, timestamp included (the access and
 //! audit records): its members are taken over as they are, nulls too. Such an event has no other fields.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -23,7 +23,9 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
-        write!(line, r#"{{"level":"{}","target":"{}","#, metadata.level(), metadata.target())?;
+        for part in [r#"{"level":""#, metadata.level().as_str(), r#"","target":""#, metadata.target(), r#"","#] {
+            line.write_str(part)?;
+        }
         let mut fields = Fields { line, has_record: false, others: Map::new() };
         event.record(&mut fields);
         let Fields { mut line, has_record, others } = fields;
@@ -71,31 +73,19 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        match value.strip_prefix('{').filter(|_| field.name() == "record") {
+            // Without the brace it opens with: the line has opened one already.
+            Some(members) => {
+                self.has_record = true;
+                // Writing to the line's buffer cannot fail.
+                let _ = self.line.write_str(members);
+            }
+            None => self.put(field, value),
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "record" {
-            self.has_record = true;
-            // Writing to the line's buffer cannot fail.
-            let _ = write!(Members { line: &mut self.line, opened: false }, "{value:?}");
-        } else {
-            self.put(field, format!("{value:?}"));
-        }
-    }
-}
-
-/// Passes a JSON object on without the brace it opens with: the line has opened one already.
-struct Members<'a, 'w> {
-    line: &'a mut Writer<'w>,
-    opened: bool,
-}
-
-impl fmt::Write for Members<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let rest = if self.opened { text } else { text.strip_prefix('{').ok_or(fmt::Error)? };
-        self.opened = true;
-        self.line.write_str(rest)
+        self.put(field, format!("{value:?}"));
     }
 }
 
@@ -145,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_record_is_taken_over_with_its_nulls_and_its_own_time() {
-        let line = logged(|| tracing::info!(target: "x", record = %r#"{"timestamp":"then","reason":null}"#));
+        let line = logged(|| tracing::info!(target: "x", record = r#"{"timestamp":"then","reason":null}"#));
         assert_eq!(line, serde_json::json!({"level":"INFO","target":"x","timestamp":"then","reason":null}));
     }
 }

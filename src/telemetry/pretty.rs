@@ -169,14 +169,18 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { value.clone_into(&mut self.message) } else { self.put(field, value) }
+        match field.name() {
+            "record" => self.record = Some(value.to_owned()),
+            "message" => value.clone_into(&mut self.message),
+            _ => self.put(field, value),
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        match field.name() {
-            "record" => self.record = Some(format!("{value:?}")),
-            "message" => self.message = format!("{value:?}"),
-            _ => self.put(field, format!("{value:?}")),
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.put(field, format!("{value:?}"));
         }
     }
 }
