@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::timeout;
 
 /// In one batch, at most.
@@ -37,6 +37,7 @@ pub(super) async fn hand_out<T, W, F>(
     let mut busy = JoinSet::new();
     loop {
         let Some(first) = waiting.recv().await else { break };
+        others_first(&waiting).await;
         let batch = gather(first, &mut waiting, &bytes);
         while let Some(ended) = busy.try_join_next() {
             idle.push(back(ended));
@@ -61,6 +62,20 @@ pub(super) async fn hand_out<T, W, F>(
         let _ = timeout(ALONE, alone).await;
     }
     while busy.join_next().await.is_some() {}
+}
+
+/// Lets those come first who are ready, as long as that brings more: what they bring shares the batch, of which the database
+/// pays for each. It is no delay: whoever is not ready is not waited for.
+async fn others_first<T>(waiting: &mpsc::Receiver<T>) {
+    let mut before = 0;
+    loop {
+        yield_now().await;
+        let now = waiting.len();
+        if now == before || now >= BATCH {
+            return;
+        }
+        before = now;
+    }
 }
 
 /// `first` and what waits behind it, as far as it fits.
@@ -117,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn beside_a_slow_one_goes_one_other_and_afterwards_they_go_alone_again() {
         let mut took = vec![100];
-        took.extend([5; 40]);
+        took.extend([5; 80]);
         let seen = in_flight(&took).await;
         assert_eq!(seen.iter().max(), Some(&2));
         assert!(seen.ends_with(&[1; 10]), "{seen:?}");
