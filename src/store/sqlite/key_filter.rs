@@ -89,6 +89,15 @@ impl KeyFilter {
         }
     }
 
+    /// How many keys the index holds, as far as is known: those that were deleted since count as well, and before it is
+    /// made there are none.
+    pub(super) const fn keys(&self) -> usize {
+        match &self.state {
+            State::Made(bloom) => bloom.keys,
+            State::Unknown | State::Making { .. } => 0,
+        }
+    }
+
     /// Waits until it is made.
     #[cfg(test)]
     pub(super) fn wait(&mut self) {

@@ -74,3 +74,27 @@ fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() 
     let (index, recent) = (count("ids"), count("recent"));
     assert!(index > recent && recent < 200, "{index} in the index, {recent} recent: keys move");
 }
+
+#[test]
+fn the_more_the_index_holds_the_more_keys_move_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    file::create(&path, &mut file::sync).unwrap();
+    schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
+    let Side { conn, mut recent } = side(&path);
+    conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for number in 0..3_200_u64 {
+        conn.execute("INSERT INTO ids VALUES (?1, ?2)", params![key(number).0, 1]).unwrap();
+    }
+    conn.execute_batch("COMMIT").unwrap();
+    recent.refresh(&conn).unwrap();
+    recent.index.wait();
+    assert_eq!(recent.enough(), 100);
+    for number in 0..100_000 {
+        recent.index.add(key(number));
+    }
+    assert_eq!(recent.enough(), 200, "memory is bounded");
+    recent.forget_filter();
+    recent.refresh(&conn).unwrap();
+    assert!(recent.enough() <= 100, "what was counted twice is forgotten, and a filter in the making says nothing");
+}
