@@ -59,11 +59,6 @@ impl Flat<'_> {
         self.0.push_str(text);
         self.0.push('"');
     }
-
-    fn number(self, number: impl itoa::Integer) -> Result<(), NotFlat> {
-        self.0.push_str(itoa::Buffer::new().format(number));
-        Ok(())
-    }
 }
 
 impl SerializeStruct for Flat<'_> {
@@ -84,6 +79,16 @@ impl SerializeStruct for Flat<'_> {
         self.0.push('}');
         Ok(())
     }
+}
+
+/// The methods for whole numbers.
+macro_rules! whole {
+    ($($name:ident($kind:ty)),+ $(,)?) => {
+        $(fn $name(self, number: $kind) -> Result<(), NotFlat> {
+            self.0.push_str(itoa::Buffer::new().format(number));
+            Ok(())
+        })+
+    };
 }
 
 /// What a record is made of.
@@ -143,36 +148,9 @@ impl<'l> Serializer for Flat<'l> {
         Ok(())
     }
 
-    fn serialize_i8(self, number: i8) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_i16(self, number: i16) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_i32(self, number: i32) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_i64(self, number: i64) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_u8(self, number: u8) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_u16(self, number: u16) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_u32(self, number: u32) -> Result<(), NotFlat> {
-        self.number(number)
-    }
-
-    fn serialize_u64(self, number: u64) -> Result<(), NotFlat> {
-        self.number(number)
+    whole! {
+        serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
+        serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
     }
 
     fn serialize_f32(self, _: f32) -> Result<(), NotFlat> {

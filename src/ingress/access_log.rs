@@ -20,6 +20,7 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
+use tracing::Level;
 
 use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
@@ -265,8 +266,10 @@ impl Entry {
             latency_us,
             key: known.map(|known| known.key.as_str()),
         };
-        // Texts and whole numbers always serialise.
-        if let Ok(record) = flat_json::to_string(&record) {
+        // Made only where the filter wants it. Texts and whole numbers always serialise.
+        if tracing::enabled!(target: "gatepost::access", Level::INFO)
+            && let Ok(record) = flat_json::to_string(&record)
+        {
             tracing::info!(target: "gatepost::access", record);
         }
     }
@@ -323,7 +326,9 @@ impl Entry {
             latency_us,
             rejections: source.metrics.outcome(RequestOutcome::Refused).get(),
         };
-        if let Ok(record) = flat_json::to_string(&verdict) {
+        if tracing::enabled!(target: "gatepost::audit", Level::INFO)
+            && let Ok(record) = flat_json::to_string(&verdict)
+        {
             tracing::info!(target: "gatepost::audit", record);
         }
         if let Some(audit) = &self.layer.recorder.audit {
