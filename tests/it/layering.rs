@@ -7,7 +7,7 @@ mod circles;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const STRATA: [(&str, u8); 34] = [
+const STRATA: [(&str, u8); 36] = [
     ("event", 1),
     ("secret", 1),
     ("file", 1),
@@ -18,6 +18,8 @@ const STRATA: [(&str, u8); 34] = [
     ("request_id", 1),
     ("request_outcome", 1),
     ("shell", 1),
+    ("flat_json", 1),
+    ("json_text", 1),
     ("time_arg", 1),
     ("settings", 2),
     ("telemetry", 3),

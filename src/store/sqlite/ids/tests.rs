@@ -72,7 +72,7 @@ fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() 
     let count =
         |table| -> i64 { conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap() };
     let (index, recent) = (count("ids"), count("recent"));
-    assert!(index > recent && recent < 200, "{index} in the index, {recent} recent: keys move");
+    assert!(index > recent && recent < 400, "{index} in the index, {recent} recent: keys move");
 }
 
 #[test]
