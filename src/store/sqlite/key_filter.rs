@@ -146,7 +146,7 @@ fn read_all(
             _ => break,
         }
     }
-    Ok(bloom)
+    Ok(bloom.made())
 }
 
 /// A blocked Bloom filter: all bits of a key lie in one line of the processor's cache. Keys are digests, so their own bits
@@ -154,6 +154,8 @@ fn read_all(
 struct Bloom {
     blocks: Vec<[u64; WORDS]>,
     keys: usize,
+    /// Keys from which it is to be made afresh.
+    room: usize,
 }
 
 /// Of 64 bits, in a block.
@@ -168,11 +170,17 @@ impl Bloom {
     /// Half full with `keys`.
     fn with_room_for(keys: usize) -> Self {
         let blocks = (keys / KEYS_A_BLOCK).saturating_mul(2).clamp(BLOCKS.0, BLOCKS.1);
-        Self { blocks: vec![[0; WORDS]; blocks], keys: 0 }
+        Self { blocks: vec![[0; WORDS]; blocks], keys: 0, room: blocks * KEYS_A_BLOCK }
     }
 
-    fn has_room(&self) -> bool {
-        self.keys < self.blocks.len() * KEYS_A_BLOCK || self.blocks.len() >= BLOCKS.1
+    /// As it stands with all keys of the index: made afresh when it is full, but not before as many keys have come again.
+    /// Then retention has taken some that it still knows.
+    fn made(self) -> Self {
+        Self { room: self.room.max(self.keys.saturating_mul(2)), ..self }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.keys < self.room
     }
 
     fn add(&mut self, key: &EventKey) {
@@ -232,16 +240,18 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_full_says_so_until_it_is_as_large_as_it_gets() {
+    fn a_filter_that_is_full_says_so_once_as_many_keys_came_as_it_was_made_with() {
         let mut bloom = Bloom::with_room_for(0);
         let room = BLOCKS.0 * KEYS_A_BLOCK;
         add(&mut bloom, &keys(1, room - 1));
         assert!(bloom.has_room());
         add(&mut bloom, &keys(2, 1));
         assert!(!bloom.has_room());
-        let mut largest = Bloom::with_room_for(usize::MAX);
-        largest.keys = usize::MAX;
-        assert!(largest.has_room());
+        let most = BLOCKS.1 * KEYS_A_BLOCK;
+        let largest = |keys| Bloom { keys, ..Bloom::with_room_for(usize::MAX) }.made();
+        assert!(!Bloom { keys: most, ..largest(0) }.has_room(), "it may be full of what is gone");
+        assert!(Bloom { keys: 2 * most - 1, ..largest(most) }.has_room(), "or of what is there");
+        assert!(!Bloom { keys: 2 * most, ..largest(most) }.has_room());
     }
 
     #[test]
