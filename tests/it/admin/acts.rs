@@ -181,8 +181,9 @@ fn an_event_is_shown_as_curl_and_sent_to_an_address() {
     for url in ["-o/tmp/x", "ftp://x/", "http://x/%0a"] {
         assert_eq!(client.ask("GET", &format!("{path}/curl?url={url}"), "", "").status, 409, "{url}");
     }
-    let opened = daemon.audit().iter().filter(|record| record["action"] == "event_open").count();
-    assert_eq!(opened, 1, "the one that was shown");
+    let opened = || daemon.audit().iter().filter(|record| record["action"] == "event_open").count();
+    eventually("a record", || (opened() >= 1).then_some(()));
+    assert_eq!(opened(), 1, "the one that was shown");
 
     let to = json!({ "to": local.url() });
     assert_eq!(client.send(&format!("{path}/replay"), &to).json(), json!({ "deliveries": 1 }));
