@@ -13,6 +13,8 @@ use rusqlite::Connection;
 use crate::event::EventKey;
 use crate::store::error::StoreError;
 
+const UNREAD: &str = "the ids of the store cannot be read beside it: each is looked up";
+
 /// Keys read in one snapshot: no checkpoint waits for all of them.
 const AT_ONCE: i64 = 16_384;
 
@@ -55,17 +57,25 @@ impl KeyFilter {
     /// Forgets what is known and has it made afresh, for an index that may come to hold some `expected` keys. Keys that
     /// the caller puts into the index from now on are told to [`KeyFilter::add`].
     pub(super) fn renew(&mut self, expected: usize) {
+        self.state = self.making(expected).unwrap_or_else(|error| {
+            tracing::warn!(%error, "{UNREAD}");
+            State::Unknown
+        });
+    }
+
+    fn making(&self, expected: usize) -> Result<State, StoreError> {
         let stopped = Arc::new(AtomicBool::new(false));
         let (send, made) = sync_channel(1);
-        let (connect, stop) = (Arc::clone(&self.connect), Arc::clone(&stopped));
-        let work = move || match read_all(&*connect, expected, &stop) {
+        // Opened before anybody is answered, not some time later by the thread: whoever opens a database whose log has just
+        // been taken away makes a new one, and then what the old one holds could not be saved any more (`open_files.rs`).
+        let (conn, stop) = ((self.connect)()?, Arc::clone(&stopped));
+        let work = move || match read_all(&conn, expected, &stop) {
             Ok(bloom) => drop(send.send(bloom)),
-            Err(error) => tracing::warn!(%error, "the ids of the store cannot be read beside it: each is looked up"),
+            Err(error) => tracing::warn!(%error, "{UNREAD}"),
         };
-        self.state = match thread::Builder::new().name("store-keys".into()).spawn(work) {
-            Ok(_) => State::Making { since: Vec::new(), made, _stop: StopOnDrop(stopped) },
-            Err(_) => State::Unknown,
-        };
+        let thread = thread::Builder::new().name("store-keys".into()).spawn(work);
+        thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
+        Ok(State::Making { since: Vec::new(), made, _stop: StopOnDrop(stopped) })
     }
 
     /// Whether `key` is certainly not in the index.
@@ -123,12 +133,7 @@ impl KeyFilter {
 }
 
 /// Reads all keys of the index, little by little: what is added meanwhile the owner adds, what is deleted does no harm.
-fn read_all(
-    connect: &dyn Fn() -> Result<Connection, StoreError>,
-    expected: usize,
-    stop: &AtomicBool,
-) -> Result<Bloom, StoreError> {
-    let conn = connect()?;
+fn read_all(conn: &Connection, expected: usize, stop: &AtomicBool) -> Result<Bloom, StoreError> {
     let mut bloom = Bloom::with_room_for(expected);
     let mut sql = conn.prepare("SELECT key FROM ids WHERE key > ?1 ORDER BY key LIMIT ?2")?;
     let mut last = Vec::new();
