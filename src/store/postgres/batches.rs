@@ -139,6 +139,30 @@ mod tests {
         assert!(in_flight(&[100; 6]).await.iter().all(|number| *number <= 2));
     }
 
+    #[tokio::test]
+    async fn whoever_is_ready_shares_the_batch() {
+        let (queue, waiting) = mpsc::channel(100);
+        let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = Arc::clone(&sizes);
+        let send = move |(), batch: Vec<u8>| {
+            noted.lock().unwrap().push(batch.len());
+            async {}
+        };
+        let mut senders = JoinSet::new();
+        for turns in 0..10 {
+            let queue = queue.clone();
+            senders.spawn(async move {
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                queue.send(turns).await.unwrap();
+            });
+        }
+        drop(queue);
+        hand_out(waiting, |_| 1, || (), send).await;
+        assert_eq!(*sizes.lock().unwrap(), [10], "each turn brought one more");
+    }
+
     #[test]
     fn a_batch_is_bounded_in_number_and_in_bytes() {
         let (queue, mut waiting) = mpsc::channel(1000);

@@ -12,6 +12,14 @@ struct Side {
     recent: Recent,
 }
 
+fn new_store() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    file::create(&path, &mut file::sync).unwrap();
+    schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
+    (dir, path)
+}
+
 fn side(path: &std::path::Path) -> Side {
     Side { conn: file::connect(path, Role::Writer).unwrap(), recent: recent(path) }
 }
@@ -27,10 +35,7 @@ fn key(number: u64) -> EventKey {
 
 #[test]
 fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.db");
-    file::create(&path, &mut file::sync).unwrap();
-    schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
+    let (_dir, path) = new_store();
     let mut sides = [side(&path), side(&path)];
     let mut model: BTreeMap<u64, i64> = BTreeMap::new();
     let (mut random, mut waits) = (fastrand::Rng::with_seed(7), fastrand::Rng::with_seed(8));
@@ -77,10 +82,7 @@ fn a_key_is_found_until_it_is_forgotten_whoever_added_it_and_wherever_it_lies() 
 
 #[test]
 fn the_more_the_index_holds_the_more_keys_move_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.db");
-    file::create(&path, &mut file::sync).unwrap();
-    schema::migrate(&mut file::connect(&path, Role::Writer).unwrap()).unwrap();
+    let (_dir, path) = new_store();
     let Side { conn, mut recent } = side(&path);
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     for number in 0..3_200_u64 {
