@@ -121,7 +121,8 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let started = Instant::now();
         // Without a peer the server's promise is broken; the unspecified address is on no allowlist but `any`.
-        let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer([0, 0, 0, 0].into()));
+        let peer = request.extensions().get::<Peer>().copied();
+        let peer = peer.unwrap_or_else(|| Peer::of_new_connection([0, 0, 0, 0].into()));
         let trusted = &self.layer.recorder.trusted;
         // Only what no source takes can be one.
         let unreadable = match self.layer.source {
@@ -130,7 +131,7 @@ where
         };
         let client = match unreadable {
             // What the proxy says of the client cannot be read, either.
-            Some(_) if trusted.contains(peer.0.to_canonical()) => Err(BadForwarded),
+            Some(_) if trusted.contains(peer.ip.to_canonical()) => Err(BadForwarded),
             _ => client::client_ip(peer, request.headers(), trusted),
         };
         let traced = self.layer.recorder.tracer.as_ref().map(|tracer| Traced::begin(tracer, &request));
@@ -262,7 +263,7 @@ impl Entry {
             event_id: event_id.as_deref(),
             event_type: kind.as_deref(),
             client_ip: self.arrival.client.ok(),
-            peer_ip: self.peer.0,
+            peer_ip: self.peer.ip,
             bytes: end.bytes,
             latency_us,
             key: known.map(|known| known.key.as_str()),
@@ -289,7 +290,7 @@ impl Entry {
                 path: asked.and_then(Asked::path),
                 status: status.filter(|_| self.answered),
                 client: self.arrival.client.ok(),
-                peer: self.peer.0,
+                peer: self.peer.ip,
                 end,
             },
         );

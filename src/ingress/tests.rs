@@ -118,8 +118,7 @@ fn request((peer, connection, forwarded): From, signed: &[u8], body: Body) -> Re
     }
     let signature = hex::encode(mac.finalize().into_bytes());
     let mut request = request.header("x-cognigy-signature", signature).body(body).unwrap();
-    request.extensions_mut().insert(Peer(peer));
-    request.extensions_mut().insert(ConnectionId(connection));
+    request.extensions_mut().insert(Peer { ip: peer, connection: ConnectionId(connection) });
     request
 }
 

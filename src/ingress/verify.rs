@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 
 use crate::event::Payload;
 use crate::scheme::KeyIndex;
-use crate::server::client::{ConnectionId, Peer};
+use crate::server::client::Peer;
 
 use super::arrival::Origin;
 use super::body::{buffer, declared_length};
@@ -173,8 +173,8 @@ where
     {
         return read;
     }
-    let peer = head.extensions.get::<Peer>().map(|peer| peer.0.to_canonical());
-    let connection = head.extensions.get::<ConnectionId>().copied().filter(|_| Some(origin.client) == peer);
+    let own = head.extensions.get::<Peer>().filter(|peer| peer.ip.to_canonical() == origin.client);
+    let connection = own.map(|peer| peer.connection);
     let mut place = waiting.wait(origin.client, connection, coming)?;
     tokio::select! {
         biased;

@@ -56,9 +56,8 @@ impl Server {
     /// [`Lifecycle::cut_off`] is cancelled, which drops the connections as they are. The listening socket is closed
     /// as soon as accepting stops.
     ///
-    /// Every request carries a [`Peer`] and a `ConnectionId` extension, and an `Arc<ClientCertificate>` where its client
-    /// showed a certificate, which then was a good one. What the HTTP library refuses
-    /// by itself reaches the service as a request with an `Unreadable` extension, to be answered at once: of that
+    /// Every request carries a [`Peer`] extension, and an `Arc<ClientCertificate>` where its client showed a
+    /// certificate, which then was a good one. What the HTTP library refuses by itself reaches the service as a request with an `Unreadable` extension, to be answered at once: of that
     /// answer, headers and body are sent over HTTP/1.1. Responses to HEAD lose their body. A body given up unread closes
     /// its HTTP/1.1 connection after the response, lingering so that the response arrives. From `Phase::Draining` on,
     /// HTTP/1.1 responses carry `Connection: close` and HTTP/2 clients get a GOAWAY after their first request.
@@ -175,7 +174,7 @@ where
     let certificate = shown.and_then(ClientCertificate::read).map(Arc::new);
     activity.opened(is_h2, Instant::now());
     let lifecycle = &listener.lifecycle;
-    let head = Arc::clone(&listener.heads).reservation(peer.0, listener.holder(peer.0));
+    let head = Arc::clone(&listener.heads).reservation(peer.ip, listener.holder(peer.ip));
     let io = Io::new(Stream::Tls(tls), Arc::clone(&activity), head);
     let service = ConnectionService::new(service, peer, Arc::clone(&activity), lifecycle.clone());
     let service = service.with_certificate(certificate);

@@ -9,11 +9,24 @@ use super::networks::Networks;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of the connection, put into every request's extensions by the server.
+/// The other end of a connection, put into every request's extensions by the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer(pub IpAddr);
+pub struct Peer {
+    /// Its address, or what the PROXY header says of that.
+    pub ip: IpAddr,
+    /// Which connection of this process it is.
+    pub connection: ConnectionId,
+}
 
-/// Which connection of this process it is, put into every request's extensions by the server.
+impl Peer {
+    /// `ip` at the other end of a connection that has just been made.
+    #[must_use]
+    pub fn of_new_connection(ip: IpAddr) -> Self {
+        Self { ip, connection: ConnectionId(fastrand::u64(..)) }
+    }
+}
+
+/// The name of a connection, unique in this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ConnectionId(pub u64);
 
@@ -39,7 +52,7 @@ pub(crate) const fn counted_as(ip: IpAddr) -> IpAddr {
 /// [`BadForwarded`] where the deciding entry does not parse, or where a quote in `Forwarded` is left open: whatever
 /// stands behind it may be the sender's own words.
 pub(crate) fn client_ip(peer: Peer, headers: &HeaderMap, trusted: &Networks) -> Result<IpAddr, BadForwarded> {
-    let peer = peer.0.to_canonical();
+    let peer = peer.ip.to_canonical();
     if !trusted.contains(peer) {
         return Ok(peer);
     }
@@ -140,7 +153,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        client_ip(Peer(peer.parse().unwrap()), &headers, &trusted)
+        client_ip(Peer::of_new_connection(peer.parse().unwrap()), &headers, &trusted)
     }
 
     fn xff(lines: &[&str]) -> Result<String, BadForwarded> {

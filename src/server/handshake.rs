@@ -61,7 +61,7 @@ pub(super) async fn accept(
     let failed = match result.await {
         Ok(tls) => {
             listener.metrics.handshake(true);
-            return Some((tls, Peer(peer)));
+            return Some((tls, Peer::of_new_connection(peer)));
         }
         Err(failed) => failed,
     };

@@ -127,8 +127,8 @@ where
         }
     };
     activity.opened(false, Instant::now());
-    let peer = Peer(address.ip().to_canonical());
-    let head = HeadBudget::new(Arc::default()).reservation(peer.0, None);
+    let peer = Peer::of_new_connection(address.ip().to_canonical());
+    let head = HeadBudget::new(Arc::default()).reservation(peer.ip, None);
     let io = Io::new(stream, Arc::clone(&activity), head);
     let service = ConnectionService::new(service, peer, Arc::clone(&activity), lifecycle);
     conn::http1(io, service, activity, stage).await;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
 use super::activity::{Activity, InFlight};
-use super::client::{ConnectionId, Peer};
+use super::client::Peer;
 use super::client_certificate::ClientCertificate;
 use crate::lifecycle::{Lifecycle, Phase};
 
@@ -79,7 +79,6 @@ pub(super) struct ConnectionService<S> {
     peer: Peer,
     /// The client's, where it showed one.
     certificate: Option<Arc<ClientCertificate>>,
-    id: ConnectionId,
     activity: Arc<Activity>,
     // Its tokens are locked when they are cloned; a request needs only to look.
     lifecycle: Arc<Lifecycle>,
@@ -93,8 +92,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     pub(super) fn new(service: S, peer: Peer, activity: Arc<Activity>, lifecycle: Lifecycle) -> Self {
-        let id = ConnectionId(fastrand::u64(..));
-        Self { service, peer, certificate: None, id, activity, lifecycle: Arc::new(lifecycle) }
+        Self { service, peer, certificate: None, activity, lifecycle: Arc::new(lifecycle) }
     }
 
     /// The same for a client that showed `certificate`.
@@ -106,7 +104,6 @@ where
     pub(super) fn respond_to(&self, mut request: Request<Body>) -> ResponseFuture {
         let in_flight = self.activity.begin();
         request.extensions_mut().insert(self.peer);
-        request.extensions_mut().insert(self.id);
         if let Some(certificate) = &self.certificate {
             request.extensions_mut().insert(Arc::clone(certificate));
         }

@@ -22,7 +22,7 @@ pub(super) fn client_of(admin: &Admin, request: &Request) -> Option<IpAddr> {
 pub(super) fn is_secure(admin: &Admin, peer: Option<Peer>, headers: &HeaderMap) -> bool {
     let view = admin.view.load();
     let said = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    view.tls || (said && peer.is_some_and(|peer| view.trusted.contains(peer.0)))
+    view.tls || (said && peer.is_some_and(|peer| view.trusted.contains(peer.ip)))
 }
 
 /// The session ids in the cookies of `headers`.

@@ -201,7 +201,7 @@ async fn answer(
     gate: Arc<Semaphore>,
     arrived: Arc<Semaphore>,
 ) -> Result<Response<Body>, Infallible> {
-    let peer = request.extensions().get::<Peer>().expect("every request has one").0;
+    let peer = request.extensions().get::<Peer>().expect("every request has one").ip;
     let body = match request.uri().path() {
         "/wait" => {
             arrived.add_permits(1);
