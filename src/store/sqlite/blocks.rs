@@ -2,7 +2,7 @@
 //!
 //! An index over source, type and time costs every event some microseconds and, with a dozen types, a dozen pages in each
 //! commit. This costs one short transaction in a thousand events, beside retention, and a search then reads the narrow
-//! index of those stretches alone in which there may be something. A row says what may be there, never what must: what has
+//! rows of those stretches alone in which there may be something. A row says what may be there, never what must: what has
 //! gone meanwhile is not found, and what is not summed up yet is looked through.
 
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
@@ -24,7 +24,7 @@ const SUMMED: &str = "blocks";
 const SUM_UP: &str = "
 INSERT INTO blocks (block, source, kind, first_at, last_at)
 SELECT ?1, source, CASE WHEN ?4 THEN kind ELSE '*' END AS named, min(received_at), max(received_at)
-FROM events INDEXED BY events_listed WHERE seq >= ?2 AND seq < ?3 GROUP BY source, named";
+FROM arrivals WHERE seq >= ?2 AND seq < ?3 GROUP BY source, named";
 
 const FORGET: &str = "
 DELETE FROM blocks WHERE block < ?1 AND NOT EXISTS (

@@ -10,6 +10,7 @@ use crate::store::erasure::had_body;
 use crate::store::error::StoreError;
 use crate::store::inbox::{Inbox, Insertion};
 use crate::store::sql::sql;
+use crate::store::sqlite::ids::Arrival;
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
@@ -55,15 +56,15 @@ fn insert(
             return Ok(Insertion::Duplicate);
         }
     }
-    let seq = tx.next_seq()?;
-    tx.add_key(*key, seq)?;
-    let source = tx.source(&event.source)?;
+    let (seq, source) = (tx.next_seq()?, tx.source(&event.source)?);
+    let received_at = micros(event.received_at);
+    tx.add_key(*key, &Arrival { seq, source, kind: &event.kind, received_at })?;
     tx.insert_event.get(tx.conn, INSERT)?.execute(params![
         seq,
         source,
         event.id.as_str(),
         event.kind,
-        micros(event.received_at),
+        received_at,
         event.content_type,
         event.key,
         event.request_id,

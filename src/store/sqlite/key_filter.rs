@@ -21,22 +21,19 @@ const AT_ONCE: i64 = 16_384;
 /// Opens a connection to read the index by.
 pub(super) type Connect = Arc<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>;
 
-/// The filter, or the making of it.
+/// The filter. Where there is none, every key is looked up.
 pub(super) struct KeyFilter {
     connect: Connect,
-    state: State,
+    known: Option<Bloom>,
+    making: Option<Making>,
 }
 
-enum State {
-    /// Every key is looked up.
-    Unknown,
-    Making {
-        /// Keys that went into the index since it was begun.
-        since: Vec<EventKey>,
-        made: Receiver<Bloom>,
-        _stop: StopOnDrop,
-    },
-    Made(Bloom),
+/// A filter in the making.
+struct Making {
+    /// Keys that went into the index since it was begun.
+    since: Vec<EventKey>,
+    made: Receiver<Bloom>,
+    _stop: StopOnDrop,
 }
 
 /// Ends the making thread, for whom nobody waits any more.
@@ -51,19 +48,28 @@ impl Drop for StopOnDrop {
 impl KeyFilter {
     /// None yet.
     pub(super) fn new(connect: Connect) -> Self {
-        Self { connect, state: State::Unknown }
+        Self { connect, known: None, making: None }
     }
 
-    /// Forgets what is known and has it made afresh, for an index that may come to hold some `expected` keys. Keys that
-    /// the caller puts into the index from now on are told to [`KeyFilter::add`].
+    /// Forgets what is known, which holds no more, and has it made afresh, for an index that may come to hold some `expected`
+    /// keys. Keys that the caller puts into the index from now on are told to [`KeyFilter::add`].
     pub(super) fn renew(&mut self, expected: usize) {
-        self.state = self.making(expected).unwrap_or_else(|error| {
-            tracing::warn!(%error, "{UNREAD}");
-            State::Unknown
-        });
+        self.known = None;
+        self.grow(expected);
     }
 
-    fn making(&self, expected: usize) -> Result<State, StoreError> {
+    /// The same for a filter that is full: until there is another it is asked further.
+    pub(super) fn grow(&mut self, expected: usize) {
+        match self.making(expected) {
+            Ok(making) => self.making = Some(making),
+            Err(error) => {
+                tracing::warn!(%error, "{UNREAD}");
+                (self.known, self.making) = (None, None);
+            }
+        }
+    }
+
+    fn making(&self, expected: usize) -> Result<Making, StoreError> {
         let stopped = Arc::new(AtomicBool::new(false));
         let (send, made) = sync_channel(1);
         // Opened before anybody is answered, not some time later by the thread: whoever opens a database whose log has just
@@ -75,79 +81,69 @@ impl KeyFilter {
         };
         let thread = thread::Builder::new().name("store-keys".into()).spawn(work);
         thread.map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
-        Ok(State::Making { since: Vec::new(), made, _stop: StopOnDrop(stopped) })
+        Ok(Making { since: Vec::new(), made, _stop: StopOnDrop(stopped) })
     }
 
     /// Whether `key` is certainly not in the index.
     pub(super) fn excludes(&mut self, key: &EventKey) -> bool {
         self.settle();
-        matches!(&self.state, State::Made(bloom) if !bloom.may_hold(key))
+        self.known.as_ref().is_some_and(|bloom| !bloom.may_hold(key))
     }
 
     /// `key` goes into the index, as far as the caller can tell. Whether the filter has room for more of them.
     pub(super) fn add(&mut self, key: EventKey) -> bool {
-        match &mut self.state {
-            State::Unknown => true,
-            State::Making { since, .. } => {
-                since.push(key);
-                true
-            }
-            State::Made(bloom) => {
-                bloom.add(&key);
-                bloom.has_room()
-            }
+        if let Some(bloom) = &mut self.known {
+            bloom.add(&key);
         }
-    }
-
-    /// How many keys the index holds, as far as is known: those that were deleted since count as well, and before it is
-    /// made there are none.
-    pub(super) const fn keys(&self) -> usize {
-        match &self.state {
-            State::Made(bloom) => bloom.keys,
-            State::Unknown | State::Making { .. } => 0,
+        if let Some(making) = &mut self.making {
+            making.since.push(key);
         }
+        self.making.is_some() || self.known.as_ref().is_none_or(Bloom::has_room)
     }
 
     /// Waits until it is made.
     #[cfg(test)]
     pub(super) fn wait(&mut self) {
-        while matches!(self.state, State::Making { .. }) {
+        while self.making.is_some() {
             self.settle();
             thread::yield_now();
         }
     }
 
     fn settle(&mut self) {
-        let State::Making { since, made, .. } = &mut self.state else { return };
-        self.state = match made.try_recv() {
+        let Some(Making { since, made, .. }) = &mut self.making else { return };
+        self.known = match made.try_recv() {
             Ok(mut bloom) => {
                 for key in since {
                     bloom.add(key);
                 }
-                State::Made(bloom)
+                Some(bloom)
             }
             Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => State::Unknown,
+            // It could not be read, which was said.
+            Err(TryRecvError::Disconnected) => None,
         };
+        self.making = None;
     }
 }
 
 /// Reads all keys of the index, little by little: what is added meanwhile the owner adds, what is deleted does no harm.
 fn read_all(conn: &Connection, expected: usize, stop: &AtomicBool) -> Result<Bloom, StoreError> {
     let mut bloom = Bloom::with_room_for(expected);
-    let mut sql = conn.prepare("SELECT key FROM ids WHERE key > ?1 ORDER BY key LIMIT ?2")?;
-    let mut last = Vec::new();
+    let sql = "SELECT part, key FROM ids WHERE (part, key) > (?1, ?2) ORDER BY part, key LIMIT ?3";
+    let mut sql = conn.prepare(sql)?;
+    let mut last = (i64::MIN, Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let mut read = 0;
-        let mut rows = sql.query((&last, AT_ONCE))?;
+        let mut rows = sql.query((last.0, &last.1, AT_ONCE))?;
         let mut next = None;
         while let Some(row) = rows.next()? {
-            let key = row.get(0)?;
+            let key = row.get(1)?;
             bloom.add(&EventKey(key));
-            (next, read) = (Some(key), read + 1);
+            (next, read) = (Some((row.get(0)?, key)), read + 1);
         }
         match next {
-            Some(key) if read == AT_ONCE => last = key.to_vec(),
+            Some((part, key)) if read == AT_ONCE => last = (part, key.to_vec()),
             _ => break,
         }
     }
@@ -264,12 +260,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.db");
         let conn = Connection::open(&path).unwrap();
-        conn.execute_batch("CREATE TABLE ids (key BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID").unwrap();
+        let table = "CREATE TABLE ids (part, key BLOB, seq INTEGER, PRIMARY KEY (part, key)) WITHOUT ROWID";
+        conn.execute_batch(table).unwrap();
         let before = keys(1, 40_000);
-        let mut put = conn.prepare("INSERT INTO ids VALUES (?1, 1)").unwrap();
+        let mut put = conn.prepare("INSERT INTO ids VALUES (?1, ?2, 1)").unwrap();
         conn.execute_batch("BEGIN").unwrap();
-        for key in &before {
-            put.execute([&key.0[..]]).unwrap();
+        for (part, key) in (0..3).cycle().zip(&before) {
+            put.execute((part, &key.0[..])).unwrap();
         }
         conn.execute_batch("COMMIT").unwrap();
         let mut filter = KeyFilter::new(Arc::new(move || Ok(Connection::open(&path)?)));
@@ -280,5 +277,17 @@ mod tests {
         filter.wait();
         assert!(!before.iter().chain(&new).any(|key| filter.excludes(key)));
         assert!(other.iter().any(|key| filter.excludes(key)));
+        filter.grow(before.len());
+        let newest = keys(4, 100);
+        assert!(newest.iter().all(|key| filter.add(*key)), "another is under way");
+        let all = || before.iter().chain(&new).chain(&newest);
+        assert!(
+            filter.known.as_ref().is_some_and(|known| all().all(|key| known.may_hold(key))),
+            "it is asked until then"
+        );
+        filter.wait();
+        // Those that were only told to it are not in the table.
+        assert!(!before.iter().chain(&newest).any(|key| filter.excludes(key)));
+        assert!(new.iter().any(|key| filter.excludes(key)), "and then the other one");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! One row per event; its id lives exactly as long as it does. A delivery's id is its event's `seq` times
 //! [`SINKS`] plus its sink's number: a delivery is found from its event, and an event's deliveries lie side by side,
-//! without another index. Times are microseconds since 1970, but only `received_at` is wall time: see `clock.rs`.
+//! without another index. Beside each event, which has its body, lies a narrow row in `arrivals` for all that goes through many
+//! of them; both are appended to, which writes one page of each in a commit. Times are microseconds since 1970, but only `received_at` is wall time: see `clock.rs`.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -10,12 +11,14 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 7;
+pub(super) const VERSION: i64 = 8;
+/// Cache of a connection while it migrates, in KiB: with what it has otherwise each row is a page that is read and written.
+const CACHE_KIB: i64 = 65_536;
 /// How many sink names one store may ever see.
 pub(super) const SINKS: i64 = 4096;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
@@ -98,6 +101,24 @@ INSERT INTO counters SELECT 'blocks', coalesce(min(seq), 0) / 1024 FROM events;
 DROP INDEX deliveries_dead;
 CREATE INDEX deliveries_dead ON deliveries (due_at, id, sink) WHERE state = 2;
 ",
+    // What was in an index of its own and in a table of recent keys, in rows that are appended; keys that have moved to the
+    // index lie where they are. The index in parts, see `ids.rs`.
+    "
+CREATE TABLE arrivals (
+    seq INTEGER PRIMARY KEY, source INTEGER NOT NULL, kind TEXT NOT NULL, received_at INTEGER NOT NULL, key BLOB
+);
+INSERT INTO arrivals
+    SELECT e.seq, e.source, e.kind, e.received_at, r.key
+    FROM events e INDEXED BY events_listed LEFT JOIN recent r ON r.seq = e.seq ORDER BY e.seq;
+INSERT INTO counters
+    SELECT 'moved_to', coalesce((SELECT min(seq) FROM recent) - 1, (SELECT max(seq) FROM events), 0);
+DROP INDEX events_listed;
+DROP TABLE recent;
+ALTER TABLE ids RENAME TO whole;
+CREATE TABLE ids (part INTEGER NOT NULL, key BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (part, key)) WITHOUT ROWID;
+INSERT INTO ids SELECT seq / 2097152, key, seq FROM whole;
+DROP TABLE whole;
+",
 ];
 
 /// Brings the store up to [`VERSION`], in one transaction; several processes may do so at once.
@@ -108,11 +129,22 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     if version(conn)? == VERSION {
         return Ok(());
     }
+    let cache: i64 = conn.pragma_query_value(None, "cache_size", |row| row.get(0))?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    let migrated = steps(conn);
+    conn.pragma_update(None, "cache_size", cache)?;
+    migrated
+}
+
+fn steps(conn: &mut Connection) -> Result<(), StoreError> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&tx)?;
     let from = usize::try_from(found).map_err(|_| StoreError::Corrupt(format!("schema version {found}")))?;
     if found > VERSION {
         return Err(StoreError::TooNew { found, known: VERSION });
+    }
+    if (1..VERSION).contains(&found) {
+        tracing::info!(from = found, to = VERSION, "migrating the store: about a second for each million events");
     }
     for step in STEPS.iter().skip(from) {
         tx.execute_batch(step)?;

@@ -13,7 +13,7 @@ use crate::store::sqlite::rows::{Names, limit};
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::selection::{self, Conditions};
 
-/// What one page may cost, in blocks of the narrow index: some 80 µs each.
+/// What one page may cost, in blocks of narrow rows: some 80 µs each.
 const MOST: u64 = 1024;
 /// What a block costs of which each event is looked at.
 const OF_ROWS: u64 = 64;
@@ -139,15 +139,17 @@ impl<'c> Search<'c> {
     }
 }
 
-/// What looks for `filter` between two numbers. Where columns of the narrow index are looked for, that is read instead of the
-/// rows with their bodies.
+/// What looks for `filter` between two numbers. Where columns of the narrow rows are looked for, those are read first, and the
+/// rows with their bodies only where they are needed.
 fn listing(filter: &EventFilter, conditions: &Conditions) -> String {
-    let open = matches!(filter.state, Some(State::Pending | State::Dead));
-    let index = if selection::is_narrowed(filter) && !open { "INDEXED BY events_listed" } else { "" };
-    format!(
-        "SELECT e.seq FROM events e {index} WHERE {} AND e.seq >= ? AND e.seq < ? ORDER BY e.seq DESC LIMIT ?",
-        conditions.sql()
-    )
+    let (from, seq) = match (selection::is_narrowed(filter), selection::looks_at_rows(filter)) {
+        (false, _) => ("events e", "e.seq"),
+        (true, false) => ("arrivals a", "a.seq"),
+        // CROSS: in this order.
+        (true, true) => ("arrivals a CROSS JOIN events e ON e.seq = a.seq", "a.seq"),
+    };
+    let conditions = conditions.sql();
+    format!("SELECT {seq} FROM {from} WHERE {conditions} AND {seq} >= ? AND {seq} < ? ORDER BY {seq} DESC LIMIT ?")
 }
 
 #[cfg(test)]

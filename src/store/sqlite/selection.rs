@@ -46,24 +46,24 @@ impl Conditions {
         }
     }
 
-    /// Only events of this source and type; `None` when nothing can match.
-    fn of_event(&mut self, source: Option<&Name>, kind: Option<&String>, sources: &Names) -> Option<()> {
+    /// Only events of this source and type, columns of `table`; `None` when nothing can match.
+    fn of_event(&mut self, table: &str, source: Option<&Name>, kind: Option<&String>, sources: &Names) -> Option<()> {
         if let Some(source) = source {
-            self.add("e.source = ?", [sources.id(source)?.into()]);
+            self.add(format!("{table}.source = ?"), [sources.id(source)?.into()]);
         }
         if let Some(kind) = kind {
-            self.add("e.kind = ?", [kind.clone().into()]);
+            self.add(format!("{table}.kind = ?"), [kind.clone().into()]);
         }
         Some(())
     }
 }
 
-/// Whether `filter` looks for what only some events have, in columns of the narrow index.
+/// Whether `filter` looks for what only some events have, in columns of `arrivals`.
 pub(super) const fn is_narrowed(filter: &EventFilter) -> bool {
     filter.source.is_some() || filter.kind.is_some() || filter.since.is_some() || filter.until.is_some()
 }
 
-/// Whether each event that `filter` leaves has to be looked at beyond that index.
+/// Whether each event that `filter` leaves has to be looked at beyond that.
 pub(super) fn looks_at_rows(filter: &EventFilter) -> bool {
     filter.header.is_some()
         || filter.sink.is_some()
@@ -72,11 +72,11 @@ pub(super) fn looks_at_rows(filter: &EventFilter) -> bool {
         || filter.id_prefix.is_some()
 }
 
-/// `filter` for a listing of events, but for which deliveries are to be open; `None` when nothing can match.
+/// `filter` for a listing of `events e` and `arrivals a`, but for which deliveries are to be open; `None` when nothing can match.
 pub(super) fn events(filter: &EventFilter, sources: &Names, sinks: &Names) -> Option<Conditions> {
     let mut conditions = Conditions::none();
-    conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
-    conditions.received("e.received_at", filter.since, filter.until);
+    conditions.of_event("a", filter.source.as_ref(), filter.kind.as_ref(), sources)?;
+    conditions.received("a.received_at", filter.since, filter.until);
     if let Some(prefix) = &filter.id_prefix {
         let recent = format!("e.seq > (SELECT max(seq) FROM events) - {RECENT}");
         conditions.add(
@@ -132,7 +132,7 @@ pub(super) fn blocks(filter: &EventFilter, sources: &Names) -> Option<Conditions
 /// What `filter` asks of a dead letter and its event beside sink and state; `None` when nothing can match.
 pub(super) fn dead_letters(filter: &DeadLetterFilter, sources: &Names) -> Option<Conditions> {
     let mut conditions = Conditions::none();
-    conditions.of_event(filter.source.as_ref(), filter.kind.as_ref(), sources)?;
+    conditions.of_event("e", filter.source.as_ref(), filter.kind.as_ref(), sources)?;
     conditions.received("e.received_at", filter.since, filter.until);
     if let Some(error) = &filter.error {
         conditions.add("instr(d.error, ?) > 0", [error.clone().into()]);

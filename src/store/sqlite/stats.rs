@@ -9,18 +9,14 @@ use rusqlite::Connection;
 use crate::store::error::StoreError;
 use crate::store::sql::sql;
 use crate::store::sqlite::counters;
+use crate::store::sqlite::ids;
 use crate::store::sqlite::rows::Names;
 use crate::store::stats::{SinkStats, SourceStats, Stats, StoreSize};
 use crate::store::stored::{time, unsigned};
 
-/// Answered by the narrow index alone.
+/// Answered by the narrow rows alone.
 const EVENTS: &str = "
-SELECT source, count(*), min(received_at), max(received_at) FROM events INDEXED BY events_listed GROUP BY source";
-
-/// A key that has moved to `ids` stays in `recent` for a while.
-const IDS: &str = "
-SELECT (SELECT count(*) FROM ids) + (SELECT count(*) FROM recent r WHERE NOT EXISTS (
-    SELECT 1 FROM ids i WHERE i.key = r.key))";
+SELECT source, count(*), min(received_at), max(received_at) FROM arrivals GROUP BY source";
 
 const DELIVERED: &str = sql!("SELECT sink, count(*) FROM deliveries WHERE state = {DELIVERED} GROUP BY sink");
 
@@ -40,7 +36,7 @@ pub(super) fn stats(conn: &Connection, path: &Path, retention: Duration) -> Resu
         reusable_bytes: Some(number("PRAGMA freelist_count")? * page),
         free_bytes: size.free_bytes,
         retention_seconds: retention.as_secs(),
-        ids: number(IDS)?,
+        ids: unsigned(ids::count(conn)?),
         quarantine_entries: unsigned(counters::get(conn, "quarantine_entries")?),
         quarantine_bytes: unsigned(counters::get(conn, "quarantine_bytes")?),
         audit_records: unsigned(counters::get(conn, "audit_entries")?),

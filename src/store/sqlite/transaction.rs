@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::event::{EventKey, Name};
 use crate::store::error::StoreError;
 use crate::store::sqlite::counters;
-use crate::store::sqlite::ids::Recent;
+use crate::store::sqlite::ids::{self, Arrival, Recent};
 use crate::store::sqlite::kept_statement::Kept;
 use crate::store::sqlite::key_filter::Connect;
 use crate::store::sqlite::schema::SINKS;
@@ -72,7 +72,7 @@ pub(super) struct Tx<'c> {
     pub insert_event: Kept<'c>,
     /// Puts a delivery's.
     pub insert_delivery: Kept<'c>,
-    insert_key: Kept<'c>,
+    insert_arrival: Kept<'c>,
     remembered: &'c mut Remembered,
 }
 
@@ -80,8 +80,8 @@ impl<'c> Tx<'c> {
     /// A transaction just begun on `conn`, at store time `now`.
     pub(super) fn new(conn: &'c Connection, remembered: &'c mut Remembered, now: i64) -> Self {
         let done = Done::default();
-        let (insert_event, insert_delivery, insert_key) = (Kept::default(), Kept::default(), Kept::default());
-        Self { conn, now, done, insert_event, insert_delivery, insert_key, remembered }
+        let (insert_event, insert_delivery, insert_arrival) = (Kept::default(), Kept::default(), Kept::default());
+        Self { conn, now, done, insert_event, insert_delivery, insert_arrival, remembered }
     }
 
     /// The number the next accepted event gets: above all that ever were, so that none is used twice.
@@ -109,24 +109,24 @@ impl<'c> Tx<'c> {
         self.recent()?.find(conn, key)
     }
 
-    /// Gives `key`, which [`Tx::find`] did not find, to the new event `seq`.
-    pub(super) fn add_key(&mut self, key: EventKey, seq: i64) -> Result<(), StoreError> {
+    /// Gives `key`, which [`Tx::find`] did not find, to the new event that `arrival` is of.
+    pub(super) fn add_key(&mut self, key: EventKey, arrival: &Arrival<'_>) -> Result<(), StoreError> {
         self.make_fresh()?;
-        self.remembered.recent.add(&mut self.insert_key, self.conn, key, seq)
+        self.remembered.recent.add(&mut self.insert_arrival, self.conn, key, arrival)
     }
 
-    /// Forgets `key` of the event `seq`.
+    /// Forgets `key` of the event `seq`, and its row of `arrivals`.
     pub(super) fn forget_key(&mut self, key: &EventKey, seq: i64) -> Result<(), StoreError> {
         let conn = self.conn;
         self.recent()?.forget(conn, key, seq)
     }
 
-    /// Forgets the key of the event `seq`, of which nobody can say any more what it was: reads all keys.
+    /// Forgets the key of the event `seq`, of which nobody can say any more what it was: reads many keys.
     pub(super) fn forget_key_of(&mut self, seq: i64) -> Result<(), StoreError> {
-        let conn = self.conn;
-        let sql = "SELECT key FROM ids WHERE seq = ?1 UNION SELECT key FROM recent WHERE seq = ?1";
-        let keys = conn.prepare_cached(sql)?.query_map([seq], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
-        keys.into_iter().try_for_each(|key| self.forget_key(&EventKey(key), seq))
+        ids::of_event(self.conn, seq)?.iter().try_for_each(|key| self.forget_key(key, seq))?;
+        // Where there was no key at all.
+        self.conn.prepare_cached("DELETE FROM arrivals WHERE seq = ?1")?.execute([seq])?;
+        Ok(())
     }
 
     fn recent(&mut self) -> Result<&mut Recent, StoreError> {

@@ -52,7 +52,8 @@ fn many(count: u32) -> Setup {
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
          INSERT INTO events (seq, source, id, kind, received_at, content_type, key, request_id, body)
          SELECT i, source, 'e' || i, kind, received_at, content_type, key, request_id, body
-         FROM n CROSS JOIN events WHERE seq = 1"
+         FROM n CROSS JOIN events WHERE seq = 1;
+         INSERT INTO arrivals SELECT seq, source, kind, received_at, NULL FROM events WHERE seq > 1"
     ))
     .unwrap();
     setup

@@ -133,6 +133,47 @@ fn retention_goes_in_steps_and_is_exact_to_the_minute_whatever_the_wall_clock_sa
     });
 }
 
+/// Takes the step from schema 7 to 8 back: of the keys that are recent the even ones have moved by half, and all before an
+/// event `n5` have moved for good.
+const SCHEMA_7: &str = "
+CREATE TABLE recent (seq INTEGER PRIMARY KEY, key BLOB NOT NULL);
+INSERT INTO recent SELECT seq, key FROM arrivals WHERE key IS NOT NULL
+    AND seq >= coalesce((SELECT seq FROM events WHERE id = 'n5'), 0);
+CREATE TABLE whole (key BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO whole SELECT key, seq FROM ids UNION SELECT key, seq FROM arrivals
+    WHERE key IS NOT NULL AND (seq % 2 = 0 OR seq NOT IN (SELECT seq FROM recent));
+DROP TABLE ids; ALTER TABLE whole RENAME TO ids;
+DROP TABLE arrivals; DELETE FROM counters WHERE name = 'moved_to';
+CREATE INDEX events_listed ON events (seq, source, kind, received_at);
+PRAGMA user_version = 7;";
+
+#[test]
+fn a_store_from_before_arrivals_knows_each_id_and_finds_each_event() {
+    run(async {
+        let mut s = subject().await;
+        for n in 0..10 {
+            let event = Event { kind: format!("t{}", n % 3), ..event("a", &format!("n{n}"), "body") };
+            accept(&s.store, event, &[]).await;
+        }
+        s.store.maintenance.close().await.unwrap();
+        s.sql(SCHEMA_7).await;
+        s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
+        assert_eq!(s.store.maintenance.stats().await.unwrap().ids, 10);
+        for n in 0..12 {
+            let again = s.store.inbox.insert(event("a", &format!("n{n}"), "body"), [].into()).await.unwrap();
+            assert_eq!(again, if n < 10 { Insertion::Duplicate } else { Insertion::Accepted }, "{n}");
+        }
+        let filter = EventFilter { kind: Some("t1".into()), ..EventFilter::default() };
+        let found = s.store.archive.list(&filter).await.unwrap();
+        assert_eq!(found.iter().map(|found| found.event.id.as_str()).collect::<Vec<_>>(), ["n7", "n4", "n1"]);
+        assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
+        s.pass(96 * 3600 + 60).await;
+        assert_eq!(s.store.maintenance.prune().await.unwrap(), 12);
+        let stats = s.store.maintenance.stats().await.unwrap();
+        assert_eq!((stats.events, stats.ids), (0, 0));
+    });
+}
+
 #[test]
 fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
     run(async {
@@ -142,8 +183,9 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
         }
         s.store.maintenance.close().await.unwrap();
         // As the first schema left it, by a wall clock that had been set back: `young` behind the walk, loose.
-        s.sql(
-            "DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at;
+        s.sql(&format!(
+            "{SCHEMA_7}
+             DROP TABLE clock; DROP TABLE ticks; ALTER TABLE loose DROP COLUMN at;
              DROP INDEX quarantine_shares; DROP INDEX quarantine_events; ALTER TABLE quarantine DROP COLUMN bytes;
              ALTER TABLE deliveries DROP COLUMN replays; ALTER TABLE deliveries DROP COLUMN duplicate;
              DROP INDEX events_listed; ALTER TABLE events DROP COLUMN erased; DROP TABLE pauses; DROP TABLE rates;
@@ -152,7 +194,7 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
              PRAGMA application_id = 0; PRAGMA user_version = 1;
              INSERT INTO loose VALUES (2); UPDATE counters SET value = 2 WHERE name = 'pruned_to';
              UPDATE deliveries SET due_at = due_at + 864000000000",
-        )
+        ))
         .await;
         s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
         assert_eq!(s.store.maintenance.prune().await.unwrap(), 0);
@@ -172,11 +214,13 @@ fn a_store_of_the_first_schema_counts_its_events_from_the_migration_on() {
 #[test]
 fn a_store_from_before_kept_headers_migrates() {
     run(async {
-        let previous =
-            "DROP INDEX events_listed; ALTER TABLE events DROP COLUMN headers; ALTER TABLE events DROP COLUMN erased;
+        let previous = format!(
+            "{SCHEMA_7}
+            DROP INDEX events_listed; ALTER TABLE events DROP COLUMN headers; ALTER TABLE events DROP COLUMN erased;
             DROP TABLE pauses; DROP TABLE rates; DROP TABLE blocks; DELETE FROM counters WHERE name = 'blocks';
-            PRAGMA user_version = 4";
-        super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, previous).await;
+            PRAGMA user_version = 4"
+        );
+        super::kept_headers::an_older_store_keeps_them_from_the_migration_on(subject().await, &previous).await;
     });
 }
 
@@ -190,10 +234,11 @@ fn a_store_from_before_blocks_is_searched_as_any_other() {
             accept(&s.store, Event { kind: kind.into(), ..event("a", &n.to_string(), "body") }, &[]).await;
         }
         s.store.maintenance.close().await.unwrap();
-        s.sql(
-            "DROP TABLE blocks; DELETE FROM counters WHERE name = 'blocks'; DROP INDEX deliveries_dead;
+        s.sql(&format!(
+            "{SCHEMA_7}
+             DROP TABLE blocks; DELETE FROM counters WHERE name = 'blocks'; DROP INDEX deliveries_dead;
              CREATE INDEX deliveries_dead ON deliveries (due_at) WHERE state = 2; PRAGMA user_version = 6",
-        )
+        ))
         .await;
         s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
         let find = async |s: &Subject, kind: &str| {

@@ -23,6 +23,8 @@ fn insert(conn: &Connection, seqs: impl Iterator<Item = i64>, kind: impl Fn(i64)
                VALUES (?1, 1, ?1, ?2, ?1, '', '', '', x'')";
     for seq in seqs {
         conn.execute(sql, params![seq, kind(seq)]).unwrap();
+        let sql = "INSERT INTO arrivals (seq, source, kind, received_at) VALUES (?1, 1, ?2, ?1)";
+        conn.execute(sql, params![seq, kind(seq)]).unwrap();
     }
     conn.execute_batch("COMMIT").unwrap();
 }
