@@ -15,7 +15,7 @@ ARG PROFILE=release
 
 # The dependencies: a layer that lasts until they change. Cargo wants every target of the manifest to exist; empty ones do.
 COPY Cargo.toml Cargo.lock ./
-# How SQLite is compiled.
+# How SQLite is compiled, and by which profile a release is.
 COPY .cargo .cargo
 RUN set -eu; \
     sed -n 's/^path = "\(.*\.rs\)"$/\1/p' Cargo.toml | while read -r target; do \

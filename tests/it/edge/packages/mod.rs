@@ -4,6 +4,7 @@
 //! contents are the same.
 
 mod debian;
+mod profiled;
 mod tarball;
 
 use std::fs;
