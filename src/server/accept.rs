@@ -56,11 +56,12 @@ impl Server {
     /// [`Lifecycle::cut_off`] is cancelled, which drops the connections as they are. The listening socket is closed
     /// as soon as accepting stops.
     ///
-    /// Every request carries a [`Peer`] extension, and an `Arc<ClientCertificate>` where its client showed a
-    /// certificate, which then was a good one. What the HTTP library refuses by itself reaches the service as a request with an `Unreadable` extension, to be answered at once: of that
-    /// answer, headers and body are sent over HTTP/1.1. Responses to HEAD lose their body. A body given up unread closes
-    /// its HTTP/1.1 connection after the response, lingering so that the response arrives. From `Phase::Draining` on,
-    /// HTTP/1.1 responses carry `Connection: close` and HTTP/2 clients get a GOAWAY after their first request.
+    /// Every request carries a [`Peer`] extension, and an `Arc<ClientCertificate>` where its client showed a certificate,
+    /// which then was a good one. What the HTTP library refuses by itself reaches the service as a request with an
+    /// `Unreadable` extension, to be answered at once: of that answer, headers and body are sent over HTTP/1.1. Responses
+    /// to HEAD lose their body. A body given up unread closes its HTTP/1.1 connection after the response, lingering so
+    /// that the response arrives. From `Phase::Draining` on, HTTP/1.1 responses carry `Connection: close` and HTTP/2
+    /// clients get a GOAWAY after their first request.
     pub async fn serve<S>(self, listener: TcpListener, service: S)
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,

@@ -157,6 +157,10 @@ fn a_store_from_before_arrivals_knows_each_id_and_finds_each_event() {
         }
         s.store.maintenance.close().await.unwrap();
         s.sql(SCHEMA_7).await;
+        // In a later part of the index: what is pruned goes by its part.
+        for table in ["events", "recent", "ids"] {
+            s.sql(&format!("UPDATE {table} SET seq = seq + 5000000")).await;
+        }
         s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
         assert_eq!(s.store.maintenance.stats().await.unwrap().ids, 10);
         for n in 0..12 {
