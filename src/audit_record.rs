@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::event::Name;
-use crate::flat_json;
 
 /// What one validation of a source came to. Serialises to the record of the audit log, all fields always present.
 #[derive(Clone, Debug, Serialize)]
@@ -14,7 +13,6 @@ pub struct AuditRecord {
     /// Always `webhook_validation`.
     pub event: &'static str,
     /// When it was decided, RFC 3339 in UTC.
-    #[serde(serialize_with = "flat_json::time::serialize")]
     pub timestamp: Timestamp,
     /// The source asked for.
     pub source: Name,

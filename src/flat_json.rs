@@ -9,8 +9,6 @@ use serde::ser::{Impossible, SerializeStruct, Serializer};
 
 use crate::json_text::plain_bytes;
 
-pub(crate) mod time;
-
 /// What most records take.
 const USUAL_BYTES: usize = 512;
 

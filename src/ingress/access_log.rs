@@ -46,7 +46,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The `gatepost::access` record, in the contract's order.
 #[derive(Serialize)]
 struct Access<'a> {
-    #[serde(serialize_with = "flat_json::time::serialize")]
     timestamp: Timestamp,
     request_id: &'a str,
     source: Option<&'a str>,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
 
 use axum::Router;
 use axum::body::Body;
@@ -35,14 +34,7 @@ impl Routes {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        // A clone copies the layers and counts up all that they share. So one is kept for whoever finds it free, for the
-        // moment in which the layers are called; what they have begun needs them no more.
-        let kept = Mutex::new(stack.clone());
-        let stack: Stack = Box::new(move |request| match kept.try_lock() {
-            Ok(mut kept) => Box::pin(kept.call(request)),
-            Err(_) => Box::pin(stack.clone().call(request)),
-        });
-        self.sources.insert(path.to_owned(), stack);
+        self.sources.insert(path.to_owned(), Box::new(move |request| Box::pin(stack.clone().call(request))));
         self
     }
 
