@@ -46,7 +46,7 @@ pub(super) struct Arrival<'a> {
 /// The copy of the recent keys, and a move under way; forgotten whenever a transaction is rolled back. The filter of the index
 /// is not: it only knows of keys too many then.
 pub(super) struct Recent {
-    /// Keys from which they move at least.
+    /// Keys from which they move.
     enough: usize,
     index: KeyFilter,
     /// Our mark as the filter knows it; `None` where it is to be made afresh.

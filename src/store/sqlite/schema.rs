@@ -144,7 +144,7 @@ fn steps(conn: &mut Connection) -> Result<(), StoreError> {
         return Err(StoreError::TooNew { found, known: VERSION });
     }
     if (1..VERSION).contains(&found) {
-        tracing::info!(from = found, to = VERSION, "migrating the store: about a second for each million events");
+        tracing::info!(from = found, to = VERSION, "migrating the store: it takes the longer the more events it holds");
     }
     for step in STEPS.iter().skip(from) {
         tx.execute_batch(step)?;
