@@ -1,7 +1,7 @@
 //! The store: one object behind narrow traits, each consumer holding only its own; opened by URL from the registry.
 //!
-//! Every write is durable when its future resolves. The table is the judge of what is unique, never a cache in front
-//! of it. All methods may be called while other processes use the same store.
+//! Every write is durable when its future resolves. The table is the judge of what is unique: what memory says of it is what
+//! the table itself said some seconds ago. All methods may be called while other processes use the same store.
 //!
 //! What decides (due times, leases, ages, retention) goes by the store's own time, which is one for all its processes
 //! and which no wall clock moves; callers speak in durations. Timestamps are for people to read.
@@ -15,6 +15,7 @@ mod erasure;
 mod error;
 mod handle;
 mod inbox;
+mod known_duplicates;
 mod listing;
 mod maintenance;
 mod migration;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::store::error::StoreError;
+use crate::store::known_duplicates::KnownDuplicates;
 use crate::store::maintenance::Maintenance;
 use crate::store::postgres::address::Address;
 use crate::store::postgres::clock;
@@ -38,6 +39,8 @@ pub(super) struct PostgresMaintenance {
     pub retention: Duration,
     /// Compared with the server's clock.
     pub wall: Clock,
+    /// What is told of ids from memory.
+    pub known: Arc<KnownDuplicates>,
 }
 
 #[async_trait]
@@ -55,7 +58,9 @@ impl Maintenance for PostgresMaintenance {
     /// Forgets whole generations, a quarter of the retention long each, by the server's clock.
     async fn prune(&self) -> Result<u64, StoreError> {
         let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
-        generations::turn(&self.pool, retention).await
+        let gone = generations::turn(&self.pool, retention).await;
+        self.known.forget();
+        gone
     }
 
     /// The server overwrites what is left of rows by itself, when it cleans up.

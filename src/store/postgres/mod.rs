@@ -34,11 +34,11 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::store::backend::{Backend, Settings};
+use crate::store::backend::{Backend, Clocks, Settings};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::known_duplicates::KnownDuplicates;
 use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::maintenance::Listener;
 use crate::store::postgres::session::{Pool, Session, within};
@@ -48,7 +48,7 @@ pub(super) const BACKEND: Backend = Backend {
     schemes: &["postgres", "postgresql"],
     form: FORM,
     check,
-    open: |settings, metrics, clocks| Box::pin(open(settings, metrics, clocks.wall)),
+    open: |settings, metrics, clocks| Box::pin(open(settings, metrics, clocks)),
 };
 const FORM: &str = "postgres://USER@HOST/DATABASE";
 
@@ -61,7 +61,8 @@ fn check(url: &str) -> Result<Option<&'static str>, String> {
 ///
 /// # Errors
 /// [`StoreError`] where the URL is faulty, or the server cannot be reached, refuses us or cannot be migrated.
-async fn open(settings: Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<Store, StoreError> {
+async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
+    let Clocks { wall, boot } = clocks;
     let address = address::parse(&settings.url)?;
     within(async {
         let session = Session::connect(&address, "", || ()).await?;
@@ -72,6 +73,7 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<
     let queued = Arc::new(Notify::new());
     let pool = Pool::new(address.clone());
     let inbox = Arc::new(PostgresInbox::start(&address, &metrics, &queued));
+    let known = Arc::new(KnownDuplicates::before(Arc::clone(&inbox) as _, boot));
     let listener = Listener::start(&address, &queued);
     let pool = || pool.clone();
     Ok(Store {
@@ -86,11 +88,12 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, wall: Clock) -> Result<
         sink_controls: Arc::new(sink_controls::PostgresSinkControls { pool: pool() }),
         maintenance: Arc::new(maintenance::PostgresMaintenance {
             pool: pool(),
-            inbox: Arc::clone(&inbox),
+            inbox,
             listener,
             retention: settings.retention,
             wall,
+            known: Arc::clone(&known),
         }),
-        inbox,
+        inbox: known,
     })
 }

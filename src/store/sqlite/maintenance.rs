@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
 use crate::store::error::StoreError;
+use crate::store::known_duplicates::KnownDuplicates;
 use crate::store::maintenance::Maintenance;
 use crate::store::sqlite::backup;
 use crate::store::sqlite::blocks;
@@ -34,6 +35,8 @@ pub(super) struct SqliteMaintenance {
     pub retention: Duration,
     /// Held while a copy is made.
     pub copying: Arc<Mutex<()>>,
+    /// What is told of ids from memory.
+    pub known: Arc<KnownDuplicates>,
 }
 
 #[async_trait]
@@ -52,9 +55,10 @@ impl Maintenance for SqliteMaintenance {
     }
 
     async fn prune(&self) -> Result<u64, StoreError> {
-        let gone = retention::prune(&self.writer, self.retention).await?;
+        let gone = retention::prune(&self.writer, self.retention).await;
+        self.known.forget();
         blocks::keep(&self.writer).await?;
-        Ok(gone)
+        gone
     }
 
     async fn overwrite(&self) -> Result<bool, StoreError> {

@@ -46,6 +46,7 @@ use crate::metrics::Metrics;
 use crate::store::backend::{Backend, Clocks, Settings};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::known_duplicates::KnownDuplicates;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
 use crate::store::sqlite::open_files::OpenFiles;
@@ -75,7 +76,7 @@ fn check(url: &str) -> Result<Option<&'static str>, String> {
 async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
-    let notify = Arc::clone(&queued);
+    let (notify, boot) = (Arc::clone(&queued), clocks.boot.clone());
     let start = move || {
         foreign::refuse(&path)?;
         if file::create(&path, &mut file::sync)? {
@@ -90,10 +91,14 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Resu
     let opened = tokio::task::spawn_blocking(start).await;
     let (writer, files, clock) =
         opened.map_err(|error| StoreError::Unavailable(format!("opening broke off: {error}")))??;
-    Ok(assemble(&Arc::new(writer), &Readers::new(files), queued, clock, &settings))
+    let writer = Arc::new(writer);
+    let inbox = Arc::new(inbox::SqliteInbox(Arc::clone(&writer)));
+    let inbox = Arc::new(KnownDuplicates::before(inbox, boot));
+    Ok(assemble(inbox, &writer, &Readers::new(files), queued, clock, &settings))
 }
 
 fn assemble(
+    inbox: Arc<KnownDuplicates>,
     writer: &Arc<Writer>,
     readers: &Readers,
     queued: Arc<Notify>,
@@ -109,7 +114,6 @@ fn assemble(
     let sink_controls = parts();
     let maintenance = parts();
     Store {
-        inbox: Arc::new(inbox::SqliteInbox(Arc::clone(writer))),
         outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued, clock: clock.clone() }),
         archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1, clock: clock.clone() }),
         dead_letters: Arc::new(dead_letters::SqliteDeadLetters {
@@ -133,6 +137,8 @@ fn assemble(
             clock,
             retention: settings.retention,
             copying: Arc::default(),
+            known: Arc::clone(&inbox),
         }),
+        inbox,
     }
 }
