@@ -4,18 +4,28 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// Where the script and the profile are.
+fn home() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.cargo"))
+}
 
 /// What a compiler of this LLVM is called with, where cargo calls it with `arguments`.
 fn compiled_with(llvm: &str, arguments: &[&str]) -> Vec<String> {
+    compiled_in(home(), llvm, arguments)
+}
+
+/// The same by the script in `home`.
+fn compiled_in(home: &Path, llvm: &str, arguments: &[&str]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let compiler = dir.path().join("rustc");
     let script =
         format!("#!/bin/sh\nif [ \"$1\" = -vV ]; then echo 'LLVM version: {llvm}'; exit; fi\nprintf '%s\\n' \"$@\"\n");
     fs::write(&compiler, script).unwrap();
     fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).unwrap();
-    let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/profiled-rustc");
-    let output = Command::new(wrapper).arg(compiler).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let output = Command::new(home.join("profiled-rustc")).arg(compiler).args(arguments).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
@@ -42,4 +52,38 @@ fn all_else_is_compiled_as_it_is_without() {
         let plain = compiled_with("22.1.2", arguments);
         assert!(!plain.iter().any(|argument| argument.starts_with("-Cprofile-use")), "{plain:?}");
     }
+}
+
+#[test]
+fn the_profile_is_unpacked_where_it_is_missing_or_older_and_left_out_where_it_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    fs::copy(self::home().join("profiled-rustc"), home.join("profiled-rustc")).unwrap();
+    let pack = |profile: &str| {
+        fs::write(home.join("release.profdata.gz"), profile).unwrap();
+        let script = "gzip -n <release.profdata.gz >x && mv x release.profdata.gz";
+        assert!(Command::new("sh").args(["-ec", script]).current_dir(home).status().unwrap().success());
+    };
+    let age = |file: &str, hours: u64| {
+        let file = fs::File::options().write(true).open(home.join(file)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(hours)).unwrap();
+    };
+    let used = || {
+        let path = compiled_in(home, "22.1.2", &RELEASE).get(5)?.strip_prefix("-Cprofile-use=")?.to_owned();
+        Some(fs::read_to_string(path).unwrap())
+    };
+    let files = || fs::read_dir(home).unwrap().count();
+
+    assert_eq!(used(), None, "there is none at all");
+    fs::write(home.join("release.profdata.gz"), "torn").unwrap();
+    assert_eq!((used(), files()), (None, 2), "nothing is left of one that cannot be read");
+    pack("first");
+    age("release.profdata.gz", 3);
+    assert_eq!((used().as_deref(), files()), (Some("first"), 3));
+    pack("second");
+    age("release.profdata.gz", 2);
+    age("release.profdata", 1);
+    assert_eq!(used().as_deref(), Some("first"), "unpacked once");
+    age("release.profdata", 3);
+    assert_eq!((used().as_deref(), files()), (Some("second"), 3), "and again where another came");
 }
