@@ -204,7 +204,7 @@ mod tests {
         let bench = says(Insertion::Duplicate);
         let millisecond = Duration::from_millis(1);
         bench.send("1", "a").await;
-        bench.boot.advance(TURN - millisecond);
+        bench.boot.advance(Duration::from_millis(4_999));
         bench.send("2", "a").await;
         assert!(!bench.send("1", "a").await.0);
         bench.boot.advance(TURN);

@@ -64,9 +64,9 @@ fn the_profile_is_unpacked_where_it_is_missing_or_older_and_left_out_where_it_ca
         let script = "gzip -n <release.profdata.gz >x && mv x release.profdata.gz";
         assert!(Command::new("sh").args(["-ec", script]).current_dir(home).status().unwrap().success());
     };
-    let age = |file: &str, hours: u64| {
+    let changed = |file: &str, day: u64| {
         let file = fs::File::options().write(true).open(home.join(file)).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_hours(hours)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_hours(24 * day)).unwrap();
     };
     let used = || {
         let path = compiled_in(home, "22.1.2", &RELEASE).get(5)?.strip_prefix("-Cprofile-use=")?.to_owned();
@@ -78,12 +78,12 @@ fn the_profile_is_unpacked_where_it_is_missing_or_older_and_left_out_where_it_ca
     fs::write(home.join("release.profdata.gz"), "torn").unwrap();
     assert_eq!((used(), files()), (None, 2), "nothing is left of one that cannot be read");
     pack("first");
-    age("release.profdata.gz", 3);
+    changed("release.profdata.gz", 1);
     assert_eq!((used().as_deref(), files()), (Some("first"), 3));
     pack("second");
-    age("release.profdata.gz", 2);
-    age("release.profdata", 1);
+    changed("release.profdata.gz", 2);
+    changed("release.profdata", 3);
     assert_eq!(used().as_deref(), Some("first"), "unpacked once");
-    age("release.profdata", 3);
+    changed("release.profdata", 1);
     assert_eq!((used().as_deref(), files()), (Some("second"), 3), "and again where another came");
 }
