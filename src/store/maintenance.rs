@@ -40,6 +40,7 @@ pub trait Maintenance: Send + Sync {
     /// # Errors
     /// [`StoreError::Unsupported`] while another is made, or where the server has its own way.
     async fn copy(&self) -> Result<File, StoreError>;
-    /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`].
+    /// Finishes what is under way and closes; later calls answer [`StoreError::Unavailable`], but for duplicates that are
+    /// known without asking.
     async fn close(&self) -> Result<(), StoreError>;
 }

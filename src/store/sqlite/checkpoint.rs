@@ -2,7 +2,7 @@
 //!
 //! Under constant load that thread alone never finishes, as the log grows while it copies; and the log starts over
 //! only when all of it is copied. So when the log is long and nearly all of it copied, the writer copies the small rest between
-//! two transactions: the one moment in which commits wait.
+//! two transactions: the one moment in which commits wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use crate::store::sqlite::file::Role;
 use crate::store::sqlite::open_files::OpenFiles;
 
 /// Pages of the log (of 8 KiB) after which it is copied, and again. Little by little, for where there is one core commits wait
-/// for what is copied at once (measured: p99 at 30 % of saturation).
+/// for what is copied at once (measured: p99 with 4 and 16 connections).
 const STEP: u32 = 64;
 /// Pages from which it is to start over: for the writer's part, short as it is, all commits wait.
 const LONG: u32 = 1_024;
@@ -73,17 +73,16 @@ impl Checkpointer {
             }
             return;
         }
-        let told = self.told.load(Ordering::Relaxed);
-        // Shorter than it was: it has started over.
-        let since = pages.checked_sub(told).unwrap_or(pages);
-        if since >= STEP || pages >= LONG {
-            // Full means that it has been told already.
-            if self.begin.try_send(()).is_ok() {
-                self.told.store(pages, Ordering::Relaxed);
-            }
-        } else if pages < told {
-            self.told.store(0, Ordering::Relaxed);
+        let mut told = self.told.load(Ordering::Relaxed);
+        if pages < told {
+            // It has started over.
+            told = 0;
         }
+        // Full means that it has been told already.
+        if (pages - told >= STEP || pages >= LONG) && self.begin.try_send(()).is_ok() {
+            told = pages;
+        }
+        self.told.store(told, Ordering::Relaxed);
     }
 }
 

@@ -57,8 +57,9 @@ impl Maintenance for SqliteMaintenance {
     async fn prune(&self) -> Result<u64, StoreError> {
         let gone = retention::prune(&self.writer, self.retention).await;
         self.known.forget();
+        let gone = gone?;
         blocks::keep(&self.writer).await?;
-        gone
+        Ok(gone)
     }
 
     async fn overwrite(&self) -> Result<bool, StoreError> {

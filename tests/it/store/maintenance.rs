@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost::store::{DeadLetterFilter, EventFilter, Insertion, Settled, Settlement, StoreError};
 
-use super::{Subject, accept, event, sinks};
+use super::{Subject, accept, event, open_by, sinks, standing};
 
 /// Lets so many hours pass and prunes every six of them, as the daemon does, if more often; returns how many events went.
 pub(super) async fn age(s: &Subject, hours: u64) -> u64 {
@@ -62,6 +62,21 @@ pub(super) async fn pruning_keeps_pending_and_dead_until_they_are_over(s: Subjec
     assert_eq!(age(&s, 6).await, 1);
     assert!(s.store.archive.list(&EventFilter::default()).await.unwrap().is_empty());
     accept(&s.store, event("a", "dead", "body"), &[]).await;
+}
+
+pub(super) async fn a_duplicate_is_known_without_the_store_until_retention_has_run(s: Subject) {
+    // Time stands still: what is known lasts.
+    let store = open_by(&s.settings, &standing()).await.unwrap();
+    let send = async |id: &str| store.inbox.insert(event("a", id, "body"), sinks(&[])).await;
+    for id in ["before", "after"] {
+        assert_eq!(send(id).await.unwrap(), Insertion::Accepted);
+    }
+    assert_eq!(send("before").await.unwrap(), Insertion::Duplicate);
+    store.maintenance.prune().await.unwrap();
+    assert_eq!(send("after").await.unwrap(), Insertion::Duplicate);
+    store.maintenance.close().await.unwrap();
+    assert_eq!(send("after").await.unwrap(), Insertion::Duplicate, "nobody is there to ask");
+    assert!(matches!(send("before").await, Err(StoreError::Unavailable(_))));
 }
 
 pub(super) async fn a_probe_writes_and_a_closed_store_answers_unavailable(s: Subject) {

@@ -211,6 +211,7 @@ on_every_store! {
     waiting_rooms::the_audit_queue_has_a_capacity,
     waiting_rooms::audit_records_are_leased_and_released,
     maintenance::pruning_forgets_what_is_old_and_done,
+    maintenance::a_duplicate_is_known_without_the_store_until_retention_has_run,
     maintenance::pruning_keeps_pending_and_dead_until_they_are_over,
     maintenance::a_probe_writes_and_a_closed_store_answers_unavailable,
 }
