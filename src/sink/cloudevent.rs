@@ -12,9 +12,9 @@ pub(super) fn id(event: &Event) -> String {
     format!("{}:{}", event.source, event.id)
 }
 
-/// The extension attribute that names the key by which the event was verified: its label, fingerprint or access key id.
-/// Letters and digits alone, as attribute names are (core 3.1).
-pub(super) const KEY: &str = "gatepostkey";
+/// The header of the extension attribute that names the key by which the event was verified: its label, fingerprint or access key
+/// id. Letters and digits alone behind the prefix, as attribute names are (core 3.1).
+pub(super) const KEY: &str = "ce-gatepostkey";
 
 /// The extension attribute of the structured form that holds the headers which the sender's source keeps: the text of a
 /// JSON array of pairs of name and value. Attributes are texts, and names of theirs have no `-` (core 3.1).
@@ -35,15 +35,15 @@ pub(super) fn headers(event: &Event) -> Result<Option<String>, serde_json::Error
     Ok(Some(text))
 }
 
-/// The required attributes, `time` and [`KEY`], named without prefix, values in header form ([`header_value`]).
+/// The required attributes, `time` and [`KEY`], each as a header (HTTP binding 3.1.3), values in header form ([`header_value`]).
 #[must_use]
 pub(super) fn attributes(event: &Event) -> Vec<(&'static str, String)> {
     let mut attributes = vec![
-        ("specversion", "1.0".to_owned()),
-        ("id", header_value(&id(event))),
-        ("source", header_value(&source(event))),
-        ("type", header_value(&event.kind)),
-        ("time", event.received_at.to_string()),
+        ("ce-specversion", "1.0".to_owned()),
+        ("ce-id", header_value(&id(event))),
+        ("ce-source", header_value(&source(event))),
+        ("ce-type", header_value(&event.kind)),
+        ("ce-time", event.received_at.to_string()),
     ];
     if !event.key.is_empty() {
         attributes.push((KEY, header_value(&event.key)));
@@ -55,9 +55,13 @@ pub(super) fn attributes(event: &Event) -> Vec<(&'static str, String)> {
 /// `%XX` of its UTF-8 bytes, so that two different values never look the same.
 #[must_use]
 pub(super) fn header_value(value: &str) -> String {
+    let stands = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'%');
+    if value.bytes().all(stands) {
+        return value.to_owned();
+    }
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
-        if matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'%') {
+        if stands(byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');

@@ -1,7 +1,7 @@
 //! Key `content_mode`: how an event becomes headers and a body (`CloudEvents` 1.0.2, HTTP protocol binding 3).
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Builder;
 
 use super::super::{cloudevent, structured};
@@ -53,7 +53,7 @@ impl ContentMode {
             }
             Self::Binary => {
                 for (name, value) in cloudevent::attributes(event) {
-                    request = request.header(format!("ce-{name}"), value);
+                    request = request.header(HeaderName::from_static(name), value);
                 }
             }
             Self::Raw => {}
