@@ -69,7 +69,7 @@ impl Circuit {
 
     /// The sink answered, be it a refusal: it lives. Says whether that closed the circuit.
     pub(super) fn answered(&mut self) -> bool {
-        let was_closed = matches!(self.state, State::Closed { .. });
+        let was_closed = self.is_closed();
         *self = Self::default();
         !was_closed
     }
@@ -90,6 +90,12 @@ impl Circuit {
         self.openings = self.openings.saturating_add(1);
         self.state = State::Open { until: now + wait };
         self.openings == 1
+    }
+
+    /// Whether it lets everything through.
+    #[must_use]
+    pub(super) const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
     }
 
     /// When it lets something through again, while open.

@@ -1,4 +1,4 @@
-//! Claiming: when to poll the store, how much to ask it for, and what is claimed and not begun yet.
+//! Claiming: when to poll the store, how much to ask it for, what it may hand over, and what is claimed and not begun yet.
 //!
 //! No futures here: [`super::pipeline`] makes the calls, this decides which.
 
@@ -15,7 +15,7 @@ use super::prefetch::Prefetch;
 use super::rate::RateLimit;
 use crate::event::Event;
 use crate::sink::{Rate, Settings};
-use crate::store::{DeliveryId, Settled, Settlement};
+use crate::store::{Claimed, DeliveryId, Handed, Settled, Settlement};
 
 /// From before it was claimed, a delivery begins within this or is released, so that its lease outlasts the attempt and the
 /// settlement.
@@ -27,6 +27,8 @@ pub(super) const EXPIRED_BATCH: usize = 256;
 pub(super) struct Conditions {
     pub now: Instant,
     pub in_flight: usize,
+    /// How many were promised to the store and are not here yet.
+    pub promised: usize,
     /// How many of those are probes.
     pub probes: usize,
     /// Whether something has outlived `max_age` behind the open circuit.
@@ -48,6 +50,10 @@ pub(super) struct Claiming {
     last_poll: Instant,
     /// Whether something was queued since the last poll, so that asking first would be a waste.
     notified: bool,
+    /// What the poll under way asked for.
+    asked_for: usize,
+    /// Whether the last one found less than that: what waits in the store has been queued since, if there is any.
+    drained: bool,
     stopping: bool,
 }
 
@@ -63,6 +69,8 @@ impl Claiming {
             next_poll: now,
             last_poll: now,
             notified: true,
+            asked_for: 0,
+            drained: false,
             stopping: false,
         }
     }
@@ -86,7 +94,7 @@ impl Claiming {
 
     /// The poll to begin now: why, and for how many at most.
     pub(super) fn plan(&mut self, at: &Conditions, circuit: &mut Circuit) -> Option<(Trigger, usize)> {
-        let wanted = self.wanted(at.in_flight);
+        let wanted = self.wanted(at.in_flight + at.promised);
         if wanted == 0 || (at.now < self.next_poll && !at.expired) {
             return None;
         }
@@ -117,8 +125,21 @@ impl Claiming {
             },
         };
         self.last_poll = at.now;
+        self.asked_for = limit;
         self.notified &= trigger != Trigger::Notified;
         Some((trigger, limit))
+    }
+
+    /// How many new deliveries to take from their commits: none while older ones wait in the store, or while there is a reason
+    /// not to begin any.
+    pub(super) fn room(&self, at: &Conditions, circuit: &Circuit) -> usize {
+        let behind = self.notified || !self.drained;
+        let held_up = at.store_failing || at.paused || self.rate.is_limited() || !circuit.is_closed();
+        if self.stopping || behind || held_up {
+            return 0;
+        }
+        let spoken_for = at.in_flight + self.waiting.len() + self.asked_for;
+        (self.concurrency + self.prefetch.ahead()).saturating_sub(spoken_for)
     }
 
     /// How many more to claim: free slots and what may wait ahead of them, or none until that is worth a poll.
@@ -157,6 +178,7 @@ impl Claiming {
     /// A poll failed: what it was to find may be there.
     pub(super) fn poll_failed(&mut self, now: Instant) {
         self.notified = true;
+        self.asked_for = 0;
         self.next_poll = now + RETRY_INTERVAL;
     }
 
@@ -164,27 +186,36 @@ impl Claiming {
     pub(super) fn take(&mut self, polled: Polled) -> Vec<(DeliveryLease, Settled)> {
         let Polled { claims, asked, next, trigger } = polled;
         self.next_poll = next;
+        self.drained = claims.len() < std::mem::take(&mut self.asked_for);
         let events = claims.iter().filter_map(|claimed| claimed.event.as_ref().ok());
         self.prefetch.claimed(events.map(|event| event.payload.bytes().len()));
-        let (mut over, max_age) = (Vec::new(), self.max_age);
-        for claimed in claims {
-            let lease = DeliveryLease::of(&claimed, asked);
-            let error = match claimed.event {
-                Err(error) => format!("the stored event cannot be read: {error}"),
-                Ok(_) if trigger == Trigger::Expired && lease.age(asked) >= max_age => {
-                    format!("gave up after {max_age:?} and {} attempts: the sink is down", lease.failures)
-                }
-                Ok(event) => {
-                    self.waiting.push_back((lease, event));
-                    continue;
-                }
-            };
-            over.push((lease, Settled::Dead { error: truncate(error) }));
-        }
+        let oldest = if trigger == Trigger::Expired { self.max_age } else { Duration::MAX };
+        let over = claims.into_iter().filter_map(|claimed| self.hold(claimed, asked, oldest)).collect();
         if self.notified {
             self.notify(false);
         }
         over
+    }
+
+    /// Takes what was handed over; as [`Claiming::take`].
+    pub(super) fn take_handed(&mut self, handed: Vec<Handed>) -> Vec<(DeliveryLease, Settled)> {
+        handed.into_iter().filter_map(|Handed { claimed, asked }| self.hold(claimed, asked, Duration::MAX)).collect()
+    }
+
+    /// Lets `claimed` wait to be begun; returns it where it is over: it cannot be read, or has reached the age `oldest`.
+    fn hold(&mut self, claimed: Claimed, asked: Instant, oldest: Duration) -> Option<(DeliveryLease, Settled)> {
+        let lease = DeliveryLease::of(&claimed, asked);
+        let error = match claimed.event {
+            Err(error) => format!("the stored event cannot be read: {error}"),
+            Ok(_) if lease.age(asked) >= oldest => {
+                format!("gave up after {oldest:?} and {} attempts: the sink is down", lease.failures)
+            }
+            Ok(event) => {
+                self.waiting.push_back((lease, event));
+                return None;
+            }
+        };
+        Some((lease, Settled::Dead { error: truncate(error) }))
     }
 
     /// Whether something waits to be begun.
@@ -248,7 +279,7 @@ mod tests {
     }
 
     fn at(now: Instant, in_flight: usize) -> Conditions {
-        Conditions { now, in_flight, probes: 0, expired: false, store_failing: false, paused: false }
+        Conditions { now, in_flight, promised: 0, probes: 0, expired: false, store_failing: false, paused: false }
     }
 
     fn open(now: Instant) -> Circuit {

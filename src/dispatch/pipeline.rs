@@ -20,11 +20,12 @@ use super::attempt::{conclude, deliver, record, subject};
 use super::claiming::{Claiming, Conditions, EXPIRED_BATCH};
 use super::context::Context;
 use super::in_flight::{Finished, InFlight};
+use super::lease::DeliveryLease;
 use super::poll::{MAX_INTERVAL, Polled, Trigger, after, poll};
 use super::settling::Settling;
 use super::store_health::StoreHealth;
 use crate::lifecycle::Lifecycle;
-use crate::store::{Claimed, DeliveryId, Settlement, StoreError};
+use crate::store::{Claimed, DeliveryId, Handover, Settled, Settlement, StoreError};
 
 /// What may be spent on releasing claims after the cut-off.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -55,6 +56,8 @@ struct Pipeline {
     store: StoreHealth,
     polling: Option<Job<Result<Polled, StoreError>>>,
     committing: Option<Job<Commit>>,
+    /// By which the store hands over what is new.
+    handover: Arc<Handover>,
     queued: Arc<Notify>,
     notified: Pin<Box<OwnedNotified>>,
     /// What the gauge says.
@@ -67,6 +70,8 @@ impl Pipeline {
         let (now, queued) = (Instant::now(), context.outbox.queued());
         let mut notified = Box::pin(Arc::clone(&queued).notified_owned());
         notified.as_mut().enable();
+        let handover = Handover::new(context.lease());
+        context.outbox.hand_over(&context.settings.name, &handover);
         Self {
             claiming: Claiming::new(&context.settings, now),
             settling: Settling::new(now),
@@ -74,6 +79,7 @@ impl Pipeline {
             store: StoreHealth::new(now),
             polling: None,
             committing: None,
+            handover,
             queued,
             notified,
             shown_circuit: "",
@@ -99,6 +105,7 @@ impl Pipeline {
             result = ready(&mut self.committing) => self.committed(result),
             finished = self.in_flight.next() => self.finished(finished),
             () = &mut self.notified => self.notified(),
+            () = self.handover.arrived() => self.handed(),
             () = sleep_until(wake) => {}
         }
         ControlFlow::Continue(())
@@ -110,11 +117,13 @@ impl Pipeline {
         self.begin_attempts();
         self.begin_poll();
         self.begin_commit();
+        self.offer();
         self.show_circuit();
     }
 
     fn is_finished(&self) -> bool {
         self.claiming.is_finished()
+            && self.handover.outstanding() == 0
             && self.settling.is_finished()
             && self.polling.is_none()
             && self.in_flight.len() == 0
@@ -147,19 +156,32 @@ impl Pipeline {
         self.polling.is_none() && !self.settling.is_full() && !self.settling.goes_first(now, &self.store)
     }
 
+    fn conditions(&self, now: Instant) -> Conditions {
+        Conditions {
+            now,
+            in_flight: self.in_flight.len(),
+            promised: self.handover.outstanding(),
+            probes: self.in_flight.probes(),
+            expired: self.context.expired.load(Ordering::Acquire),
+            store_failing: self.store.is_failing(),
+            paused: self.context.is_paused(),
+        }
+    }
+
+    /// Tells the store how many new deliveries it may hand over.
+    fn offer(&self) {
+        let now = Instant::now();
+        let results_go_first = self.settling.is_full() || self.settling.goes_first(now, &self.store);
+        let room = || self.claiming.room(&self.conditions(now), &self.context.circuit());
+        self.handover.offer(if results_go_first { 0 } else { room() });
+    }
+
     fn begin_poll(&mut self) {
         let now = Instant::now();
         if !self.may_poll(now) {
             return;
         }
-        let conditions = Conditions {
-            now,
-            in_flight: self.in_flight.len(),
-            probes: self.in_flight.probes(),
-            expired: self.context.expired.load(Ordering::Acquire),
-            store_failing: self.store.is_failing(),
-            paused: self.context.is_paused(),
-        };
+        let conditions = self.conditions(now);
         let Some((trigger, limit)) = self.claiming.plan(&conditions, &mut self.context.circuit()) else { return };
         self.context.expired.store(false, Ordering::Release);
         let context = Arc::clone(&self.context);
@@ -191,15 +213,26 @@ impl Pipeline {
                     self.context.expired.store(true, Ordering::Release);
                 }
                 self.renew(&mut polled.claims);
-                for (lease, outcome) in self.claiming.take(polled) {
-                    record(&self.context, &lease, &outcome, None);
-                    self.settling.add(lease.settle(outcome));
-                }
+                let over = self.claiming.take(polled);
+                self.settle_over(over);
             }
             Err(error) => {
                 self.store_failed(self.claiming.last_poll(), &error);
                 self.claiming.poll_failed(Instant::now());
             }
+        }
+    }
+
+    fn handed(&mut self) {
+        let over = self.claiming.take_handed(self.handover.take());
+        self.settle_over(over);
+    }
+
+    /// Settles what is over before it began.
+    fn settle_over(&mut self, over: Vec<(DeliveryLease, Settled)>) {
+        for (lease, outcome) in over {
+            record(&self.context, &lease, &outcome, None);
+            self.settling.add(lease.settle(outcome));
         }
     }
 
@@ -259,7 +292,8 @@ impl Pipeline {
     /// When something is to be begun although nothing happens.
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
-        let poll_at = self.claiming.poll_at(self.in_flight.len()).filter(|_| self.may_poll(now));
+        let in_hand = self.in_flight.len() + self.handover.outstanding();
+        let poll_at = self.claiming.poll_at(in_hand).filter(|_| self.may_poll(now));
         let wakes = [poll_at, self.settling.commit_due_at(), self.claiming.release_at(), self.claiming.begin_at(now)];
         wakes.into_iter().flatten().fold(now + MAX_INTERVAL, Instant::min)
     }
@@ -268,6 +302,8 @@ impl Pipeline {
     async fn cut_off(mut self) {
         self.in_flight.abort();
         self.claiming.stop();
+        self.handover.offer(0);
+        self.handed();
         self.settling.extend(self.claiming.release(Instant::now(), None));
         self.settling.extend(self.in_flight.leases().map(|lease| lease.release(Duration::ZERO)));
         let released = async {

@@ -34,6 +34,11 @@ impl RateLimit {
         true
     }
 
+    /// Whether there is a rate.
+    pub(super) const fn is_limited(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// When the next one may begin, where that is not now.
     pub(super) fn wait_until(&self, now: Instant) -> Option<Instant> {
         let rate = self.rate?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use crate::event::{Event, EventId, KeptHeaders, Name, Payload};
 use crate::metrics::Metrics;
 use crate::settings::{Diagnostics, Table};
 use crate::sink::{self, Attempt, Delivered, Settings, Sink, SinkError};
-use crate::store::{Backlog, Claimed, DeliveryId, Outbox, Settlement, SinkControl, StoreError};
+use crate::store::{Backlog, Claimed, DeliveryId, Handover, Outbox, Promise, Settlement, SinkControl, StoreError};
 
 pub(super) fn settings(concurrency: usize) -> Settings {
     let file =
@@ -64,12 +64,19 @@ pub(super) struct Script {
     pub limits: Mutex<Vec<usize>>,
     pub settled: Mutex<Vec<Settlement>>,
     pub broken: AtomicBool,
+    /// By which it may hand over.
+    pub handover: OnceLock<Arc<Handover>>,
     queued: Arc<Notify>,
 }
 
 impl Script {
     pub(super) fn claiming(claims: impl IntoIterator<Item = Vec<Claimed>>) -> Arc<Self> {
         Arc::new(Self { claims: Mutex::new(claims.into_iter().collect()), ..Self::default() })
+    }
+
+    /// A place for a new delivery.
+    pub(super) fn promise(&self) -> Option<Promise> {
+        self.handover.get()?.promise(Instant::now())
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -110,6 +117,10 @@ impl Outbox for Script {
 
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
+    }
+
+    fn hand_over(&self, _: &Name, to: &Arc<Handover>) {
+        let _ = self.handover.set(Arc::clone(to));
     }
 }
 

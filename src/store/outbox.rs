@@ -6,29 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::event::{Event, Name};
+use crate::event::Name;
+use crate::store::claimed::Claimed;
 use crate::store::delivery::DeliveryId;
 #[cfg(doc)]
 use crate::store::delivery::LONGEST_WAIT;
 use crate::store::error::StoreError;
+use crate::store::handover::Handover;
 use crate::store::sink_controls::SinkControl;
-
-/// A delivery claimed by this process until its lease runs out.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// Proof of the claim; a settlement with an outdated one does nothing.
-    pub lease: i64,
-    /// How many attempts have failed before.
-    pub attempts: u32,
-    /// How often it was replayed.
-    pub replay: u32,
-    /// How long ago it was queued or last replayed, the time left out in which its sink was paused; `max_age` counts this.
-    pub age: Duration,
-    /// What to deliver, or in what way the stored event cannot be read.
-    pub event: Result<Event, String>,
-}
 
 /// What became of a claimed delivery.
 #[derive(Clone, Debug)]
@@ -108,4 +93,10 @@ pub trait Outbox: Send + Sync {
     /// Notified after each commit that queued deliveries, by this process or (where the store can) by others. Only
     /// those that wait already are woken: arm before looking, and poll as well.
     fn queued(&self) -> Arc<Notify>;
+
+    /// From now on new deliveries of `sink` that this process commits are handed over where `to` has room, and [`Outbox::queued`]
+    /// tells only of the others. A store that cannot has all of them claimed.
+    fn hand_over(&self, sink: &Name, to: &Arc<Handover>) {
+        let _ = (sink, to);
+    }
 }

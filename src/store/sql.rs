@@ -15,6 +15,9 @@ pub(super) const QUARANTINED: &str =
 /// [`LONGEST_WAIT`](crate::store::delivery::LONGEST_WAIT) in microseconds: what is due later than that counts as due.
 const LONGEST_WAIT: &str = "7200000000";
 
+/// [`FIRST_LEASE`](crate::store::claimed::FIRST_LEASE).
+const FIRST_LEASE: &str = "1";
+
 /// What `{name}` stands for.
 const fn value(name: &[u8]) -> &'static str {
     match name {
@@ -24,6 +27,7 @@ const fn value(name: &[u8]) -> &'static str {
         b"EVENT" => EVENT,
         b"QUARANTINED" => QUARANTINED,
         b"LONGEST_WAIT" => LONGEST_WAIT,
+        b"FIRST_LEASE" => FIRST_LEASE,
         _ => unreachable!(),
     }
 }
@@ -95,7 +99,7 @@ const fn before(stop: u8, text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{delivery, stored};
+    use crate::store::{claimed, delivery, stored};
 
     #[test]
     fn names_are_filled_in() {
@@ -109,6 +113,7 @@ mod tests {
     fn they_are_what_the_rows_hold() {
         let states = [stored::PENDING, stored::DELIVERED, stored::DEAD].map(|state| state.to_string());
         assert_eq!(states, [sql!("{PENDING}"), sql!("{DELIVERED}"), sql!("{DEAD}")]);
+        assert_eq!(sql!("{FIRST_LEASE}").parse(), Ok(claimed::FIRST_LEASE));
         assert_eq!(sql!("{LONGEST_WAIT}").parse(), Ok(delivery::LONGEST_WAIT.as_micros()));
         assert_eq!(EVENT.split(',').count(), EVENT_COLUMNS);
     }

@@ -2,11 +2,12 @@
 
 use tokio::sync::Semaphore;
 
+use super::super::circuit::Pass;
 use super::super::testing::{Gate, Script, claimed, context, settings};
 use super::*;
 use crate::metrics::Metrics;
 use crate::sink::{Rate, Sink};
-use crate::store::{Outbox as _, Settled};
+use crate::store::{Outbox as _, Pause, Settled, SinkControl};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,6 +24,10 @@ async fn step_until(pipeline: &mut Pipeline, holds: impl Fn(&Pipeline) -> bool) 
         assert!(begun.elapsed() < Duration::from_hours(1), "never came");
         assert!(pipeline.step(&stop).await.is_continue());
     }
+}
+
+fn pause() -> Pause {
+    Pause { at: "2026-01-02T03:04:05Z".parse().unwrap(), by: "operator".into(), reason: None }
 }
 
 fn settled(store: &Script) -> Vec<(i64, i64, &'static str)> {
@@ -135,4 +140,101 @@ async fn a_rate_lets_no_second_have_more_and_releases_nothing() {
     assert!(settled(&store).iter().all(|(_, _, outcome)| *outcome == "done"));
     assert!(begun.elapsed() >= 5 * SECOND && begun.elapsed() < 6 * SECOND, "{:?}", begun.elapsed());
     assert!(store.limits.lock().unwrap().iter().all(|limit| *limit <= 10));
+}
+
+/// Until the store has been asked, and has nothing more.
+async fn step_until_drained(pipeline: &mut Pipeline, store: &Script) {
+    step_until(pipeline, |pipeline| {
+        pipeline.polling.is_none()
+            && !store.limits.lock().unwrap().is_empty()
+            && store.claims.lock().unwrap().is_empty()
+    })
+    .await;
+    pipeline.advance();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_is_handed_over_while_there_is_room_and_begins_at_once() {
+    let (mut pipeline, store, gate) = rig(Vec::new());
+    assert!(store.promise().is_none(), "the store was not asked yet: older ones may wait there");
+    step_until_drained(&mut pipeline, &store).await;
+    let (first, second) = (store.promise().unwrap(), store.promise().unwrap());
+    assert!(store.promise().is_none(), "there are two slots");
+    first.keep(claimed(1, 0));
+    second.keep(claimed(2, 0));
+    let handed = Instant::now();
+    step_until(&mut pipeline, |pipeline| pipeline.claiming.has_waiting()).await;
+    pipeline.advance();
+    assert_eq!((pipeline.in_flight.len(), handed.elapsed()), (2, Duration::ZERO));
+    assert!(store.promise().is_none(), "both slots are taken");
+    gate.0.add_permits(2);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 0 && pipeline.settling.is_finished()).await;
+    assert_eq!(settled(&store), [(1, 1, "done"), (2, 1, "done")]);
+    assert!(store.promise().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_handed_over_while_older_ones_wait_in_the_store() {
+    let (mut pipeline, store, gate) = rig(vec![vec![claimed(1, 0), claimed(2, 0)], vec![claimed(3, 0)]]);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 2).await;
+    gate.0.add_permits(2);
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 0).await;
+    assert!(store.promise().is_none(), "as many were found as were asked for");
+    gate.0.add_permits(1);
+    step_until_drained(&mut pipeline, &store).await;
+    step_until(&mut pipeline, |pipeline| pipeline.in_flight.len() == 0).await;
+    pipeline.advance();
+    drop(store.promise().expect("it had fewer than were asked for"));
+    store.claims.lock().unwrap().push_back(vec![claimed(4, 0)]);
+    store.queued().notify_waiters();
+    assert!(pipeline.step(&CancellationToken::new()).await.is_continue());
+    pipeline.advance();
+    assert!(store.promise().is_none(), "it was told that something waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_handed_over_while_nothing_may_begin() {
+    let (mut pipeline, store, gate) = rig(Vec::new());
+    step_until_drained(&mut pipeline, &store).await;
+    let now = Instant::now();
+    pipeline.context.obey(&SinkControl { paused: Some(pause()), rate: None });
+    pipeline.advance();
+    assert!(store.promise().is_none(), "paused");
+    pipeline.context.obey(&SinkControl::default());
+    pipeline.advance();
+    let late = store.promise().expect("going on");
+    while pipeline.context.circuit().open_until().is_none() {
+        pipeline.context.circuit().failed(now, Pass::Free);
+    }
+    pipeline.advance();
+    assert!(store.promise().is_none(), "the sink fails");
+    late.keep(claimed(1, 0));
+    step_until(&mut pipeline, |_| !store.settled.lock().unwrap().is_empty()).await;
+    assert_eq!(settled(&store), [(1, 1, "released")], "what was on its way goes back");
+    drop(gate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_it_waits_for_what_is_on_its_way_and_gives_it_back() {
+    let (mut pipeline, store, _gate) = rig(Vec::new());
+    step_until_drained(&mut pipeline, &store).await;
+    let (kept, dropped) = (store.promise().unwrap(), store.promise().unwrap());
+    let stop = CancellationToken::new();
+    stop.cancel();
+    for _ in 0..3 {
+        assert!(pipeline.step(&stop).await.is_continue(), "a commit is under way");
+    }
+    kept.keep(claimed(1, 0));
+    drop(dropped);
+    while pipeline.step(&stop).await.is_continue() {}
+    assert_eq!(settled(&store), [(1, 1, "released")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cut_off_it_gives_back_what_was_just_handed_over() {
+    let (mut pipeline, store, _gate) = rig(Vec::new());
+    step_until_drained(&mut pipeline, &store).await;
+    store.promise().unwrap().keep(claimed(1, 0));
+    pipeline.cut_off().await;
+    assert_eq!(settled(&store), [(1, 1, "released")]);
 }

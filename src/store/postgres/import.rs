@@ -7,8 +7,10 @@ use tokio_postgres::types::ToSql;
 
 use crate::event::Name;
 use crate::store::error::StoreError;
+use crate::store::postgres::candidate::Candidate;
 use crate::store::postgres::clock::clock;
-use crate::store::postgres::insert::{self, Candidate};
+use crate::store::postgres::handing::Handing;
+use crate::store::postgres::insert;
 use crate::store::postgres::quarantine;
 use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::GENERATIONS;
@@ -102,7 +104,8 @@ impl Import {
         };
         let mut candidates: Vec<Candidate> = moved.iter().map(candidate).collect();
         candidates.sort_by_key(|candidate| candidate.key);
-        let fresh = within(insert::insert(&self.events, &candidates.iter().collect::<Vec<_>>())).await?;
+        let batch: Vec<_> = candidates.iter().collect();
+        let fresh = within(insert::insert(&self.events, &batch, &Handing::default())).await?;
         let deliveries: Vec<(Vec<u8>, &MovedDelivery)> = moved
             .iter()
             .flat_map(|one| one.deliveries.iter().map(|to| (one.event.unique_key().0.to_vec(), to)))
@@ -114,7 +117,7 @@ impl Import {
                 within(self.other.execute(ERASED, &[&&key.0[..], &text(erased)])).await?;
             }
         }
-        Ok(fresh.len() as u64)
+        Ok(fresh.keys.len() as u64)
     }
 
     async fn deliveries(&self, deliveries: &[(Vec<u8>, &MovedDelivery)]) -> Result<(), StoreError> {

@@ -11,10 +11,13 @@ use tokio::task::JoinSet;
 use crate::event::{Event, EventKey, Name};
 use crate::metrics::Metrics;
 use crate::store::error::StoreError;
+use crate::store::handover::Handovers;
 use crate::store::inbox::{Inbox, Insertion};
 use crate::store::postgres::address::Address;
 use crate::store::postgres::batches;
-use crate::store::postgres::insert::{self, Candidate};
+use crate::store::postgres::candidate::Candidate;
+use crate::store::postgres::handing::Handing;
+use crate::store::postgres::insert;
 use crate::store::postgres::session::{Session, within};
 
 /// Events that may wait; beyond it senders are told at once.
@@ -33,16 +36,23 @@ pub(super) struct PostgresInbox {
 }
 
 impl PostgresInbox {
-    /// Starts the tasks that insert.
-    pub(super) fn start(address: &Address, metrics: &Arc<Metrics>, queued: &Arc<Notify>) -> Self {
+    /// Starts the tasks that insert; `queued` is notified of deliveries that were not handed over to one of `handovers`.
+    pub(super) fn start(
+        address: &Address,
+        metrics: &Arc<Metrics>,
+        queued: &Arc<Notify>,
+        handovers: &Handovers,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (address, metrics, queued) = (address.clone(), Arc::clone(metrics), Arc::clone(queued));
+        let handovers = handovers.clone();
         let worker = move || Worker {
             address: address.clone(),
             session: None,
             known_sources: HashSet::new(),
             metrics: Arc::clone(&metrics),
             queued: Arc::clone(&queued),
+            handovers: handovers.clone(),
         };
         let bytes = |waiting: &Waiting| waiting.candidate.event.payload.bytes().len();
         let mut task = JoinSet::new();
@@ -82,6 +92,7 @@ struct Worker {
     known_sources: HashSet<Name>,
     metrics: Arc<Metrics>,
     queued: Arc<Notify>,
+    handovers: Handovers,
 }
 
 impl Worker {
@@ -131,16 +142,18 @@ impl Worker {
         self.note_sources(&session, batch).await?;
         let (firsts, is_first) = firsts(batch);
         let started = Instant::now();
-        let fresh = insert::insert(&session, &firsts).await?;
+        let handing = Handing::of(&firsts, &self.handovers);
+        let fresh = insert::insert(&session, &firsts, &handing).await?;
         self.metrics.store_commit.observe(started.elapsed().as_secs_f64());
         let accepted: Vec<bool> =
-            batch.iter().zip(is_first).map(|(one, first)| first && fresh.contains(&one.key)).collect();
-        if !fresh.is_empty() {
-            self.metrics.store_batch.observe(f64::from(u32::try_from(fresh.len()).unwrap_or(u32::MAX)));
+            batch.iter().zip(is_first).map(|(one, first)| first && fresh.keys.contains(&one.key)).collect();
+        if !fresh.keys.is_empty() {
+            self.metrics.store_batch.observe(f64::from(u32::try_from(fresh.keys.len()).unwrap_or(u32::MAX)));
+            if handing.leaves_some() {
+                self.queued.notify_waiters();
+            }
         }
-        if batch.iter().zip(&accepted).any(|(one, new)| *new && !one.sinks.is_empty()) {
-            self.queued.notify_waiters();
-        }
+        handing.hand_over(&firsts, &fresh.claimed);
         let rest: Vec<&Candidate> =
             batch.iter().zip(&accepted).filter(|(_, new)| !**new).map(|(one, _)| *one).collect();
         let mut is_same = insert::compare(&session, &rest).await?.into_iter();

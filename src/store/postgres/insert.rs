@@ -5,14 +5,16 @@
 //! statement, which then begins, sees all that earlier generations hold. Keys go in sorted, so that batches and
 //! replicas never wait for each other in a circle.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::types::ToSql;
 
 use crate::event::{Event, EventKey, Name};
+use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
+use crate::store::postgres::candidate::Candidate;
 use crate::store::postgres::clock::clock;
+use crate::store::postgres::handing::Handing;
 use crate::store::postgres::rows::text;
 use crate::store::postgres::schema::GENERATIONS;
 use crate::store::postgres::session::{Session, Values};
@@ -25,7 +27,8 @@ pub(super) const SETUP: &str =
     SET enable_bitmapscan = off;";
 
 /// Ids first: what they do not take is not new. Earlier generations are asked; the open one, the largest, says so by
-/// itself when it takes the id. Then the events of those, their deliveries, and how many of these.
+/// itself when it takes the id. Then the events of those, their deliveries, and how many of these. A delivery that is handed over
+/// is claimed as it is queued, unless its sink is paused.
 macro_rules! insert {
     ($more_values:literal, $more_columns:literal, $more_conditions:literal) => {
         sql!(
@@ -51,14 +54,18 @@ macro_rules! insert {
         g.client_ip, g.traceparent, g.body, g.headers
     FROM fresh f JOIN given g ON g.key = f.key
 ), queued AS (
-    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease)
-    SELECT f.gen, f.seq, d.sink, {PENDING}, 0, (SELECT t FROM clock), (SELECT t FROM clock), 0
-    FROM fresh f JOIN unnest($13::bytea[], $14::text[]) AS d (key, sink) ON d.key = f.key
-    ON CONFLICT DO NOTHING RETURNING sink
+    INSERT INTO gatepost_deliveries (gen, seq, sink, state, attempts, due_at, queued_at, lease, claimed_at)
+    SELECT f.gen, f.seq, d.sink, {PENDING}, 0, (SELECT t FROM clock) + d.lasts, (SELECT t FROM clock),
+        CASE WHEN d.lasts > 0 THEN {FIRST_LEASE} ELSE 0 END, CASE WHEN d.lasts > 0 THEN (SELECT t FROM clock) END
+    FROM fresh f JOIN (
+        SELECT key, sink, CASE WHEN sink IN (SELECT p.sink FROM gatepost_pauses p WHERE p.ended IS NULL) THEN 0 ELSE lasts END
+        FROM unnest($13::bytea[], $14::text[], $15::bigint[]) AS w (key, sink, lasts)
+    ) AS d (key, sink, lasts) ON d.key = f.key
+    ON CONFLICT DO NOTHING RETURNING seq, sink, id, claimed_at
 ), counted AS (
     INSERT INTO gatepost_sink_counts SELECT sink, count(*), 0 FROM queued GROUP BY sink
 )
-SELECT key FROM fresh")
+SELECT f.key, q.id, q.sink FROM fresh f LEFT JOIN queued q ON q.seq = f.seq AND q.claimed_at IS NOT NULL")
     };
 }
 
@@ -66,7 +73,7 @@ const INSERT: &str = insert!("", "", "");
 
 /// The same for events whose body may be stored under other keys too, which stand one behind the other.
 const INSERT_BESIDE: &str = insert!(
-    ", $15::bytea[]",
+    ", $16::bytea[]",
     ", twins",
     " AND (
         SELECT count(*) FROM generate_series(0, length(g.twins) / 16 - 1) AS t (n)
@@ -96,26 +103,17 @@ SELECT (SELECT (
         FROM gatepost_ids i WHERE i.key = g.key LIMIT 1)
 FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS g (key, body, n) ORDER BY g.n";
 
-/// An event to be inserted, with its key and sinks.
-pub(super) struct Candidate {
-    /// What uniqueness is decided by.
-    pub key: EventKey,
-    /// Keys under which the same body makes it no new event.
-    pub twins: Vec<EventKey>,
-    pub event: Event,
-    /// One delivery for each is queued.
-    pub sinks: Arc<[Name]>,
+/// What is new of a batch.
+#[derive(Default)]
+pub(super) struct Fresh {
+    /// The keys of its events.
+    pub keys: HashSet<EventKey>,
+    /// The deliveries that were claimed as they were queued.
+    pub claimed: HashMap<(EventKey, Name), DeliveryId>,
 }
 
-impl Candidate {
-    /// Whether `other`, where it is stored, makes this one a duplicate.
-    pub(super) fn is_twin_of(&self, other: &Self) -> bool {
-        self.twins.contains(&other.key) && self.event.payload.bytes() == other.event.payload.bytes()
-    }
-}
-
-/// One transaction, sent in one go: lock, insert, wake-up, commit. Returns the keys that are new.
-pub(super) async fn insert(session: &Session, batch: &[&Candidate]) -> Result<HashSet<EventKey>, StoreError> {
+/// One transaction, sent in one go: lock, insert, wake-up, commit. `handing` is what is to be claimed.
+pub(super) async fn insert(session: &Session, batch: &[&Candidate], handing: &Handing) -> Result<Fresh, StoreError> {
     let twins: Vec<Vec<u8>> = batch.iter().map(|one| one.twins.iter().flat_map(|key| key.0).collect()).collect();
     let column = |read: fn(&Event) -> &str| batch.iter().map(|one| text(read(&one.event))).collect::<Vec<_>>();
     let keys: Vec<&[u8]> = batch.iter().map(|one| &one.key.0[..]).collect();
@@ -130,7 +128,8 @@ pub(super) async fn insert(session: &Session, batch: &[&Candidate]) -> Result<Ha
     let deliveries = || batch.iter().flat_map(|one| one.sinks.iter().map(move |sink| (one, sink)));
     let delivered: Vec<&[u8]> = deliveries().map(|(one, _)| &one.key.0[..]).collect();
     let sinks: Vec<&str> = deliveries().map(|(_, sink)| sink.as_str()).collect();
-    let values: [&(dyn ToSql + Sync); 15] = [
+    let leases = handing.leases();
+    let values: [&(dyn ToSql + Sync); 16] = [
         &keys,
         &sources,
         &ids,
@@ -145,9 +144,10 @@ pub(super) async fn insert(session: &Session, batch: &[&Candidate]) -> Result<Ha
         &headers,
         &delivered,
         &sinks,
+        &leases,
         &twins,
     ];
-    transact(session, &buckets(batch), &values, !sinks.is_empty()).await
+    transact(session, &buckets(batch), &values, handing.leaves_some()).await
 }
 
 /// The locks that the events of `batch` take which have twins.
@@ -162,7 +162,7 @@ async fn transact(
     buckets: &[i32],
     values: &[&(dyn ToSql + Sync)],
     wakes: bool,
-) -> Result<HashSet<EventKey>, StoreError> {
+) -> Result<Fresh, StoreError> {
     let beside = !buckets.is_empty();
     let lock = session.prepared("SELECT pg_advisory_xact_lock_shared($1)").await?;
     let lock_bodies = if beside { Some(session.prepared(LOCK_BODIES).await?) } else { None };
@@ -191,10 +191,14 @@ async fn transact(
     alone?;
     let inserted = inserted?;
     committed?;
-    let mut fresh = HashSet::with_capacity(inserted.len());
+    let mut fresh = Fresh::default();
     for row in inserted {
         let key = row.try_get::<_, &[u8]>(0)?.try_into();
-        fresh.insert(EventKey(key.map_err(|_| StoreError::Corrupt("a key of another length".into()))?));
+        let key = EventKey(key.map_err(|_| StoreError::Corrupt("a key of another length".into()))?);
+        fresh.keys.insert(key);
+        if let Some(id) = row.try_get(1)? {
+            fresh.claimed.insert((key, row.try_get::<_, &str>(2)?.into()), DeliveryId(id));
+        }
     }
     Ok(fresh)
 }

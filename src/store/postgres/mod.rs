@@ -8,11 +8,13 @@ mod address;
 mod archive;
 mod audit_queue;
 mod batches;
+mod candidate;
 mod clock;
 mod dead_letters;
 mod erase;
 mod error;
 mod generations;
+mod handing;
 pub(super) mod import;
 mod inbox;
 mod indexes;
@@ -38,6 +40,7 @@ use crate::metrics::Metrics;
 use crate::store::backend::{Backend, Clocks, Settings};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::handover::Handovers;
 use crate::store::known_duplicates::KnownDuplicates;
 use crate::store::postgres::inbox::PostgresInbox;
 use crate::store::postgres::maintenance::Listener;
@@ -72,12 +75,13 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Resu
     .await?;
     let queued = Arc::new(Notify::new());
     let pool = Pool::new(address.clone());
-    let inbox = Arc::new(PostgresInbox::start(&address, &metrics, &queued));
+    let handovers = Handovers::default();
+    let inbox = Arc::new(PostgresInbox::start(&address, &metrics, &queued, &handovers));
     let known = Arc::new(KnownDuplicates::before(Arc::clone(&inbox) as _, boot));
     let listener = Listener::start(&address, &queued);
     let pool = || pool.clone();
     Ok(Store {
-        outbox: Arc::new(outbox::PostgresOutbox { pool: pool(), queued }),
+        outbox: Arc::new(outbox::PostgresOutbox { pool: pool(), queued, handovers }),
         archive: Arc::new(archive::PostgresArchive { pool: pool(), wall: wall.clone() }),
         dead_letters: Arc::new(dead_letters::PostgresDeadLetters { pool: pool(), wall: wall.clone() }),
         quarantine: Arc::new(quarantine::PostgresQuarantine {

@@ -8,9 +8,11 @@ use tokio::sync::Notify;
 use tokio_postgres::Row;
 
 use crate::event::Name;
+use crate::store::claimed::Claimed;
 use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
-use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+use crate::store::handover::{Handover, Handovers};
+use crate::store::outbox::{Backlog, Outbox, Settled, Settlement};
 use crate::store::postgres::clock::clock;
 use crate::store::postgres::rows::{self, text};
 use crate::store::postgres::session::Pool;
@@ -120,6 +122,8 @@ pub(super) struct PostgresOutbox {
     pub pool: Pool,
     /// Notified after this process's commits and by the server about those of others.
     pub queued: Arc<Notify>,
+    /// Looked through by who inserts.
+    pub handovers: Handovers,
 }
 
 #[async_trait]
@@ -188,6 +192,10 @@ impl Outbox for PostgresOutbox {
 
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
+    }
+
+    fn hand_over(&self, sink: &Name, to: &Arc<Handover>) {
+        self.handovers.set(sink, to);
     }
 }
 

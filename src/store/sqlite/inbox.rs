@@ -5,16 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Row, params};
 
-use crate::event::{Event, EventKey, Name};
+use crate::event::{Event, EventKey, Name, Payload};
+use crate::store::claimed::{Claimed, FIRST_LEASE};
+use crate::store::delivery::DeliveryId;
 use crate::store::erasure::had_body;
 use crate::store::error::StoreError;
+use crate::store::handover::{apart, is_small};
 use crate::store::inbox::{Inbox, Insertion};
 use crate::store::sql::sql;
 use crate::store::sqlite::ids::Arrival;
 use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::stored::micros;
+use crate::store::stored::{micros, wait};
 
 /// The receiving side of a SQLite store.
 pub(super) struct SqliteInbox(pub Arc<Writer>);
@@ -73,8 +76,9 @@ fn insert(
         &event.payload.bytes()[..],
         event.headers.stored(),
     ])?;
+    let mut copy = None;
     for sink in sinks {
-        queue(tx, seq, sink)?;
+        queue(tx, seq, sink, event, &mut copy)?;
     }
     tx.done.events += 1;
     Ok(Insertion::Accepted)
@@ -90,17 +94,30 @@ fn same_body(tx: &Tx<'_>, seq: i64, event: &Event) -> Result<Insertion, StoreErr
     Ok(if same { Insertion::Duplicate } else { Insertion::Conflict })
 }
 
-/// Queues a delivery of the new event `seq`; a sink named twice gets one.
-fn queue(tx: &mut Tx<'_>, seq: i64, sink: &Name) -> Result<(), StoreError> {
-    let sink = tx.sink(sink)?;
+/// Queues a delivery of the new event `seq`, which is claimed already where it can be handed over; a sink named twice gets one.
+/// `copy` is of the body, which sinks share.
+fn queue(tx: &mut Tx<'_>, seq: i64, name: &Name, event: &Event, copy: &mut Option<Payload>) -> Result<(), StoreError> {
+    let (sink, now) = (tx.sink(name)?, tx.now);
+    let id = seq * SINKS + sink;
+    let promise = if is_small(event) { tx.promise(sink, name)? } else { None };
+    let (due_at, lease, claimed_at) = match &promise {
+        Some(promise) => (now + wait(promise.lease()), FIRST_LEASE, Some(now)),
+        None => (now, 0, None),
+    };
     let sql = sql!(
-        "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease)
-             VALUES (?1, ?2, {PENDING}, 0, ?3, ?3, 0)
+        "INSERT INTO deliveries (id, sink, state, attempts, due_at, queued_at, lease, claimed_at)
+             VALUES (?1, ?2, {PENDING}, 0, ?3, ?4, ?5, ?6)
          ON CONFLICT DO NOTHING"
     );
-    let added = tx.insert_delivery.get(tx.conn, sql)?.execute([seq * SINKS + sink, sink, tx.now])?;
-    if added > 0 {
-        tx.count(sink, 1, 0);
+    let insert = tx.insert_delivery.get(tx.conn, sql)?;
+    if insert.execute(params![id, sink, due_at, now, lease, claimed_at])? == 0 {
+        return Ok(());
     }
+    tx.count(sink, 1, 0);
+    let Some(promise) = promise else {
+        tx.done.queued = true;
+        return Ok(());
+    };
+    tx.handing.add(promise, Claimed::queued(DeliveryId(id), apart(event, copy)));
     Ok(())
 }

@@ -17,6 +17,7 @@ mod error;
 pub(super) mod export;
 mod file;
 mod foreign;
+mod handing;
 mod ids;
 mod inbox;
 mod kept_statement;
@@ -24,6 +25,7 @@ mod key_filter;
 mod maintenance;
 mod open_files;
 mod outbox;
+mod pauses;
 mod quarantine;
 mod readers;
 mod replay;
@@ -46,6 +48,7 @@ use crate::metrics::Metrics;
 use crate::store::backend::{Backend, Clocks, Settings};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::handover::Handovers;
 use crate::store::known_duplicates::KnownDuplicates;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
@@ -76,7 +79,8 @@ fn check(url: &str) -> Result<Option<&'static str>, String> {
 async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Result<Store, StoreError> {
     let path = file::path(&settings.url)?;
     let queued = Arc::new(Notify::new());
-    let (notify, boot) = (Arc::clone(&queued), clocks.boot.clone());
+    let (notify, boot, handovers) = (Arc::clone(&queued), clocks.boot.clone(), Handovers::default());
+    let hand_to = handovers.clone();
     let start = move || {
         foreign::refuse(&path)?;
         if file::create(&path, &mut file::sync)? {
@@ -85,7 +89,7 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Resu
         let files = Arc::new(OpenFiles::open(path)?);
         let mut conn = files.connect(Role::Writer)?;
         let clock = StoreClock::open(&mut conn, &clocks)?;
-        let writer = Writer::start(Arc::clone(&files), conn, metrics, notify, clock.clone())?;
+        let writer = Writer::start(Arc::clone(&files), conn, metrics, notify, hand_to, clock.clone())?;
         Ok::<_, StoreError>((writer, files, clock))
     };
     let opened = tokio::task::spawn_blocking(start).await;
@@ -94,19 +98,14 @@ async fn open(settings: Settings, metrics: Arc<Metrics>, clocks: Clocks) -> Resu
     let writer = Arc::new(writer);
     let inbox = Arc::new(inbox::SqliteInbox(Arc::clone(&writer)));
     let inbox = Arc::new(KnownDuplicates::before(inbox, boot));
-    Ok(assemble(inbox, &writer, &Readers::new(files), queued, clock, &settings))
+    let outbox =
+        outbox::SqliteOutbox { writer: Arc::clone(&writer), readers: Readers::new(files), queued, handovers, clock };
+    Ok(assemble(inbox, outbox, &settings))
 }
 
-fn assemble(
-    inbox: Arc<KnownDuplicates>,
-    writer: &Arc<Writer>,
-    readers: &Readers,
-    queued: Arc<Notify>,
-    clock: StoreClock,
-    settings: &Settings,
-) -> Store {
-    let parts = || (Arc::clone(writer), readers.clone());
-    let outbox = parts();
+fn assemble(inbox: Arc<KnownDuplicates>, outbox: outbox::SqliteOutbox, settings: &Settings) -> Store {
+    let parts = || (Arc::clone(&outbox.writer), outbox.readers.clone());
+    let clock = outbox.clock.clone();
     let archive = parts();
     let dead_letters = parts();
     let quarantine = parts();
@@ -114,7 +113,7 @@ fn assemble(
     let sink_controls = parts();
     let maintenance = parts();
     Store {
-        outbox: Arc::new(outbox::SqliteOutbox { writer: outbox.0, readers: outbox.1, queued, clock: clock.clone() }),
+        outbox: Arc::new(outbox),
         archive: Arc::new(archive::SqliteArchive { writer: archive.0, readers: archive.1, clock: clock.clone() }),
         dead_letters: Arc::new(dead_letters::SqliteDeadLetters {
             writer: dead_letters.0,

@@ -8,12 +8,15 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
 use tokio::sync::Notify;
 
 use crate::event::{Event, Name};
+use crate::store::claimed::Claimed;
 use crate::store::delivery::DeliveryId;
 use crate::store::error::StoreError;
-use crate::store::outbox::{Backlog, Claimed, Outbox, Settled, Settlement};
+use crate::store::handover::{Handover, Handovers};
+use crate::store::outbox::{Backlog, Outbox, Settled, Settlement};
 use crate::store::sink_controls::{SinkControl, counted_age};
 use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
 use crate::store::sqlite::clock::StoreClock;
+use crate::store::sqlite::pauses;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention::loosen;
 use crate::store::sqlite::rows::{Names, since};
@@ -34,6 +37,8 @@ pub(super) struct SqliteOutbox {
     pub readers: Readers,
     /// Notified by the writer.
     pub queued: Arc<Notify>,
+    /// Looked through by the writer.
+    pub handovers: Handovers,
     /// For ages and due times.
     pub clock: StoreClock,
 }
@@ -104,11 +109,15 @@ impl Outbox for SqliteOutbox {
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
     }
+
+    fn hand_over(&self, sink: &Name, to: &Arc<Handover>) {
+        self.handovers.set(sink, to);
+    }
 }
 
 fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lease>, StoreError> {
     let now = tx.now;
-    let pauses = sink_controls::pauses(tx.conn, sink)?;
+    let pauses = pauses::of(tx.conn, sink)?;
     if pauses.iter().any(|(_, ended)| ended.is_none()) {
         return Ok(Vec::new());
     }
@@ -249,7 +258,7 @@ fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreErr
         return Ok(Backlog::default());
     };
     let oldest: Option<i64> = oldest;
-    let pauses = sink_controls::pauses(conn, sink)?;
+    let pauses = pauses::of(conn, sink)?;
     Ok(Backlog {
         pending: unsigned(pending),
         dead: unsigned(dead),

@@ -101,13 +101,6 @@ fn rate(row: &Row<'_>) -> Result<RateOverride, StoreError> {
     Ok(RateOverride { at: time(row.get(1)?)?, by: row.get(2)?, rate: row.get(3)? })
 }
 
-/// The pauses of `sink` that count, each from and to.
-pub(super) fn pauses(conn: &Connection, sink: &Name) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
-    let mut sql = conn.prepare_cached("SELECT began, ended FROM pauses WHERE sink = ?1")?;
-    let rows = sql.query_map([sink.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// The next pauses after `after`, by whichever sink, at store time `now`.
 pub(super) fn after(conn: &Connection, after: i64, now: i64) -> Result<Vec<MovedPause>, StoreError> {
     let sql =

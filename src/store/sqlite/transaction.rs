@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _};
+use tokio::time::Instant;
 
 use crate::event::{EventKey, Name};
 use crate::store::error::StoreError;
+use crate::store::handover::{Handovers, Promise};
 use crate::store::sqlite::counters;
+use crate::store::sqlite::handing::Handing;
 use crate::store::sqlite::ids::{self, Arrival, Recent};
 use crate::store::sqlite::kept_statement::Kept;
 use crate::store::sqlite::key_filter::Connect;
@@ -17,12 +20,14 @@ pub(super) struct Remembered {
     sources: HashMap<Name, i64>,
     sinks: HashMap<Name, i64>,
     recent: Recent,
+    /// Told by others, and true whatever is rolled back.
+    handovers: Handovers,
 }
 
 impl Remembered {
-    /// Nothing yet; `connect` opens connections to read the index of ids by.
-    pub(super) fn new(connect: Connect) -> Self {
-        Self { sources: HashMap::new(), sinks: HashMap::new(), recent: Recent::new(connect) }
+    /// Nothing yet; `connect` opens connections to read the index of ids by, `handovers` are whom deliveries may be handed to.
+    pub(super) fn new(connect: Connect, handovers: Handovers) -> Self {
+        Self { sources: HashMap::new(), sinks: HashMap::new(), recent: Recent::new(connect), handovers }
     }
 
     /// A transaction was rolled back.
@@ -44,7 +49,7 @@ impl Remembered {
 pub(super) struct Done {
     /// Events accepted.
     pub events: u32,
-    /// Whether deliveries were queued.
+    /// Whether deliveries were queued that are to be claimed.
     pub queued: bool,
     /// Changes of (sink, pending, dead), added to the table once per transaction.
     counts: Vec<(i64, i64, i64)>,
@@ -60,6 +65,12 @@ struct Marks {
     pruned_to: i64,
 }
 
+/// How far a transaction had come.
+pub(super) struct Mark {
+    done: Done,
+    handed: usize,
+}
+
 /// A write transaction under way.
 pub(super) struct Tx<'c> {
     /// The connection, inside `BEGIN IMMEDIATE`.
@@ -68,6 +79,8 @@ pub(super) struct Tx<'c> {
     pub now: i64,
     /// What it has done so far.
     pub done: Done,
+    /// What it hands over.
+    pub handing: Handing,
     /// Puts an event's row.
     pub insert_event: Kept<'c>,
     /// Puts a delivery's.
@@ -77,11 +90,11 @@ pub(super) struct Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    /// A transaction just begun on `conn`, at store time `now`.
-    pub(super) fn new(conn: &'c Connection, remembered: &'c mut Remembered, now: i64) -> Self {
-        let done = Done::default();
+    /// A transaction just begun on `conn`, at store time `now`, which was asked for after `asked`.
+    pub(super) fn new(conn: &'c Connection, remembered: &'c mut Remembered, asked: Instant, now: i64) -> Self {
+        let (done, handing) = (Done::default(), Handing::new(asked));
         let (insert_event, insert_delivery, insert_arrival) = (Kept::default(), Kept::default(), Kept::default());
-        Self { conn, now, done, insert_event, insert_delivery, insert_arrival, remembered }
+        Self { conn, now, done, handing, insert_event, insert_delivery, insert_arrival, remembered }
     }
 
     /// The number the next accepted event gets: above all that ever were, so that none is used twice.
@@ -184,6 +197,11 @@ impl<'c> Tx<'c> {
         Ok(id)
     }
 
+    /// A place for a new delivery of sink `number`, called `name`, which is then inserted as claimed.
+    pub(super) fn promise(&mut self, number: i64, name: &Name) -> Result<Option<Promise>, StoreError> {
+        self.handing.promise(self.conn, &self.remembered.handovers, number, name)
+    }
+
     /// Counts a change of how many deliveries to `sink` are pending and dead.
     pub(super) fn count(&mut self, sink: i64, pending: i64, dead: i64) {
         if let Some(row) = self.done.counts.iter_mut().find(|row| row.0 == sink) {
@@ -192,7 +210,6 @@ impl<'c> Tx<'c> {
         } else {
             self.done.counts.push((sink, pending, dead));
         }
-        self.done.queued |= pending > 0;
     }
 
     /// A counter kept in the store.
@@ -210,15 +227,21 @@ impl<'c> Tx<'c> {
         Ok(self.conn.pragma_update_and_check(None, "secure_delete", on, |_| Ok(()))?)
     }
 
+    /// Where it is, for [`Tx::undo`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark { done: self.done.clone(), handed: self.handing.len() }
+    }
+
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
-    pub(super) fn undo(&mut self, before: Done) {
-        self.done = Done { fresh: false, ..before };
+    pub(super) fn undo(&mut self, before: Mark) {
+        self.done = Done { fresh: false, ..before.done };
+        self.handing.truncate(before.handed);
         self.remembered.forget();
     }
 
-    /// What it has done, for whoever commits it or rolls it back.
-    pub(super) fn end(self) -> Done {
-        self.done
+    /// What it has done and hands over, for whoever commits it or rolls it back.
+    pub(super) fn end(self) -> (Done, Handing) {
+        (self.done, self.handing)
     }
 
     /// Writes what was counted; the last thing before the commit.

@@ -14,9 +14,11 @@ use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
 use crate::store::error::StoreError;
+use crate::store::handover::Handovers;
 use crate::store::sqlite::checkpoint::Checkpointer;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::file::Role;
+use crate::store::sqlite::handing::Handing;
 use crate::store::sqlite::open_files::OpenFiles;
 use crate::store::sqlite::tasks::{Answers, Call, Outcomes, Queue, Serving, Task};
 use crate::store::sqlite::transaction::{Remembered, Tx};
@@ -31,18 +33,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on `conn`, a connection to `files`; `queued` is notified after commits that queued deliveries.
+    /// Starts the thread on `conn`, a connection to `files`; `queued` is notified after commits that queued deliveries which were
+    /// not handed over to one of `handovers`.
     pub(super) fn start(
         files: Arc<OpenFiles>,
         conn: Connection,
         metrics: Arc<Metrics>,
         queued: Arc<Notify>,
+        handovers: Handovers,
         clock: StoreClock,
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let checkpointer = Checkpointer::start(Arc::clone(&files))?;
         let readers = Arc::clone(&files);
-        let remembered = Remembered::new(Arc::new(move || readers.connect(Role::Reader)));
+        let remembered = Remembered::new(Arc::new(move || readers.connect(Role::Reader)), handovers);
         let answers = Answers::start();
         let mut thread =
             Thread { files, conn: None, remembered, metrics, queued, checkpointer, clock, answers, lost: false };
@@ -123,11 +127,15 @@ impl Thread {
             Err(_) if self.conn.is_some() && !self.lost => self.attempt(&mut batch, true),
             first => first,
         };
-        let outcomes: Outcomes = match outcomes {
-            Ok(outcomes) => batch.into_iter().zip(outcomes).collect(),
-            Err(error) => batch.into_iter().map(|task| (task, Err(error.clone()))).collect(),
+        let (outcomes, handing): (Outcomes, _) = match outcomes {
+            Ok((outcomes, handing)) => (batch.into_iter().zip(outcomes).collect(), Some(handing)),
+            Err(error) => (batch.into_iter().map(|task| (task, Err(error.clone()))).collect(), None),
         };
         self.answers.tell(outcomes);
+        // The senders first: on the only core, what is delivered now is what they wait for.
+        if let Some(handing) = handing {
+            handing.hand_over();
+        }
         if let Some(conn) = self.conn.as_ref().filter(|_| !self.lost) {
             self.checkpointer.relieve(conn);
         }
@@ -148,12 +156,13 @@ impl Thread {
         files.release();
     }
 
-    /// One transaction over `batch`: its commit, and what became of each in it. `Err`: nothing took effect.
+    /// One transaction over `batch`: its commit, what became of each in it, and what is to be handed over. `Err`: nothing took
+    /// effect.
     fn attempt(
         &mut self,
         batch: &mut [Box<dyn Task>],
         guarded: bool,
-    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    ) -> Result<(Vec<Result<(), StoreError>>, Handing), StoreError> {
         if self.lost {
             self.files.check()?;
             self.lost = false;
@@ -166,9 +175,10 @@ impl Thread {
             // Dropped, and opened afresh for the next batch.
             return Err(self.blame(&conn, error.into()));
         }
-        let mut tx = Tx::new(&conn, &mut self.remembered, self.clock.now());
+        let asked = tokio::time::Instant::now();
+        let mut tx = Tx::new(&conn, &mut self.remembered, asked, self.clock.now());
         let ran = run(&mut tx, batch, guarded);
-        let done = tx.end();
+        let (done, handing) = tx.end();
         match ran {
             Ok(outcomes) => {
                 let started = Instant::now();
@@ -191,7 +201,7 @@ impl Thread {
                     self.queued.notify_waiters();
                 }
                 self.conn = Some(conn);
-                Ok(outcomes)
+                Ok((outcomes, handing))
             }
             Err(error) => {
                 self.remembered.forget();
@@ -216,7 +226,7 @@ fn run(tx: &mut Tx<'_>, batch: &mut [Box<dyn Task>], guarded: bool) -> Result<Ve
 
 /// The outer error ends the transaction, the inner one is this task's own.
 fn run_guarded(tx: &mut Tx<'_>, task: &mut dyn Task) -> Result<Result<(), StoreError>, StoreError> {
-    let before = tx.done.clone();
+    let before = tx.mark();
     tx.conn.execute_batch("SAVEPOINT task")?;
     let outcome = task.run(tx);
     if outcome.is_err() {

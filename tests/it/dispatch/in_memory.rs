@@ -276,6 +276,11 @@ async fn a_running_dispatcher_is_woken_by_the_store() {
     }
     stop(lifecycle).await;
     assert_eq!(sink.count(), 200);
+    let handed = store.handed.load(Ordering::SeqCst);
+    assert!(
+        handed > 100,
+        "{handed} handed over: all but the first few can be, where each is done before the next comes"
+    );
 }
 
 #[tokio::test]

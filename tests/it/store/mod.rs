@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod deliveries;
 mod erasing;
+mod handover;
 mod intake;
 mod kept_headers;
 mod lost_files;
@@ -184,6 +185,10 @@ on_every_store! {
     deliveries::backlog_counts_and_dates_what_waits,
     deliveries::queued_is_notified_after_the_commit,
     deliveries::a_settlement_counts_after_its_lease_when_nobody_else_took_it,
+    handover::what_has_room_is_handed_over_claimed_and_the_rest_waits,
+    handover::what_was_handed_over_passes_on_with_its_lease,
+    handover::a_paused_sink_a_gone_dispatcher_and_a_large_body_get_nothing,
+    handover::duplicates_and_other_sinks_take_no_place,
     kept_headers::kept_headers_go_with_an_event_wherever_it_is_read,
     kept_headers::a_listing_is_narrowed_down_to_a_kept_header,
     erasing::an_erased_event_says_nothing_and_its_id_still_counts_once,

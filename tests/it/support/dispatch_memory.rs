@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gatepost::event::{Event, EventId, KeptHeaders, Name, Payload};
 use gatepost::store::{
-    AuditQueue, Backlog, Claimed, DeliveryId, Outbox, QueuedAudit, Rewrite, Settled, Settlement, SinkControl,
+    AuditQueue, Backlog, Claimed, DeliveryId, Handover, Outbox, QueuedAudit, Rewrite, Settled, Settlement, SinkControl,
     StoreError,
 };
 use tokio::sync::Notify;
@@ -51,6 +51,10 @@ impl Inner {
 pub(crate) struct Memory {
     inner: Mutex<Inner>,
     queued: Arc<Notify>,
+    /// Whom what is new may be handed to: the dispatchers of all replicas.
+    handovers: Mutex<Vec<(Name, Weak<Handover>)>>,
+    /// How many were handed over.
+    pub handed: AtomicUsize,
     pub broken: AtomicBool,
     /// What operators have decided about every sink.
     pub control: Mutex<SinkControl>,
@@ -79,26 +83,53 @@ pub(crate) fn event(id: &str, body: &[u8]) -> Event {
 impl Memory {
     pub(crate) fn queue(&self, sink: &str, events: impl IntoIterator<Item = Event>) {
         let (mut inner, now) = (self.lock(), Instant::now());
+        let sink = Name::from(sink);
+        let (mut kept, mut left) = (Vec::new(), false);
         for event in events {
             let id = i64::try_from(inner.rows.len()).unwrap() + 1;
-            let sink = Name::from(sink);
-            inner.due.insert((sink.clone(), now, id));
+            let promise = self.handover(&sink).filter(|_| !self.is_paused()).and_then(|to| to.promise(now));
+            let (mut due, leased, mut lease) = (now, promise.is_some(), 0);
+            left |= !leased;
+            if let Some(promise) = promise {
+                inner.leases += 1;
+                inner.leased += 1;
+                (due, lease) = (now + promise.lease(), inner.leases);
+                let (id, event) = (DeliveryId(id), Ok(event.clone()));
+                kept.push((promise, Claimed { id, lease, attempts: 0, replay: 0, age: Duration::ZERO, event }));
+            }
+            inner.due.insert((sink.clone(), due, id));
+            let (sink, queued_at) = (sink.clone(), now);
             let row = Row {
                 sink,
                 event,
                 attempts: 0,
-                queued_at: now,
-                due: now,
-                leased: false,
-                lease: 0,
+                queued_at,
+                due,
+                leased,
+                lease,
                 done: false,
                 dead: None,
                 unreadable: None,
             };
             inner.rows.insert(id, row);
         }
+        inner.most_leased = inner.most_leased.max(inner.leased);
         drop(inner);
-        self.queued.notify_waiters();
+        self.handed.fetch_add(kept.len(), Ordering::SeqCst);
+        for (promise, claimed) in kept {
+            promise.keep(claimed);
+        }
+        if left {
+            self.queued.notify_waiters();
+        }
+    }
+
+    /// One of the dispatchers of `sink`: an event comes to any replica.
+    fn handover(&self, sink: &Name) -> Option<Arc<Handover>> {
+        let mut all = self.handovers.lock().unwrap();
+        all.retain(|(_, handover)| handover.strong_count() > 0);
+        let of_sink: Vec<_> = all.iter().filter(|(of, _)| of == sink).collect();
+        (!of_sink.is_empty()).then(|| of_sink[fastrand::usize(..of_sink.len())].1.upgrade())?
     }
 
     pub(crate) fn row(&self, id: i64) -> Row {
@@ -264,6 +295,10 @@ impl Outbox for Memory {
 
     fn queued(&self) -> Arc<Notify> {
         Arc::clone(&self.queued)
+    }
+
+    fn hand_over(&self, sink: &Name, to: &Arc<Handover>) {
+        self.handovers.lock().unwrap().push((sink.clone(), Arc::downgrade(to)));
     }
 }
 

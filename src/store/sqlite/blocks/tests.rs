@@ -6,6 +6,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::store::archive::EventFilter;
+use crate::store::handover::Handovers;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::rows::Names;
 use crate::store::sqlite::{file, schema, selection, transaction};
@@ -30,9 +31,12 @@ fn insert(conn: &Connection, seqs: impl Iterator<Item = i64>, kind: impl Fn(i64)
 }
 
 fn sum_up_all(conn: &Connection) -> usize {
-    let mut remembered = transaction::Remembered::new(Arc::new(|| Err(StoreError::Unavailable("not read".into()))));
+    let mut remembered = transaction::Remembered::new(
+        Arc::new(|| Err(StoreError::Unavailable("not read".into()))),
+        Handovers::default(),
+    );
     let mut steps = 0;
-    while sum_up(&mut Tx::new(conn, &mut remembered, 0)).unwrap() {
+    while sum_up(&mut Tx::new(conn, &mut remembered, tokio::time::Instant::now(), 0)).unwrap() {
         steps += 1;
     }
     steps
@@ -109,7 +113,7 @@ async fn blocks_go_with_the_last_of_their_events() {
     let beside = files.connect(file::Role::Writer).unwrap();
     insert(&beside, 1..=BLOCK * 3, |_| "t".into());
     let metrics = Arc::new(crate::metrics::Metrics::new());
-    let writer = Writer::start(files, conn, metrics, Arc::default(), clock).unwrap();
+    let writer = Writer::start(files, conn, metrics, Arc::default(), Handovers::default(), clock).unwrap();
     keep(&writer).await.unwrap();
     let rows = || -> i64 { beside.query_row("SELECT count(*) FROM blocks", [], |row| row.get(0)).unwrap() };
     assert_eq!(rows(), 3);
