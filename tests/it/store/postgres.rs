@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use gatepost::clock::Clock;
 use gatepost::store::{
-    Claimed, Clocks, DeadLetterFilter, EventFilter, EventRef, Insertion, Report, Settled, Settlement, Store,
+    Claimed, Clocks, DeadLetterFilter, EventFilter, EventRef, Handover, Insertion, Report, Settled, Settlement, Store,
     StoreError, migrate,
 };
 use tokio::task::JoinSet;
-use tokio_postgres::NoTls;
+use tokio_postgres::{AsyncMessage, NoTls};
 
 use super::postgres_server::Server;
 use super::{Subject, accept, assert_seconds, event, open, open_by, run, settings, sinks};
@@ -95,6 +95,42 @@ fn a_backup_is_left_to_the_server() {
         let s = subject().await;
         let refused = s.store.maintenance.backup(std::path::Path::new("copy.db")).await.unwrap_err();
         assert!(matches!(&refused, StoreError::Unsupported(why) if why.contains("pg_dump")), "{refused}");
+    });
+}
+
+#[test]
+fn a_commit_that_hands_over_all_of_its_deliveries_wakes_no_replica() {
+    run(async {
+        let s = subject().await;
+        let (client, mut connection) = tokio_postgres::connect(&s.settings.url, NoTls).await.unwrap();
+        let (heard, mut told) = tokio::sync::mpsc::channel(64);
+        let mut listening = JoinSet::new();
+        listening.spawn(async move {
+            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    heard.send(notification.payload().to_owned()).await.unwrap();
+                }
+            }
+        });
+        client.batch_execute("LISTEN gatepost_queued").await.unwrap();
+        // They come in the order of the commits: what was told before the mark is all that was.
+        let mut wakes = async || {
+            client.batch_execute("NOTIFY gatepost_queued, 'mark'").await.unwrap();
+            let mut wakes = 0;
+            while told.recv().await.unwrap() != "mark" {
+                wakes += 1;
+            }
+            wakes
+        };
+        let handover = Handover::new(Duration::from_secs(40));
+        s.store.outbox.hand_over(&"x".into(), &handover);
+        handover.offer(2);
+        accept(&s.store, event("a", "1", "body"), &["x"]).await;
+        assert_eq!((wakes().await, handover.outstanding()), (0, 1));
+        accept(&s.store, event("a", "2", "body"), &["x", "y"]).await;
+        assert_eq!(wakes().await, 1, "y has nobody here");
+        accept(&s.store, event("a", "3", "body"), &["x"]).await;
+        assert_eq!(wakes().await, 1, "there was no more room");
     });
 }
 
