@@ -65,8 +65,8 @@ struct Marks {
     pruned_to: i64,
 }
 
-/// How far a transaction had come.
-pub(super) struct Mark {
+/// How far a transaction had come, to go back there.
+pub(super) struct Savepoint {
     done: Done,
     handed: usize,
 }
@@ -228,12 +228,12 @@ impl<'c> Tx<'c> {
     }
 
     /// Where it is, for [`Tx::undo`].
-    pub(super) fn mark(&self) -> Mark {
-        Mark { done: self.done.clone(), handed: self.handing.len() }
+    pub(super) fn savepoint(&self) -> Savepoint {
+        Savepoint { done: self.done.clone(), handed: self.handing.len() }
     }
 
     /// Back to `before`, after a savepoint was rolled back; names may have gone with it.
-    pub(super) fn undo(&mut self, before: Mark) {
+    pub(super) fn undo(&mut self, before: Savepoint) {
         self.done = Done { fresh: false, ..before.done };
         self.handing.truncate(before.handed);
         self.remembered.forget();

@@ -226,7 +226,7 @@ fn run(tx: &mut Tx<'_>, batch: &mut [Box<dyn Task>], guarded: bool) -> Result<Ve
 
 /// The outer error ends the transaction, the inner one is this task's own.
 fn run_guarded(tx: &mut Tx<'_>, task: &mut dyn Task) -> Result<Result<(), StoreError>, StoreError> {
-    let before = tx.mark();
+    let before = tx.savepoint();
     tx.conn.execute_batch("SAVEPOINT task")?;
     let outcome = task.run(tx);
     if outcome.is_err() {
