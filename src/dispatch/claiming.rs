@@ -27,10 +27,10 @@ pub(super) const EXPIRED_BATCH: usize = 256;
 pub(super) struct Conditions {
     pub now: Instant,
     pub in_flight: usize,
-    /// How many were promised to the store and are not here yet.
-    pub promised: usize,
     /// How many of those are probes.
     pub probes: usize,
+    /// How many new deliveries are on their way here from their commits.
+    pub promised: usize,
     /// Whether something has outlived `max_age` behind the open circuit.
     pub expired: bool,
     pub store_failing: bool,
@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn at(now: Instant, in_flight: usize) -> Conditions {
-        Conditions { now, in_flight, promised: 0, probes: 0, expired: false, store_failing: false, paused: false }
+        Conditions { now, in_flight, probes: 0, promised: 0, expired: false, store_failing: false, paused: false }
     }
 
     fn open(now: Instant) -> Circuit {

@@ -160,8 +160,8 @@ impl Pipeline {
         Conditions {
             now,
             in_flight: self.in_flight.len(),
-            promised: self.handover.outstanding(),
             probes: self.in_flight.probes(),
+            promised: self.handover.outstanding(),
             expired: self.context.expired.load(Ordering::Acquire),
             store_failing: self.store.is_failing(),
             paused: self.context.is_paused(),

@@ -94,9 +94,7 @@ pub trait Outbox: Send + Sync {
     /// those that wait already are woken: arm before looking, and poll as well.
     fn queued(&self) -> Arc<Notify>;
 
-    /// From now on new deliveries of `sink` that this process commits are handed over where `to` has room, and [`Outbox::queued`]
-    /// tells only of the others. A store that cannot has all of them claimed.
-    fn hand_over(&self, sink: &Name, to: &Arc<Handover>) {
-        let _ = (sink, to);
-    }
+    /// From now on new deliveries of `sink` that this process commits are handed over where `to` has room; [`Outbox::queued`] tells
+    /// only of the others.
+    fn hand_over(&self, sink: &Name, to: &Arc<Handover>);
 }

@@ -7,7 +7,7 @@ use super::super::testing::{Gate, Script, claimed, context, settings};
 use super::*;
 use crate::metrics::Metrics;
 use crate::sink::{Rate, Sink};
-use crate::store::{Outbox as _, Pause, Settled, SinkControl};
+use crate::store::{Outbox as _, Pause, RateOverride, Settled, SinkControl};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -200,6 +200,10 @@ async fn nothing_is_handed_over_while_nothing_may_begin() {
     pipeline.context.obey(&SinkControl { paused: Some(pause()), rate: None });
     pipeline.advance();
     assert!(store.promise().is_none(), "paused");
+    let rate = RateOverride { rate: "1000/s".into(), at: pause().at, by: "operator".into() };
+    pipeline.context.obey(&SinkControl { paused: None, rate: Some(rate) });
+    pipeline.advance();
+    assert!(store.promise().is_none(), "by a rate the store is asked for no more than may begin soon");
     pipeline.context.obey(&SinkControl::default());
     pipeline.advance();
     let late = store.promise().expect("going on");

@@ -20,7 +20,7 @@ fn dispatcher(store: &Store, room: usize) -> Arc<Handover> {
     handover
 }
 
-/// What was handed over, which comes after the sender's answer.
+/// What was handed over, which may come after the sender's answer.
 async fn taken(handover: &Handover) -> Vec<Handed> {
     let mut taken = Vec::new();
     while handover.outstanding() > 0 {

@@ -129,7 +129,7 @@ impl Memory {
         let mut all = self.handovers.lock().unwrap();
         all.retain(|(_, handover)| handover.strong_count() > 0);
         let of_sink: Vec<_> = all.iter().filter(|(of, _)| of == sink).collect();
-        (!of_sink.is_empty()).then(|| of_sink[fastrand::usize(..of_sink.len())].1.upgrade())?
+        fastrand::choice(of_sink)?.1.upgrade()
     }
 
     pub(crate) fn row(&self, id: i64) -> Row {
