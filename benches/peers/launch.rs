@@ -20,11 +20,14 @@ pub(crate) struct Launch {
 
 /// Prepares the row `name` for `port`; `None` where it is not installed.
 pub(crate) fn prepare(name: Name, place: &Place, options: &Options, port: u16) -> BenchResult<Option<Launch>> {
+    let database = options.postgres.as_ref().filter(|_| options.database_pid.is_some());
     match name {
         Name::A => ours("echo", place, port).map(Some),
         Name::Verify => ours("verify", place, port).map(Some),
         Name::Floor => ours("floor", place, port).map(Some),
-        Name::Gatepost => gatepost(place, options, port),
+        Name::FloorPostgres => database.map(|url| on_postgres(ours("floor-postgres", place, port)?, url)).transpose(),
+        Name::Gatepost => gatepost(place, options, port, &place.setting.store),
+        Name::GatepostPostgres => database.map_or(Ok(None), |url| gatepost(place, options, port, url)),
         Name::Haproxy => installed::haproxy(place, port),
         Name::Nginx => installed::nginx(place, port),
         Name::Node => Ok(installed::node(place, port)),
@@ -42,6 +45,11 @@ fn ours(row: &str, place: &Place, port: u16) -> BenchResult<Launch> {
     Ok(Launch { version, command })
 }
 
+fn on_postgres(mut launch: Launch, url: &str) -> BenchResult<Launch> {
+    launch.command.args(["--postgres", url]);
+    Ok(launch)
+}
+
 /// The version of a crate that this build has.
 fn locked(name: &str) -> &'static str {
     let entry = format!("\nname = \"{name}\"\nversion = \"");
@@ -49,11 +57,11 @@ fn locked(name: &str) -> &'static str {
     rest.split('"').next().unwrap_or_default()
 }
 
-fn gatepost(place: &Place, options: &Options, port: u16) -> BenchResult<Option<Launch>> {
+fn gatepost(place: &Place, options: &Options, port: u16, store: &str) -> BenchResult<Option<Launch>> {
     let program = options.program.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_gatepost")));
     let Some(said) = installed::says(&program, &["--version"]) else { return Ok(None) };
     let admin = free_address()?.port().to_string();
-    let config = place.fill("gatepost.toml", port, &[("@ADMIN_PORT@", &admin)])?;
+    let config = place.fill("gatepost.toml", port, &[("@ADMIN_PORT@", &admin), ("@STORE@", store)])?;
     let mut command = command(place.setting.pinned, Path::new(&program));
     command.arg("--config").arg(config).arg("serve");
     // Behind the comma are the sinks it was built with.

@@ -19,6 +19,7 @@ mod echo;
 #[path = "../receive/figures.rs"]
 mod figures;
 mod floor;
+mod floor_postgres;
 mod installed;
 mod launch;
 #[path = "../receive/listen.rs"]
@@ -75,6 +76,7 @@ fn serve(row: Serve, options: &Options) -> BenchResult<()> {
         Serve::Echo => echo::app(),
         Serve::Verify => verify::app()?,
         Serve::Floor => floor::app(options.log.as_deref().ok_or("no --log")?)?,
+        Serve::FloorPostgres => floor_postgres::app(options.postgres.as_deref().ok_or("no --postgres")?)?,
     };
     listen::serve(options.port, cert, key, &app)
 }

@@ -13,8 +13,12 @@ pub(crate) enum Name {
     Verify,
     /// The limit of durability.
     Floor,
+    /// That of durability in PostgreSQL.
+    FloorPostgres,
     /// The program.
     Gatepost,
+    /// The program with its store in PostgreSQL.
+    GatepostPostgres,
     /// `HAProxy` with its hmac converter.
     Haproxy,
     /// nginx with njs.
@@ -34,7 +38,9 @@ impl Name {
             Self::A => "A",
             Self::Verify => "verify",
             Self::Floor => "floor",
+            Self::FloorPostgres => "floor, PostgreSQL",
             Self::Gatepost => "gatepost",
+            Self::GatepostPostgres => "gatepost, PostgreSQL",
             Self::Haproxy => "HAProxy",
             Self::Nginx => "nginx, njs",
             Self::Node => "Node",
@@ -48,8 +54,10 @@ impl Name {
         match self {
             Self::A => "nothing",
             Self::Haproxy | Self::Nginx => "HMAC",
-            Self::Verify | Self::Floor | Self::Node | Self::Webhook | Self::Starlette => "HMAC, JSON",
-            Self::Gatepost => "all it does",
+            Self::Verify | Self::Floor | Self::FloorPostgres | Self::Node | Self::Webhook | Self::Starlette => {
+                "HMAC, JSON"
+            }
+            Self::Gatepost | Self::GatepostPostgres => "all it does",
         }
     }
 
@@ -58,16 +66,26 @@ impl Name {
         match self {
             Self::Floor => "a log, fdatasync",
             Self::Gatepost => "SQLite, fdatasync",
+            Self::FloorPostgres => "a table, fdatasync",
+            Self::GatepostPostgres => "PostgreSQL, fdatasync",
             Self::A | Self::Verify | Self::Haproxy | Self::Nginx | Self::Node | Self::Webhook | Self::Starlette => {
                 "nothing"
             }
         }
     }
 
+    /// Whether a database server works for it.
+    pub(crate) const fn is_on_postgres(self) -> bool {
+        matches!(self, Self::FloorPostgres | Self::GatepostPostgres)
+    }
+
     /// How to get what is missing.
     pub(crate) const fn how_to_get(self) -> &'static str {
         match self {
             Self::A | Self::Verify | Self::Floor | Self::Gatepost => "see --program",
+            Self::FloorPostgres | Self::GatepostPostgres => {
+                "name a database by --postgres and its server by --database-pid"
+            }
             Self::Haproxy => "apt-get install haproxy",
             Self::Nginx => "apt-get install nginx-light libnginx-mod-http-js",
             Self::Node => "apt-get install nodejs",
@@ -81,7 +99,7 @@ impl Name {
     /// The answer to a good request. Ours say more than that they took it.
     pub(crate) const fn accepted(self) -> Expected {
         match self {
-            Self::A | Self::Verify | Self::Floor | Self::Gatepost => {
+            Self::A | Self::Verify | Self::Floor | Self::FloorPostgres | Self::Gatepost | Self::GatepostPostgres => {
                 Expected { status: 200, contains: r#""duplicate":false"# }
             }
             Self::Haproxy | Self::Nginx | Self::Node | Self::Webhook | Self::Starlette => {

@@ -19,6 +19,15 @@ pub(crate) struct Options {
     /// How long a window is to take; as many requests as that are signed before it.
     #[arg(long, default_value_t = 1.2)]
     pub seconds: f64,
+    /// Arrivals a second that every row gets, whatever its answers do, instead of as many as it takes.
+    #[arg(long)]
+    pub at: Option<f64>,
+    /// An empty database for the rows on PostgreSQL, such as `postgres://…`.
+    #[arg(long)]
+    pub postgres: Option<String>,
+    /// The process of its server, whose CPU (and its children's) counts with those rows.
+    #[arg(long, requires = "postgres")]
+    pub database_pid: Option<u32>,
     /// Rows to measure, comma-separated; A is always among them.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Name>,
@@ -57,6 +66,8 @@ pub(crate) enum Serve {
     Verify,
     /// The same with a durable log.
     Floor,
+    /// The same with a table of PostgreSQL.
+    FloorPostgres,
 }
 
 impl Options {

@@ -1,6 +1,7 @@
 //! A row that runs: started, and proved to tell a good request from a bad one.
 
 use crate::client::Target;
+use crate::cpu::{self, CpuTime};
 use crate::launch::{self, Launch};
 use crate::name::Name;
 use crate::options::Options;
@@ -15,8 +16,9 @@ pub(crate) struct Peer {
     pub name: Name,
     /// Its version.
     pub version: String,
-    /// Its processes.
-    pub process: Process,
+    process: Process,
+    /// The database server that works for it.
+    database: Option<u32>,
     /// Where to send.
     pub target: Target,
 }
@@ -31,7 +33,17 @@ impl Peer {
         let log = place.file(&format!("{name:?}.stderr"));
         let process = Process::start(command, address, log).map_err(|error| format!("{} {error}", name.title()))?;
         let target = Target::new(address, &place.setting.cert)?;
-        Ok(Some(Self { name, version, process, target }))
+        let database = options.database_pid.filter(|_| name.is_on_postgres());
+        Ok(Some(Self { name, version, process, database, target }))
+    }
+
+    /// CPU time of everything that works for this row.
+    pub(crate) fn cpu(&self) -> BenchResult<CpuTime> {
+        let mut processes = self.process.family()?;
+        if let Some(database) = self.database {
+            processes.extend(cpu::family(database)?);
+        }
+        CpuTime::of(&processes)
     }
 
     /// Sends one good request and one with a bad signature; an error where either is not answered as it must be.

@@ -51,7 +51,6 @@ impl Place {
             ("@CERT@", self.setting.cert.display().to_string()),
             ("@KEY@", self.setting.key.display().to_string()),
             ("@BOTH@", self.both.display().to_string()),
-            ("@STORE@", self.setting.store.clone()),
             ("@SECRET@", SECRET.to_owned()),
             ("@SECRET_BASE64@", STANDARD.encode(SECRET)),
             ("@PATH@", PATH.to_owned()),
@@ -62,7 +61,7 @@ impl Place {
         {
             text = text.replace(placeholder, value);
         }
-        let file = self.file(name);
+        let file = self.file(&format!("{port}-{name}"));
         fs::write(&file, text)?;
         Ok(file)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cpu::{self, CpuTime};
+use crate::cpu;
 use crate::result::BenchResult;
 
 /// How long a server may take until it listens, and until it has stopped.
@@ -49,9 +49,9 @@ impl Process {
         Ok(process)
     }
 
-    /// CPU time of it and its children, those that have ended included.
-    pub(crate) fn cpu(&self) -> BenchResult<CpuTime> {
-        CpuTime::of(&cpu::family(self.0.id())?)
+    /// It and its children.
+    pub(crate) fn family(&self) -> BenchResult<Vec<u32>> {
+        cpu::family(self.0.id())
     }
 
     fn ended(&mut self) -> bool {
@@ -65,7 +65,7 @@ impl Drop for Process {
         if self.ended() {
             return;
         }
-        let family = cpu::family(self.0.id()).unwrap_or_default();
+        let family = self.family().unwrap_or_default();
         // Asked first: a server with workers ends them itself.
         let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let asked = Instant::now();

@@ -58,7 +58,7 @@ fn start(place: &Place, options: &Options) -> BenchResult<Vec<Peer>> {
     for name in options.names() {
         match Peer::start(name, place, options)? {
             Some(peer) => peers.push(peer),
-            None => println!("left out: {}, which is not installed ({})", name.title(), name.how_to_get()),
+            None => println!("left out: {}, which is not there ({})", name.title(), name.how_to_get()),
         }
     }
     Ok(peers)
@@ -72,7 +72,7 @@ async fn measure(peers: &[Peer], options: &Options) -> BenchResult<Vec<Measured>
     let mut measured = Vec::new();
     for (row, peer) in peers.iter().enumerate() {
         for connections in options.connections.iter().copied() {
-            let rate = window(peer, &mut maker, connections, FIRST_GUESS, options.seconds).await?.rate;
+            let rate = window(peer, &mut maker, connections, FIRST_GUESS, options).await?.rate;
             measured.push(Measured { row, connections, rounds: Vec::new(), rate });
         }
     }
@@ -82,7 +82,7 @@ async fn measure(peers: &[Peer], options: &Options) -> BenchResult<Vec<Measured>
             fastrand::shuffle(&mut turns);
             for turn in turns {
                 let peer = peers.get(turn.row).ok_or("no such row")?;
-                let figures = window(peer, &mut maker, turn.connections, turn.rate, options.seconds).await?;
+                let figures = window(peer, &mut maker, turn.connections, turn.rate, options).await?;
                 turn.rate = figures.rate;
                 turn.rounds.push(figures);
             }

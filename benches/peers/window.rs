@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::figures::Figures;
-use crate::load::Pool;
+use crate::load::{Pace, Pool};
 use crate::numbers::float;
+use crate::options::Options;
 use crate::peer::Peer;
 use crate::request::Maker;
 use crate::result::BenchResult;
@@ -17,21 +18,23 @@ const WARM_UP: usize = 8;
 const MOST: u32 = 200_000;
 const FEWEST: u32 = 200;
 
-/// Loads `peer` with as many requests as fill `seconds` at `rate` a second.
+/// Loads `peer` with as many requests as fill the window at `rate` a second, or at the arrivals asked for.
 pub(crate) async fn window(
     peer: &Peer,
     maker: &mut Maker,
     connections: usize,
     rate: f64,
-    seconds: f64,
+    options: &Options,
 ) -> BenchResult<Figures> {
-    let (warm_up, requests) = (maker.make(connections * WARM_UP)?, maker.make(fitting(rate * seconds))?);
+    let rate = options.at.unwrap_or(rate);
+    let pace = options.at.map(|at| Pace { interval: Duration::from_secs_f64(1.0 / at) });
+    let (warm_up, requests) = (maker.make(connections * WARM_UP)?, maker.make(fitting(rate * options.seconds))?);
     let mut pool = Pool::open(&peer.target, connections).await?;
     pool.send(warm_up, peer.name.accepted(), None).await?;
     tokio::time::sleep(SETTLE).await;
-    let before = peer.process.cpu()?;
-    let seen = pool.send(requests, peer.name.accepted(), None).await?;
-    let cpu = peer.process.cpu()?.micros_since(&before);
+    let before = peer.cpu()?;
+    let seen = pool.send(requests, peer.name.accepted(), pace).await?;
+    let cpu = peer.cpu()?.micros_since(&before);
     if seen.reconnects > 0 {
         return Err(format!("{} closed {} connections under load", peer.name.title(), seen.reconnects).into());
     }
