@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::jwt;
 use crate::options::{Log, Options};
-use crate::request::{ACCESS_KEY, REGION, SECRET, SECRET_KEY, TOKEN};
+use crate::request::{ACCESS_KEY, NICE_SECRET, REGION, SECRET, SECRET_KEY, TOKEN};
 use crate::result::BenchResult;
 use crate::setting::Setting;
 
@@ -79,13 +79,13 @@ name = "denied"
 preset = "cognigy"
 path = "/webhook/denied"
 allowed_ips = ["203.0.113.0/24"]
-secrets = [{secret}]
+secrets = [{{ value = "no-request-comes-as-far-as-this" }}]
 [[source]]
 name = "nice"
 preset = "nice"
 path = "/webhooks/nice"
 allowed_ips = ["127.0.0.0/8"]
-secrets = [{secret}]
+secrets = [{{ value = "{NICE_SECRET}" }}]
 [[source]]
 name = "cxone"
 preset = "cxone"

@@ -13,8 +13,10 @@ pub(crate) use crate::message::Expected;
 use crate::message::{Bodies, HOST, hmac_hex, post};
 use crate::result::BenchResult;
 
-/// Secret of the HMAC sources.
+/// Secret of the Cognigy source.
 pub(crate) const SECRET: &str = "bench-secret-of-enough-length";
+/// Secret of the NICE source: sources that share one have each event looked up under each other's names.
+pub(crate) const NICE_SECRET: &str = "another-bench-secret-of-enough-length";
 /// Token of the token source.
 pub(crate) const TOKEN: &str = "bench-token-of-enough-length";
 /// Key pair of the `SigV4` source.
@@ -93,7 +95,7 @@ impl Maker {
             Kind::Stale => cognigy("/webhook/cognigy", SECRET, now - STALE_SECONDS, &body)?,
             Kind::DeniedIp => cognigy("/webhook/denied", SECRET, now, &body)?,
             Kind::Nice => {
-                let header = format!("X-NICE-Signature: v1={},t={now}\r\n", hmac_hex(SECRET, &body)?);
+                let header = format!("X-NICE-Signature: v1={},t={now}\r\n", hmac_hex(NICE_SECRET, &body)?);
                 post("/webhooks/nice", &header, &body)
             }
             Kind::Token => post("/webhooks/token", &bearer(TOKEN), &body),

@@ -101,6 +101,14 @@ impl Extractor {
         })
     }
 
+    /// Whether `other` takes the same requests and finds the same id in each. Where the scheme has a say in the id, nothing
+    /// is promised.
+    #[must_use]
+    pub(super) fn finds_the_same_id_as(&self, other: &Self) -> bool {
+        let takes = |one: &Self| (one.id.clone(), one.required.clone(), one.body_format);
+        !matches!(self.id, IdRule::Signed | IdRule::Claim(_)) && takes(self) == takes(other)
+    }
+
     fn signed(&self, head: &Parts, payload: &Payload) -> Option<EventId> {
         self.signed.as_ref()?.signed(head, payload).map(|digest| EventId::of_digest(&digest))
     }

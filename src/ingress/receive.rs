@@ -101,7 +101,7 @@ impl Receive {
         known.intent.clone_from(&fields.intent);
         let event = self.event(request, &fields, &known.key);
         let sinks = self.source.sinks_for(&event.kind);
-        let twins = self.source.twins.keys(request.head(), request.payload());
+        let twins = self.source.twins.keys(request.head(), request.payload(), Some(&fields.id));
         let inserted = self.inbox.insert_beside(event, &twins, sinks).await;
         let mut quarantine_id = None;
         let (outcome, status) = match inserted.map_err(|error| unavailable(&error))? {

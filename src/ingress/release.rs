@@ -49,6 +49,7 @@ pub fn release(
     let head = head(entry);
     let picked = Extractor::new(source).extract(&head, &payload);
     let not_understood = picked.as_ref().err().map(Reject::reason);
+    let twins = Twins::of(source).keys(&head, &payload, picked.as_ref().ok().map(|fields| &fields.id));
     let (id, kind) = match picked {
         Ok(fields) => (fields.id, fields.kind),
         Err(_) => (EventId::of_digest(&payload.digest()), source.preset.name.to_owned()),
@@ -56,7 +57,6 @@ pub fn release(
     let id = if entry.reason == Reason::IdConflict.as_str() { EventId::of_digest(&payload.digest()) } else { id };
     let takes = |sink: &&sink::Settings| source.sinks.contains(&sink.name) && sink.takes(&kind);
     let sinks = sinks.iter().filter(takes).map(|sink| sink.name.clone()).collect();
-    let twins = Twins::of(source).keys(&head, &payload);
     let event = Event {
         source: source.name.clone(),
         id,
