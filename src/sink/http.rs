@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
 use self::authorization::Authorization;
@@ -34,6 +34,10 @@ use crate::clock::Clock;
 use crate::event::{Event, Name};
 use crate::secret::Secret;
 use crate::settings::{ConfigError, Diagnostics, Example, Table, key, secret};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Headers that most requests have room for, those that the client adds included.
+const HEADERS: usize = 16;
 
 /// What an http sink is told.
 pub(super) struct Settings {
@@ -135,27 +139,30 @@ impl Http {
     }
 
     fn request(&self, event: &Event) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-        let request =
-            Request::builder().method(Method::POST).uri(self.url.clone()).header(USER_AGENT, http_client::USER_AGENT);
-        let (mut request, body) = self.content_mode.write(event, request)?;
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.append(USER_AGENT, HeaderValue::from_static(http_client::USER_AGENT));
+        let body = self.content_mode.write(event, &mut headers)?;
         if let Some(traceparent) = &event.traceparent {
-            request = request.header(HeaderName::from_static("traceparent"), traceparent);
+            headers.append(TRACEPARENT, HeaderValue::from_str(traceparent)?);
         }
-        request = self.headers.add_to(request);
+        self.headers.add_to(&mut headers);
         if self.content_mode != ContentMode::Structured {
-            request = kept::add_to(&event.headers, &self.headers, request);
+            kept::add_to(&event.headers, &self.headers, &mut headers);
         }
         if let Some(signer) = &self.signer {
             // The header form: what the receiver reads is what was signed.
             let id = cloudevent::header_value(&cloudevent::id(event));
             let timestamp = self.clock.now().as_second().to_string();
             let signature = signer.sign(&id, &timestamp, &body);
-            request = request
-                .header("webhook-id", id)
-                .header("webhook-timestamp", timestamp)
-                .header("webhook-signature", signature);
+            headers.append("webhook-id", HeaderValue::try_from(id)?);
+            headers.append("webhook-timestamp", HeaderValue::try_from(timestamp)?);
+            headers.append("webhook-signature", HeaderValue::try_from(signature)?);
         }
-        Ok(request.body(Full::new(body))?)
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, SinkError> {

@@ -1,8 +1,10 @@
 //! Key `content_mode`: how an event becomes headers and a body (`CloudEvents` 1.0.2, HTTP protocol binding 3).
 
+use std::error::Error;
+
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::request::Builder;
 
 use super::super::{cloudevent, structured};
 use crate::event::Event;
@@ -41,26 +43,27 @@ impl ContentMode {
         }
     }
 
-    /// Adds to `request` the headers that say what `event` is; gives the body.
+    /// Adds to `headers` those that say what `event` is; gives the body.
     ///
     /// # Errors
-    /// See [`structured::structured`].
-    pub(super) fn write(self, event: &Event, mut request: Builder) -> Result<(Builder, Bytes), serde_json::Error> {
+    /// See [`structured::structured`]; or what of the event no header can carry.
+    pub(super) fn write(self, event: &Event, headers: &mut HeaderMap) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
         match self {
             Self::Structured => {
                 let body = structured::structured(event)?;
-                return Ok((request.header(CONTENT_TYPE, STRUCTURED), body.into()));
+                headers.append(CONTENT_TYPE, STRUCTURED);
+                return Ok(body.into());
             }
             Self::Binary => {
                 for (name, value) in cloudevent::attributes(event) {
-                    request = request.header(HeaderName::from_static(name), value);
+                    headers.append(HeaderName::from_static(name), HeaderValue::try_from(value)?);
                 }
             }
             Self::Raw => {}
         }
         if !event.content_type.is_empty() {
-            request = request.header(CONTENT_TYPE, &event.content_type);
+            headers.append(CONTENT_TYPE, HeaderValue::from_str(&event.content_type)?);
         }
-        Ok((request, event.payload.bytes().clone()))
+        Ok(event.payload.bytes().clone())
     }
 }

@@ -1,7 +1,7 @@
 //! Key `headers`: what else stands in each request, secret or not.
 
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use http::request::Builder;
 
 use super::super::fingerprint::Parts;
 use crate::settings::{Diagnostics, NamedText, Table, text_table};
@@ -48,9 +48,11 @@ impl Headers {
         Self(headers)
     }
 
-    /// Adds them to a request.
-    pub(super) fn add_to(&self, request: Builder) -> Builder {
-        self.0.iter().fold(request, |request, (name, value)| request.header(name, value))
+    /// Adds them to those of a request.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            headers.append(name, value.clone());
+        }
     }
 
     /// Whether one of them is called `name`.
