@@ -24,6 +24,8 @@ const fn value(name: &[u8]) -> &'static str {
         b"PENDING" => "0",
         b"DELIVERED" => "1",
         b"DEAD" => "2",
+        b"WAITING" => "state = 0 AND claimed_at IS NULL",
+        b"CLAIMED" => "state = 0 AND claimed_at IS NOT NULL",
         b"EVENT" => EVENT,
         b"QUARANTINED" => QUARANTINED,
         b"LONGEST_WAIT" => LONGEST_WAIT,
@@ -113,6 +115,9 @@ mod tests {
     fn they_are_what_the_rows_hold() {
         let states = [stored::PENDING, stored::DELIVERED, stored::DEAD].map(|state| state.to_string());
         assert_eq!(states, [sql!("{PENDING}"), sql!("{DELIVERED}"), sql!("{DEAD}")]);
+        for of_the_pending in [sql!("{WAITING}"), sql!("{CLAIMED}")] {
+            assert!(of_the_pending.starts_with(sql!("state = {PENDING} AND ")));
+        }
         assert_eq!(sql!("{FIRST_LEASE}").parse(), Ok(claimed::FIRST_LEASE));
         assert_eq!(sql!("{LONGEST_WAIT}").parse(), Ok(delivery::LONGEST_WAIT.as_micros()));
         assert_eq!(EVENT.split(',').count(), EVENT_COLUMNS);

@@ -23,6 +23,7 @@ mod inbox;
 mod kept_statement;
 mod key_filter;
 mod maintenance;
+mod oldest;
 mod open_files;
 mod outbox;
 mod pauses;

@@ -16,6 +16,7 @@ use crate::store::outbox::{Backlog, Outbox, Settled, Settlement};
 use crate::store::sink_controls::{SinkControl, counted_age};
 use crate::store::sql::{EVENT, EVENT_COLUMNS, sql};
 use crate::store::sqlite::clock::StoreClock;
+use crate::store::sqlite::oldest::oldest;
 use crate::store::sqlite::pauses;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::retention::loosen;
@@ -24,7 +25,7 @@ use crate::store::sqlite::schema::SINKS;
 use crate::store::sqlite::sink_controls;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
-use crate::store::stored::{PENDING, furthest, unsigned, wait};
+use crate::store::stored::{furthest, unsigned, wait};
 
 /// The delivering side of a SQLite store.
 ///
@@ -121,10 +122,10 @@ fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lea
     if pauses.iter().any(|(_, ended)| ended.is_none()) {
         return Ok(Vec::new());
     }
-    let sql = |due: &str| {
+    let sql = |which: &str, due: &str| {
         format!(
             "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays FROM deliveries
-             WHERE state = {PENDING} AND sink = (SELECT id FROM sinks WHERE name = ?1) AND {due} ORDER BY due_at LIMIT ?3"
+             WHERE {which} AND sink = (SELECT id FROM sinks WHERE name = ?1) AND due_at {due} ?2 ORDER BY due_at LIMIT ?3"
         )
     };
     let read = |row: &Row<'_>| {
@@ -132,14 +133,20 @@ fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lea
         let replay = row.get(4).unwrap_or(0);
         Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, replay, age: counted_age(&pauses, queued_at, now) })
     };
-    let select = |sql: &mut Statement<'_>, bound: i64, limit: i64| {
-        let rows = sql.query_map(params![sink.as_str(), bound, limit], read)?;
-        rows.collect::<Result<Vec<Lease>, _>>()
-    };
-    let mut due = select(&mut *tx.conn.prepare_cached(&sql("due_at <= ?2"))?, now, limit)?;
-    let left = limit.saturating_sub(i64::try_from(due.len()).unwrap_or(limit));
-    if left > 0 {
-        due.extend(select(&mut *tx.conn.prepare_cached(&sql("due_at > ?2"))?, furthest(now), left)?);
+    let mut due = Vec::new();
+    // Leases that ended unsettled first: they are few, and of the oldest. Then what is due, and what never will be.
+    for (which, is_due, bound) in [
+        (sql!("{CLAIMED}"), "<=", now),
+        (sql!("{WAITING}"), "<=", now),
+        (sql!("{CLAIMED}"), ">", furthest(now)),
+        (sql!("{WAITING}"), ">", furthest(now)),
+    ] {
+        let left = limit.saturating_sub(i64::try_from(due.len()).unwrap_or(limit));
+        if left > 0 {
+            let mut select = tx.conn.prepare_cached(&sql(which, is_due))?;
+            let rows = select.query_map(params![sink.as_str(), bound, left], read)?;
+            due.extend(rows.collect::<Result<Vec<Lease>, _>>()?);
+        }
     }
     let mut take =
         tx.conn.prepare_cached("UPDATE deliveries SET lease = ?2, claimed_at = ?3, due_at = ?4 WHERE id = ?1")?;
@@ -202,16 +209,17 @@ fn read_event(sql: &mut Statement<'_>, sources: &Names, seq: i64) -> Result<Even
 
 /// Does nothing where the lease has passed on.
 fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
-    const HELD: &str = sql!("WHERE id = ?1 AND lease = ?2 AND state = {PENDING} AND claimed_at IS NOT NULL");
+    const HELD: &str = sql!("WHERE id = ?1 AND lease = ?2 AND {CLAIMED}");
+    const DONE: &str = sql!(
+        "UPDATE deliveries SET state = {DELIVERED}, attempts = attempts + 1, claimed_at = NULL, error = NULL, duplicate = ?3
+         WHERE id = ?1 AND lease = ?2 AND {CLAIMED}"
+    );
     let DeliveryId(id) = settlement.id;
     let (lease, now) = (settlement.lease, tx.now);
     let sink = id % SINKS;
     match &settlement.outcome {
         Settled::Done { duplicate } => {
-            let sql = sql!(
-                "SET state = {DELIVERED}, attempts = attempts + 1, claimed_at = NULL, error = NULL, duplicate = ?3"
-            );
-            if update(tx, sql, HELD, params![id, lease, duplicate])? {
+            if tx.settle_done.get(tx.conn, DONE)?.execute(params![id, lease, duplicate])? > 0 {
                 tx.count(sink, -1, 0);
                 loosen(tx, id / SINKS)?;
             }
@@ -239,25 +247,25 @@ fn update(tx: &Tx<'_>, set: &str, held: &str, values: impl rusqlite::Params) -> 
 
 fn next_due(conn: &Connection, sink: &Name, now: i64) -> Result<Option<Duration>, StoreError> {
     let sql = sql!(
-        "SELECT (SELECT min(due_at) FROM deliveries WHERE state = {PENDING} AND sink = s.id),
-             EXISTS (SELECT 1 FROM deliveries WHERE state = {PENDING} AND sink = s.id AND due_at > ?2)
+        "SELECT (SELECT min(due_at) FROM deliveries WHERE {WAITING} AND sink = s.id),
+             (SELECT min(due_at) FROM deliveries WHERE {CLAIMED} AND sink = s.id),
+             EXISTS (SELECT 1 FROM deliveries WHERE {WAITING} AND sink = s.id AND due_at > ?2)
+             OR EXISTS (SELECT 1 FROM deliveries WHERE {CLAIMED} AND sink = s.id AND due_at > ?2)
          FROM sinks s WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM pauses p WHERE p.sink = ?1 AND p.ended IS NULL)"
     );
-    let read = |row: &Row<'_>| Ok((row.get(0).ok().flatten(), row.get(1)?));
-    let due = conn.prepare_cached(sql)?.query_row(params![sink.as_str(), furthest(now)], read).optional()?;
-    Ok(due.and_then(|(due, stranded)| if stranded { Some(now) } else { due }).map(|due| since(now, due)))
+    let due = |row: &Row<'_>, column| row.get::<_, Option<i64>>(column).ok().flatten();
+    let read = |row: &Row<'_>| Ok((due(row, 0).into_iter().chain(due(row, 1)).min(), row.get(2)?));
+    let found = conn.prepare_cached(sql)?.query_row(params![sink.as_str(), furthest(now)], read).optional()?;
+    Ok(found.and_then(|(due, stranded)| if stranded { Some(now) } else { due }).map(|due| since(now, due)))
 }
 
 fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreError> {
-    let sql = sql!(
-        "SELECT pending, dead, (SELECT min(queued_at) FROM deliveries d WHERE d.state = {PENDING} AND d.sink = s.id)
-         FROM sinks s WHERE name = ?1"
-    );
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2).ok().flatten()));
-    let Some((pending, dead, oldest)) = conn.prepare_cached(sql)?.query_row([sink.as_str()], read).optional()? else {
+    let sql = "SELECT pending, dead FROM sinks WHERE name = ?1";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let Some((pending, dead)) = conn.prepare_cached(sql)?.query_row([sink.as_str()], read).optional()? else {
         return Ok(Backlog::default());
     };
-    let oldest: Option<i64> = oldest;
+    let oldest = oldest(conn, sink)?;
     let pauses = pauses::of(conn, sink)?;
     Ok(Backlog {
         pending: unsigned(pending),

@@ -11,14 +11,14 @@ use crate::store::error::StoreError;
 use crate::store::sqlite::foreign;
 
 /// The schema this program writes.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 /// Cache of a connection while it migrates, in KiB: with what it has otherwise each row is a page that is read and written.
 const CACHE_KIB: i64 = 65_536;
 /// How many sink names one store may ever see.
 pub(super) const SINKS: i64 = 4096;
 
 /// Step `n` takes a store from version `n` to `n + 1`.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sinks (
@@ -118,6 +118,15 @@ ALTER TABLE ids RENAME TO whole;
 CREATE TABLE ids (part INTEGER NOT NULL, key BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (part, key)) WITHOUT ROWID;
 INSERT INTO ids SELECT seq / 2097152, key, seq FROM whole;
 DROP TABLE whole;
+",
+    // What is claimed lies apart from what waits: it is little, and a delivery that is handed over is in one index for as long as
+    // that takes, not in two.
+    "
+DROP INDEX deliveries_due;
+DROP INDEX deliveries_queued;
+CREATE INDEX deliveries_due ON deliveries (sink, due_at) WHERE state = 0 AND claimed_at IS NULL;
+CREATE INDEX deliveries_queued ON deliveries (sink, queued_at) WHERE state = 0 AND claimed_at IS NULL;
+CREATE INDEX deliveries_claimed ON deliveries (sink, due_at) WHERE state = 0 AND claimed_at IS NOT NULL;
 ",
 ];
 

@@ -55,7 +55,10 @@ pub(super) fn find(
 /// The index is named: by itself SQLite walks all deliveries from the newest back, which ends soon only while much is open.
 /// What is sorted is what is open, one number each.
 const PENDING: &str = sql!(
-    "SELECT id FROM deliveries INDEXED BY deliveries_due WHERE state = {PENDING} AND id < ?1 ORDER BY id DESC LIMIT ?2"
+    "SELECT id FROM (
+         SELECT id FROM deliveries INDEXED BY deliveries_due WHERE {WAITING} AND id < ?1
+         UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_claimed WHERE {CLAIMED} AND id < ?1
+     ) ORDER BY id DESC LIMIT ?2"
 );
 /// Likewise.
 const DEAD: &str = sql!(

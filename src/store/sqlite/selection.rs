@@ -150,12 +150,12 @@ pub(super) fn over(ids: &[i64], filter: &DeadLetterFilter, sinks: &Names, now: i
     if let Some(Some(sink)) = wanted {
         dead.add("d.sink = ?", [sink.into()]);
     }
-    let gone = filter.gone.iter().filter_map(|sink| sinks.id(sink)).filter(|id| of_sink(*id)).map(|sink| {
-        let mut waiting = Conditions::none();
+    let gone = filter.gone.iter().filter_map(|sink| sinks.id(sink)).filter(|id| of_sink(*id)).flat_map(|sink| {
+        let (mut waiting, mut lapsed) = (Conditions::none(), Conditions::none());
+        waiting.add(sql!("{WAITING} AND d.sink = ?"), [sink.into()]);
         // What somebody has claimed is being delivered, by whoever knows the sink.
-        let free = sql!("d.state = {PENDING} AND d.sink = ? AND (d.claimed_at IS NULL OR d.due_at <= ?)");
-        waiting.add(free, [sink.into(), now.into()]);
-        waiting
+        lapsed.add(sql!("{CLAIMED} AND d.sink = ? AND d.due_at <= ?"), [sink.into(), now.into()]);
+        [waiting, lapsed]
     });
     let all = std::iter::once(dead).filter(|_| wanted != Some(None)).chain(gone);
     let list: Vec<String> = ids.iter().map(ToString::to_string).collect();

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::event::Name;
 use crate::store::error::StoreError;
 use crate::store::sink_controls::{Pause, RateOverride, SinkControl, SinkControls};
-use crate::store::sql::sql;
+use crate::store::sqlite::oldest::oldest;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::transaction::Tx;
 use crate::store::sqlite::writer::Writer;
@@ -129,13 +129,8 @@ fn resume(tx: &mut Tx<'_>, sink: &Name) -> Result<Option<Pause>, StoreError> {
     let Some(pause) = of(tx.conn, sink)?.paused else { return Ok(None) };
     tx.conn
         .execute("UPDATE pauses SET ended = ?2 WHERE sink = ?1 AND ended IS NULL", params![sink.as_str(), tx.now])?;
-    let over = sql!(
-        "DELETE FROM pauses WHERE sink = ?1 AND ended <= coalesce((
-             SELECT min(queued_at) FROM deliveries d
-             WHERE d.state = {PENDING} AND d.sink = (SELECT id FROM sinks WHERE name = ?1)
-         ), ended)"
-    );
-    tx.conn.execute(over, [sink.as_str()])?;
+    let over = "DELETE FROM pauses WHERE sink = ?1 AND ended <= coalesce(?2, ended)";
+    tx.conn.execute(over, params![sink.as_str(), oldest(tx.conn, sink)?])?;
     // Those that wait look at once.
     tx.done.queued = true;
     Ok(Some(pause))

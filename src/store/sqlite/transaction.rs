@@ -85,6 +85,8 @@ pub(super) struct Tx<'c> {
     pub insert_event: Kept<'c>,
     /// Puts a delivery's.
     pub insert_delivery: Kept<'c>,
+    /// Says of a delivery that it is done.
+    pub settle_done: Kept<'c>,
     insert_arrival: Kept<'c>,
     remembered: &'c mut Remembered,
 }
@@ -93,8 +95,17 @@ impl<'c> Tx<'c> {
     /// A transaction just begun on `conn`, at store time `now`, which was asked for after `asked`.
     pub(super) fn new(conn: &'c Connection, remembered: &'c mut Remembered, asked: Instant, now: i64) -> Self {
         let (done, handing) = (Done::default(), Handing::new(asked));
-        let (insert_event, insert_delivery, insert_arrival) = (Kept::default(), Kept::default(), Kept::default());
-        Self { conn, now, done, handing, insert_event, insert_delivery, insert_arrival, remembered }
+        Self {
+            conn,
+            now,
+            done,
+            handing,
+            insert_event: Kept::default(),
+            insert_delivery: Kept::default(),
+            settle_done: Kept::default(),
+            insert_arrival: Kept::default(),
+            remembered,
+        }
     }
 
     /// The number the next accepted event gets: above all that ever were, so that none is used twice.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use gatepost::event::Event;
-use gatepost::store::{EventFilter, Insertion, Quarantined, StoreError};
+use gatepost::store::{EventFilter, Insertion, Quarantined, Settled, Settlement, StoreError};
 use tempfile::TempDir;
 
 use super::{Subject, accept, at, event, event_at, open, run, settings, sinks};
@@ -133,9 +133,54 @@ fn retention_goes_in_steps_and_is_exact_to_the_minute_whatever_the_wall_clock_sa
     });
 }
 
-/// Takes the step from schema 7 to 8 back: of the keys that are recent the even ones have moved by half, and all before an
+/// Takes the step from schema 8 to 9 back.
+macro_rules! schema_8 {
+    () => {
+        "
+DROP INDEX deliveries_claimed; DROP INDEX deliveries_due; DROP INDEX deliveries_queued;
+CREATE INDEX deliveries_due ON deliveries (sink, due_at) WHERE state = 0;
+CREATE INDEX deliveries_queued ON deliveries (sink, queued_at) WHERE state = 0;
+PRAGMA user_version = 8;"
+    };
+}
+
+#[test]
+fn a_store_in_which_claims_lay_among_what_waits_delivers_both_once() {
+    run(async {
+        let mut s = subject().await;
+        let sink = "x".into();
+        for id in ["claimed", "waiting", "later"] {
+            accept(&s.store, event("a", id, "body"), &["x"]).await;
+        }
+        let minute = std::time::Duration::from_secs(60);
+        let held = s.store.outbox.claim(&sink, 1, minute).await.unwrap();
+        let tried = s.store.outbox.claim(&sink, 1, minute).await.unwrap();
+        let outcome = Settled::Retry { after: 2 * minute, error: "no".into() };
+        let settlement = Settlement { id: tried[0].id, lease: tried[0].lease, outcome };
+        s.store.outbox.settle(vec![settlement]).await.unwrap();
+        s.pass(30).await;
+        s.store.maintenance.close().await.unwrap();
+        s.sql(schema_8!()).await;
+        s.store = super::open_by(&s.settings, &s.clocks).await.unwrap();
+        let claim = async |s: &Subject| {
+            let claimed = s.store.outbox.claim(&sink, 9, minute).await.unwrap();
+            claimed.into_iter().map(|one| (one.id, one.lease)).collect::<Vec<_>>()
+        };
+        let backlog = s.store.outbox.backlog(&sink).await.unwrap();
+        assert_eq!((backlog.pending, backlog.oldest_age.unwrap().as_secs()), (3, 30));
+        assert_eq!(claim(&s).await.len(), 1, "what nobody has");
+        s.pass(31).await;
+        assert_eq!(claim(&s).await, [(held[0].id, held[0].lease + 1)], "whose lease has ended");
+        s.pass(62).await;
+        assert_eq!(claim(&s).await.len(), 3, "the one that was tried, and both again");
+    });
+}
+
+/// Takes the step from schema 7 to 8 back as well: of the keys that are recent the even ones have moved by half, and all before an
 /// event `n5` have moved for good.
-const SCHEMA_7: &str = "
+const SCHEMA_7: &str = concat!(
+    schema_8!(),
+    "
 CREATE TABLE recent (seq INTEGER PRIMARY KEY, key BLOB NOT NULL);
 INSERT INTO recent SELECT seq, key FROM arrivals WHERE key IS NOT NULL
     AND seq >= coalesce((SELECT seq FROM events WHERE id = 'n5'), 0);
@@ -145,7 +190,8 @@ INSERT INTO whole SELECT key, seq FROM ids UNION SELECT key, seq FROM arrivals
 DROP TABLE ids; ALTER TABLE whole RENAME TO ids;
 DROP TABLE arrivals; DELETE FROM counters WHERE name = 'moved_to';
 CREATE INDEX events_listed ON events (seq, source, kind, received_at);
-PRAGMA user_version = 7;";
+PRAGMA user_version = 7;"
+);
 
 #[test]
 fn a_store_from_before_arrivals_knows_each_id_and_finds_each_event() {
