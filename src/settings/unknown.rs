@@ -21,11 +21,12 @@ pub(crate) fn report_unknown(
         referenced.contains(name) || name.strip_suffix("_FILE").is_some_and(|name| referenced.contains(name))
     };
     for name in vars.keys().filter(|name| !known.contains(*name) && !is_referenced(name)) {
-        let hint = suggestion(name, known.iter().map(String::as_str));
+        let hint = || suggestion(name, known.iter().map(String::as_str));
         if name.starts_with(OURS) {
-            diagnostics.error(name, format!("unknown variable{}", service_link(name).unwrap_or(&hint)));
+            let hint = service_link(name).map_or_else(hint, str::to_owned);
+            diagnostics.error(name, format!("unknown variable{hint}"));
         } else if vendors.iter().any(|prefix| name.starts_with(prefix)) {
-            diagnostics.warn(format!("{name}: this variable is not read{hint}"));
+            diagnostics.warn(format!("{name}: this variable is not read{}", hint()));
         }
     }
 }
