@@ -61,6 +61,7 @@ impl App {
         let draft = loader();
         let watched = Arc::new(draft.watched().clone());
         let parts = assembly::parts(draft, |_| Vec::new())?;
+        server::tls::gather_randomness();
         let config = parts.config.clone();
         let Boot { log_format, admin_address, .. } = config.boot;
         let telemetry = telemetry::start(log_format, &config.live.log_filter).map_err(|error| runtime(&error))?;

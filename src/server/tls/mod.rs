@@ -5,8 +5,10 @@
 mod error;
 mod load;
 mod pem_files;
+mod randomness;
 mod sni;
 
 pub use error::{Place, TlsError, TlsFault};
 pub use load::{LoadedTls, load};
 pub use pem_files::CertificatePaths;
+pub use randomness::gather_randomness;
