@@ -231,12 +231,13 @@ fn letters(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::schema;
+    use crate::store::sqlite::{file, schema};
 
     /// Dead letters in the order of their deaths, what waits for each sink in that of its due times: merged, not sorted.
     #[test]
     fn no_listing_walks_all_deliveries_or_sorts_them() {
         let mut conn = Connection::open_in_memory().unwrap();
+        file::plan_by_text(&conn).unwrap();
         schema::migrate(&mut conn).unwrap();
         conn.execute_batch("INSERT INTO sinks (name) VALUES ('x'), ('y'), ('z')").unwrap();
         let sinks = Names::sinks(&conn).unwrap();

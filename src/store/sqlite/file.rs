@@ -91,9 +91,7 @@ pub(super) fn connect(path: &Path, role: Role) -> Result<Connection, StoreError>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY)?;
-    // A statement is planned once, by its text: otherwise each that has a bound LIMIT is parsed and planned anew whenever it
-    // is bound, which takes longer than running it.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    plan_by_text(&conn)?;
     let cache_kib: i64 = match role {
         Role::Writer => 8192,
         Role::Reader => 2048,
@@ -113,6 +111,13 @@ pub(super) fn connect(path: &Path, role: Role) -> Result<Connection, StoreError>
     }
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
+}
+
+/// Has each statement planned once, by its text: otherwise one that has a bound LIMIT is parsed and planned anew whenever it is
+/// bound, which takes longer than running it.
+pub(super) fn plan_by_text(conn: &Connection) -> Result<(), StoreError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::store::sqlite::{file, schema, selection, transaction};
 
 fn store() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();
+    file::plan_by_text(&conn).unwrap();
     schema::migrate(&mut conn).unwrap();
     conn.execute_batch("INSERT INTO sources (name) VALUES ('a'), ('b')").unwrap();
     conn

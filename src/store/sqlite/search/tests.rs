@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::event::{KeptHeaders, Name};
-use crate::store::sqlite::schema;
+use crate::store::sqlite::{file, schema};
 
 fn store() -> Connection {
     let mut conn = Connection::open_in_memory().unwrap();
+    file::plan_by_text(&conn).unwrap();
     schema::migrate(&mut conn).unwrap();
     conn.execute_batch("INSERT INTO sources (name) VALUES ('a'), ('b'); INSERT INTO sinks (name) VALUES ('x')")
         .unwrap();
