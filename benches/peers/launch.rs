@@ -25,7 +25,9 @@ pub(crate) fn prepare(name: Name, place: &Place, options: &Options, port: u16) -
         Name::A => ours("echo", place, port).map(Some),
         Name::Verify => ours("verify", place, port).map(Some),
         Name::Floor => ours("floor", place, port).map(Some),
-        Name::FloorPostgres => database.map(|url| on_postgres(ours("floor-postgres", place, port)?, url)).transpose(),
+        Name::FloorPostgres => {
+            database.map(|url| Ok(on_postgres(ours("floor-postgres", place, port)?, url))).transpose()
+        }
         Name::Gatepost => gatepost(place, options, port, &place.setting.store),
         Name::GatepostPostgres => database.map_or(Ok(None), |url| gatepost(place, options, port, url)),
         Name::Haproxy => installed::haproxy(place, port),
@@ -45,9 +47,9 @@ fn ours(row: &str, place: &Place, port: u16) -> BenchResult<Launch> {
     Ok(Launch { version, command })
 }
 
-fn on_postgres(mut launch: Launch, url: &str) -> BenchResult<Launch> {
+fn on_postgres(mut launch: Launch, url: &str) -> Launch {
     launch.command.args(["--postgres", url]);
-    Ok(launch)
+    launch
 }
 
 /// The version of a crate that this build has.

@@ -65,8 +65,7 @@ impl App {
         let config = parts.config.clone();
         let Boot { log_format, admin_address, .. } = config.boot;
         let telemetry = telemetry::start(log_format, &config.live.log_filter).map_err(|error| runtime(&error))?;
-        let telemetry = Arc::new(telemetry);
-        let metrics = Arc::new(Metrics::new());
+        let (telemetry, metrics) = (Arc::new(telemetry), Arc::new(Metrics::new()));
         let sources = assembly::sources(&config, &metrics)?;
         let webhook = bind(config.boot.listener.address, server::settings::LISTEN).await?;
         let admin = bind(admin_address, admin::settings::LISTEN).await?;

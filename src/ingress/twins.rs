@@ -56,6 +56,8 @@ impl Twins {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// Settings of sources with these rules, which share a secret and sign the body alone.
@@ -64,11 +66,12 @@ mod tests {
         let file = directory.path().join("gatepost.toml");
         let mut toml = "[tls]\ncert_file = \"a\"\nkey_file = \"b\"\n".to_owned();
         for (number, rules) in rules.iter().enumerate() {
-            toml.push_str(&format!(
+            let _ = write!(
+                toml,
                 "[[source]]\nname = \"s{number}\"\npreset = \"hmac\"\npath = \"/{number}\"\nallowed_ips = \"any\"\n\
                  signature_header = \"X-Sig\"\nsignature_format = \"{{hex}}\"\nsigned_content = \"{{body}}\"\n\
                  secrets = [{{ env = \"S\" }}]\n{rules}\n"
-            ));
+            );
         }
         std::fs::write(&file, toml).unwrap();
         let env = [("S".into(), "a-secret-of-the-tests".into())].into();

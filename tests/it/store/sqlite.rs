@@ -152,7 +152,7 @@ fn a_store_in_which_claims_lay_among_what_waits_delivers_both_once() {
         for id in ["claimed", "waiting", "later"] {
             accept(&s.store, event("a", id, "body"), &["x"]).await;
         }
-        let minute = std::time::Duration::from_secs(60);
+        let minute = std::time::Duration::from_mins(1);
         let held = s.store.outbox.claim(&sink, 1, minute).await.unwrap();
         let tried = s.store.outbox.claim(&sink, 1, minute).await.unwrap();
         let outcome = Settled::Retry { after: 2 * minute, error: "no".into() };
