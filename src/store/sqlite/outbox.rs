@@ -116,37 +116,48 @@ impl Outbox for SqliteOutbox {
     }
 }
 
+/// What may be claimed of the sink `?1` and is due on one side of `?2`, at most `?3`: what waits and what is claimed, whose leases
+/// are over then. Both indexes are walked in the order of due times, and merged.
+macro_rules! claimable {
+    ($side:literal) => {
+        sql!(
+            "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays, due_at FROM deliveries
+                 WHERE {WAITING} AND sink = (SELECT id FROM sinks WHERE name = ?1) AND due_at ",
+            $side,
+            " ?2
+             UNION ALL SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays, due_at FROM deliveries
+                 WHERE {CLAIMED} AND sink = (SELECT id FROM sinks WHERE name = ?1) AND due_at ",
+            $side,
+            " ?2
+             ORDER BY due_at LIMIT ?3"
+        )
+    };
+}
+
+const DUE: &str = claimable!("<=");
+/// Due later than anything can be: a clock that was wrong wrote that.
+const STRANDED: &str = claimable!(">");
+
 fn claim(tx: &mut Tx<'_>, sink: &Name, limit: i64, lease: i64) -> Result<Vec<Lease>, StoreError> {
     let now = tx.now;
     let pauses = pauses::of(tx.conn, sink)?;
     if pauses.iter().any(|(_, ended)| ended.is_none()) {
         return Ok(Vec::new());
     }
-    let sql = |which: &str, due: &str| {
-        format!(
-            "SELECT id, CAST(lease + 1 AS INTEGER), attempts, queued_at, replays FROM deliveries
-             WHERE {which} AND sink = (SELECT id FROM sinks WHERE name = ?1) AND due_at {due} ?2 ORDER BY due_at LIMIT ?3"
-        )
-    };
     let read = |row: &Row<'_>| {
         let (attempts, queued_at) = (row.get(2).unwrap_or(0), row.get(3).unwrap_or(now));
         let replay = row.get(4).unwrap_or(0);
         Ok(Lease { id: row.get(0)?, number: row.get(1)?, attempts, replay, age: counted_age(&pauses, queued_at, now) })
     };
-    let mut due = Vec::new();
-    // Leases that ended unsettled first: they are few, and of the oldest. Then what is due, and what never will be.
-    for (which, is_due, bound) in [
-        (sql!("{CLAIMED}"), "<=", now),
-        (sql!("{WAITING}"), "<=", now),
-        (sql!("{CLAIMED}"), ">", furthest(now)),
-        (sql!("{WAITING}"), ">", furthest(now)),
-    ] {
-        let left = limit.saturating_sub(i64::try_from(due.len()).unwrap_or(limit));
-        if left > 0 {
-            let mut select = tx.conn.prepare_cached(&sql(which, is_due))?;
-            let rows = select.query_map(params![sink.as_str(), bound, left], read)?;
-            due.extend(rows.collect::<Result<Vec<Lease>, _>>()?);
-        }
+    let select = |sql: &str, bound: i64, limit: i64| {
+        let mut select = tx.conn.prepare_cached(sql)?;
+        let rows = select.query_map(params![sink.as_str(), bound, limit], read)?;
+        rows.collect::<Result<Vec<Lease>, _>>()
+    };
+    let mut due = select(DUE, now, limit)?;
+    let left = limit.saturating_sub(i64::try_from(due.len()).unwrap_or(limit));
+    if left > 0 {
+        due.extend(select(STRANDED, furthest(now), left)?);
     }
     let mut take =
         tx.conn.prepare_cached("UPDATE deliveries SET lease = ?2, claimed_at = ?3, due_at = ?4 WHERE id = ?1")?;
@@ -273,4 +284,29 @@ fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreErr
         oldest_age: oldest.map(|queued_at| since(queued_at, now)),
         oldest_counted_age: oldest.map(|queued_at| counted_age(&pauses, queued_at, now)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{file, schema};
+
+    #[test]
+    fn a_claim_walks_what_it_takes_in_order_and_nothing_else() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        file::plan_by_text(&conn).unwrap();
+        schema::migrate(&mut conn).unwrap();
+        for sql in [DUE, STRANDED] {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let plan: Vec<String> =
+                plan.query_map(params!["x", 1, 2], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+            for index in ["deliveries_due", "deliveries_claimed"] {
+                assert!(
+                    plan.iter().any(|line| line.contains(&format!("INDEX {index} (sink=? AND due_at"))),
+                    "{plan:?}"
+                );
+            }
+            assert!(!plan.iter().any(|line| line.contains("SCAN") || line.contains("TEMP B-TREE")), "{plan:?}");
+        }
+    }
 }

@@ -66,6 +66,19 @@ pub(super) async fn a_claim_is_exclusive_until_its_lease_ends(s: Subject) {
     assert_eq!(claim(&s.store, "x").await.len(), 3);
 }
 
+pub(super) async fn what_is_due_comes_in_its_order_whether_it_was_claimed_before_or_not(s: Subject) {
+    accept(&s.store, event("a", "held", "body"), &["x"]).await;
+    assert_eq!(claim(&s.store, "x").await.len(), 1);
+    s.pass(LEASE.as_secs() - 1).await;
+    accept(&s.store, event("a", "before its lease ends", "body"), &["x"]).await;
+    s.pass(2).await;
+    accept(&s.store, event("a", "after that", "body"), &["x"]).await;
+    for expected in ["before its lease ends", "held", "after that"] {
+        let claimed = s.store.outbox.claim(&"x".into(), 1, LEASE).await.unwrap();
+        assert_eq!(claimed.iter().map(id_of).collect::<Vec<_>>(), [expected]);
+    }
+}
+
 pub(super) async fn a_settlement_after_the_lease_passed_on_does_nothing(s: Subject) {
     accept(&s.store, event("a", "1", "body"), &["x"]).await;
     let late = claim(&s.store, "x").await.remove(0);

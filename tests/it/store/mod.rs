@@ -175,6 +175,7 @@ on_every_store! {
     intake::listings_filter_and_go_newest_first,
     intake::an_id_alone_finds_every_source,
     deliveries::a_claim_is_exclusive_until_its_lease_ends,
+    deliveries::what_is_due_comes_in_its_order_whether_it_was_claimed_before_or_not,
     deliveries::a_settlement_after_the_lease_passed_on_does_nothing,
     deliveries::each_sink_has_its_own_queue,
     deliveries::a_retry_waits_and_counts_an_attempt,
