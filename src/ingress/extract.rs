@@ -105,8 +105,8 @@ impl Extractor {
     /// is promised.
     #[must_use]
     pub(super) fn finds_the_same_id_as(&self, other: &Self) -> bool {
-        let takes = |one: &Self| (one.id.clone(), one.required.clone(), one.body_format);
-        !matches!(self.id, IdRule::Signed | IdRule::Claim(_)) && takes(self) == takes(other)
+        !matches!(self.id, IdRule::Signed | IdRule::Claim(_))
+            && (&self.id, &self.required, self.body_format) == (&other.id, &other.required, other.body_format)
     }
 
     fn signed(&self, head: &Parts, payload: &Payload) -> Option<EventId> {

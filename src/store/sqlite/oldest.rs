@@ -7,10 +7,11 @@ use crate::store::error::StoreError;
 use crate::store::sql::sql;
 
 const OLDEST: &str = sql!(
-    "WITH s AS (SELECT id FROM sinks WHERE name = ?1)
-     SELECT min(at) FROM (
-         SELECT min(queued_at) AS at FROM deliveries WHERE {WAITING} AND sink = (SELECT id FROM s)
-         UNION ALL SELECT min(queued_at) FROM deliveries WHERE {CLAIMED} AND sink = (SELECT id FROM s)
+    "SELECT min(at) FROM (
+         SELECT min(queued_at) AS at FROM deliveries
+             WHERE {WAITING} AND sink = (SELECT id FROM sinks WHERE name = ?1)
+         UNION ALL SELECT min(queued_at) FROM deliveries
+             WHERE {CLAIMED} AND sink = (SELECT id FROM sinks WHERE name = ?1)
      )"
 );
 
