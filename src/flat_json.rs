@@ -1,6 +1,6 @@
 //! Flat structs as one JSON object: what `serde_json` writes, without its steps for each byte of a text.
 //!
-//! For the two records of each request: texts that need no escape, which are nearly all, are copied in one piece.
+//! For the two records and the answer of each request: texts that need no escape, which are nearly all, are copied in one piece.
 
 use std::fmt::{self, Display, Write as _};
 

@@ -15,7 +15,7 @@ use super::challenge::Said;
 use super::json::Pointer;
 use super::refused::Capped;
 use super::reject::Reject;
-use super::rescue::{json, uncached};
+use super::rescue::{json_text, uncached};
 use super::settings::{HandshakeSettings, SourceSettings};
 
 /// One source's handshake.
@@ -147,7 +147,8 @@ impl Handshake {
             Echo::Json { field, mac: name } => {
                 let mac = name.zip(mac).map(|(name, mac)| (name.to_owned(), Value::String(mac)));
                 let own = (field.to_owned(), Value::String(challenge.to_owned()));
-                json(StatusCode::OK, &std::iter::once(own).chain(mac).collect::<Map<_, _>>())
+                let fields: Map<_, _> = std::iter::once(own).chain(mac).collect();
+                json_text(StatusCode::OK, Value::Object(fields).to_string())
             }
             Echo::Header { name, beside } => {
                 let value = HeaderValue::from_str(challenge);

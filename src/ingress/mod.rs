@@ -50,6 +50,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
+use serde::Serialize;
 use tower::{Service, ServiceBuilder};
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 
@@ -221,9 +222,15 @@ fn well_formed_or_answered(request: &mut Request<Body>) -> Result<(), Response<B
     well_formed(request).map_err(|reject| rescue::answer(&reject))
 }
 
+/// What `/healthz` answers.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
 fn health(ready: bool) -> Response<Body> {
     let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    rescue::json(status, &serde_json::json!({ "status": word }))
+    rescue::json(status, &Health { status: word })
 }
 
 /// The series of requests that no source takes.

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::{Layer, Service};
 
+use crate::flat_json;
 use crate::scheme::Challenge;
 
 use super::body::peek_body;
@@ -210,10 +211,14 @@ pub(super) fn answer(reject: &Reject) -> Response<Body> {
     response
 }
 
-/// A small JSON answer that no cache keeps.
+/// A small JSON answer that no cache keeps: a plain struct of texts, numbers and truth values.
 pub(super) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Body> {
-    // Answers are plain structs of texts and numbers, which always serialise.
-    let text = serde_json::to_vec(answer).unwrap_or_default();
+    // Such a struct always serialises.
+    json_text(status, flat_json::to_string(answer).unwrap_or_default())
+}
+
+/// An answer that is the JSON `text`, and that no cache keeps.
+pub(super) fn json_text(status: StatusCode, text: String) -> Response<Body> {
     let mut response = uncached(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
