@@ -54,7 +54,7 @@ pub struct Server {
 impl Server {
     /// Serves `listener` until [`Lifecycle::stop_accepting`] is cancelled and every connection has ended, or until
     /// [`Lifecycle::cut_off`] is cancelled, which drops the connections as they are. The listening socket is closed
-    /// as soon as accepting stops.
+    /// as soon as accepting stops. `service` has to be ready at any time: it is called without being asked.
     ///
     /// Every request carries a [`Peer`] extension, and an `Arc<ClientCertificate>` where its client showed a certificate,
     /// which then was a good one. What the HTTP library refuses by itself reaches the service as a request with an

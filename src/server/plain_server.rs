@@ -49,7 +49,8 @@ pub struct PlainServer {
 
 impl PlainServer {
     /// Serves HTTP/1.1 on `listener` until [`Lifecycle::stop_accepting`] is cancelled. Connections without a request in
-    /// flight are then closed at once, half a head or not; a request in flight has a second to be answered.
+    /// flight are then closed at once, half a head or not; a request in flight has a second to be answered. `service` has to
+    /// be ready at any time.
     ///
     /// A connection beyond the most is served, too: the longest idle one is closed for it. It also gets in when the
     /// process has no descriptors left, because a few are kept back.

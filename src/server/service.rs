@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service as HyperService;
 use tokio::time::Instant;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use super::activity::{Activity, InFlight};
 use super::client::Peer;
@@ -75,6 +75,7 @@ pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Res
 /// See the head of this file.
 #[derive(Clone)]
 pub(super) struct ConnectionService<S> {
+    /// Ready at any time: it is called without being asked, so that a request is not kept for that.
     service: S,
     peer: Peer,
     /// The client's, where it showed one.
@@ -108,7 +109,7 @@ where
             request.extensions_mut().insert(Arc::clone(certificate));
         }
         let (version, is_head) = (request.version(), request.method() == Method::HEAD);
-        let response = self.service.clone().oneshot(request);
+        let response = self.service.clone().call(request);
         let lifecycle = Arc::clone(&self.lifecycle);
         Box::pin(async move {
             let mut response = response.await?;
@@ -130,7 +131,7 @@ where
         *request.uri_mut() = Uri::from_static("*");
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(what);
-        let mut response = Box::pin(self.service.clone().oneshot(request));
+        let mut response = Box::pin(self.service.clone().call(request));
         match response.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Some(response),
             Poll::Pending => None,
