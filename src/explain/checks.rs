@@ -1,7 +1,7 @@
 //! The checks of the daemon, one after the other, by the functions that make them; what each says of one request.
 
+use http::Method;
 use http::header::HOST;
-use http::{Method, Request};
 
 use crate::clock::UnixSeconds;
 use crate::ingress::{self, Extractor, SourceSettings as Source};
@@ -57,24 +57,20 @@ fn diagnosis(sources: &[Source], source: &Source, specimen: &Specimen) -> Diagno
 
 /// What is judged before anything about the sender.
 fn head(source: &Source, specimen: &Specimen, report: &mut Report) {
-    let mut request = Request::new(());
-    *request.method_mut() = specimen.head.method.clone();
-    *request.uri_mut() = specimen.head.uri.clone();
-    *request.version_mut() = specimen.head.version;
-    request.headers_mut().clone_from(&specimen.head.headers);
-    if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
+    let head = &specimen.head;
+    if head.uri.authority().is_none() && !head.headers.contains_key(HOST) {
         // Files written by hand often have none; what else is wrong is worth more than that.
         report.notes.push("there is no Host line: the daemon would answer 400 bad_request".to_owned());
-    } else if let Err(reject) = ingress::well_formed(&request) {
+    } else if let Err(reject) = ingress::well_formed(head) {
         report.refused(reject.reason(), reject.detail().unwrap_or("it is not HTTP as it should be"));
     }
     let methods = source.handshake.as_ref().map_or("POST", |handshake| handshake.row.methods());
-    if !methods.split(", ").any(|method| specimen.head.method == method) {
-        report.refused(Reason::MethodNotAllowed, &format!("it is a {}, and webhooks are POSTed", specimen.head.method));
-    } else if specimen.head.method != Method::POST {
+    if !methods.split(", ").any(|method| head.method == method) {
+        report.refused(Reason::MethodNotAllowed, &format!("it is a {}, and webhooks are POSTed", head.method));
+    } else if head.method != Method::POST {
         report.notes.push("it asks for the source's handshake; what follows would hold for an event".to_owned());
     }
-    match ingress::check_content(&specimen.head.headers, &source.content_types) {
+    match ingress::check_content(&head.headers, &source.content_types) {
         Ok(()) => report.ok(format!("content type {}", specimen.header("content-type").unwrap_or_default())),
         Err(why) => {
             let given = |name| specimen.lines(name).unwrap_or_else(|| "absent".to_owned());

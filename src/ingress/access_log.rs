@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -34,7 +35,7 @@ use crate::server::client::{self, BadForwarded, Peer};
 use crate::server::networks::Networks;
 use crate::trace::Tracer;
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Arrived};
 use super::log_text::escape_for_log;
 use super::request_end::{Answered, RequestEnd};
 use super::source::Source;
@@ -107,7 +108,7 @@ pub(super) struct AccessLog<S> {
 
 impl<S> Service<Request<Body>> for AccessLog<S>
 where
-    S: Service<Request<Body>, Response = Answered, Error = Infallible>,
+    S: Service<Arrived<Body>, Response = Box<Answered>, Error = Infallible>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -117,30 +118,31 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let started = Instant::now();
+        let (head, body) = request.into_parts();
         // Without a peer the server's promise is broken; the unspecified address is on no allowlist but `any`.
-        let peer = request.extensions().get::<Peer>().copied();
+        let peer = head.extensions.get::<Peer>().copied();
         let peer = peer.unwrap_or_else(|| Peer::of_new_connection([0, 0, 0, 0].into()));
         let trusted = &self.layer.recorder.trusted;
         // Only what no source takes can be one.
         let unreadable = match self.layer.source {
-            None => request.extensions().get::<Unreadable>().copied(),
+            None => head.extensions.get::<Unreadable>().copied(),
             Some(_) => None,
         };
         let client = match unreadable {
             // What the proxy says of the client cannot be read, either.
             Some(_) if trusted.contains(peer.ip.to_canonical()) => Err(BadForwarded),
-            _ => client::client_ip(peer, request.headers(), trusted),
+            _ => client::client_ip(peer, &head.headers, trusted),
         };
-        let traced = self.layer.recorder.tracer.as_ref().map(|tracer| Traced::begin(tracer, &request));
+        let traced = self.layer.recorder.tracer.as_ref().map(|tracer| Traced::begin(tracer, &head));
         let arrival = Arrival { request_id: request_id::new(self.layer.recorder.clock.now()), client, traced };
-        let asked = unreadable.is_none().then(|| Asked::of(&request));
+        let head = Arc::new(head);
+        let asked = unreadable.is_none().then(|| Asked(Arc::clone(&head)));
         let answered = unreadable.is_none_or(Unreadable::is_answered);
         let layer = self.layer.clone();
         let entry = Entry { layer, started, peer, arrival: arrival.clone(), asked, answered, written: false };
-        request.extensions_mut().insert(arrival);
-        Logged { inner: self.inner.call(request), entry }
+        Logged { inner: self.inner.call(Arrived { arrival, head, body }), entry }
     }
 }
 
@@ -155,13 +157,14 @@ pin_project! {
 
 impl<F> Future for Logged<F>
 where
-    F: Future<Output = Result<Answered, Infallible>>,
+    F: Future<Output = Result<Box<Answered>, Infallible>>,
 {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(Answered { mut response, end }) = ready!(this.inner.poll(cx));
+        let Ok(answered) = ready!(this.inner.poll(cx));
+        let Answered { mut response, end } = *answered;
         this.entry.write(&end, Some(response.status()));
         // Of hexadecimal digits: it cannot fail.
         if let Ok(id) = HeaderValue::from_str(&this.entry.arrival.request_id) {
@@ -172,25 +175,20 @@ where
 }
 
 /// What was asked for: shared with the request, not copied, and made fit for the record when that is written.
-struct Asked {
-    method: Method,
-    target: Uri,
-    content_type: Option<HeaderValue>,
-}
+struct Asked(Arc<Parts>);
 
 impl Asked {
-    fn of<B>(request: &Request<B>) -> Self {
-        let content_type = request.headers().get(CONTENT_TYPE).cloned();
-        Self { method: request.method().clone(), target: request.uri().clone(), content_type }
+    fn method(&self) -> &Method {
+        &self.0.method
     }
 
     /// Without the query, whose values senders use for secrets; `None` where the target has no path (CONNECT).
     fn path(&self) -> Option<Cow<'_, str>> {
-        Some(self.target.path()).filter(|path| !path.is_empty()).map(escape_for_log)
+        Some(self.0.uri.path()).filter(|path| !path.is_empty()).map(escape_for_log)
     }
 
     fn content_type(&self) -> Option<Cow<'_, str>> {
-        self.content_type.as_ref().map(|value| match String::from_utf8_lossy(value.as_bytes()) {
+        self.0.headers.get(CONTENT_TYPE).map(|value| match String::from_utf8_lossy(value.as_bytes()) {
             Cow::Borrowed(plain) => escape_for_log(plain),
             Cow::Owned(mended) => Cow::Owned(escape_for_log(&mended).into_owned()),
         })
@@ -253,7 +251,7 @@ impl Entry {
             request_id: &self.arrival.request_id,
             source: self.layer.source.as_ref().map(|source| source.config.name.as_str()),
             outcome: end.outcome,
-            method: asked.map(|asked| escape_for_log(asked.method.as_str())),
+            method: asked.map(|asked| escape_for_log(asked.method().as_str())),
             path: asked.and_then(Asked::path),
             content_type: asked.and_then(Asked::content_type),
             reason: end.reason.map(Reason::as_str),
@@ -285,7 +283,7 @@ impl Entry {
             &Seen {
                 source: self.layer.source.as_ref().map(|source| &source.config),
                 request_id: &self.arrival.request_id,
-                method: asked.map(|asked| &asked.method),
+                method: asked.map(Asked::method),
                 path: asked.and_then(Asked::path),
                 status: status.filter(|_| self.answered),
                 client: self.arrival.client.ok(),

@@ -41,11 +41,11 @@ pub(super) struct AnswerHandshake<S> {
 
 impl<S> Service<Admitted> for AnswerHandshake<S>
 where
-    S: Service<Admitted, Response = Answered, Error = Box<Refused>>,
+    S: Service<Admitted, Response = Box<Answered>, Error = Box<Refused>>,
 {
-    type Response = Answered;
+    type Response = Box<Answered>;
     type Error = Box<Refused>;
-    type Future = Either<Ready<Result<Answered, Box<Refused>>>, S::Future>;
+    type Future = Either<Ready<Result<Box<Answered>, Box<Refused>>>, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Box<Refused>>> {
         self.inner.poll_ready(cx)
@@ -62,7 +62,7 @@ where
 }
 
 impl AnswerHandshakeLayer {
-    fn answer(&self, handshake: &Handshake, request: &Admitted) -> Result<Answered, Box<Refused>> {
+    fn answer(&self, handshake: &Handshake, request: &Admitted) -> Result<Box<Answered>, Box<Refused>> {
         // Nothing is kept of one that is refused: it could be no event.
         let response = handshake.answer(&request.head)?;
         let (token, certificate) = (request.token.as_ref().map(|token| token.key), request.origin.certificate);
@@ -71,6 +71,6 @@ impl AnswerHandshakeLayer {
         let known = proven.then(|| Box::new(Known { key, ..Known::default() }));
         // Where only the address was looked at, nobody was validated.
         let validated = (proven || handshake.has_own_token()).then_some(true);
-        Ok(Answered { response, end: RequestEnd::handshake(validated, known) })
+        Ok(Box::new(Answered { response, end: RequestEnd::handshake(validated, known) }))
     }
 }

@@ -1,12 +1,25 @@
-//! What the stack knows of a request before it knows who signed it: its name, and where it came from.
+//! A request as it comes into the stack, and what is known of it before anybody knows who signed it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::span::Traced;
 use crate::server::client::BadForwarded;
 
-/// Known of every request; in its extensions until the allowlist has looked at it.
+/// A request of which nothing is known but where it came from. Each layer passes it on: it is small, because the head stays
+/// where it is, shared with the record to be.
+pub(super) struct Arrived<B> {
+    /// Its name, and where it came from.
+    pub arrival: Arrival,
+    /// Every header as received.
+    pub head: Arc<Parts>,
+    /// Not read.
+    pub body: B,
+}
+
+/// Known of every request.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     /// Unique name of the request: 32 hex digits.

@@ -1,13 +1,13 @@
 //! How many requests may be in flight at once. Beyond that, 503 at once.
 
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use axum::body::Body;
 use futures_util::future::Either;
-use http::Request;
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::refused::Refused;
@@ -43,7 +43,7 @@ impl RequestPermits {
 }
 
 /// One request in flight; gives its room back when dropped.
-struct RequestPermit(Arc<RequestPermits>);
+pub(super) struct RequestPermit(Arc<RequestPermits>);
 
 impl Drop for RequestPermit {
     fn drop(&mut self) {
@@ -70,27 +70,40 @@ pub(super) struct ConcurrencyLimit<S> {
     inner: S,
 }
 
-impl<S> Service<Request<Body>> for ConcurrencyLimit<S>
+impl<R, S> Service<R> for ConcurrencyLimit<S>
 where
-    S: Service<Request<Body>, Error = Box<Refused>>,
+    S: Service<R, Error = Box<Refused>>,
 {
     type Response = S::Response;
     type Error = Box<Refused>;
-    type Future = Either<Ready<Result<S::Response, Box<Refused>>>, S::Future>;
+    type Future = Either<Ready<Result<S::Response, Box<Refused>>>, Permitted<S::Future>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Box<Refused>>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: R) -> Self::Future {
         match self.permits.take() {
-            Some(permit) => {
-                // Lives as long as the request does: whoever takes the request apart keeps its extensions.
-                request.extensions_mut().insert(Arc::new(permit));
-                Either::Right(self.inner.call(request))
-            }
+            Some(permit) => Either::Right(Permitted { inner: self.inner.call(request), _permit: permit }),
             None => Either::Left(ready(Err(Reject::Overloaded.into()))),
         }
+    }
+}
+
+pin_project! {
+    /// A request in flight, up to its answer or until nobody waits for that any more.
+    pub(super) struct Permitted<F> {
+        #[pin]
+        inner: F,
+        _permit: RequestPermit,
+    }
+}
+
+impl<F: Future> Future for Permitted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().inner.poll(cx)
     }
 }
 

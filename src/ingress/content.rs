@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request};
+use http::request::Parts;
+use http::{HeaderMap, Method};
 
 use super::reject::Reject;
 use super::source::Source;
 
 /// Refuses what `source` does not take, before anything about the sender is looked at. What is not POSTed has no content.
-pub(super) fn content<B>(source: Arc<Source>) -> impl Fn(&Request<B>) -> Result<(), Reject> + Clone {
-    move |request| match *request.method() {
+pub(super) fn content(source: Arc<Source>) -> impl Fn(&Parts) -> Result<(), Reject> + Clone {
+    move |head| match head.method {
         Method::POST => {
-            check_content(request.headers(), &source.config.content_types).map_err(Reject::UnsupportedMediaType)
+            check_content(&head.headers, &source.config.content_types).map_err(Reject::UnsupportedMediaType)
         }
         _ => Ok(()),
     }

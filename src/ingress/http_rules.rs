@@ -5,7 +5,8 @@ mod host;
 use std::sync::Arc;
 
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{Method, Request, Version};
+use http::request::Parts;
+use http::{Method, Version};
 
 use super::handshake::Handshake;
 use super::reject::Reject;
@@ -16,8 +17,8 @@ use crate::server::Unreadable;
 ///
 /// # Errors
 /// That reason.
-pub(super) fn readable<B>(request: &Request<B>) -> Result<(), Reject> {
-    Err(match request.extensions().get::<Unreadable>() {
+pub(super) fn readable(head: &Parts) -> Result<(), Reject> {
+    Err(match head.extensions.get::<Unreadable>() {
         None => return Ok(()),
         Some(Unreadable::Malformed) => Reject::BadRequest("the request line or a header is malformed"),
         Some(Unreadable::TargetTooLong) => Reject::TargetTooLong,
@@ -31,8 +32,8 @@ pub(super) fn readable<B>(request: &Request<B>) -> Result<(), Reject> {
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn well_formed<B>(request: &Request<B>) -> Result<(), Reject> {
-    [size, host, transfer_coding].iter().try_for_each(|rule| rule(request))
+pub fn well_formed(head: &Parts) -> Result<(), Reject> {
+    [size, host, transfer_coding].iter().try_for_each(|rule| rule(head))
 }
 
 /// Longest target, bytes: what RFC 9110 4.1 asks of everybody.
@@ -41,24 +42,24 @@ const TARGET_MAX: usize = 8000;
 const HEADERS_MAX: usize = 32 * 1024;
 
 /// Far below what the server could read, so that the refusal is ours: with a reason and a record.
-fn size<B>(request: &Request<B>) -> Result<(), Reject> {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+fn size(head: &Parts) -> Result<(), Reject> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_MAX {
         return Err(Reject::TargetTooLong);
     }
-    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers > HEADERS_MAX { Err(Reject::HeadersTooLarge) } else { Ok(()) }
 }
 
 /// Exactly one host, which is one: a second one, one that differs from `:authority` or one that a URL cannot hold lets
 /// two programs see two requests.
-fn host<B>(request: &Request<B>) -> Result<(), Reject> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (host, authority) = (hosts.next(), request.uri().authority());
+fn host(head: &Parts) -> Result<(), Reject> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (host, authority) = (hosts.next(), head.uri.authority());
     if hosts.next().is_some() {
         return Err(Reject::BadRequest("more than one Host"));
     }
-    match (request.version(), host, authority) {
+    match (head.version, host, authority) {
         (Version::HTTP_11, None, _) => Err(Reject::BadRequest("no Host")),
         (Version::HTTP_11, Some(host), _) if host.is_empty() => Err(Reject::BadRequest("an empty Host")),
         (Version::HTTP_2, None, None) => Err(Reject::BadRequest("no :authority")),
@@ -77,25 +78,23 @@ fn host<B>(request: &Request<B>) -> Result<(), Reject> {
     }
 }
 
-fn transfer_coding<B>(request: &Request<B>) -> Result<(), Reject> {
-    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+fn transfer_coding(head: &Parts) -> Result<(), Reject> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
-        (Some(_), _) if request.version() == Version::HTTP_10 => {
-            Err(Reject::BadRequest("Transfer-Encoding in HTTP/1.0"))
-        }
+        (Some(_), _) if head.version == Version::HTTP_10 => Err(Reject::BadRequest("Transfer-Encoding in HTTP/1.0")),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(Reject::UnknownTransferCoding),
     }
 }
 
 /// A webhook is POSTed; the handshake of `source` may come by a method of its own.
-pub(super) fn method<B>(source: Arc<Source>) -> impl Fn(&Request<B>) -> Result<(), Reject> + Clone {
-    move |request| {
+pub(super) fn method(source: Arc<Source>) -> impl Fn(&Parts) -> Result<(), Reject> + Clone {
+    move |head| {
         let handshake = source.handshake.as_ref();
         let fits =
             |method: &Method| *method == Method::POST || handshake.is_some_and(|handshake| handshake.takes(method));
-        if fits(request.method()) {
+        if fits(&head.method) {
             return Ok(());
         }
         Err(Reject::MethodNotAllowed(handshake.map_or("POST", Handshake::methods)))
@@ -104,10 +103,12 @@ pub(super) fn method<B>(source: Arc<Source>) -> impl Fn(&Request<B>) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     fn judged(request: http::request::Builder) -> Result<(), http::StatusCode> {
-        well_formed(&request.body(()).unwrap()).map_err(|reject| reject.status())
+        well_formed(&request.body(()).unwrap().into_parts().0).map_err(|reject| reject.status())
     }
 
     #[test]

@@ -63,8 +63,8 @@ use crate::store::{Inbox, Quarantine};
 use self::access_log::AccessLogLayer;
 use self::allow_ip::allow_ip;
 use self::answer_handshake::AnswerHandshakeLayer;
-use self::arrival::Arrival;
-use self::body_limit::BodyLimitLayer;
+use self::arrival::Arrived;
+use self::body_limit::body_limit;
 use self::client_certificate::client_certificate;
 use self::concurrency_limit::ConcurrencyLimitLayer;
 use self::content::content;
@@ -147,13 +147,12 @@ pub fn routes(shared: &Shared, recorder: &Arc<Recorder>, sources: &[Arc<Source>]
 fn not_found(
     shared: &Shared,
     sources: &[Arc<Source>],
-) -> impl Fn(Request<Body>) -> std::future::Ready<Result<Answered, Box<Refused>>> + Clone + Send + Sync + 'static {
+) -> impl Fn(Arrived<Body>) -> std::future::Ready<Result<Box<Answered>, Box<Refused>>> + Clone + Send + Sync + 'static {
     let (near_misses, clock): (_, _) = (shared.near_misses.clone(), shared.clock.clone());
     let sources: Arc<[Arc<Source>]> = sources.into();
-    move |request| {
+    move |Arrived { arrival, head, .. }| {
         let known = sources.iter().map(|source| (&source.config.name, source.config.path.as_str()));
-        let client = request.extensions().get::<Arrival>().and_then(|arrival| arrival.client.ok());
-        let close = near_misses.note(request.uri().path(), client, clock.now(), &known);
+        let close = near_misses.note(head.uri.path(), arrival.client.ok(), clock.now(), &known);
         if let Some(source) = close.and_then(|at| sources.get(at)) {
             source.metrics.near_misses.inc();
         }
@@ -195,7 +194,7 @@ fn stack(
         // 415: other media types, anything compressed.
         .layer(check(content(source())))
         // 413: declared too large; and the stream is cut at the limit, whatever was declared.
-        .layer(BodyLimitLayer(source().config.body_bytes))
+        .layer(try_map(body_limit(source().config.body_bytes)))
         // 403: not on the allowlist. Request → Allowed.
         .layer(try_map(allow_ip(source())))
         // 401: not with a token of the source, where it has any. Allowed → Admitted.
@@ -219,7 +218,10 @@ fn stack(
 
 #[expect(clippy::result_large_err, reason = "what tower-http wants of a validation")]
 fn well_formed_or_answered(request: &mut Request<Body>) -> Result<(), Response<Body>> {
-    well_formed(request).map_err(|reject| rescue::answer(&reject))
+    let (head, body) = std::mem::take(request).into_parts();
+    let judged = well_formed(&head).map_err(|reject| rescue::answer(&reject));
+    *request = Request::from_parts(head, body);
+    judged
 }
 
 /// What `/healthz` answers.

@@ -58,7 +58,7 @@ struct Settled {
 
 impl Receive {
     /// Answers `request`, once its event is stored.
-    pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Answered, Box<Refused>> {
+    pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Box<Answered>, Box<Refused>> {
         let key = self.source.note_use(request.keys(), request.origin().certificate, self.clock.now());
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.answer(&request, &mut known).await {
@@ -67,7 +67,7 @@ impl Receive {
                 let bytes = request.payload().bytes().len();
                 let event = Some(known);
                 let end = RequestEnd { outcome, reason, validated: Some(true), bytes, event, quarantine_id };
-                Ok(Answered { response, end })
+                Ok(Box::new(Answered { response, end }))
             }
             Err(reject) => {
                 let mut refused = request.refused(reject);

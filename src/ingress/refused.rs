@@ -1,9 +1,11 @@
 //! What every layer fails with: the refusal, and what is left of the request.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
-use tower_http::body::Limited;
+use http_body_util::Limited;
 
 use super::arrival::Origin;
 use super::reject::Reject;
@@ -27,7 +29,7 @@ pub(super) struct Rest {
     /// Where it came from.
     pub origin: Origin,
     /// Every header as received.
-    pub head: Parts,
+    pub head: Arc<Parts>,
     pub body: RestBody,
 }
 
@@ -47,13 +49,13 @@ impl From<Reject> for Box<Refused> {
 
 impl Refused {
     /// Refused by its head.
-    pub(super) fn unread(reject: Reject, origin: Origin, head: Parts, body: Capped) -> Box<Self> {
+    pub(super) fn unread(reject: Reject, origin: Origin, head: Arc<Parts>, body: Capped) -> Box<Self> {
         let rest = Some(Rest { origin, head, body: RestBody::Unread(body) });
         Box::new(Self { reject, rest, event: None })
     }
 
     /// Refused after its body was read.
-    pub(super) fn read(reject: Reject, origin: Origin, head: Parts, body: Bytes) -> Box<Self> {
+    pub(super) fn read(reject: Reject, origin: Origin, head: Arc<Parts>, body: Bytes) -> Box<Self> {
         let rest = Some(Rest { origin, head, body: RestBody::Read(body) });
         Box::new(Self { reject, rest, event: None })
     }

@@ -5,7 +5,7 @@ use http::Response;
 
 use crate::request_outcome::{Reason, RequestOutcome};
 
-/// An answer, and how the request ended that gets it.
+/// An answer, and how the request ended that gets it. Boxed where it travels: it is large, and each layer passes it on.
 pub(super) struct Answered {
     /// What the sender is told.
     pub response: Response<Body>,

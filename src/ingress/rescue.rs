@@ -76,9 +76,9 @@ pub(super) struct Rescue<S> {
 
 impl<S, R> Service<R> for Rescue<S>
 where
-    S: Service<R, Response = Answered, Error = Box<Refused>>,
+    S: Service<R, Response = Box<Answered>, Error = Box<Refused>>,
 {
-    type Response = Answered;
+    type Response = Box<Answered>;
     type Error = Infallible;
     type Future = Rescued<S::Future>;
 
@@ -93,7 +93,7 @@ where
 }
 
 /// An answer in the time that a look at the body takes.
-type Peek = Pin<Box<dyn Future<Output = Answered> + Send>>;
+type Peek = Pin<Box<dyn Future<Output = Box<Answered>> + Send>>;
 
 pin_project! {
     /// The answer to what the inner service takes or refuses.
@@ -107,9 +107,9 @@ pin_project! {
 
 impl<F> Future for Rescued<F>
 where
-    F: Future<Output = Result<Answered, Box<Refused>>>,
+    F: Future<Output = Result<Box<Answered>, Box<Refused>>>,
 {
-    type Output = Result<Answered, Infallible>;
+    type Output = Result<Box<Answered>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -128,7 +128,7 @@ where
 }
 
 impl Rescuer {
-    fn rescue(&self, refused: Refused) -> Either<Answered, Peek> {
+    fn rescue(&self, refused: Refused) -> Either<Box<Answered>, Peek> {
         let bytes = refused.bytes();
         let Refused { reject, rest, event } = refused;
         let end = RequestEnd {
@@ -148,7 +148,7 @@ impl Rescuer {
             };
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        let answered = Answered { response, end };
+        let answered = Box::new(Answered { response, end });
         let Some((rest, quarantine)) = rest.zip(self.quarantine.as_ref()) else { return Either::Left(answered) };
         let Rest { origin, head, body } = rest;
         // What is not POSTed could be no event, so that nobody could release it.

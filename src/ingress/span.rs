@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::HOST;
+use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Request, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 
 use super::log_text::escape_for_log;
 use super::request_end::RequestEnd;
@@ -41,11 +42,11 @@ pub(super) struct Seen<'r> {
 }
 
 impl Traced {
-    /// Begins the span of `request`.
-    pub(super) fn begin<B>(tracer: &Tracer, request: &Request<B>) -> Arc<Self> {
-        let begun = tracer.serve(request.headers());
-        let host = if begun.context.is_sampled() { host(request) } else { None };
-        Arc::new(Self { begun, version: request.version(), host })
+    /// Begins the span of the request with `head`.
+    pub(super) fn begin(tracer: &Tracer, head: &Parts) -> Arc<Self> {
+        let begun = tracer.serve(&head.headers);
+        let host = if begun.context.is_sampled() { host(head) } else { None };
+        Arc::new(Self { begun, version: head.version, host })
     }
 
     /// What its event says of it to whoever gets that.
@@ -125,15 +126,17 @@ fn version(version: Version) -> Option<&'static str> {
 }
 
 /// The host that the sender asked for, without a port.
-fn host<B>(request: &Request<B>) -> Option<String> {
-    let in_target = request.uri().host().map(str::to_owned);
-    let in_head = || request.headers().get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
+fn host(head: &Parts) -> Option<String> {
+    let in_target = head.uri.host().map(str::to_owned);
+    let in_head = || head.headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
     let host = in_target.or_else(|| in_head().map(|authority| authority.host().to_owned()))?;
     Some(escape_for_log(&host).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     #[test]
@@ -141,7 +144,7 @@ mod tests {
         let of = |target: &str, header: Option<&str>| {
             let request = Request::post(target);
             let request = header.map_or(Request::post(target), |header| request.header("host", header));
-            host(&request.body(()).unwrap())
+            host(&request.body(()).unwrap().into_parts().0)
         };
         assert_eq!(of("/a", Some("hooks.example:8443")).as_deref(), Some("hooks.example"));
         assert_eq!(of("https://hooks.example:8443/a", None).as_deref(), Some("hooks.example"));

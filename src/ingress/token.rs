@@ -18,7 +18,7 @@ pub(super) struct Admitted {
     /// Where it came from.
     pub origin: Origin,
     /// Every header as received.
-    pub head: Parts,
+    pub head: Arc<Parts>,
     /// What the token proved, where the source wants one.
     pub token: Option<Admission>,
     /// Not read.

@@ -4,9 +4,10 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
-use http::Request;
+use http::request::Parts;
 use tower::{Layer, Service};
 
+use super::arrival::Arrived;
 use super::refused::Refused;
 use super::reject::Reject;
 
@@ -24,12 +25,12 @@ pub(super) const fn try_map<R, N, F: Step<R, N>>(step: F) -> TryMapRequestLayer<
     TryMapRequestLayer(step)
 }
 
-/// A step that only looks at a request.
-pub(super) fn check<B, F>(rule: F) -> TryMapRequestLayer<impl Step<Request<B>, Request<B>>>
+/// A step that only looks at the head of a request.
+pub(super) fn check<B, F>(rule: F) -> TryMapRequestLayer<impl Step<Arrived<B>, Arrived<B>>>
 where
-    F: Fn(&Request<B>) -> Result<(), Reject> + Clone,
+    F: Fn(&Parts) -> Result<(), Reject> + Clone,
 {
-    try_map(move |request| match rule(&request) {
+    try_map(move |request: Arrived<B>| match rule(&request.head) {
         Ok(()) => Ok(request),
         Err(reject) => Err(reject.into()),
     })

@@ -32,7 +32,7 @@ const INLINE_BYTES: usize = 256 * 1024;
 /// A request that proved who sent it. Its fields are private to this file on the way in: nobody else can make one.
 pub(super) struct Verified {
     origin: Origin,
-    head: Parts,
+    head: Arc<Parts>,
     payload: Payload,
     key: KeyIndex,
     token: Option<KeyIndex>,
@@ -47,7 +47,7 @@ impl Verified {
 
     /// The head, every header of it as received.
     #[must_use]
-    pub(super) const fn head(&self) -> &Parts {
+    pub(super) fn head(&self) -> &Parts {
         &self.head
     }
 
@@ -108,12 +108,12 @@ pub(super) struct Verify<S> {
 
 impl<S> Service<Unverified> for Verify<S>
 where
-    S: Service<Verified, Response = Answered, Error = Box<Refused>> + Clone + Send + 'static,
+    S: Service<Verified, Response = Box<Answered>, Error = Box<Refused>> + Clone + Send + 'static,
     S::Future: Send,
 {
-    type Response = Answered;
+    type Response = Box<Answered>;
     type Error = Box<Refused>;
-    type Future = Pin<Box<dyn Future<Output = Result<Answered, Box<Refused>>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Box<Answered>, Box<Refused>>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Box<Refused>>> {
         self.inner.poll_ready(cx)

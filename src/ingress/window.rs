@@ -19,7 +19,7 @@ pub(super) struct Unverified {
     /// Where it came from.
     pub origin: Origin,
     /// Every header as received.
-    pub head: Parts,
+    pub head: Arc<Parts>,
     /// Which of the source's keys its token is.
     pub token: Option<KeyIndex>,
     /// What it claims.
