@@ -136,7 +136,8 @@ where
             _ => client::client_ip(peer, &head.headers, trusted),
         };
         let traced = self.layer.recorder.tracer.as_ref().map(|tracer| Traced::begin(tracer, &head));
-        let arrival = Arrival { request_id: request_id::new(self.layer.recorder.clock.now()), client, traced };
+        let at = self.layer.recorder.clock.now();
+        let arrival = Arrival { at, request_id: request_id::new(at), client, traced };
         let head = Arc::new(head);
         let asked = unreadable.is_none().then(|| Asked(Arc::clone(&head)));
         let answered = unreadable.is_none_or(Unreadable::is_answered);

@@ -23,9 +23,9 @@ pub(super) struct Allowed {
 
 /// Refuses clients that are not on the list of `source`, and those whose address cannot be told.
 pub(super) fn allow_ip(source: Arc<Source>) -> impl Step<Arrived<Capped>, Allowed> {
-    move |Arrived { arrival: Arrival { request_id, client, traced }, head, body }| match client {
+    move |Arrived { arrival: Arrival { at, request_id, client, traced }, head, body }| match client {
         Ok(client) if source.config.allowed_ips.contains(client) => {
-            Ok(Allowed { origin: Origin { request_id, client, certificate: None, traced }, head, body })
+            Ok(Allowed { origin: Origin { at, request_id, client, certificate: None, traced }, head, body })
         }
         // An address that cannot be told is refused whatever the list says.
         Ok(_) | Err(BadForwarded) => Err(Reject::IpNotWhitelisted.into()),

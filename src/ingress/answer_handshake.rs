@@ -7,8 +7,6 @@ use std::task::{Context, Poll};
 use futures_util::future::Either;
 use tower::{Layer, Service};
 
-use crate::clock::Clock;
-
 use super::handshake::Handshake;
 use super::refused::Refused;
 use super::request_end::{Answered, Known, RequestEnd};
@@ -20,8 +18,6 @@ use super::token::Admitted;
 pub(super) struct AnswerHandshakeLayer {
     /// Whose handshake.
     pub source: Arc<Source>,
-    /// When its keys were used.
-    pub clock: Clock,
 }
 
 impl<S> Layer<S> for AnswerHandshakeLayer {
@@ -67,7 +63,7 @@ impl AnswerHandshakeLayer {
         let response = handshake.answer(&request.head)?;
         let (token, certificate) = (request.token.as_ref().map(|token| token.key), request.origin.certificate);
         let proven = token.is_some() || certificate.is_some();
-        let key = self.source.note_use(token.into_iter(), certificate, self.clock.now());
+        let key = self.source.note_use(token.into_iter(), certificate, request.origin.at);
         let known = proven.then(|| Box::new(Known { key, ..Known::default() }));
         // Where only the address was looked at, nobody was validated.
         let validated = (proven || handshake.has_own_token()).then_some(true);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
+use jiff::Timestamp;
 
 use super::span::Traced;
 use crate::server::client::BadForwarded;
@@ -22,6 +23,8 @@ pub(super) struct Arrived<B> {
 /// Known of every request.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
+    /// When its head was here. What is held against the time before its body is read is held against this.
+    pub at: Timestamp,
     /// Unique name of the request: 32 hex digits.
     pub request_id: Arc<str>,
     /// Where it came from, as far as that can be told.
@@ -37,6 +40,8 @@ pub(super) struct PinIndex(pub(super) usize);
 /// Known of a request whose client may send to its source.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
+    /// As in [`Arrival`].
+    pub at: Timestamp,
     /// As in [`Arrival`].
     pub request_id: Arc<str>,
     /// Where it came from.

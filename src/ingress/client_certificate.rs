@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use http::request::Parts;
+use jiff::Timestamp;
 
-use crate::clock::Clock;
 use crate::server::client_certificate::ClientCertificate;
 
 use super::arrival::{Origin, PinIndex};
@@ -18,21 +18,21 @@ use super::token::Admitted;
 use super::try_map_request::Step;
 
 /// Refuses whoever showed no certificate that `source` takes, where it asks for one.
-pub(super) fn client_certificate(source: Arc<Source>, clock: Clock) -> impl Step<Admitted, Admitted> {
-    move |Admitted { origin, head, token, body }| match pinned(&source.config.client_certificates, &clock, &head) {
+pub(super) fn client_certificate(source: Arc<Source>) -> impl Step<Admitted, Admitted> {
+    move |Admitted { origin, head, token, body }| match pinned(&source.config.client_certificates, origin.at, &head) {
         Ok(certificate) => Ok(Admitted { origin: Origin { certificate, ..origin }, head, token, body }),
         Err(reject) => Err(Refused::unread(reject, origin, head, body)),
     }
 }
 
-fn pinned(pins: &[CertificatePin], clock: &Clock, head: &Parts) -> Result<Option<PinIndex>, Reject> {
+fn pinned(pins: &[CertificatePin], now: Timestamp, head: &Parts) -> Result<Option<PinIndex>, Reject> {
     if pins.is_empty() {
         return Ok(None);
     }
     let shown = head.extensions.get::<Arc<ClientCertificate>>();
     let certificate = shown.ok_or(Reject::ClientCertificateMismatch("no client certificate was shown"))?;
     // It was valid when the connection began, which may be long ago.
-    if clock.now() > certificate.not_after {
+    if now > certificate.not_after {
         return Err(Reject::ClientCertificateMismatch("the client certificate has expired since the connection began"));
     }
     let pin = pins.iter().position(|pin| pin.takes(certificate)).map(PinIndex);
@@ -44,11 +44,12 @@ fn pinned(pins: &[CertificatePin], clock: &Clock, head: &Parts) -> Result<Option
 mod tests {
     use std::time::Duration;
 
-    use jiff::Timestamp;
     use rcgen::{CertificateParams, KeyPair};
 
     use super::super::settings::Identity;
     use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn certificate(names: &[&str]) -> ClientCertificate {
         let mut params =
@@ -76,11 +77,10 @@ mod tests {
 
     #[test]
     fn the_first_pin_that_stands_for_the_certificate_lets_in_and_nothing_else_does() {
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let shown = certificate(&["a.example", "b.example"]);
         let key = pin(Identity::SpkiSha256(shown.spki_sha256));
         let head = showing(Some(shown));
-        let judge = |pins: &[CertificatePin]| pinned(pins, &clock, &head);
+        let judge = |pins: &[CertificatePin]| pinned(pins, NOW, &head);
         assert_eq!(judge(&[san("dns:c.example"), key.clone(), san("dns:b.example")]), Ok(Some(PinIndex(1))));
         assert_eq!(judge(&[san("dns:b.example"), key]), Ok(Some(PinIndex(0))));
         for stranger in ["dns:B.example", "dns:example", "dns:b.example.", "uri:b.example", "email:a@b.example"] {
@@ -92,18 +92,16 @@ mod tests {
 
     #[test]
     fn a_wildcard_in_a_certificate_stands_for_itself() {
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let head = showing(Some(certificate(&["*.example"])));
-        assert!(pinned(&[san("dns:a.example")], &clock, &head).is_err());
+        assert!(pinned(&[san("dns:a.example")], NOW, &head).is_err());
     }
 
     #[test]
     fn a_connection_may_outlive_its_certificate_and_then_lets_nobody_in() {
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let head = showing(Some(certificate(&["a.example"])));
-        assert!(pinned(&[san("dns:a.example")], &clock, &head).is_ok());
-        clock.advance(Duration::from_hours(24) + Duration::from_secs(1));
-        let Err(Reject::ClientCertificateMismatch(why)) = pinned(&[san("dns:a.example")], &clock, &head) else {
+        assert!(pinned(&[san("dns:a.example")], NOW, &head).is_ok());
+        let late = NOW + Duration::from_hours(24) + Duration::from_secs(1);
+        let Err(Reject::ClientCertificateMismatch(why)) = pinned(&[san("dns:a.example")], late, &head) else {
             panic!("let in");
         };
         assert!(why.contains("expired"), "{why}");
@@ -111,7 +109,6 @@ mod tests {
 
     #[test]
     fn without_a_certificate_nobody_is_let_in() {
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-        assert!(pinned(&[san("dns:a.example")], &clock, &showing(None)).is_err());
+        assert!(pinned(&[san("dns:a.example")], NOW, &showing(None)).is_err());
     }
 }

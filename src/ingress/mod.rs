@@ -148,11 +148,11 @@ fn not_found(
     shared: &Shared,
     sources: &[Arc<Source>],
 ) -> impl Fn(Arrived<Body>) -> std::future::Ready<Result<Box<Answered>, Box<Refused>>> + Clone + Send + Sync + 'static {
-    let (near_misses, clock): (_, _) = (shared.near_misses.clone(), shared.clock.clone());
+    let near_misses = shared.near_misses.clone();
     let sources: Arc<[Arc<Source>]> = sources.into();
     move |Arrived { arrival, head, .. }| {
         let known = sources.iter().map(|source| (&source.config.name, source.config.path.as_str()));
-        let close = near_misses.note(head.uri.path(), arrival.client.ok(), clock.now(), &known);
+        let close = near_misses.note(head.uri.path(), arrival.client.ok(), arrival.at, &known);
         if let Some(source) = close.and_then(|at| sources.get(at)) {
             source.metrics.near_misses.inc();
         }
@@ -198,13 +198,13 @@ fn stack(
         // 403: not on the allowlist. Request → Allowed.
         .layer(try_map(allow_ip(source())))
         // 401: not with a token of the source, where it has any. Allowed → Admitted.
-        .layer(try_map(token(source(), shared.clock.clone())))
+        .layer(try_map(token(source())))
         // 401: no client certificate that the source takes, where it asks for one.
-        .layer(try_map(client_certificate(source(), shared.clock.clone())))
+        .layer(try_map(client_certificate(source())))
         // 200, 401, 400: a handshake that nobody signs ends here.
-        .layer(AnswerHandshakeLayer { source: source(), clock: shared.clock.clone() })
+        .layer(AnswerHandshakeLayer { source: source() })
         // 401, 410, 400: outside the window, or nothing to verify. Admitted → Unverified.
-        .layer(try_map(window(source(), shared.clock.clone())))
+        .layer(try_map(window(source())))
         // 408, 413, 503, 401: the body, buffered and proven. Unverified → Verified.
         .layer(VerifyLayer::from(Verifier {
             source: source(),

@@ -77,7 +77,7 @@ fn rig_traced(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>) -> Rig
     std::fs::write(&file, toml).unwrap();
     let config = crate::config::load(Some(&file), &[("A".into(), SECRET.into())].into()).unwrap();
     let (store, metrics, clock) = (Arc::new(Stalled::default()), Arc::new(Metrics::new()), Clock::system());
-    let (quarantine_queue, writer) = quarantine_queue(Arc::clone(&store) as Arc<dyn Quarantine>, clock.clone());
+    let (quarantine_queue, writer) = quarantine_queue(Arc::clone(&store) as Arc<dyn Quarantine>);
     let shared = Shared {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,

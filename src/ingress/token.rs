@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::clock::Clock;
 use crate::scheme::Admission;
 
 use super::allow_ip::Allowed;
@@ -26,10 +25,10 @@ pub(super) struct Admitted {
 }
 
 /// Refuses what comes without a token of `source`, but for handshakes to which the vendor adds none.
-pub(super) fn token(source: Arc<Source>, clock: Clock) -> impl Step<Allowed, Admitted> {
+pub(super) fn token(source: Arc<Source>) -> impl Step<Allowed, Admitted> {
     move |Allowed { origin, head, body }| {
         let excused = source.handshake.as_ref().is_some_and(|it| !it.wants_token() && it.is_asked(&head, &body));
-        let admitted = || source.scheme.admit(&head, source.config.moment(clock.now()));
+        let admitted = || source.scheme.admit(&head, source.config.moment(origin.at));
         match if excused { Ok(None) } else { admitted() } {
             Ok(token) => Ok(Admitted { origin, head, token, body }),
             Err(refusal) => Err(Refused::unread(refusal.into(), origin, head, body)),

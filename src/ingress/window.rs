@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::UnixSeconds;
 use crate::scheme::{Admission, Claims, KeyIndex};
 
 use super::arrival::Origin;
@@ -29,10 +29,10 @@ pub(super) struct Unverified {
 }
 
 /// Refuses what was signed outside the window of `source`, and what claims nothing that its scheme could verify.
-pub(super) fn window(source: Arc<Source>, clock: Clock) -> impl Step<Admitted, Unverified> {
+pub(super) fn window(source: Arc<Source>) -> impl Step<Admitted, Unverified> {
     move |Admitted { origin, head, token, body }| {
         let (token, claimed) = token.map_or((None, None), |Admission { key, claims }| (Some(key), claims));
-        match claims(&source, &clock, &head, claimed) {
+        match claims(&source, origin.at.into(), &head, claimed) {
             Ok(claims) => Ok(Unverified { origin, head, token, claims, body }),
             Err(reject) => Err(Refused::unread(reject, origin, head, body)),
         }
@@ -40,12 +40,11 @@ pub(super) fn window(source: Arc<Source>, clock: Clock) -> impl Step<Admitted, U
 }
 
 /// What the head claims, which may be known from its token already.
-fn claims(source: &Source, clock: &Clock, head: &Parts, known: Option<Claims>) -> Result<Claims, Reject> {
-    if let Some(claimed) = source.scheme.timestamp(head)? {
-        let now = UnixSeconds::from(clock.now());
-        if claimed.abs_diff(now) > source.config.max_drift.as_secs() {
-            return Err(Reject::TimestampExpired(source.config.stale_status));
-        }
+fn claims(source: &Source, now: UnixSeconds, head: &Parts, known: Option<Claims>) -> Result<Claims, Reject> {
+    if let Some(claimed) = source.scheme.timestamp(head)?
+        && claimed.abs_diff(now) > source.config.max_drift.as_secs()
+    {
+        return Err(Reject::TimestampExpired(source.config.stale_status));
     }
     match known {
         Some(claims) => Ok(claims),
