@@ -21,7 +21,6 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
-use tracing::Level;
 
 use crate::audit_record::AuditRecord;
 use crate::clock::Clock;
@@ -267,11 +266,7 @@ impl Entry {
             key: known.map(|known| known.key.as_str()),
         };
         // Made only where the filter wants it. Texts and whole numbers always serialise.
-        if tracing::enabled!(target: "gatepost::access", Level::INFO)
-            && let Ok(record) = flat_json::to_string(&record)
-        {
-            tracing::info!(target: "gatepost::access", record);
-        }
+        tracing::info!(target: "gatepost::access", record = flat_json::to_string(&record).unwrap_or_default());
     }
 
     fn trace(&self, end: &RequestEnd, status: Option<StatusCode>) {
@@ -326,11 +321,8 @@ impl Entry {
             latency_us,
             rejections: source.metrics.outcome(RequestOutcome::Refused).get(),
         };
-        if tracing::enabled!(target: "gatepost::audit", Level::INFO)
-            && let Ok(record) = flat_json::to_string(&verdict)
-        {
-            tracing::info!(target: "gatepost::audit", record);
-        }
+        // As above.
+        tracing::info!(target: "gatepost::audit", record = flat_json::to_string(&verdict).unwrap_or_default());
         if let Some(audit) = &self.layer.recorder.audit {
             // A full queue is counted by its owner; the request never waits for it.
             let _ = audit.try_send(verdict);
