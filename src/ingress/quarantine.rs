@@ -163,6 +163,7 @@ mod tests {
     #[test]
     fn what_is_full_drops_and_a_reload_shares_the_rate() {
         let (queue, mut waiting) = mpsc::channel(1);
+        let redaction = redaction();
         let shared = QuarantineQueue { queue, sampler: QuarantineSampler::default() };
         let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
@@ -170,7 +171,7 @@ mod tests {
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            let permit = shared.of_source(&"a".into(), redaction()).permit(reason, at()).unwrap();
+            let permit = shared.of_source(&"a".into(), redaction.clone()).permit(reason, at()).unwrap();
             permit.keep(&origin(), &head, charge.hold(Bytes::from_static(&[b'x'; 60])));
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
@@ -178,12 +179,13 @@ mod tests {
                 assert_eq!((first.source, &first.body[..]), ("a".into(), &[b'x'; 60][..]));
             }
         }
-        let left =
-            (0..100).filter(|_| shared.of_source(&"a".into(), redaction()).permit(reason, at()).is_some()).count();
+        let left = (0..100)
+            .filter(|_| shared.of_source(&"a".into(), redaction.clone()).permit(reason, at()).is_some())
+            .count();
         assert_eq!(left, 18);
-        assert!(shared.of_source(&"b".into(), redaction()).permit(reason, at()).is_some());
-        assert!(shared.of_source(&"b".into(), redaction()).permit(Reason::PayloadTooLarge, at()).is_none());
-        assert!(shared.of_source(&"b".into(), redaction()).permit(Reason::IpNotWhitelisted, at()).is_none());
+        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(reason, at()).is_some());
+        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(Reason::PayloadTooLarge, at()).is_none());
+        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(Reason::IpNotWhitelisted, at()).is_none());
     }
 
     /// Remembers what was put; knows nothing else.
