@@ -15,6 +15,13 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether all of `text` is printable ASCII, as nearly all texts are. Looks at each byte whatever it has found, so that many
+/// are looked at together.
+#[must_use]
+pub(crate) fn is_printable_ascii(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+}
+
 /// `text` with everything that acts or hides written as an escape: a sender must not move an operator's cursor, nor make
 /// one name look like another.
 /// Line ends and tabs stay when `lines`.
@@ -46,6 +53,15 @@ mod tests {
             .chars()
         {
             assert!(is_hidden(c), "{}", c.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn what_is_printable_ascii_hides_nothing() {
+        for byte in 0..=u8::MAX {
+            let text = [[b'x'; 40].as_slice(), &[byte], &[b'x'; 40]].concat();
+            assert_eq!(is_printable_ascii(&text), byte.is_ascii_graphic() || byte == b' ', "{byte}");
+            assert!(!is_printable_ascii(&text) || !is_hidden(char::from(byte)));
         }
     }
 }

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use crate::escape::is_printable_ascii;
+
 pub use self::kept_headers::{KeptHeaders, text as header_text};
 
 /// A short shared name: of a source or of a sink.
@@ -55,8 +57,8 @@ impl EventId {
     /// Takes `id` when it is one; `None` when it is empty, too long or holds control characters.
     #[must_use]
     pub fn new(id: &str) -> Option<Self> {
-        let fits = !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control);
-        fits.then(|| Self(id.into()))
+        let shows = || is_printable_ascii(id.as_bytes()) || !id.chars().any(char::is_control);
+        (!id.is_empty() && id.len() <= MAX_ID_BYTES && shows()).then(|| Self(id.into()))
     }
 
     /// The id of an event that brought none of its own: `sha256:` and the body's digest in lower-case hex.

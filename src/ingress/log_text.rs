@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::escape::is_hidden;
+use crate::escape::{is_hidden, is_printable_ascii};
 
 /// The longest text of a sender's in a record, in bytes.
 pub(super) const MAX_BYTES: usize = 256;
@@ -13,9 +13,8 @@ pub(super) const MAX_BYTES: usize = 256;
 /// JSON would escape them too, but whoever reads the record unescapes that, and a terminal obeys what is left.
 #[must_use]
 pub(super) fn escape_for_log(text: &str) -> Cow<'_, str> {
-    // Nearly all of it is short and plain.
-    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hidden);
-    if text.len() <= MAX_BYTES && plain {
+    let plain = || is_printable_ascii(text.as_bytes()) || !text.chars().any(is_hidden);
+    if text.len() <= MAX_BYTES && plain() {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len().min(MAX_BYTES));
