@@ -2,6 +2,7 @@
 //!
 //! Knows no transport. Source: `CloudEvents` 1.0.2 core and HTTP protocol binding.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::event::Event;
@@ -9,7 +10,7 @@ use crate::event::Event;
 /// `id`: `<source>:<event id>`, unique over all sources.
 #[must_use]
 pub(super) fn id(event: &Event) -> String {
-    format!("{}:{}", event.source, event.id)
+    [event.source.as_str(), ":", event.id.as_str()].concat()
 }
 
 /// The header of the extension attribute that names the key by which the event was verified: its label, fingerprint or access key
@@ -36,28 +37,27 @@ pub(super) fn headers(event: &Event) -> Result<Option<String>, serde_json::Error
 }
 
 /// The required attributes, `time` and [`KEY`], each as a header (HTTP binding 3.1.3), values in header form ([`header_value`]).
-#[must_use]
-pub(super) fn attributes(event: &Event) -> Vec<(&'static str, String)> {
-    let mut attributes = vec![
-        ("ce-specversion", "1.0".to_owned()),
-        ("ce-id", header_value(&id(event))),
-        ("ce-source", header_value(&source(event))),
+pub(super) fn attributes(event: &Event) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+    let always = [
+        ("ce-specversion", "1.0".into()),
+        ("ce-id", header_value(id(event))),
+        ("ce-source", header_value(source(event))),
         ("ce-type", header_value(&event.kind)),
-        ("ce-time", event.received_at.to_string()),
+        ("ce-time", event.received_at.to_string().into()),
     ];
-    if !event.key.is_empty() {
-        attributes.push((KEY, header_value(&event.key)));
-    }
-    attributes
+    let key = (!event.key.is_empty()).then(|| (KEY, header_value(&event.key)));
+    always.into_iter().chain(key)
 }
 
 /// A value as a header carries it (HTTP binding 3.1.3.2): blank, `"`, `%` and all that is not printable ASCII become
 /// `%XX` of its UTF-8 bytes, so that two different values never look the same.
 #[must_use]
-pub(super) fn header_value(value: &str) -> String {
+pub(super) fn header_value<'v>(value: impl Into<Cow<'v, str>>) -> Cow<'v, str> {
+    let value = value.into();
     let stands = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'%');
-    if value.bytes().all(stands) {
-        return value.to_owned();
+    // All of them, not up to the first that does not: many are looked at together.
+    if value.bytes().fold(true, |all, byte| all & stands(byte)) {
+        return value;
     }
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
@@ -68,13 +68,13 @@ pub(super) fn header_value(value: &str) -> String {
             encoded.push_str(&hex::encode_upper([byte]));
         }
     }
-    encoded
+    encoded.into()
 }
 
 /// `source`: `/gatepost/<source>`.
 #[must_use]
 pub(super) fn source(event: &Event) -> String {
-    format!("/gatepost/{}", event.source)
+    ["/gatepost/", event.source.as_str()].concat()
 }
 
 #[cfg(test)]

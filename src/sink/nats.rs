@@ -180,9 +180,9 @@ fn failed(message: String, retry: Retry) -> SinkError {
 fn headers(event: &Event, attempt: Attempt) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloudevent::attributes(event) {
-        headers.insert(name, value);
+        headers.insert(name, &*value);
     }
-    headers.insert("Nats-Msg-Id", cloudevent::header_value(&attempt.dedupe_id(event)));
+    headers.insert("Nats-Msg-Id", &*cloudevent::header_value(attempt.dedupe_id(event)));
     if !event.content_type.is_empty() {
         headers.insert("content-type", event.content_type.as_str());
     }

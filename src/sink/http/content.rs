@@ -56,7 +56,7 @@ impl ContentMode {
             }
             Self::Binary => {
                 for (name, value) in cloudevent::attributes(event) {
-                    headers.append(HeaderName::from_static(name), HeaderValue::try_from(value)?);
+                    headers.append(HeaderName::from_static(name), HeaderValue::from_str(&value)?);
                 }
             }
             Self::Raw => {}
