@@ -58,6 +58,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{Metrics, NO_SOURCE};
 use crate::near_misses::NearMisses;
+use crate::scheme::Challenge;
 use crate::store::{Inbox, Quarantine};
 
 use self::access_log::AccessLogLayer;
@@ -195,7 +196,7 @@ fn stack(
         .layer(check(content(source())))
         // 413: declared too large; and the stream is cut at the limit, whatever was declared.
         .layer(try_map(body_limit(source().config.body_bytes)))
-        // 403: not on the allowlist. Request → Allowed.
+        // 403: not on the allowlist. Arrived → Allowed.
         .layer(try_map(allow_ip(source())))
         // 401: not with a token of the source, where it has any. Allowed → Admitted.
         .layer(try_map(token(source())))
@@ -219,7 +220,7 @@ fn stack(
 #[expect(clippy::result_large_err, reason = "what tower-http wants of a validation")]
 fn well_formed_or_answered(request: &mut Request<Body>) -> Result<(), Response<Body>> {
     let (head, body) = std::mem::take(request).into_parts();
-    let judged = well_formed(&head).map_err(|reject| rescue::answer(&reject));
+    let judged = well_formed(&head).map_err(|reject| rescue::answer(&reject, Challenge::Signature));
     *request = Request::from_parts(head, body);
     judged
 }

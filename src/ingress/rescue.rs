@@ -30,7 +30,7 @@ use super::request_end::{Answered, RequestEnd};
 /// Seconds after which a sender may try again: long enough to shed load, short enough for the shortest retry schedule.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// RFC 9110 11.6.1 wants a challenge on every 401; there is no registered scheme for signed webhooks.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Signature realm=\"webhooks\"");
+const SIGNATURE: HeaderValue = HeaderValue::from_static("Signature realm=\"webhooks\"");
 /// Some clients send a password only once they were asked for it (RFC 7617, section 2).
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"webhooks\", charset=\"UTF-8\"");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"webhooks\"");
@@ -139,16 +139,7 @@ impl Rescuer {
             event,
             quarantine_id: None,
         };
-        let mut response = answer(&reject);
-        if matches!(reject, Reject::MissingToken | Reject::TokenMismatch) {
-            let challenge = match self.token_challenge {
-                Challenge::Bearer => BEARER,
-                Challenge::Basic => BASIC,
-                Challenge::Signature => CHALLENGE,
-            };
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        let answered = Box::new(Answered { response, end });
+        let answered = Box::new(Answered { response: answer(&reject, self.token_challenge), end });
         let Some((rest, quarantine)) = rest.zip(self.quarantine.as_ref()) else { return Either::Left(answered) };
         let Rest { origin, head, body } = rest;
         // What is not POSTed could be no event, so that nobody could release it.
@@ -187,8 +178,8 @@ struct Answer<'a> {
     detail: Option<&'a str>,
 }
 
-/// What a sender is told of a refusal.
-pub(super) fn answer(reject: &Reject) -> Response<Body> {
+/// What a sender is told of a refusal; where that is for a token, it is asked for one with `token_challenge`.
+pub(super) fn answer(reject: &Reject, token_challenge: Challenge) -> Response<Body> {
     let status = reject.status();
     let mut response = json(
         status,
@@ -201,8 +192,18 @@ pub(super) fn answer(reject: &Reject) -> Response<Body> {
     );
     let headers = response.headers_mut();
     match status {
-        StatusCode::UNAUTHORIZED => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
-        StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
+        StatusCode::UNAUTHORIZED => {
+            let for_token = matches!(reject, Reject::MissingToken | Reject::TokenMismatch);
+            let challenge = match if for_token { token_challenge } else { Challenge::Signature } {
+                Challenge::Bearer => BEARER,
+                Challenge::Basic => BASIC,
+                Challenge::Signature => SIGNATURE,
+            };
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
         _ => {}
     }
     if let Reject::MethodNotAllowed(methods) = reject {
