@@ -73,3 +73,32 @@ impl Routes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Counts how often it was cloned.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Clone for Counted {
+        fn clone(&self) -> Self {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Self(Arc::clone(&self.0))
+        }
+    }
+
+    #[test]
+    fn a_copy_is_made_only_where_all_are_taken() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let (copies, count) = (Copies::of(Counted(Arc::clone(&made))), || made.load(Ordering::SeqCst));
+        for _ in 0..3 {
+            copies.with_one(|_| assert_eq!(count(), 1));
+        }
+        copies.with_one(|_| copies.with_one(|_| assert_eq!(count(), 2)));
+        copies.with_one(|_| copies.with_one(|_| assert_eq!(count(), 2)));
+    }
+}
