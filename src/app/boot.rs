@@ -77,7 +77,8 @@ impl App {
         let (siem, siem_seen) = watch::channel(parts.target.clone());
         let audit_queue = Arc::clone(&store.audit_queue);
         let auditor = Auditor::new(siem_seen, audit_queue, to_auditor, Arc::clone(&metrics), clock.clone());
-        let (quarantine_queue, quarantine_writer) = ingress::quarantine_queue(Arc::clone(&store.quarantine));
+        let (quarantine_queue, quarantine_writer) =
+            ingress::quarantine_queue(Arc::clone(&store.quarantine), clock.clone());
         let feed = Feed::new(clock.clone());
         let (tracer, export) = (LiveTracer::default(), Lifecycle::default());
         let (outbox, series) = (Arc::clone(&store.outbox), Arc::clone(&metrics));

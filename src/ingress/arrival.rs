@@ -23,7 +23,7 @@ pub(super) struct Arrived<B> {
 /// Known of every request.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
-    /// When its head was here. What is held against the time before its body is read is held against this.
+    /// When its head was here. What its head says of the time is held against this; what comes after its body goes by the clock.
     pub at: Timestamp,
     /// Unique name of the request: 32 hex digits.
     pub request_id: Arc<str>,

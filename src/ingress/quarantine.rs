@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::clock::Clock;
 use crate::event::Name;
 use crate::lifecycle::Lifecycle;
 use crate::request_outcome::Reason;
@@ -28,13 +28,14 @@ const QUEUE: usize = 64;
 pub struct QuarantineQueue {
     queue: mpsc::Sender<Quarantined>,
     sampler: QuarantineSampler,
+    clock: Clock,
 }
 
 /// The two ends of the way: what stacks are given, and what has to run in the background.
 #[must_use]
-pub fn quarantine_queue(store: Arc<dyn Quarantine>) -> (QuarantineQueue, QuarantineWriter) {
+pub fn quarantine_queue(store: Arc<dyn Quarantine>, clock: Clock) -> (QuarantineQueue, QuarantineWriter) {
     let (queue, waiting) = mpsc::channel(QUEUE);
-    (QuarantineQueue { queue, sampler: QuarantineSampler::default() }, QuarantineWriter { waiting, store })
+    (QuarantineQueue { queue, sampler: QuarantineSampler::default(), clock }, QuarantineWriter { waiting, store })
 }
 
 impl QuarantineQueue {
@@ -42,8 +43,8 @@ impl QuarantineQueue {
     #[must_use]
     pub(super) fn of_source(&self, source: &Name, redaction: Redaction) -> Arc<SourceQuarantine> {
         let rates = self.sampler.rates(source);
-        let (source, queue) = (source.clone(), self.queue.clone());
-        Arc::new(SourceQuarantine { source, redaction, rates, queue })
+        let (source, queue, clock) = (source.clone(), self.queue.clone(), self.clock.clone());
+        Arc::new(SourceQuarantine { source, redaction, rates, queue, clock })
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) struct SourceQuarantine {
     redaction: Redaction,
     rates: Arc<Rates>,
     queue: mpsc::Sender<Quarantined>,
+    clock: Clock,
 }
 
 /// Room to keep one refused request.
@@ -62,17 +64,17 @@ pub(super) struct Permit {
 }
 
 impl SourceQuarantine {
-    /// Room to keep a request that arrived `at` and was refused for `reason`; `None` where such requests are not kept, or
-    /// too many were. Costs one atomic operation.
+    /// Room to keep a request that was refused for `reason`; `None` where such requests are not kept, or too many
+    /// were. Costs one atomic operation.
     #[must_use]
-    pub(super) fn permit(self: &Arc<Self>, reason: Reason, at: Timestamp) -> Option<Permit> {
-        (reason.is_kept() && self.may_keep(reason, at)).then(|| Permit { source_quarantine: Arc::clone(self), reason })
+    pub(super) fn permit(self: &Arc<Self>, reason: Reason) -> Option<Permit> {
+        (reason.is_kept() && self.may_keep(reason)).then(|| Permit { source_quarantine: Arc::clone(self), reason })
     }
 
-    /// Whether the rate allows one more entry for `reason`, of a request that arrived `at`; counts it.
+    /// Whether the rate allows one more entry for `reason`; counts it.
     #[must_use]
-    pub(super) fn may_keep(&self, reason: Reason, at: Timestamp) -> bool {
-        self.rates.take(reason, at.as_millisecond())
+    pub(super) fn may_keep(&self, reason: Reason) -> bool {
+        self.rates.take(reason, self.clock.now().as_millisecond())
     }
 
     /// The entry for a request that is set aside for `reason`.
@@ -82,7 +84,7 @@ impl SourceQuarantine {
             id: 0,
             source: self.source.clone(),
             reason: reason.as_str().to_owned(),
-            received_at: origin.at,
+            received_at: self.clock.now(),
             request_id: origin.request_id.to_string(),
             client_ip: Some(origin.client),
             target: self.redaction.target(head),
@@ -140,6 +142,9 @@ impl QuarantineWriter {
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
 
     use crate::metrics::Metrics;
     use crate::store::{Cursor, Page, QuarantineFilter as Filter, StoreError};
@@ -152,26 +157,25 @@ mod tests {
         Redaction::from(&settings.live.sources[1].scheme)
     }
 
-    fn at() -> Timestamp {
-        Timestamp::from_second(1_000_000).unwrap()
-    }
-
     fn origin() -> Origin {
-        Origin { at: at(), request_id: "r".into(), client: [192, 0, 2, 1].into(), certificate: None, traced: None }
+        let (at, client) = (Timestamp::UNIX_EPOCH, [192, 0, 2, 1].into());
+        Origin { at, request_id: "r".into(), client, certificate: None, traced: None }
     }
 
     #[test]
     fn what_is_full_drops_and_a_reload_shares_the_rate() {
         let (queue, mut waiting) = mpsc::channel(1);
         let redaction = redaction();
-        let shared = QuarantineQueue { queue, sampler: QuarantineSampler::default() };
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(1_000_000));
+        let shared = QuarantineQueue { queue, sampler: QuarantineSampler::default(), clock };
         let budget = Arc::new(BodyBudget::new(100, Arc::new(Metrics::new())));
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let reason = Reason::SignatureMismatch;
         for _ in 0..2 {
             let mut charge = Arc::clone(&budget).open(0);
             assert_eq!(charge.raise_to(60), Ok(()));
-            let permit = shared.of_source(&"a".into(), redaction.clone()).permit(reason, at()).unwrap();
+            let permit = shared.of_source(&"a".into(), redaction.clone()).permit(reason).unwrap();
             permit.keep(&origin(), &head, charge.hold(Bytes::from_static(&[b'x'; 60])));
             // What waits holds its share; what was dropped gave it back.
             assert!(Arc::clone(&budget).open(0).raise_to(41).is_err());
@@ -179,13 +183,12 @@ mod tests {
                 assert_eq!((first.source, &first.body[..]), ("a".into(), &[b'x'; 60][..]));
             }
         }
-        let left = (0..100)
-            .filter(|_| shared.of_source(&"a".into(), redaction.clone()).permit(reason, at()).is_some())
-            .count();
+        let left =
+            (0..100).filter(|_| shared.of_source(&"a".into(), redaction.clone()).permit(reason).is_some()).count();
         assert_eq!(left, 18);
-        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(reason, at()).is_some());
-        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(Reason::PayloadTooLarge, at()).is_none());
-        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(Reason::IpNotWhitelisted, at()).is_none());
+        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(reason).is_some());
+        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(Reason::PayloadTooLarge).is_none());
+        assert!(shared.of_source(&"b".into(), redaction.clone()).permit(Reason::IpNotWhitelisted).is_none());
     }
 
     /// Remembers what was put; knows nothing else.
@@ -223,17 +226,19 @@ mod tests {
     #[tokio::test]
     async fn what_waits_when_the_daemon_stops_is_still_written() {
         let shelf = Arc::new(Shelf::default());
-        let (queue, writer) = quarantine_queue(Arc::clone(&shelf) as Arc<dyn Quarantine>);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(1_000_000));
+        let (queue, writer) = quarantine_queue(Arc::clone(&shelf) as Arc<dyn Quarantine>, clock);
         let (head, ()) = http::Request::post("/x").body(()).unwrap().into_parts();
         let source_quarantine = queue.of_source(&"a".into(), redaction());
         for _ in 0..5 {
-            source_quarantine.permit(Reason::MissingSignature, at()).unwrap().keep(&origin(), &head, Bytes::new());
+            source_quarantine.permit(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
         }
         let lifecycle = Lifecycle::default();
         lifecycle.stop_accepting().cancel();
         // Ends by itself, though the stacks still hold their ends.
         writer.run(lifecycle).await;
         assert_eq!(shelf.0.lock().unwrap().len(), 5);
-        source_quarantine.permit(Reason::MissingSignature, at()).unwrap().keep(&origin(), &head, Bytes::new());
+        source_quarantine.permit(Reason::MissingSignature).unwrap().keep(&origin(), &head, Bytes::new());
     }
 }

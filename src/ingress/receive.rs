@@ -59,7 +59,7 @@ struct Settled {
 impl Receive {
     /// Answers `request`, once its event is stored.
     pub(super) async fn receive(self: Arc<Self>, request: Verified) -> Result<Box<Answered>, Box<Refused>> {
-        let key = self.source.note_use(request.keys(), request.origin().certificate, request.origin().at);
+        let key = self.source.note_use(request.keys(), request.origin().certificate, self.clock.now());
         let mut known = Box::new(Known { key, ..Known::default() });
         match self.answer(&request, &mut known).await {
             Ok(Settled { response, outcome, quarantine_id }) => {
@@ -164,7 +164,7 @@ impl Receive {
         entry.event_id = Some(fields.id.clone());
         // The same once more tells nobody anything, and what is beyond the rate is counted like all that is set aside.
         let known = self.quarantine.same(&entry).await.map_err(|error| unavailable(&error))?;
-        if known.is_some() || !self.source_quarantine.may_keep(Reason::IdConflict, request.origin().at) {
+        if known.is_some() || !self.source_quarantine.may_keep(Reason::IdConflict) {
             return Ok(known);
         }
         let id = self.quarantine.put(entry).await.map_err(|error| unavailable(&error))?;

@@ -150,7 +150,7 @@ impl Rescuer {
         if matches!(body, RestBody::Unread(_)) && head.headers.contains_key(EXPECT) {
             return Either::Left(answered);
         }
-        let Some(permit) = quarantine.permit(reject.reason(), origin.at) else { return Either::Left(answered) };
+        let Some(permit) = quarantine.permit(reject.reason()) else { return Either::Left(answered) };
         match body {
             RestBody::Read(body) => {
                 permit.keep(&origin, &head, body);

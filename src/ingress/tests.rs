@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -17,9 +18,10 @@ use crate::trace::Tracer;
 const SECRET: &str = "a-secret-of-the-tests";
 const KIB: usize = 1024;
 
-/// Gives up on every event and holds on to it, as a queue before a disk that has stalled does.
+/// Gives up on every event and holds on to it, as a queue before a disk that has stalled does. Counts what was to be
+/// kept in quarantine.
 #[derive(Default)]
-struct Stalled(Mutex<Vec<Event>>);
+struct Stalled(Mutex<Vec<Event>>, AtomicUsize);
 
 #[async_trait::async_trait]
 impl Inbox for Stalled {
@@ -32,6 +34,7 @@ impl Inbox for Stalled {
 #[async_trait::async_trait]
 impl Quarantine for Stalled {
     async fn put(&self, _: Quarantined) -> Result<i64, StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         Err(StoreError::Unavailable("no commit in time".into()))
     }
     async fn same(&self, _: &Quarantined) -> Result<Option<i64>, StoreError> {
@@ -59,14 +62,14 @@ struct Rig {
     routes: Routes,
     store: Arc<Stalled>,
     metrics: Arc<Metrics>,
-    _writer: QuarantineWriter,
+    writer: QuarantineWriter,
 }
 
 fn rig(permits: usize, budget: usize) -> Rig {
-    rig_traced(permits, budget, None)
+    rig_with(permits, budget, None, Clock::system())
 }
 
-fn rig_traced(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>) -> Rig {
+fn rig_with(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>, clock: Clock) -> Rig {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("gatepost.toml");
     let toml = format!(
@@ -76,8 +79,8 @@ fn rig_traced(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>) -> Rig
     );
     std::fs::write(&file, toml).unwrap();
     let config = crate::config::load(Some(&file), &[("A".into(), SECRET.into())].into()).unwrap();
-    let (store, metrics, clock) = (Arc::new(Stalled::default()), Arc::new(Metrics::new()), Clock::system());
-    let (quarantine_queue, writer) = quarantine_queue(Arc::clone(&store) as Arc<dyn Quarantine>);
+    let (store, metrics) = (Arc::new(Stalled::default()), Arc::new(Metrics::new()));
+    let (quarantine_queue, writer) = quarantine_queue(Arc::clone(&store) as Arc<dyn Quarantine>, clock.clone());
     let shared = Shared {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
@@ -101,7 +104,7 @@ fn rig_traced(permits: usize, budget: usize, tracer: Option<Arc<Tracer>>) -> Rig
     });
     let scheme = config.live.sources[0].scheme.build().unwrap();
     let source = Arc::new(Source::new(config.live.sources[0].clone(), scheme, &[], &metrics));
-    Rig { routes: routes(&shared, &recorder, &[source]), store, metrics, _writer: writer }
+    Rig { routes: routes(&shared, &recorder, &[source]), store, metrics, writer }
 }
 
 /// From where a request comes: socket address, connection, what a proxy says.
@@ -149,11 +152,15 @@ struct Held {
 }
 
 impl Held {
-    #[expect(clippy::disallowed_methods, reason = "a test that waits for what it starts")]
     async fn new(rig: &Rig, from: From) -> Self {
+        Self::signed(rig, from, &event(10)).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test that waits for what it starts")]
+    async fn signed(rig: &Rig, from: From, signed: &[u8]) -> Self {
         let (body, frames) = mpsc::channel(4);
         let frames = futures_util::stream::unfold(frames, |mut frames| async { Some((frames.recv().await?, frames)) });
-        let request = request(from, &event(10), Body::from_stream(frames));
+        let request = request(from, signed, Body::from_stream(frames));
         let answer = tokio::spawn(rig.routes.call(request));
         // One thread: whatever it can do without its body, it has done then.
         for _ in 0..10 {
@@ -187,7 +194,7 @@ async fn what_is_our_fault_is_an_error_of_its_span_and_what_is_kept_of_it_names_
     let (queue, mut spans) = mpsc::channel(1);
     let (sampler, clock) = (crate::trace::Sampler::default(), Clock::system());
     let tracer = Tracer::new(sampler, queue, prometheus_client::metrics::counter::Counter::default(), clock);
-    let rig = rig_traced(4096, 1024 * KIB, Some(Arc::new(tracer)));
+    let rig = rig_with(4096, 1024 * KIB, Some(Arc::new(tracer)), Clock::system());
     assert_eq!(told(&rig, HERE, 10).await, unavailable());
     let span = spans.try_recv().unwrap();
     assert_eq!(span.failed.as_deref(), Some(""));
@@ -262,4 +269,25 @@ async fn many_clients_that_wait_leave_half_of_the_permits_and_go_longest_first()
     for one in rest {
         assert_eq!(one.finish().await, unavailable(), "the last eight were waited for");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_late_does_not_open_the_rate_of_what_is_kept() {
+    let clock = Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
+    let rig = rig_with(4096, 1024 * KIB, None, clock.clone());
+    let forged = async || {
+        for _ in 0..25 {
+            let answer = rig.routes.call(request(HERE, b"another body", Body::from(event(10)))).await.unwrap();
+            assert_eq!(read(answer).await.1, "signature_mismatch");
+        }
+    };
+    let late = Held::signed(&rig, HERE, b"another body").await;
+    clock.advance(Duration::from_secs(10));
+    forged().await;
+    assert_eq!(late.finish().await.1, "signature_mismatch");
+    forged().await;
+    let stopping = Lifecycle::default();
+    stopping.stop_accepting().cancel();
+    rig.writer.run(stopping).await;
+    assert_eq!(rig.store.1.load(Ordering::SeqCst), 20, "a burst, and no more in its second");
 }
