@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 
@@ -107,8 +107,6 @@ enum Credentials {
 struct Http {
     client: HttpClient,
     url: Uri,
-    /// What the client would write of `url` into each request.
-    host: Option<HeaderValue>,
     signer: Option<Signer>,
     credentials: Credentials,
     headers: Headers,
@@ -132,7 +130,6 @@ impl Http {
         Ok(Self {
             client: HttpClient::new(settings.url.uri(), &settings.client, sink.timeout, sink.concurrency)?,
             url: settings.url.uri().clone(),
-            host: http_client::host(settings.url.uri()),
             signer: settings.secret.as_ref().map(|(_, signer)| signer.clone()),
             credentials,
             headers: settings.headers.clone(),
@@ -143,7 +140,6 @@ impl Http {
 
     fn request(&self, event: &Event) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
         let mut headers = HeaderMap::with_capacity(HEADERS);
-        headers.extend(self.host.clone().map(|host| (HOST, host)));
         headers.append(USER_AGENT, HeaderValue::from_static(http_client::USER_AGENT));
         let body = self.content_mode.write(event, &mut headers)?;
         if let Some(traceparent) = &event.traceparent {
@@ -239,7 +235,6 @@ mod tests {
         assert_eq!(
             headers,
             [
-                "host: 127.0.0.1:1",
                 "ce-specversion: 1.0",
                 "ce-id: bot-a:e%201",
                 "ce-source: /gatepost/bot-a",

@@ -130,17 +130,6 @@ async fn read_some(mut body: Incoming) -> Bytes {
     read.freeze()
 }
 
-/// The `Host` of requests to `url`: without a port that is its scheme's own.
-#[must_use]
-pub fn host(url: &Uri) -> Option<HeaderValue> {
-    let (host, port) = (url.host()?, url.port_u16());
-    let usual = if url.scheme_str() == Some("https") { 443 } else { 80 };
-    match port.filter(|port| *port != usual) {
-        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
-        None => HeaderValue::from_str(host).ok(),
-    }
-}
-
 /// An error with what caused it: hyper's own text says only `client error (Connect)`.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -201,17 +190,6 @@ fn trusting(roots: RootCertStore) -> Result<ClientConfig, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_host_has_a_port_that_is_not_its_schemes_own() {
-        let of = |url: &str| host(&url.parse().unwrap()).map(|host| host.to_str().unwrap().to_owned());
-        assert_eq!(of("https://a.example/x").as_deref(), Some("a.example"));
-        assert_eq!(of("https://a.example:443/").as_deref(), Some("a.example"));
-        assert_eq!(of("https://u@a.example:80/").as_deref(), Some("a.example:80"));
-        assert_eq!(of("http://[::1]:80/").as_deref(), Some("[::1]"));
-        assert_eq!(of("http://[::1]:8080/").as_deref(), Some("[::1]:8080"));
-        assert_eq!(of("/x"), None);
-    }
 
     #[test]
     fn a_ca_file_must_hold_certificates() {

@@ -11,14 +11,12 @@ use crate::scheme::token_place::{Format, given};
 use crate::secret::Secret;
 use crate::settings::ConfigError;
 
-/// What is compared of a token: of one length, whatever the token's, and in words, which are an eighth of the steps of bytes.
-type Digest = [u64; 4];
-
 /// The tokens of one source, of which one must stand in a header.
 pub(super) struct Tokens {
     header: HeaderName,
     format: Format,
-    digests: Vec<Digest>,
+    /// What is compared: of one length, whatever the tokens' are.
+    digests: Vec<[u8; 32]>,
     /// What we send ourselves.
     first: Secret,
     pub(super) labels: Vec<String>,
@@ -35,7 +33,7 @@ impl Tokens {
             (Some(header), Some(format), Some(first), []) => Ok(Self {
                 header: header.name().clone(),
                 format: format.clone(),
-                digests: settings.tokens.iter().map(|token| digest(token.expose())).collect(),
+                digests: settings.tokens.iter().map(|token| Sha256::digest(token.expose()).into()).collect(),
                 first: first.clone(),
                 labels: settings.tokens.iter().map(Secret::name).collect(),
             }),
@@ -45,11 +43,11 @@ impl Tokens {
 
     /// Which token stands in `head`.
     pub(super) fn admit(&self, head: &Parts) -> Result<usize, Refusal> {
-        let given = digest(&given(head, &self.header, &self.format)?);
+        let given: [u8; 32] = Sha256::digest(&*given(head, &self.header, &self.format)?).into();
         let (mut matched, mut index) = (Choice::from(0), 0_u64);
         // No early exit: which token fits must not show in the time it takes.
         for (position, digest) in (0_u64..).zip(&self.digests) {
-            let fits = digest.as_slice().ct_eq(&given);
+            let fits = digest.ct_eq(&given);
             index.conditional_assign(&position, fits & !matched);
             matched |= fits;
         }
@@ -67,13 +65,4 @@ impl Tokens {
             head.headers.insert(&self.header, value);
         }
     }
-}
-
-fn digest(token: &[u8]) -> Digest {
-    let bytes: [u8; 32] = Sha256::digest(token).into();
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    words
 }
