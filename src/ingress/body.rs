@@ -28,7 +28,7 @@ where
     Some(charge.hold(body))
 }
 
-/// What `Content-Length` says, as a hint for the buffer; never trusted with memory.
+/// What `Content-Length` says, 0 where it says nothing; never trusted with memory.
 pub(super) fn declared_length(headers: &HeaderMap) -> usize {
     headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
 }

@@ -18,7 +18,7 @@ pub(super) type RouteFuture = Pin<Box<dyn Future<Output = Result<Response<Body>,
 type Stack = Box<dyn Fn(Request<Body>) -> RouteFuture + Send + Sync>;
 
 /// Copies of a stack that take turns: a request needs one only until its future is made, and a copy is made by counting
-/// some forty references, which is a fiftieth of what a request costs.
+/// some forty references up and down, a fiftieth of what a refused request costs.
 struct Copies<S> {
     stack: S,
     free: Mutex<Vec<Box<S>>>,
