@@ -231,14 +231,12 @@ fn letters(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{file, schema};
+    use crate::store::sqlite::testing::{empty, plan};
 
     /// Dead letters in the order of their deaths, what waits for each sink in that of its due times: merged, not sorted.
     #[test]
     fn no_listing_walks_all_deliveries_or_sorts_them() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        file::plan_by_text(&conn).unwrap();
-        schema::migrate(&mut conn).unwrap();
+        let conn = empty();
         conn.execute_batch("INSERT INTO sinks (name) VALUES ('x'), ('y'), ('z')").unwrap();
         let sinks = Names::sinks(&conn).unwrap();
         let all = DeadLetterFilter::default;
@@ -252,9 +250,7 @@ mod tests {
             for from in [None, Some(Cursor(5, 6))] {
                 let walk = Walk { ids: &[], filter: &filter, from, most: None };
                 let (sql, values) = walk.sql(selection::over(&[], &filter, &sinks, 7)).unwrap();
-                let mut sql = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-                let rows = sql.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
-                let plan = rows.collect::<Result<Vec<_>, _>>().unwrap();
+                let plan = plan(&conn, &sql, params_from_iter(values));
                 for line in &plan {
                     let indexes = ["deliveries_dead", "deliveries_due (sink=?", "deliveries_claimed (sink=?"];
                     let walks = indexes.iter().any(|index| line.contains(&format!("INDEX {index}")));
@@ -264,8 +260,7 @@ mod tests {
             }
         }
         let conditions = selection::dead_letters(&all(), &Names::sources(&conn).unwrap()).unwrap();
-        let mut sql = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", one("e.id", &conditions))).unwrap();
-        let plan: Vec<String> = sql.query_map([1], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+        let plan = plan(&conn, &one("e.id", &conditions), [1]);
         assert!(plan.iter().all(|line| line.contains("INTEGER PRIMARY KEY (rowid=?)")), "{plan:#?}");
     }
 }

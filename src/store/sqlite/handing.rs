@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
     use crate::store::delivery::DeliveryId;
-    use crate::store::sqlite::schema;
+    use crate::store::sqlite::testing::empty;
 
     fn claimed(id: i64) -> Claimed {
         let event = Err("not read".to_owned());
@@ -84,8 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_rolled_back_is_not_handed_over() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn).unwrap();
+        let conn = empty();
         let (all, sink, handover) = (Handovers::default(), Name::from("orders"), Handover::new(Duration::ZERO));
         all.set(&sink, &handover);
         handover.offer(9);

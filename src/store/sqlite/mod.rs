@@ -38,6 +38,8 @@ mod selection;
 mod sink_controls;
 mod stats;
 mod tasks;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod writer;
 

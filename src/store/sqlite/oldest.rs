@@ -27,13 +27,12 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
-    use crate::store::sqlite::schema;
+    use crate::store::sqlite::testing::empty;
 
     /// Asked every two seconds, of ten million perhaps.
     #[test]
     fn what_waits_is_not_looked_through() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn).unwrap();
+        let conn = empty();
         let sink = Name::from("x");
         assert_eq!(oldest(&conn, &sink).unwrap(), None);
         conn.execute_batch(

@@ -289,17 +289,13 @@ fn backlog(conn: &Connection, sink: &Name, now: i64) -> Result<Backlog, StoreErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{file, schema};
+    use crate::store::sqlite::testing::{empty, plan};
 
     #[test]
     fn a_claim_walks_what_it_takes_in_order_and_nothing_else() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        file::plan_by_text(&conn).unwrap();
-        schema::migrate(&mut conn).unwrap();
+        let conn = empty();
         for sql in [DUE, STRANDED] {
-            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let plan: Vec<String> =
-                plan.query_map(params!["x", 1, 2], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+            let plan = plan(&conn, sql, params!["x", 1, 2]);
             for index in ["deliveries_due", "deliveries_claimed"] {
                 assert!(
                     plan.iter().any(|line| line.contains(&format!("INDEX {index} (sink=? AND due_at"))),

@@ -9,12 +9,11 @@ use crate::store::archive::EventFilter;
 use crate::store::handover::Handovers;
 use crate::store::sqlite::clock::StoreClock;
 use crate::store::sqlite::rows::Names;
-use crate::store::sqlite::{file, schema, selection, transaction};
+use crate::store::sqlite::testing::{empty, plan};
+use crate::store::sqlite::{file, selection, transaction};
 
 fn store() -> Connection {
-    let mut conn = Connection::open_in_memory().unwrap();
-    file::plan_by_text(&conn).unwrap();
-    schema::migrate(&mut conn).unwrap();
+    let conn = empty();
     conn.execute_batch("INSERT INTO sources (name) VALUES ('a'), ('b')").unwrap();
     conn
 }
@@ -96,11 +95,11 @@ fn blocks_are_read_in_the_order_in_which_they_lie() {
     let conn = store();
     let filter = EventFilter { source: Some("a".into()), since: Some(jiff::Timestamp::UNIX_EPOCH), ..of_kind("t") };
     let conditions = selection::blocks(&filter, &Names::sources(&conn).unwrap()).unwrap();
-    let mut sql = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", find(&conditions))).unwrap();
     let values = conditions.values.iter().cloned().chain([9.into()]);
-    let plan: Vec<String> =
-        sql.query_map(params_from_iter(values), |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
-    assert_eq!(plan, ["SEARCH blocks USING PRIMARY KEY (block<?)"]);
+    assert_eq!(
+        plan(&conn, &find(&conditions), params_from_iter(values)),
+        ["SEARCH blocks USING PRIMARY KEY (block<?)"]
+    );
 }
 
 #[tokio::test]

@@ -7,21 +7,17 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::event::{KeptHeaders, Name};
-use crate::store::sqlite::{file, schema};
+use crate::store::sqlite::testing::{empty, plan};
 
 fn store() -> Connection {
-    let mut conn = Connection::open_in_memory().unwrap();
-    file::plan_by_text(&conn).unwrap();
-    schema::migrate(&mut conn).unwrap();
+    let conn = empty();
     conn.execute_batch("INSERT INTO sources (name) VALUES ('a'), ('b'); INSERT INTO sinks (name) VALUES ('x')")
         .unwrap();
     conn
 }
 
 fn explain(conn: &Connection, sql: &str, values: &[rusqlite::types::Value]) -> String {
-    let mut sql = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    let rows = sql.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
-    rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+    plan(conn, sql, params_from_iter(values)).join("\n")
 }
 
 /// Every part of a filter alone and with every other.
